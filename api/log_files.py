@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..engine.errors import InvalidInput
+from ..engine.storage.arrow import format_module
 from ..engine.storage.formats.packing import ending_of
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def source_of(path: Path, progress: Callable[[int], None] = lambda count: None) 
 
 def module_of(form: str) -> Any:
     """Import the module of a format."""
-    return importlib.import_module(f"onearm.engine.storage.formats.{MODULES.get(form, form)}")
+    return format_module(MODULES.get(form, form), f"the format {form}")
 
 
 def _by_ending(path: Path, known: tuple[str, ...], option: str = "--format") -> str:

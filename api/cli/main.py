@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from typing import Any
 
 import click
 
 from ...engine.errors import Damaged, OnearmError
+from ...engine.storage.arrow import needing_arrow
 from ..console import tell_what_compiles
 
 COMMANDS = {
@@ -48,7 +48,7 @@ class Table(click.Group):
         if name not in COMMANDS:
             return None
         module = name.replace("-", "_")
-        command: click.Command = getattr(importlib.import_module(f"onearm.api.cli.{module}"), module)
+        command: click.Command = getattr(needing_arrow(f"onearm.api.cli.{module}", f"onearm {name}"), module)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-from pyarrow import csv
 
 from ...engine.errors import InvalidInput
-from ...engine.storage.formats import obd
+from ...engine.storage.arrow import format_module
 from ...engine.vocabulary import Array
 
 
@@ -21,7 +20,8 @@ def embedding_of(name: str, log: Path, form: str) -> Array:
     if Path(name).is_file():
         return _from_file(Path(name))
     if form == "obd":
-        return obd.read_items(log, name)
+        found: Array = format_module("obd", "the format obd").read_items(log, name)
+        return found
     raise InvalidInput(
         "no_embedding", f"{name} is no file: --embedding takes a CSV file with the columns arm, category"
     )
@@ -29,17 +29,18 @@ def embedding_of(name: str, log: Path, form: str) -> Array:
 
 def _from_file(path: Path) -> Array:
     try:
-        table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types={"arm": pa.int64()}))
-        arms = table.column("arm").to_numpy()
-        categories = table.column("category").combine_chunks().dictionary_encode().indices.to_numpy()
-    except (pa.ArrowException, KeyError) as error:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [(int(row["arm"]), row["category"]) for row in csv.DictReader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
         why = " ".join(str(error).split())
         raise InvalidInput("bad_embedding", f"{path} has no columns arm and category ({why}): give both") from None
-    if sorted(arms.tolist()) != list(range(len(arms))):
+    arms = [arm for arm, _ in rows]
+    places = {name: place for place, name in enumerate(dict.fromkeys(name for _, name in rows))}
+    if sorted(arms) != list(range(len(arms))):
         raise InvalidInput(
             "bad_embedding",
-            f"{path} names the arms {sorted(arms.tolist())[:5]} ...: each from 0 on must be there once",
+            f"{path} names the arms {sorted(arms)[:5]} ...: each from 0 on must be there once",
         )
     found = np.zeros(len(arms), np.int64)
-    found[arms] = categories
+    found[arms] = [places[name] for _, name in rows]
     return found

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..vocabulary import Problem
+from .arrow import format_module
 from .log import read_header, reading
 from .source import STDIN, Source
 
@@ -20,8 +19,7 @@ def problem_in(source: Source, form: str) -> Problem | None:
 
 
 def _in_parquet(source: Source) -> bytes | None:
-    with reading(source.path, "a Parquet file", pa.ArrowException):
-        header: bytes | None = (pq.read_schema(source.path).metadata or {}).get(b"onearm")
+    header: bytes | None = format_module("parquet", "the format parquet").header_of(source.path)
     return header
 
 

@@ -16,12 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import pyarrow as pa
-
+from .arrow import format_module
 from .formats.packing import ending_of, packing_of
 
 STDIN = Path("-")
-PART = 1 << 16  # bytes that are unpacked at once
 BLOCK = 1 << 21  # bytes of `blocks`; twice as many do not come back from the allocator: 5 times slower
 
 
@@ -58,7 +56,7 @@ class Source:
             if self.packing == "gzip":
                 yield gzip.GzipFile(fileobj=counted, mode="rb")  # type: ignore[misc]
             elif self.packing == "zstd":
-                yield io.BufferedReader(_Unpacked(pa.CompressedInputStream(pa.PythonFile(counted, "r"), "zstd")))
+                yield format_module("zstd", "a file that Zstandard packed").unpacked(counted)
             else:
                 yield io.BufferedReader(counted, BLOCK)
         finally:
@@ -117,18 +115,3 @@ class _Counted(io.RawIOBase):
         count = self._raw.readinto(buffer) or 0
         self._progress(count)
         return int(count)
-
-
-class _Unpacked(io.RawIOBase):
-    """A stream of Arrow as a raw file."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        block = self._stream.read(min(len(buffer), PART))  # the part in which a stream is cut is lost
-        buffer[: len(block)] = block
-        return len(block)

@@ -24,6 +24,7 @@ from ..log import BadLines
 from ..rows import Page
 from ..source import Source
 from .segments import Segments
+from .texts import text_of
 
 MISSING = -(2**63)  # of `moments`
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -190,31 +191,6 @@ def split(line: str, delimiter: str) -> list[str]:
 def names_in(header: str, delimiter: str) -> list[str]:
     """Return the names in a header line, without the mark that some programs put before it."""
     return split(header.removeprefix("\ufeff").removesuffix("\r"), delimiter)
-
-
-def text_of(line: bytes) -> str:
-    """Return a line as text that JSON can hold: where it is no UTF-8, bytes from 0x80 on become U+F780 to U+F7FF.
-
-    >>> [hex(ord(letter)) for letter in text_of(bytes([0x63, 0xE9]))]
-    ['0x63', '0xf7e9']
-    """
-    try:
-        text = line.decode()
-    except UnicodeDecodeError:
-        text = STAND_INS[0]
-    if any(STAND_INS[0] <= letter <= STAND_INS[1] for letter in text):
-        return line.decode("ascii", "surrogateescape").translate(_TO_PRIVATE)
-    return text
-
-
-def bytes_of(text: str) -> bytes:
-    """Return the bytes of such a text."""
-    return text.translate(_FROM_PRIVATE).encode("utf-8", "surrogateescape")
-
-
-STAND_INS = "\uf780", "\uf7ff"
-_TO_PRIVATE = {0xDC00 + byte: 0xF700 + byte for byte in range(128, 256)}
-_FROM_PRIVATE = {there: back for back, there in _TO_PRIVATE.items()}
 
 
 def floats(texts: pa.Array) -> Array:

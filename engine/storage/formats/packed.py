@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
-import pyarrow as pa
-
+from ..arrow import format_module
 from .packing import packing_of
 
 
@@ -17,8 +16,7 @@ def open_packed(path: Path) -> IO[bytes]:
     if packing == "gzip":
         return cast(IO[bytes], _Gzip(path))
     if packing == "zstd":
-        stream: Any = pa.CompressedOutputStream(pa.OSFile(str(path), "wb"), "zstd")
-        return cast(IO[bytes], stream)
+        return cast(IO[bytes], format_module("zstd", "a file that Zstandard packs").packed(path))
     return path.open("wb")
 
 

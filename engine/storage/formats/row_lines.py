@@ -18,8 +18,8 @@ from ..events import Events
 from ..source import Source
 from ..spool import Joined
 from ..tables import Event
-from .cells import bytes_of, text_of
 from .packed import open_packed
+from .texts import bytes_of, text_of
 
 
 def line_texts(source: Source) -> Iterator[tuple[int, str]]:

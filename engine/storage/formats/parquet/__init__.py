@@ -9,7 +9,8 @@ known.
 """
 
 from .blanking import blanked, tells
+from .file import header_of
 from .reader import read, read_events, read_rows
 from .writer import Writer
 
-__all__ = ["Writer", "blanked", "read", "read_events", "read_rows", "tells"]
+__all__ = ["Writer", "blanked", "header_of", "read", "read_events", "read_rows", "tells"]

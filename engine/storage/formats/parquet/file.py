@@ -40,6 +40,13 @@ def header_in(file: pq.ParquetFile) -> bytes | None:
     return header
 
 
+def header_of(path: Path) -> bytes | None:
+    """Return the same of the file of a path, of which no more is read than that."""
+    with reading(path, FORM, pa.ArrowException):
+        header: bytes | None = (pq.read_schema(path).metadata or {}).get(b"onearm")
+    return header
+
+
 def batches(source: Source, file: pq.ParquetFile, wanted: list[str]) -> Iterator[tuple[pa.RecordBatch, int]]:
     """Yield the columns `wanted` in batches of rows, each with the number of rows before it."""
     _check_columns(source.path, file.schema_arrow, wanted)

@@ -1,0 +1,91 @@
+"""What the package does without its extras: Arrow is not there, and what needs it says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HIDDEN = """
+import sys
+
+sys.modules["pyarrow"] = None
+"""
+IMPORTED = """
+import importlib, json, pkgutil
+import onearm
+
+missing = []
+for module in pkgutil.walk_packages(onearm.__path__, "onearm."):
+    try:
+        importlib.import_module(module.name)
+    except ModuleNotFoundError as error:
+        assert error.name == "pyarrow", error
+        missing.append(module.name.removeprefix("onearm."))
+print(json.dumps(missing))
+"""
+COMMAND = """
+from onearm.api.cli.main import run
+sys.exit(run(sys.argv[1:]))
+"""
+FORMATS = "engine.storage.formats."
+NEED_IT = {  # tables in columns, and what is made of these alone
+    *(FORMATS + name for name in ("cells", "csv_columns", "csv_table", "li", "obd", "parquet", "zstd")),
+    "engine.storage.obd",
+    "api.cli.plan",
+    "api.offline.fitted_world",
+    "api.offline.transitions",
+}
+
+
+def without_arrow(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", HIDDEN + program, *arguments],
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_arrow_is_needed_for_tables_in_columns_alone() -> None:
+    done = without_arrow(IMPORTED.replace("import onearm", "import onearm, onearm.__main__", 1))
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)) == NEED_IT
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("light") / "log.jsonl"
+    env = 'bernoulli:{"mean": [0.1, 0.9]}'
+    done = without_arrow(
+        COMMAND, *("simulate", "--policy", "ucb1", "--horizon", "50", "--env", env, "--log", str(path))
+    )
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def test_a_log_is_written_and_read_as_json_lines(log: Path) -> None:
+    done = without_arrow(COMMAND, "replay", str(log), "--policy", "epsilon_greedy", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["events"] == 50
+
+
+@pytest.mark.parametrize("name", ["log.parquet", "log.csv", "log.jsonl.zst"])
+def test_what_needs_arrow_says_so_before_anything_is_written(log: Path, tmp_path: Path, name: str) -> None:
+    done = without_arrow(COMMAND, "convert", str(log), str(tmp_path / name))
+    assert done.returncode == 2, done.stdout
+    assert "pip install 'onearm[logs]'" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / name).exists()
+
+
+def test_a_command_that_needs_arrow_says_so() -> None:
+    done = without_arrow(COMMAND, "plan", "--help")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "onearm: onearm plan needs the package pyarrow, which is not installed: pip install 'onearm[logs]'\n",
+    )
