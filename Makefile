@@ -14,7 +14,7 @@ INSTALL = if [ -x $(VENV)/bin/uv ]; then $(VENV)/bin/uv pip install --quiet --py
 	else $(PY) -m pip install --quiet --disable-pip-version-check $(1); fi
 ONEARM = $(call INSTALL,--no-deps --no-build-isolation --editable .)
 
-.PHONY: help run dev test test-all check format bench clean lock
+.PHONY: help run dev test test-all check format bench wheel clean lock
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -66,6 +66,12 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/papers/loop.py
 	@$(PY) benchmarks/evaluate_speed.py
 	@$(PY) benchmarks/tables.py
+
+wheel: $(VENV)/.dev  ## build the sdist and the wheel into dist/, and try the wheel in empty environments
+	@rm -rf dist && mkdir dist
+	@$(PY) -c "import sys; sys.path.insert(0, 'build_backend'); import linked; linked.build_sdist('dist'); linked.build_wheel('dist')" >/dev/null
+	@ls -l dist
+	@$(PY) -m pytest -m release tests/release
 
 clean:  ## remove what was built: .venv, the peers' environments, caches
 	rm -rf $(VENV) .links .peers build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

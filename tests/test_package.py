@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -14,12 +13,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support.checkouts import ROOMS, ROOT, build, built, copy_checkout
 
 import onearm
 from onearm.api.cli.main import COMMANDS, main
-
-ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("engine", "policies", "envs", "api")
 
 
 def shipped(root: Path) -> set[str]:
@@ -31,29 +28,6 @@ def shipped(root: Path) -> set[str]:
         if file.is_file() and file.suffix != ".pyc"
     }
     return {"onearm/" + file.removeprefix("engine/_root/") for file in files}
-
-
-def built(tree: Path, what: str, before: str = "") -> Path:
-    """Build a wheel of a copy of the checkout below `tree`, as an installer does; return its path."""
-    copy_checkout(tree)
-    return build(tree, what, before)
-
-
-def copy_checkout(tree: Path) -> None:
-    """Copy what a build reads of the checkout to the new folder `tree`."""
-    tree.mkdir()
-    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tree)
-    for name in (*ROOMS, "build_backend"):
-        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-
-
-def build(tree: Path, what: str, before: str = "") -> Path:
-    """Run the backend of `tree`; return what it built, which lies beside the tree."""
-    code = f"import sys; sys.path.insert(0, 'build_backend'); import linked; {before} print(linked.{what}('..'))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tree, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return tree.parent / done.stdout.splitlines()[-1]
 
 
 def test_the_wheel_holds_every_file_of_the_rooms_and_nothing_else(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ LONG = (
     "outside_policy",
     "pages",  # after maillard_chain, which start.md has decide 1500 times: 12 s less where its code is on disk
 )
-MARKED = ("benchmarks", "docs")  # folders whose tests carry a mark of that name
+MARKED = ("benchmarks", "docs", "release")  # folders whose tests carry a mark of that name
 
 
 def subject_of(nodeid: str) -> str:
