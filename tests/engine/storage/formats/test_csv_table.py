@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from onearm.engine.contexts import pack_context
 from onearm.engine.errors import InvalidInput
 from onearm.engine.storage import rows
-from onearm.engine.storage.formats import cells, csv_columns, csv_table, jsonl, parquet
+from onearm.engine.storage.formats import csv_columns, csv_table, jsonl, parquet, texts
 from onearm.engine.storage.formats.csv_columns import roles_of
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
@@ -216,8 +216,8 @@ def test_features_of_users_come_from_the_file_beside_the_log(tmp_path: Path) -> 
 
 @given(st.binary() | st.text(st.sampled_from("a\xe9\uf780\uf7ff\U0001f600")).map(str.encode))
 def test_any_line_can_be_text_in_json_and_comes_back(line: bytes) -> None:
-    text = cells.text_of(line)
-    assert cells.bytes_of(json.loads(msgspec.json.encode(text))) == line
+    text = texts.text_of(line)
+    assert texts.bytes_of(json.loads(msgspec.json.encode(text))) == line
 
 
 def test_rows_on_disk_are_those_in_memory_and_blocks_meet_without_a_seam(
