@@ -77,6 +77,8 @@ class ManyQueries(DecidedMany, frozen=True, eq=False, gc=False):
 class QueryEngine(PolicyEngine[Query]):
     """One policy at work on a task in this process; not to be shared between threads. `onearm.open` makes it."""
 
+    budget: int  # how many queries there are
+
     def __init__(self, spec: Spec, remember: int = REMEMBERED) -> None:
         super().__init__(spec, QUERIES, Query, remember)
         self.budget = budget_of(spec.problem)

@@ -24,6 +24,11 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert found & {*HEAVY, "click"} == set()
 
 
+def test_the_client_loads_neither_the_loop_nor_numpy() -> None:
+    code = "from onearm.client import Client\nwith Client() as client:\n    client.experiment('banner')"
+    assert loaded(code) & (HEAVY - {"httpx", "rich"}) == set()  # httpx loads rich by itself
+
+
 @pytest.mark.parametrize("arguments", [[], ["evaluate"], ["export"], ["policies"], ["envs"]])
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     found = loaded(f"from onearm.api.cli.main import run\nassert run({[*arguments, '--help']}) == 0")

@@ -1,0 +1,1 @@
+"""A client of the service in Python: `onearm.client` is its short name."""

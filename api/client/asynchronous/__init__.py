@@ -1,0 +1,1 @@
+"""The client for tasks of asyncio; the one for threads is made of it."""

@@ -1,0 +1,218 @@
+"""An experiment that chooses arms, or actions of the call: the methods of the engine that `onearm.open` returns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+from ....engine.errors import InvalidInput, Unavailable, as_seen
+from ...http.schemas import ArmStatus, World
+from ...http.window_schemas import Activated
+from ...kinds.arms.bodies import ArmDecision
+from ..bodies import encode, given
+from ..decided import ArmChoice, Choices, Shown
+from .deciding import AsyncDeciding, asking, nothing
+from .experiment import Named, name_of
+from .telling import LearnedRaw, tell_shown
+
+Fallback = str | tuple[str, float] | Callable[[Any, Sequence[str] | None], str | tuple[str, float]]
+
+
+class AsyncArms(AsyncDeciding):
+    """Decisions on arms, and their rewards."""
+
+    async def decide(
+        self,
+        context: Any = None,
+        eligible: Iterable[str] | None = None,
+        *,
+        actions: Sequence[dict[str, Any]] | None = None,
+        unit_id: str | None = None,
+        state: Any = None,
+        begins: bool = False,
+        decision_id: str | None = None,
+        excluded: Iterable[str] | None = None,
+        baseline: str | None = None,
+        baseline_propensity: float | None = None,
+        deferred: bool = False,
+        explain: bool = False,
+        fallback: Fallback | None = None,
+    ) -> ArmChoice[Awaitable[None]]:
+        """Choose an action; as the engine's `decide`.
+
+        `decision_id` is an id of yours, and else a new one. `baseline` is what your own rule would do, `deferred` says
+        that the decision is not shown yet, and `explain` asks for reasons, which `answer` of the decision has then.
+        `fallback` is what is shown where the service stays away: an action, one with the probability with which it was
+        chosen, or a function of context and eligible ids that returns either.
+        """
+        among = None if eligible is None else list(eligible)
+        name, body = asking(
+            decision_id,
+            context=context,
+            eligible_actions=among,
+            excluded_actions=None if excluded is None else list(excluded),
+            actions=actions,
+            unit_id=unit_id,
+            state=state,
+            begins=begins,
+            baseline_action=baseline,
+            baseline_propensity=baseline_propensity,
+            defer_activation=deferred,
+            explain=explain,
+        )
+        if fallback is None:
+            return self._choice(await self._decided(ArmDecision, body))
+        try:
+            return self._choice(await self._decided(ArmDecision, body, self._away_s))
+        except Unavailable:
+            taken = fallback(context, among) if callable(fallback) else fallback
+            action, propensity = (taken, None) if isinstance(taken, str) else taken
+            shown, chance = Shown(body, action, propensity), math.nan if propensity is None else propensity
+            return ArmChoice(name, action, chance, None, self.learn, nothing, shown)
+
+    async def decide_many(
+        self,
+        contexts: Any = None,
+        eligible: Iterable[str] | None = None,
+        *,
+        actions: Sequence[Sequence[dict[str, Any]]] | None = None,
+        unit_ids: Sequence[str | None] | None = None,
+        states: Sequence[Any] | None = None,
+        begins: Sequence[bool] | None = None,
+    ) -> Choices[ArmChoice[Awaitable[None]]]:
+        """Choose n actions with nothing learned between them; as the engine's `decide_many`.
+
+        `contexts` are n contexts, or how many decisions there are where there are none.
+        """
+        n = _count(contexts, actions, states)
+        seen = [None] * n if states is not None or isinstance(contexts, int) or contexts is None else contexts
+        among = None if eligible is None else list(eligible)
+        columns = [seen, *([None] * n if column is None else column for column in (actions, unit_ids, states, begins))]
+        if any(len(column) != n for column in columns):
+            raise InvalidInput("bad_batch", f"there are {n} decisions, and lists of other lengths: give each one")
+        bodies = [
+            asking(
+                None,
+                context=context,
+                eligible_actions=among,
+                actions=offer,
+                unit_id=unit_id,
+                state=state,
+                begins=bool(new),
+            )[1]
+            for context, offer, unit_id, state, new in zip(*columns, strict=True)
+        ]
+        made = await self._decided_together(ArmDecision, bodies)
+        return Choices(map(self._choice, made), "action_id")
+
+    async def learn(
+        self,
+        decision: ArmChoice[Any] | str,
+        reward: float,
+        cost: float | None = None,
+        *,
+        next_state: Any = None,
+        ended: bool = False,
+        action_id: str | None = None,
+        propensity: float | None = None,
+        reward_id: str | None = None,
+    ) -> None:
+        """Tell the reward of a decision, or of its id; up is better. As the engine's `learn`.
+
+        Where decisions have windows a `reward_id` tells several rewards of one apart.
+        """
+        told = _reward(reward, cost, next_state, ended) | given(
+            action_id=action_id, propensity=propensity, reward_id=reward_id
+        )
+        name, shown = name_of(decision), None if isinstance(decision, str) else decision._shown
+        if shown is None:
+            await self._rewarded(name, told)
+        elif self._queue is not None:
+            self._queue.put(self.name, name, encode({"decision_id": name, **told}), shown)
+        else:
+            await tell_shown(self._connection, self._path, name, shown, told)
+
+    async def learn_many(
+        self,
+        decisions: Sequence[ArmChoice[Any] | str],
+        rewards: Any,
+        costs: Any = None,
+        *,
+        next_states: Sequence[Any] | None = None,
+        ended: Sequence[bool] | None = None,
+    ) -> None:
+        """Tell the rewards of n decisions; as the engine's `learn_many`. A bad one is refused alone."""
+        n = len(decisions)
+        columns = [rewards, *([None] * n if column is None else column for column in (costs, next_states, ended))]
+        if any(len(column) != n for column in columns):
+            raise InvalidInput("bad_batch", f"there are {n} decisions, and lists of other lengths: give each one")
+        told = [
+            (name_of(decision), _reward(reward, _known(cost), next_state, bool(over)))
+            for decision, reward, cost, next_state, over in zip(decisions, *columns, strict=True)
+        ]
+        await self._rewarded_together(told)
+
+    async def learn_examples(self, examples: Sequence[dict[str, Any]]) -> LearnedRaw:
+        """Let policies learn from decisions that somebody else made, as docs/http.md describes examples.
+
+        Each without a `decision_id` gets one, so that it is learned once.
+        """
+        sent = [{"decision_id": asking(None)[0]} | example for example in examples]
+        return await self._connection.ask("POST", f"{self._path}/examples:batch", LearnedRaw, {"examples": sent})
+
+    async def activate(
+        self, decision: Named, action_id: str | None = None, propensity: float | None = None
+    ) -> Activated:
+        """Say that a deferred decision is shown now, or which other action is in its place."""
+        body = given(action_id=action_id, propensity=propensity)
+        return await self._connection.ask("POST", f"{self._of(decision)}:activate", Activated, body)
+
+    async def add_arm(self, arm: str | dict[str, Any]) -> ArmStatus:
+        """Let an arm join: its id, or an object with its id and more."""
+        body = {"id": arm} if isinstance(arm, str) else arm
+        return await self._connection.ask("POST", f"{self._path}/arms", ArmStatus, body)
+
+    async def world_changed(self, model: int | None = None) -> None:
+        """Tell the policy that the world is another one now; as the engine's."""
+        number = await self._changes() + 1
+        await self._connection.ask(
+            "POST", f"{self._path}/world", World, given(change="known", model=model, number=number)
+        )
+
+    async def false_alarm(self) -> None:
+        """Tell the policy that the last change of the world was none; as the engine's."""
+        body = {"change": "false", "number": await self._changes()}
+        await self._connection.ask("POST", f"{self._path}/world", World, body)
+
+    async def _changes(self) -> int:
+        """Return the number of the last change of the world, 0 where there was none."""
+        changes = (await self.diagnostics()).changes
+        return changes[-1].number if changes else 0
+
+    def _choice(self, made: ArmDecision) -> ArmChoice[Awaitable[None]]:
+        propensity = math.nan if made.propensity is None else made.propensity
+        return ArmChoice(made.decision_id, made.action_id, propensity, made, self.learn, nothing)
+
+
+def _reward(reward: Any, cost: Any, next_state: Any, ended: bool) -> dict[str, Any]:
+    if isinstance(reward, float) and not math.isfinite(reward):  # which JSON cannot say
+        raise InvalidInput("bad_reward", f"the reward is {as_seen(reward)}: it must be a finite number")
+    return {"value": reward} | given(cost=cost, next_state=next_state, ended=ended)
+
+
+def _known(cost: Any) -> Any:
+    """Return a cost, None where it is NaN."""
+    return None if isinstance(cost, float) and math.isnan(cost) else cost
+
+
+def _count(contexts: Any, actions: Any, states: Any) -> int:
+    """Return how many decisions are asked for."""
+    if isinstance(contexts, int) and not isinstance(contexts, bool):
+        return contexts
+    several = next((given for given in (contexts, actions, states) if given is not None), None)
+    if several is None or isinstance(several, (str, dict)):
+        raise InvalidInput(
+            "bad_context", f"contexts is {as_seen(contexts)}: it must be a list of them, or how many there are"
+        )
+    return len(several)

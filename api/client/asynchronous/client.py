@@ -1,0 +1,171 @@
+"""The client: experiments by their names, and what is asked of the service as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import httpx
+
+from ....engine.errors import InvalidInput, as_seen
+from ...http.policy_schemas import ListedPolicy, Policies
+from ...http.schemas import Experiment, Experiments, Health, Listed, Version
+from ...opening import creation_body
+from ..bodies import given
+from ..decided import ArmChoice
+from ..reward_queue import MOST, RewardQueue
+from ..sending import Sender
+from .arms import AsyncArms
+from .connection import AsyncConnection
+from .deciding import new_id
+from .experiment import AsyncRemote
+from .queries import AsyncQueries
+from .streams import AsyncStream
+
+if TYPE_CHECKING:
+    from .vectors import AsyncVectors
+
+Of = TypeVar("Of", bound=AsyncRemote)
+PAGE = 1000  # experiments in one call
+
+
+class AsyncClient:
+    """A service. Not to be shared between processes; threads, or tasks of one loop, may share it.
+
+    `base_url` may have a prefix. `key` is sent with every call. A request waits for `timeout` seconds, and a call is
+    tried for `deadline` seconds: where the connection fails or the service says that it cannot answer now. Each call
+    carries its id, so that nothing is made or counted twice. With `batch_ms` decisions and rewards of an experiment
+    are gathered for so long, and go in one call. `queue` is a file in which rewards wait until the service has them,
+    also beyond a restart, at most `queue_max` of them. Where a call has a fallback, that is taken after `away_ms`.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8080",
+        *,
+        key: str | None = None,
+        timeout: float = 10.0,
+        deadline: float = 30.0,
+        batch_ms: float | None = None,
+        queue: str | Path | None = None,
+        queue_max: int = MOST,
+        away_ms: float = 1000.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        for name, value in {"timeout": timeout, "deadline": deadline, "away_ms": away_ms}.items():
+            if not value > 0:
+                raise InvalidInput("bad_client", f"{name} is {as_seen(value)}: it must be a number above 0")
+        if batch_ms is not None and not batch_ms >= 0:
+            raise InvalidInput("bad_client", f"batch_ms is {as_seen(batch_ms)}: it must be a number from 0 on, or None")
+        self._connection = AsyncConnection(base_url, key=key, timeout=timeout, deadline=deadline, transport=transport)
+        self._how = None if batch_ms is None else batch_ms / 1000, away_ms / 1000
+        self._known: dict[tuple[type[AsyncRemote], str], Any] = {}
+        self.queue = None if queue is None else RewardQueue(Path(queue), queue_max)
+        self._sender = None if self.queue is None else Sender(self.queue, base_url, key, timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections. Rewards that wait stay in the file of the queue, for the next client that opens it."""
+        if self._sender is not None:
+            self._sender.close()
+        await self._connection.close()
+
+    def experiment(self, name: str) -> AsyncArms:
+        """Return an experiment that chooses arms, or actions of the call; nothing is asked yet."""
+        return self._of(AsyncArms, name)
+
+    def vectors(self, name: str) -> AsyncVectors:
+        """Return an experiment that decides vectors; nothing is asked yet."""
+        from .vectors import AsyncVectors
+
+        return self._of(AsyncVectors, name)
+
+    def queries(self, name: str) -> AsyncQueries:
+        """Return an experiment that asks within a budget; nothing is asked yet."""
+        return self._of(AsyncQueries, name)
+
+    def stream(self, name: str) -> AsyncStream:
+        """Return an experiment whose arms come once; nothing is asked yet."""
+        return self._of(AsyncStream, name)
+
+    async def decide(
+        self, experiment: str, context: Any = None, eligible: Iterable[str] | None = None, **how: Any
+    ) -> ArmChoice[Awaitable[None]]:
+        """Choose an action; as `decide` of the experiment."""
+        return await self.experiment(experiment).decide(context, eligible, **how)
+
+    async def reward(self, experiment: str, decision_id: str, value: float, **how: Any) -> None:
+        """Tell the reward of a decision by its id; as `learn` of the experiment."""
+        await self.experiment(experiment).learn(decision_id, value, **how)
+
+    async def create(self, experiment_id: str | None = None, **fields: Any) -> Experiment:
+        """Create an experiment of the fields of docs/http.md: `arms`, `policy`, `problem`, `reward` and so on.
+
+        The same again returns the one that is there. Without an id it gets one, so that it is made once.
+        """
+        body = {"experiment_id": experiment_id or new_id(), **fields}
+        return await self._connection.ask("POST", "/v1/experiments", Experiment, body)
+
+    async def open(
+        self,
+        experiment: str,
+        policy: str | dict[str, Any] | None = None,
+        arms: Any = None,
+        *,
+        reward: dict[str, Any] | None = None,
+        **problem: Any,
+    ) -> Any:
+        """Create an experiment by the arguments of `onearm.open`, or take the one that is there, and return it.
+
+        `reward` is what docs/http.md says of windows: {"wait_time": "30m", "default": 0}.
+        """
+        body = creation_body(experiment, arms, **problem) | given(policy=None if policy == "default" else policy)
+        if reward is not None:
+            body["reward"] = body.get("reward", {}) | reward
+        await self._connection.ask("POST", "/v1/experiments", Experiment, body)
+        kind = body["problem"].get("kind", "arms")
+        return {"arms": self.experiment, "vector": self.vectors, "queries": self.queries}[kind](experiment)
+
+    async def experiments(self) -> list[Listed]:
+        """Return all experiments of the key's tenant, as the list tells them."""
+        found: list[Listed] = []
+        after: str | None = None
+        while True:
+            query = given(after=after, limit=PAGE)
+            page = await self._connection.ask("GET", "/v1/experiments", Experiments, query=query)
+            found += page.experiments
+            after = page.next
+            if after is None:
+                return found
+
+    async def policies(self) -> list[ListedPolicy]:
+        """Return the policies that an experiment may have, with their params."""
+        return (await self._connection.ask("GET", "/v1/policies", Policies)).policies
+
+    async def ready(self) -> Health:
+        """Return how the service is, once it answers that it is ready; raises `Unavailable` at the deadline."""
+        return await self._connection.ask("GET", "/health/ready", Health)
+
+    async def version(self) -> Version:
+        """Return what answers."""
+        return await self._connection.ask("GET", "/version", Version)
+
+    async def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
+        """Return what the service answers to any call of docs/http.md, as JSON."""
+        return await self._connection.ask(method, path, Any, body, query=query)
+
+    def _of(self, kind: type[Of], name: str) -> Of:
+        """Return an experiment; the same one each time, so that its calls are gathered."""
+        if (kind, name) not in self._known:
+            self._known[kind, name] = kind(self._connection, name, self.queue, *self._how)
+        found: Of = self._known[kind, name]
+        return found

@@ -1,0 +1,79 @@
+"""Requests to the service that are tried until they are answered, and what is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from ...experiment.ids import in_url
+from ..bodies import Told, encode, read
+from ..patience import Patience
+
+JSON = {"content-type": "application/json"}
+
+
+class AsyncConnection:
+    """A service at its URL, and the patience with it."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        key: str | None,
+        timeout: float,
+        deadline: float,
+        transport: httpx.AsyncBaseTransport | None,
+    ) -> None:
+        headers = JSON if key is None else {**JSON, "authorization": f"Bearer {key}"}
+        self.timeout = timeout
+        self.deadline = deadline
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+        self._http = httpx.AsyncClient(
+            base_url=base_url, headers=headers, timeout=timeout, transport=transport, limits=limits
+        )
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._http.aclose()
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        kind: type[Told],
+        body: Any = None,
+        *,
+        query: dict[str, Any] | None = None,
+        seconds: float | None = None,
+    ) -> Told:
+        """Return what the service answers, as a `kind` of it. A body is bytes of JSON, or an object.
+
+        It is tried again where the service is away or says so, for `seconds`, or as long as the deadline says. Raises
+        what the service refuses it for, or `Unavailable` at the end of that time.
+        """
+        content = body if body is None or isinstance(body, bytes) else encode(body)
+        return read(kind, await self._sent(method, path, content, query, seconds))
+
+    async def _sent(
+        self, method: str, path: str, content: bytes | None, query: dict[str, Any] | None, seconds: float | None
+    ) -> bytes:
+        patience = Patience(self.deadline if seconds is None else seconds)
+        left = min(self.timeout, self.deadline if seconds is None else seconds)
+        while True:
+            try:
+                answer = await self._http.request(method, path, content=content, params=query, timeout=left)
+            except httpx.TransportError as error:
+                wait = patience.after_loss(error)
+            else:
+                if answer.status_code < 300:
+                    return answer.content
+                wait = patience.after_answer(answer)
+            await asyncio.sleep(wait)
+            left = min(self.timeout, patience.left())
+
+
+def path_of(experiment: str) -> str:
+    """Return the path of an experiment."""
+    return f"/v1/experiments/{in_url(experiment)}"

@@ -1,0 +1,90 @@
+"""An experiment that decides: its calls, one by one or gathered, and its rewards, at once or through the queue."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from ....engine.errors import Unavailable
+from ...experiment.ids import in_url
+from ...http.schemas import Rewarded
+from ..bodies import Told, encode, given, read_item
+from ..reward_queue import RewardQueue
+from .batches import AsyncBatches
+from .connection import AsyncConnection
+from .experiment import AsyncRemote
+
+
+class AsyncDeciding(AsyncRemote):
+    """What the kinds share that decide over one route."""
+
+    def __init__(
+        self, connection: AsyncConnection, name: str, queue: RewardQueue | None, batch_s: float | None, away_s: float
+    ) -> None:
+        super().__init__(connection, name, queue, batch_s, away_s)
+        self._batches = AsyncBatches(connection, self._path, batch_s or 0.0)
+
+    async def _decided(self, kind: type[Told], body: bytes, seconds: float | None = None) -> Told:
+        """Return the answer to the body of a decision, which has its id; after `seconds` it is given up."""
+        if self._batch_s is None or seconds is not None:
+            return await self._connection.ask("POST", f"{self._path}/decisions", kind, body, seconds=seconds)
+        try:
+            return read_item(kind, await self._batches.decisions.ask(body))
+        except Unavailable:  # of this one alone, as its lot was tried until it was answered
+            return await self._connection.ask("POST", f"{self._path}/decisions", kind, body)
+
+    async def _decided_together(self, kind: type[Told], bodies: list[bytes]) -> list[Told]:
+        """Return the answers to bodies of decisions; raises what the first of them is refused for."""
+        answers = await self._batches.decide(bodies)
+        made = []
+        for body, answer in zip(bodies, answers, strict=True):
+            try:
+                made.append(read_item(kind, answer))
+            except Unavailable:
+                made.append(await self._connection.ask("POST", f"{self._path}/decisions", kind, body))
+        return made
+
+    async def _rewarded(self, decision_id: str, reward: dict[str, Any]) -> None:
+        """Tell a reward, or let it wait in the queue."""
+        if self._queue is not None:
+            self._queue.put(self.name, decision_id, encode({"decision_id": decision_id, **reward}))
+        elif self._batch_s is None:
+            await self._rewarded_alone(decision_id, reward)
+        else:
+            item = encode({"decision_id": decision_id, **reward})
+            try:
+                read_item(Rewarded, await self._batches.rewards.ask(item))
+            except Unavailable:
+                await self._rewarded_alone(decision_id, reward)
+
+    async def _rewarded_alone(self, decision_id: str, reward: dict[str, Any]) -> None:
+        await self._connection.ask("POST", f"{self._path}/decisions/{in_url(decision_id)}/reward", Rewarded, reward)
+
+    async def _rewarded_together(self, rewards: list[tuple[str, dict[str, Any]]]) -> None:
+        """Tell rewards of decisions, or let them wait in the queue; raises what the first of them is refused for."""
+        items = [encode({"decision_id": decision_id, **reward}) for decision_id, reward in rewards]
+        if self._queue is not None:
+            for (decision_id, _), item in zip(rewards, items, strict=True):
+                self._queue.put(self.name, decision_id, item)
+            return
+        answers = await self._batches.reward(items)
+        for (decision_id, reward), answer in zip(rewards, answers, strict=True):
+            try:
+                read_item(Rewarded, answer)
+            except Unavailable:
+                await self._rewarded_alone(decision_id, reward)
+
+
+def new_id() -> str:
+    """Return an id for a decision: with it a call that is tried again is the same call."""
+    return uuid.uuid4().hex
+
+
+def asking(decision_id: str | None, **fields: Any) -> tuple[str, bytes]:
+    """Return the id of a decision and its body; the same bytes are sent however often it is tried."""
+    name = new_id() if decision_id is None else decision_id
+    return name, encode({"decision_id": name, **given(**fields)})
+
+
+async def nothing() -> None:
+    """Return what telling returns, where nothing is sent yet."""

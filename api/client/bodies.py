@@ -1,0 +1,83 @@
+"""What the client sends and reads: JSON, and problems as the errors that `onearm.open` raises too."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from ...engine.errors import Conflict, Forbidden, InvalidInput, NotFound, OnearmError, Unavailable
+from ..http.schemas import Problem
+
+Told = TypeVar("Told")
+KINDS: dict[int, type[OnearmError]] = {
+    401: Forbidden,
+    403: Forbidden,
+    404: NotFound,
+    408: Unavailable,
+    409: Conflict,
+    429: Unavailable,
+}
+
+
+def plain(value: Any) -> Any:
+    """Return an array or a number of NumPy as JSON can say it."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise InvalidInput("bad_body", f"{type(value).__name__} is nothing that JSON can say: send numbers, text or lists")
+
+
+encode = msgspec.json.Encoder(enc_hook=plain).encode
+
+
+class Decoders(dict[Any, msgspec.json.Decoder[Any]]):
+    """A decoder of each type, made when it is asked for."""
+
+    def __missing__(self, kind: Any) -> msgspec.json.Decoder[Any]:
+        self[kind] = made = msgspec.json.Decoder(kind)
+        return made
+
+
+DECODERS = Decoders()
+
+
+def read(kind: type[Told], content: bytes | msgspec.Raw) -> Told:
+    """Return what the service says; raises `Unavailable` where it is not the service that answers."""
+    try:
+        told: Told = DECODERS[kind].decode(content)
+    except msgspec.DecodeError as error:
+        raise Unavailable(
+            "no_service", f"what answers is not onearm ({error}): see that base_url leads to the service"
+        ) from None
+    return told
+
+
+def read_item(kind: type[Told], content: bytes | msgspec.Raw) -> Told:
+    """Return one answer of a batch; raises what its problem says."""
+    try:
+        told: Told = DECODERS[kind].decode(content)
+    except msgspec.ValidationError:
+        raise error_of(read(Problem, content)) from None
+    return told
+
+
+def error_of(problem: Problem) -> OnearmError:
+    """Return the error that a problem stands for, with its code: what was seen, the rule, what to do."""
+    kind = KINDS.get(problem.status, Unavailable if problem.status >= 500 else InvalidInput)
+    return kind(problem.code, problem.detail)
+
+
+def refusal(status: int, content: bytes) -> OnearmError:
+    """Return the error that an answer stands for; one that is no problem+json came from something else on the way."""
+    try:
+        problem: Problem = DECODERS[Problem].decode(content)
+    except msgspec.DecodeError:
+        return KINDS.get(status, Unavailable)(
+            "no_service", f"{status} was answered, and no problem of onearm: see what stands before the service"
+        )
+    return error_of(problem)
+
+
+def given(**fields: Any) -> dict[str, Any]:
+    """Return the fields of a body that say something."""
+    return {name: value for name, value in fields.items() if value is not None and value is not False}

@@ -1,0 +1,186 @@
+"""Decisions of the service as people hold them: what was decided, and a way to tell what came of it.
+
+In a `with` block what is told is sent at its end, and not at all where the block ends with an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Generic, Self, TypeVar
+
+from ..kinds.streams.bodies import StreamDecision
+
+R = TypeVar("R")  # what telling returns: None, or for tasks what is awaited
+Made = TypeVar("Made", bound="Choice[Any]")
+
+
+class Choice(Generic[R]):
+    """A decision: a kind adds what was decided."""
+
+    def __init__(
+        self, decision_id: str, propensity: float, answer: Any, learn: Callable[..., R], said: Callable[[], R]
+    ):
+        self.decision_id = decision_id
+        self.propensity = propensity  # NaN where it is not known
+        self.answer = answer  # all that the service said; None where it was away
+        self._learn = learn
+        self._said = said  # returns what telling returns where nothing is sent yet
+        self._held: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+        self._is_within = False
+
+    def _tell(self, *told: Any, **more: Any) -> R:
+        if self._is_within:
+            self._held = told, more
+            return self._said()
+        return self._learn(self, *told, **more)
+
+    def _sent(self, failed: bool) -> R:
+        """Send what was told within a block."""
+        held, self._held, self._is_within = self._held, None, False
+        return self._said() if held is None or failed else self._learn(self, *held[0], **held[1])
+
+    def __enter__(self) -> Self:
+        self._is_within = True
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        self._sent(kind is not None)
+
+    async def __aenter__(self) -> Self:
+        self._is_within = True
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        sent = self._sent(kind is not None)
+        assert isinstance(sent, Awaitable)
+        await sent
+
+    def __repr__(self) -> str:
+        shown = {name: value for name, value in vars(self).items() if name[0] != "_" and name != "answer"}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+
+class Shown:
+    """What somebody showed while the service was away, and the body with which it was asked."""
+
+    def __init__(self, asked: bytes, action_id: str, propensity: float | None) -> None:
+        self.asked = asked
+        self.action_id = action_id
+        self.propensity = propensity  # None where nobody knows it
+
+
+class ArmChoice(Choice[R]):
+    """A decision that chose an arm."""
+
+    def __init__(
+        self,
+        decision_id: str,
+        action_id: str,
+        propensity: float,
+        answer: Any,
+        learn: Callable[..., R],
+        said: Callable[[], R],
+        shown: Shown | None = None,
+    ) -> None:
+        super().__init__(decision_id, propensity, answer, learn, said)
+        self.action_id = action_id
+        self._shown = shown
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether the service was away, and the caller's own action was taken."""
+        return self._shown is not None
+
+    def reward(
+        self,
+        value: float,
+        cost: float | None = None,
+        *,
+        next_state: Any = None,
+        ended: bool = False,
+        action_id: str | None = None,
+        propensity: float | None = None,
+        reward_id: str | None = None,
+    ) -> R:
+        """Tell what came of it; as `learn` of the experiment."""
+        told = {"next_state": next_state, "ended": ended, "action_id": action_id, "propensity": propensity}
+        return self._tell(value, cost, reward_id=reward_id, **told)
+
+
+class VectorChoice(Choice[R]):
+    """A decision that is a point, or two."""
+
+    def __init__(
+        self,
+        decision_id: str,
+        point: Any,
+        propensity: float,
+        answer: Any,
+        learn: Callable[..., R],
+        said: Callable[[], R],
+    ) -> None:
+        super().__init__(decision_id, propensity, answer, learn, said)
+        self.point = point  # float64[d], or float64[2, d] where two points are asked for
+
+    def reward(
+        self, reward: Any = None, *, loss: Any = None, gradient: Any = None, losses: Any = None, example: Any = None
+    ) -> R:
+        """Tell what it revealed; as `learn` of the experiment."""
+        return self._tell(reward=reward, loss=loss, gradient=gradient, losses=losses, example=example)
+
+
+class QueryChoice(Choice[R]):
+    """A query that is asked."""
+
+    def __init__(
+        self,
+        decision_id: str,
+        query_id: str,
+        propensity: float,
+        answer: Any,
+        tell: Callable[..., R],
+        said: Callable[[], R],
+    ) -> None:
+        super().__init__(decision_id, propensity, answer, tell, said)
+        self.query_id = query_id
+
+    def reward(self, answer: float) -> R:
+        """Tell its answer; as `tell` of the experiment."""
+        return self._tell(answer)
+
+
+class Pull:
+    """An arm of a stream that is to be pulled, and how often at the most: `arm, n = pull`."""
+
+    def __init__(self, arm_id: str, pulls: int, decision_id: str, answer: StreamDecision) -> None:
+        self.arm_id = arm_id
+        self.pulls = pulls
+        self.decision_id = decision_id
+        self.answer = answer  # all that the service said
+        self.evicted = answer.evicted  # the arms that left for good since the last decision
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.arm_id, self.pulls))
+
+
+class Choices(list[Made], Generic[Made]):
+    """Decisions that were made together, in their order."""
+
+    def __init__(self, made: Iterator[Made], shown_as: str) -> None:
+        super().__init__(made)
+        self._shown_as = shown_as
+
+    @property
+    def propensity(self) -> list[float]:
+        """The probability of each."""
+        return [one.propensity for one in self]
+
+    @property
+    def action_id(self) -> list[str]:
+        """The ids of the actions."""
+        return [getattr(one, self._shown_as) for one in self]
+
+    @property
+    def query_id(self) -> list[str]:
+        """The ids of the queries."""
+        return self.action_id

@@ -1,0 +1,201 @@
+"""Rewards that wait for the service, in a file of SQLite: they are there after a restart.
+
+A process that dies loses none of them; where the machine itself loses power the last moments may be lost.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...engine.errors import InvalidInput, OnearmError, Unavailable, as_seen
+from .decided import Shown
+
+MOST = 100_000  # rewards that wait
+FORMAT = 1
+TABLES = """
+CREATE TABLE IF NOT EXISTS rewards (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    experiment TEXT NOT NULL,
+    decision_id TEXT NOT NULL,
+    body BLOB NOT NULL,
+    asked BLOB,
+    action_id TEXT,
+    propensity REAL,
+    time REAL NOT NULL,
+    code TEXT,
+    detail TEXT
+);
+CREATE INDEX IF NOT EXISTS waiting ON rewards (number) WHERE code IS NULL;
+CREATE TABLE IF NOT EXISTS counts (sent INTEGER NOT NULL);
+INSERT INTO counts SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM counts);
+"""
+
+
+class Waiting(NamedTuple):
+    """A reward that waits."""
+
+    number: int
+    experiment: str
+    decision_id: str
+    body: bytes  # as an item of a batch
+    shown: Shown | None  # where the service was away when the decision was made
+
+
+class Refused(NamedTuple):
+    """A reward that the service refused for good, and why."""
+
+    number: int
+    experiment: str
+    decision_id: str
+    body: bytes
+    code: str
+    detail: str
+
+
+class Standing(NamedTuple):
+    """How many rewards wait, were refused and are kept aside, and were sent since the file was made."""
+
+    waiting: int
+    refused: int
+    sent: int
+    trouble: str | None  # why nothing can be sent now
+
+
+class RewardQueue:
+    """The file. Threads may share it, and so may processes: one of them sends."""
+
+    def __init__(self, path: Path, most: int = MOST) -> None:
+        self.path = path
+        self.most = most
+        self.trouble: str | None = None
+        self.news = threading.Event()  # that something was put in
+        self._lock = threading.Lock()
+        self._is_open = True
+        try:
+            self._file = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
+            self._file.execute("PRAGMA journal_mode = WAL")
+            self._file.execute("PRAGMA synchronous = NORMAL")
+            found = self._file.execute("PRAGMA user_version").fetchone()[0]
+            if found == 0:
+                self._file.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;")
+        except sqlite3.Error as error:
+            raise InvalidInput(
+                "bad_queue", f"the queue {str(path)!r} cannot be opened ({error}): name a file of a queue, or a new one"
+            ) from None
+        if found > FORMAT:
+            raise InvalidInput(
+                "bad_queue",
+                f"the queue {str(path)!r} was written by a newer onearm (format {found}, this one reads {FORMAT}): "
+                "take that one, or name another file",
+            )
+
+    def put(self, experiment: str, decision_id: str, body: bytes, shown: Shown | None = None) -> None:
+        """Let a reward wait. Raises `Unavailable` ("queue_full") where too many do: it is not in the file then."""
+        was = (None, None, None) if shown is None else (shown.asked, shown.action_id, shown.propensity)
+        with self._lock:
+            self._check_open()
+            put = self._file.execute(
+                "INSERT INTO rewards (experiment, decision_id, body, asked, action_id, propensity, time) "
+                "SELECT ?, ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM rewards WHERE code IS NULL) < ?",
+                (experiment, decision_id, body, *was, time.time(), self.most),
+            )
+        if not put.rowcount:
+            raise Unavailable(
+                "queue_full",
+                f"{self.most} rewards wait in {str(self.path)!r}{self._why()}: bring the service back, or allow more "
+                "(queue_max)",
+            )
+        self.news.set()
+
+    def waiting(self, most: int) -> list[Waiting]:
+        """Return those that wait, the oldest first."""
+        rows = self._rows(
+            "SELECT number, experiment, decision_id, body, asked, action_id, propensity FROM rewards "
+            "WHERE code IS NULL ORDER BY number LIMIT ?",
+            most,
+        )
+        return [
+            Waiting(number, experiment, decision_id, body, None if asked is None else Shown(asked, *was))
+            for number, experiment, decision_id, body, asked, *was in rows
+        ]
+
+    def sent(self, numbers: Sequence[int]) -> None:
+        """Take out what the service has."""
+        with self._lock:
+            self._check_open()
+            self._file.execute("BEGIN IMMEDIATE")
+            for number in numbers:
+                gone = self._file.execute("DELETE FROM rewards WHERE number = ?", (number,)).rowcount
+                self._file.execute("UPDATE counts SET sent = sent + ?", (gone,))
+            self._file.execute("COMMIT")
+
+    def refuse(self, number: int, error: OnearmError) -> None:
+        """Keep aside what the service refuses for good."""
+        with self._lock:
+            self._check_open()
+            told = error.code, str(error), number
+            self._file.execute("UPDATE rewards SET code = ?, detail = ? WHERE number = ?", told)
+
+    def refused(self) -> list[Refused]:
+        """Return what the service refused for good, and why, the oldest first."""
+        rows = self._rows(
+            "SELECT number, experiment, decision_id, body, code, detail FROM rewards "
+            "WHERE code IS NOT NULL ORDER BY number"
+        )
+        return [Refused(*row) for row in rows]
+
+    def retry_refused(self) -> int:
+        """Let all that was refused wait again, once what was wrong is mended; return how many."""
+        with self._lock:
+            self._check_open()
+            changed = self._file.execute(
+                "UPDATE rewards SET code = NULL, detail = NULL WHERE code IS NOT NULL"
+            ).rowcount
+        self.news.set()
+        return changed
+
+    def drop_refused(self) -> int:
+        """Forget all that was refused; return how many."""
+        with self._lock:
+            self._check_open()
+            return self._file.execute("DELETE FROM rewards WHERE code IS NOT NULL").rowcount
+
+    def standing(self) -> Standing:
+        """Return how many wait, were refused and were sent."""
+        ((waiting, refused, sent),) = self._rows(
+            "SELECT (SELECT count(*) FROM rewards WHERE code IS NULL), "
+            "(SELECT count(*) FROM rewards WHERE code IS NOT NULL), (SELECT sent FROM counts)"
+        )
+        return Standing(waiting, refused, sent, self.trouble)
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until nothing waits, for so many seconds at most; return whether that is so."""
+        until = time.monotonic() + seconds
+        while self.standing().waiting:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def close(self) -> None:
+        """Close the file; what waits stays in it."""
+        with self._lock:
+            self._is_open = False
+            self._file.close()
+
+    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock:
+            self._check_open()
+            return self._file.execute(statement, values).fetchall()
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise InvalidInput("queue_closed", f"the queue {as_seen(str(self.path))} is closed: open a new client")
+
+    def _why(self) -> str:
+        return "" if self.trouble is None else f" ({self.trouble})"
