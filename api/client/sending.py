@@ -19,7 +19,6 @@ from .bodies import read_item
 from .reward_queue import RewardQueue, Waiting
 
 TOGETHER = 500  # rewards in one call
-TRY_S = 5.0  # how long one call is tried before the thread looks whether it is to end
 LOOK_S = 1.0  # how often it looks for what other processes put in
 LONGEST_S = 5.0  # between two tries
 
@@ -29,7 +28,7 @@ class Sender:
 
     def __init__(self, queue: RewardQueue, base_url: str, key: str | None, timeout: float) -> None:
         self._queue = queue
-        self._connection = Connection(base_url, key=key, timeout=timeout, deadline=TRY_S, transport=None)
+        self._connection = Connection(base_url, key=key, timeout=timeout, deadline=0.0, transport=None)
         self._lock = FileLock(f"{queue.path}.lock", thread_local=False)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="onearm rewards", daemon=True)

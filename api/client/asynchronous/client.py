@@ -35,7 +35,7 @@ class AsyncClient:
     """A service. Not to be shared between processes; threads, or tasks of one loop, may share it.
 
     `base_url` may have a prefix. `key` is sent with every call. A request waits for `timeout` seconds, and a call is
-    tried for `deadline` seconds: where the connection fails or the service says that it cannot answer now. Each call
+    tried for `deadline` seconds, 0 for once: where the connection fails or the service cannot answer now. Each call
     carries its id, so that nothing is made or counted twice. With `batch_ms` decisions and rewards of an experiment
     are gathered for so long, and go in one call. `queue` is a file in which rewards wait until the service has them,
     also beyond a restart, at most `queue_max` of them. Where a call has a fallback, that is taken after `away_ms`.
@@ -54,11 +54,12 @@ class AsyncClient:
         away_ms: float = 1000.0,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        for name, value in {"timeout": timeout, "deadline": deadline, "away_ms": away_ms}.items():
+        for name, value in {"timeout": timeout, "away_ms": away_ms}.items():
             if not value > 0:
                 raise InvalidInput("bad_client", f"{name} is {as_seen(value)}: it must be a number above 0")
-        if batch_ms is not None and not batch_ms >= 0:
-            raise InvalidInput("bad_client", f"batch_ms is {as_seen(batch_ms)}: it must be a number from 0 on, or None")
+        for name, value in {"deadline": deadline, "batch_ms": batch_ms or 0.0}.items():
+            if not value >= 0:
+                raise InvalidInput("bad_client", f"{name} is {as_seen(value)}: it must be a number from 0 on")
         self._connection = AsyncConnection(base_url, key=key, timeout=timeout, deadline=deadline, transport=transport)
         self._how = None if batch_ms is None else batch_ms / 1000, away_ms / 1000
         self._known: dict[tuple[type[AsyncRemote], str], Any] = {}

@@ -50,8 +50,8 @@ class Connection:
     ) -> Told:
         """Return what the service answers, as a `kind` of it. A body is bytes of JSON, or an object.
 
-        It is tried again where the service is away or says so, for `seconds`, or as long as the deadline says. Raises
-        what the service refuses it for, or `Unavailable` at the end of that time.
+        It is tried again where the service is away or says so, for `seconds`, or as long as the deadline says; once
+        where that is 0. Raises what the service refuses it for, or `Unavailable` at the end of that time.
         """
         content = body if body is None or isinstance(body, bytes) else encode(body)
         return read(kind, self._sent(method, path, content, query, seconds))
@@ -59,8 +59,8 @@ class Connection:
     def _sent(
         self, method: str, path: str, content: bytes | None, query: dict[str, Any] | None, seconds: float | None
     ) -> bytes:
-        patience = Patience(self.deadline if seconds is None else seconds)
-        left = min(self.timeout, self.deadline if seconds is None else seconds)
+        longest = self.deadline if seconds is None else seconds
+        patience, left = Patience(longest), min(self.timeout, longest or self.timeout)
         while True:
             try:
                 answer = self._http.request(method, path, content=content, params=query, timeout=left)

@@ -1,0 +1,145 @@
+"""Rewards that wait in a file: they survive a restart, are sent once, and none is lost without a word."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.listening import Listening
+
+from onearm.api.client.decided import Shown
+from onearm.api.client.reward_queue import RewardQueue
+from onearm.client import Client
+from onearm.engine.errors import InvalidInput, Unavailable
+
+pytestmark = pytest.mark.usefixtures("nothing_is_compiled")
+NOWHERE = "http://127.0.0.1:9"  # nobody listens there
+SECONDS = 20.0
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Listening]:
+    with Listening(tmp_path) as service:
+        yield service
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "rewards.db"
+
+
+def rewards(service: Listening) -> int:
+    found: int = service.client.get("/v1/experiments/e").json()["rewards"]
+    return found
+
+
+def test_rewards_wait_until_the_service_is_there_and_are_sent_once(service: Listening, file: Path) -> None:
+    with Client(service.url) as client:
+        made = [client.decide("e").decision_id for _ in range(30)]
+    with Client(NOWHERE, queue=file, queue_max=40) as client:
+        for name in made:
+            client.reward("e", name, 1.0)
+        assert client.queue is not None
+        assert client.queue.standing()[:3] == (30, 0, 0)
+    assert rewards(service) == 0
+    with Client(service.url, queue=file) as client:
+        assert client.queue is not None and client.queue.flush(SECONDS)
+        assert client.queue.standing() == (0, 0, 30, None)
+        client.reward("e", made[0], 1.0)  # the same again
+        assert client.queue.flush(SECONDS)
+    assert rewards(service) == 30
+
+
+def test_a_process_that_dies_leaves_them_to_the_next(service: Listening, file: Path) -> None:
+    with Client(service.url) as client:
+        name = client.decide("e").decision_id
+    told = f"client = Client({NOWHERE!r}, queue={str(file)!r})\nclient.reward('e', {name!r}, 1.0)\nos._exit(9)"
+    done = subprocess.run([sys.executable, "-c", f"import os\nfrom onearm.client import Client\n{told}"], check=False)
+    assert done.returncode == 9
+    with Client(service.url, queue=file) as client:
+        assert client.queue is not None and client.queue.flush(SECONDS)
+    assert rewards(service) == 1
+
+
+def test_what_is_refused_is_kept_aside_and_named(service: Listening, file: Path) -> None:
+    with Client(service.url, queue=file) as client:
+        assert client.queue is not None
+        good = client.decide("e")
+        client.reward("e", "nobody decided this", 1.0)
+        client.reward("gone", "d", 1.0)
+        good.reward(1.0)
+        assert client.queue.flush(SECONDS)
+        found = {one.decision_id: (one.experiment, one.code) for one in client.queue.refused()}
+        assert found == {"nobody decided this": ("e", "unknown_decision"), "d": ("gone", "unknown_experiment")}
+        assert all(one.detail and json.loads(one.body)["value"] == 1.0 for one in client.queue.refused())
+        client.create("gone", arms=[{"id": "x"}])
+        client.decide("gone", decision_id="d")
+        assert client.queue.retry_refused() == 2
+        assert client.queue.flush(SECONDS)
+        assert [one.decision_id for one in client.queue.refused()] == ["nobody decided this"]
+        assert client.queue.drop_refused() == 1
+        assert client.queue.standing() == (0, 0, 2, None)
+    assert rewards(service) == 1
+
+
+def test_a_full_queue_says_so_and_takes_nothing(file: Path) -> None:
+    with Client(NOWHERE, queue=file, queue_max=2) as client:
+        assert client.queue is not None
+        client.reward("e", "1", 1.0)
+        client.reward("e", "2", 1.0)
+        deadline = time.monotonic() + SECONDS
+        while client.queue.standing().trouble is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        with pytest.raises(Unavailable, match="2 rewards wait") as full:
+            client.reward("e", "3", 1.0)
+        assert full.value.code == "queue_full"
+        assert "no service answers" in str(full.value)
+        assert client.queue.standing().waiting == 2
+        assert not client.queue.flush(0.05)
+
+
+def test_of_two_clients_with_one_file_one_sends(service: Listening, file: Path) -> None:
+    with Client(service.url, queue=file) as one, Client(service.url, queue=file) as other:
+        for client in (one, other):
+            for _ in range(20):
+                client.decide("e").reward(1.0)
+        assert one.queue is not None and one.queue.flush(SECONDS)
+        assert one.queue.standing().sent == 40
+    assert rewards(service) == 40
+
+
+def test_a_fallback_waits_with_its_reward(service: Listening, file: Path) -> None:
+    with Client(NOWHERE, queue=file, away_ms=20) as client:
+        decision = client.decide("e", fallback="b", decision_id="d")
+        decision.reward(1.0)
+    with Client(service.url, queue=file) as client:
+        assert client.queue is not None and client.queue.flush(SECONDS)
+        assert client.queue.refused() == []
+        record = client.experiment("e").record("d")
+    assert (record.given, record.action_id, record.propensity) == (True, "b", None)
+    assert record.reward is not None and record.reward.value == 1.0
+
+
+def test_files_that_are_no_queue_are_refused(tmp_path: Path, file: Path) -> None:
+    other = tmp_path / "notes.txt"
+    other.write_text("these are my notes, and no database of anything" * 50)
+    with pytest.raises(InvalidInput, match="cannot be opened") as bad:
+        RewardQueue(other)
+    assert bad.value.code == "bad_queue"
+    assert other.read_text().startswith("these are my notes")
+    queue = RewardQueue(file)
+    queue.put("e", "d", b"{}", Shown(b"{}", "a", None))
+    (waits,) = queue.waiting(10)
+    assert waits.shown is not None and (waits.shown.action_id, waits.shown.propensity) == ("a", None)
+    queue._file.execute("PRAGMA user_version = 2")
+    queue.close()
+    with pytest.raises(InvalidInput, match="newer onearm"):
+        RewardQueue(file)
+    with pytest.raises(InvalidInput, match="closed"):
+        queue.put("e", "d", b"{}")
