@@ -27,12 +27,10 @@ from ..kinds.table import kind_of
 from ..terminal import console
 from .calling import answered, client_of, key_option, url_option
 from .json_option import as_json
+from .reward_curve import curve, means_of
 
 ENV = 'linear:{"arms": 5, "dimension": 4, "reward": "bernoulli"}'  # no data set, so nothing to install
 STEPS = 2000
-COLUMNS = 64  # of the curve
-ROWS = 8
-BLOCKS = " ▁▂▃▄▅▆▇█"
 SHARES_SHOWN = 12
 
 
@@ -141,21 +139,8 @@ class _Story:
             f"\n{len(self.rewards):,} of {self.total:,} decisions   {self.rate:,.0f}/s   {left}   ",
             (f"mean reward {mean:.3f}", "bold green"),
         )
-        return Group(head, Text("\nreward against time (each column a mean)"), self._curve(), self._shares())
-
-    def _curve(self) -> Text:
-        if not self.rewards:
-            return Text("\n" * ROWS)
-        parts = np.array_split(np.array(self.rewards), min(COLUMNS, len(self.rewards)))
-        means = [float(part.mean()) for part in parts]
-        low, high = min(0.0, *means), max(1e-9, *means)
-        heights = [(value - low) / (high - low) * ROWS for value in means]
-        lines = []
-        for row in range(ROWS - 1, -1, -1):
-            cells = "".join(BLOCKS[int(8 * min(1.0, max(0.0, height - row)))] for height in heights)
-            label = f"{high:7.3f} " if row == ROWS - 1 else f"{low:7.3f} " if row == 0 else " " * 8
-            lines.append(label + cells)
-        return Text("\n".join(lines), style="cyan")
+        drawn = Text(curve(means_of(self.rewards)), style="cyan")
+        return Group(head, Text("\nreward against time (each column a mean)"), drawn, self._shares())
 
     def _shares(self) -> Text:
         n = max(len(self.rewards), 1)

@@ -16,6 +16,7 @@ COMMANDS = {
     "keys": "Make keys for callers of the service, list, rotate and revoke them.",
     "audit": "List who did what to experiments and keys.",
     "demo": "Stream a data set through a running service and watch it learn.",
+    "top": "Show what a running service is doing: rates, rewards, alarms.",
     "simulate": "Run policies against an environment and compare their regret.",
     "replay": "Let policies decide on a logged table and estimate what they are worth.",
     "evaluate": "Estimate what policies would have earned on a log, and how sure that is.",
