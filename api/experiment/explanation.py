@@ -11,7 +11,7 @@ import numpy as np
 from ...engine.vocabulary import Array, Instance, Policy
 from ...policies import catalog
 from .definition import Definition
-from .explanation_schemas import Explanation, Part, Ranked, Reasons
+from .explanation_schemas import Contribution, Explanation, Ranked, Reasons
 from .intake import values
 from .unknown import or_null
 
@@ -112,10 +112,12 @@ def explain(
     )
 
 
-def _parts(parts: Array, names: list[str], values: Array) -> list[Part]:
+def _parts(parts: Array, names: list[str], values: Array) -> list[Contribution]:
     moved = [j for j in np.argsort(-np.abs(parts), kind="stable").tolist() if parts[j] != 0 and j <= len(names)]
     return [
-        Part("intercept", float(parts[j])) if j == len(names) else Part(names[j], float(parts[j]), float(values[j]))
+        Contribution("intercept", float(parts[j]))
+        if j == len(names)
+        else Contribution(names[j], float(parts[j]), float(values[j]))
         for j in moved[:FEATURES_EXPLAINED]
         if math.isfinite(parts[j])
     ]

@@ -15,7 +15,7 @@ class Ranked(msgspec.Struct, omit_defaults=True):
     score: float | None = None
 
 
-class Part(msgspec.Struct, omit_defaults=True):
+class Contribution(msgspec.Struct, omit_defaults=True):
     """What one feature adds to a score; the intercept has no value."""
 
     name: str
@@ -30,7 +30,7 @@ class Reasons(msgspec.Struct):
     probability: float | None
     score: float | None
     width: float | None
-    features: list[Part]
+    features: list[Contribution]
 
 
 class Explanation(msgspec.Struct, omit_defaults=True):

@@ -18,9 +18,9 @@ from ..service.service import Service
 from ..service.watching import Watch
 from .bodies import read
 from .endpoint import Answer, Call
-from .lineup_schemas import Difference, Displaced, Lineup, NewPolicy, Part, PolicyStatus, Promotion, RetiredPolicy
+from .lineup_schemas import Difference, Displaced, JoiningPolicy, Lineup, Part, PolicyStatus, Promotion, RetiredPolicy
 
-_new = msgspec.json.Decoder(NewPolicy)
+_new = msgspec.json.Decoder(JoiningPolicy)
 _part = msgspec.json.Decoder(Part)
 _promotion = msgspec.json.Decoder(Promotion)
 

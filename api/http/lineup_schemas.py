@@ -13,7 +13,7 @@ from ..service.estimates import Estimate
 Former = Literal["shadow", "control", "retired"]
 
 
-class NewPolicy(msgspec.Struct, forbid_unknown_fields=True):
+class JoiningPolicy(msgspec.Struct, forbid_unknown_fields=True):
     """A policy that joins, by its name or its spec, and the part that it plays."""
 
     policy: Any

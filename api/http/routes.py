@@ -310,7 +310,7 @@ TABLE = [
         ADMIN,
         {201: lineup_schemas.PolicyStatus, 200: lineup_schemas.PolicyStatus},
         (404, 409, 413, 422, 503, 507),
-        lineup_schemas.NewPolicy,
+        lineup_schemas.JoiningPolicy,
     ),
     Entry("GET", f"{ONE}/policies", lineup.list_lineup, READ, {200: lineup_schemas.Lineup}, (404, 422, 503)),
     Entry(
