@@ -46,6 +46,7 @@ from . import (
     windowed,
 )
 from .endpoint import TITLES, Endpoint, Handler
+from .free_objects import with_free_fields
 from .parameters import AFTER, AFTER_NUMBER, AS, BEFORE, BEFORE_TIME, CONFIRM, KEY, LOG, SEGMENTS, SPAN, at_most
 
 
@@ -428,7 +429,7 @@ def openapi() -> dict[str, Any]:
         "info": {"title": "onearm", "version": version("onearm"), "description": "Online decision engine."},
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": with_free_fields(components),
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "A key, oa_..."}},
         },
     }

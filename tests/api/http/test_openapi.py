@@ -254,3 +254,9 @@ def test_every_schema_has_a_name_of_its_own_and_what_is_named_is_there() -> None
     assert [name for name in schemas if not name.isidentifier()] == []
     named = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
     assert named and named <= set(schemas)
+
+
+def test_objects_of_any_fields_say_so() -> None:
+    """As a context of named features: makers of clients would else let it have none."""
+    context = openapi()["components"]["schemas"]["Decide"]["properties"]["context"]["anyOf"]
+    assert {"type": "object", "additionalProperties": True} in context
