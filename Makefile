@@ -47,6 +47,7 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/first_answer.py
 	@$(PY) benchmarks/service.py || echo "going on without the service's figures"
 	@$(PY) benchmarks/neighbours.py || echo "a bystander waited longer than it should, or the machine was busy"
+	@$(PY) benchmarks/client.py || echo "the client cost more than it should, or the machine was busy"
 	@$(PY) benchmarks/soak.py || echo "the service grew, slowed down or erred, or the machine was busy"
 	@$(PY) benchmarks/log.py
 	@$(PY) benchmarks/sizes.py
