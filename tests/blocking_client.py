@@ -15,8 +15,10 @@ CLIENT = Path(__file__).resolve().parent.parent / "api" / "client"
 WORDS = [
     (r"\basync def\b", "def"),
     (r"\basync with\b", "with"),
+    (r"\bawait asyncio\.to_thread\((.+)\)", r"\1()"),
     (r"\bawait ", ""),
-    (r"\bimport asyncio\b", "import time"),
+    (r"^import asyncio$(?=[\s\S]*asyncio\.sleep)", "import time"),
+    (r"^import asyncio$\n", ""),
     (r"\basyncio\.sleep\b", "time.sleep"),
     (r"\bAwaitable\[None\]", "None"),
     (r"^from collections\.abc import Awaitable$\n", ""),

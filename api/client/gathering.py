@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from ...engine.errors import OnearmError
+from ...engine.errors import OnearmError, Unavailable
 
 MOST = 1000  # in one call
 Items = list[bytes]
@@ -23,7 +23,7 @@ class ThreadBatch:
         self.items: Items = []
         self.done = threading.Event()
         self.answers: Answers = []
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
 
 
 class ThreadGatherer:
@@ -46,8 +46,10 @@ class ThreadGatherer:
             if place + 1 == MOST:
                 self._batch = None
         if leads:
-            time.sleep(self._seconds)
-            self._end(batch)
+            try:
+                time.sleep(self._seconds)
+            finally:  # whoever waits is answered, also where this thread is interrupted
+                self._end(batch)
         else:
             batch.done.wait()
         if batch.error is not None:
@@ -60,9 +62,13 @@ class ThreadGatherer:
                 self._batch = None
         try:
             batch.answers = self._send(batch.items)
-        except BaseException as error:
+        except Exception as error:
             batch.error = error
-        batch.done.set()
+        except BaseException:
+            batch.error = Unavailable("interrupted", "the calls that went together were interrupted: try again")
+            raise
+        finally:
+            batch.done.set()
 
 
 class TaskBatch:
@@ -105,6 +111,6 @@ class TaskGatherer:
         return await self._send(batch.items)
 
 
-def as_own(error: BaseException) -> BaseException:
+def as_own(error: Exception) -> Exception:
     """Return an error for one of those who wait for the same: each has a trace of its own."""
     return type(error)(error.code, str(error)) if isinstance(error, OnearmError) else error

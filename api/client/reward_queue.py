@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,9 +31,17 @@ CREATE TABLE IF NOT EXISTS rewards (
     detail TEXT
 );
 CREATE INDEX IF NOT EXISTS waiting ON rewards (number) WHERE code IS NULL;
-CREATE TABLE IF NOT EXISTS counts (sent INTEGER NOT NULL);
-INSERT INTO counts SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM counts);
-"""
+CREATE TABLE IF NOT EXISTS counts (waiting INTEGER NOT NULL, refused INTEGER NOT NULL, sent INTEGER NOT NULL);
+INSERT INTO counts SELECT 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM counts);
+CREATE TRIGGER IF NOT EXISTS came AFTER INSERT ON rewards BEGIN UPDATE counts SET waiting = waiting + 1; END;
+CREATE TRIGGER IF NOT EXISTS went AFTER DELETE ON rewards BEGIN
+    UPDATE counts SET waiting = waiting - (old.code IS NULL), refused = refused - (old.code IS NOT NULL);
+END;
+CREATE TRIGGER IF NOT EXISTS judged AFTER UPDATE OF code ON rewards BEGIN
+    UPDATE counts SET waiting = waiting + (new.code IS NULL) - (old.code IS NULL),
+        refused = refused + (new.code IS NOT NULL) - (old.code IS NOT NULL);
+END;
+"""  # counted as they come and go: a put then takes as long however many wait
 
 
 class Waiting(NamedTuple):
@@ -101,7 +109,7 @@ class RewardQueue:
             self._check_open()
             put = self._file.execute(
                 "INSERT INTO rewards (experiment, decision_id, body, asked, action_id, propensity, time) "
-                "SELECT ?, ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM rewards WHERE code IS NULL) < ?",
+                "SELECT ?, ?, ?, ?, ?, ?, ? WHERE (SELECT waiting FROM counts) < ?",
                 (experiment, decision_id, body, *was, time.time(), self.most),
             )
         if not put.rowcount:
@@ -112,11 +120,13 @@ class RewardQueue:
             )
         self.news.set()
 
-    def waiting(self, most: int) -> list[Waiting]:
-        """Return those that wait, the oldest first."""
+    def waiting(self, most: int, but: Collection[str] = ()) -> list[Waiting]:
+        """Return those that wait, the oldest first, `but` for those of some experiments."""
+        held = ", ".join("?" * len(but))
         rows = self._rows(
             "SELECT number, experiment, decision_id, body, asked, action_id, propensity FROM rewards "
-            "WHERE code IS NULL ORDER BY number LIMIT ?",
+            f"WHERE code IS NULL AND experiment NOT IN ({held}) ORDER BY number LIMIT ?",
+            *but,
             most,
         )
         return [
@@ -167,10 +177,7 @@ class RewardQueue:
 
     def standing(self) -> Standing:
         """Return how many wait, were refused and were sent."""
-        ((waiting, refused, sent),) = self._rows(
-            "SELECT (SELECT count(*) FROM rewards WHERE code IS NULL), "
-            "(SELECT count(*) FROM rewards WHERE code IS NOT NULL), (SELECT sent FROM counts)"
-        )
+        ((waiting, refused, sent),) = self._rows("SELECT waiting, refused, sent FROM counts")
         return Standing(waiting, refused, sent, self.trouble)
 
     def flush(self, seconds: float) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from filelock import FileLock, Timeout
 
-from ...engine.errors import Forbidden, OnearmError, Unavailable
+from ...engine.errors import Forbidden, InvalidInput, OnearmError, Unavailable
 from ..http.schemas import Rewarded
 from .blocking.batches import Batches
 from .blocking.connection import Connection, path_of
@@ -51,7 +51,7 @@ class Sender:
                 busy = self._may_send() and self._send()
             except OnearmError as error:
                 self._queue.trouble = str(error)
-                wait = min(max(2.0 * wait, 0.1), LONGEST_S)
+                wait = min(max(2.0 * wait, 0.25), LONGEST_S)
                 self._over.wait(wait * random.uniform(0.5, 1.0))
                 continue
             wait = 0.0
@@ -69,22 +69,45 @@ class Sender:
         return True
 
     def _send(self) -> bool:
-        """Send some of what waits; tell whether there was any. Raises `OnearmError` where it cannot be sent now."""
-        some = self._queue.waiting(TOGETHER)
-        for experiment, group in groupby(some, lambda one: one.experiment):
-            rewards = list(group)
-            self._send_plain(experiment, [one for one in rewards if one.shown is None])
-            for one in rewards:
-                if one.shown is not None:
-                    self._send_shown(one)
+        """Send some of what waits; tell whether there was any.
+
+        An experiment that cannot take rewards now keeps those of others waiting no longer than its own call. Raises
+        `OnearmError` where something cannot be sent now.
+        """
+        held: dict[str, OnearmError] = {}
+        found = False
+        while not self._over.is_set() and (some := self._queue.waiting(TOGETHER, but=held)):
+            found = True
+            for experiment, group in groupby(some, lambda one: one.experiment):
+                try:
+                    self._send_to(experiment, list(group))
+                except (Unavailable, Forbidden) as error:
+                    if error.code == "no_service":
+                        raise
+                    held[experiment] = error
+        if held:
+            raise next(iter(held.values()))
         self._queue.trouble = None
-        return bool(some)
+        return found
+
+    def _send_to(self, experiment: str, rewards: list[Waiting]) -> None:
+        self._send_plain(experiment, [one for one in rewards if one.shown is None])
+        for one in rewards:
+            if one.shown is not None:
+                self._send_shown(one)
 
     def _send_plain(self, experiment: str, rewards: list[Waiting]) -> None:
         if not rewards:
             return
         try:
             answers = Batches(self._connection, path_of(experiment), 0.0).reward([one.body for one in rewards])
+        except InvalidInput as error:
+            if len(rewards) == 1:
+                self._judge(rewards, error)
+                return
+            for one in rewards:  # which of them is it
+                self._send_plain(experiment, [one])
+            return
         except OnearmError as error:
             self._judge(rewards, error)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Iterable
 from pathlib import Path
 from types import TracebackType
@@ -77,7 +78,7 @@ class AsyncClient:
     async def close(self) -> None:
         """Close the connections. Rewards that wait stay in the file of the queue, for the next client that opens it."""
         if self._sender is not None:
-            self._sender.close()
+            await asyncio.to_thread(self._sender.close)
         await self._connection.close()
 
     def experiment(self, name: str) -> AsyncArms:

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.keyed import Keyed
 from support.listening import Listening
 
 from onearm.api.client.decided import Shown
 from onearm.api.client.reward_queue import RewardQueue
+from onearm.api.service.service import Service
 from onearm.client import Client
 from onearm.engine.errors import InvalidInput, Unavailable
 
@@ -143,3 +145,67 @@ def test_files_that_are_no_queue_are_refused(tmp_path: Path, file: Path) -> None
         RewardQueue(file)
     with pytest.raises(InvalidInput, match="closed"):
         queue.put("e", "d", b"{}")
+
+
+def test_one_that_is_too_large_keeps_none_of_the_others(tmp_path: Path, file: Path) -> None:
+    with Listening(tmp_path, options={"body_bytes": 3000}) as service, Client(service.url, queue=file) as client:
+        assert client.queue is not None
+        client.reward("e", client.decide("e").decision_id, 1.0, reward_id="x" * 250)
+        for _ in range(30):
+            client.decide("e").reward(1.0)
+        assert client.queue.flush(SECONDS)
+        assert client.queue.standing()[:3] == (0, 0, 31)
+        client.queue.put(
+            "e", "large", json.dumps({"decision_id": "large", "value": 1.0, "reward_id": "x" * 4000}).encode()
+        )
+        client.decide("e").reward(1.0)
+        assert client.queue.flush(SECONDS)
+        assert [(one.decision_id, one.code) for one in client.queue.refused()] == [("large", "body_too_large")]
+        assert rewards(service) == 32
+
+
+def until(client: Client, waiting: int) -> None:
+    """Wait until so many rewards wait, and there is trouble with them."""
+    assert client.queue is not None
+    deadline = time.monotonic() + SECONDS
+    while client.queue.standing().waiting != waiting or client.queue.standing().trouble is None:
+        assert time.monotonic() < deadline, (client.queue.standing(), client.queue.refused())
+        time.sleep(0.01)
+
+
+def test_an_experiment_that_takes_none_now_keeps_no_other_waiting(
+    service: Listening, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = Service.live
+    recovering = {"other"}
+
+    def found(self: Service, name: str) -> object:
+        if name in recovering:
+            raise Unavailable("recovering", f"{name!r} reads its log: wait")
+        return live(self, name)
+
+    with Client(service.url, queue=file) as client:
+        client.create("other", arms=[{"id": "a"}])
+        names = {name: client.decide(name).decision_id for name in ("other", "e")}
+        monkeypatch.setattr(Service, "live", found)
+        for name, decision_id in names.items():
+            client.reward(name, decision_id, 1.0)
+        until(client, waiting=1)
+        assert client.queue is not None
+        assert client.queue.standing() == (1, 0, 1, "'other' reads its log: wait")
+        recovering.clear()
+        assert client.queue.flush(SECONDS)
+        assert client.experiment("other").about().rewards == 1
+
+
+def test_rewards_wait_for_a_key_that_may_send_them(tmp_path: Path, file: Path) -> None:
+    with Keyed(tmp_path) as service:
+        writes = service.key("write")
+        with Client(service.url, key=writes) as client:
+            name = client.decide("e").decision_id
+        with Client(service.url, key=service.key("read"), queue=file) as client:
+            client.reward("e", name, 1.0)
+            until(client, waiting=1)
+        with Client(service.url, key=writes, queue=file) as client:
+            assert client.queue is not None and client.queue.flush(SECONDS)
+            assert client.queue.standing() == (0, 0, 1, None)
