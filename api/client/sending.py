@@ -20,7 +20,7 @@ from .reward_queue import RewardQueue, Waiting
 
 TOGETHER = 500  # rewards in one call
 LOOK_S = 1.0  # how often it looks for what other processes put in
-LONGEST_S = 5.0  # between two tries
+LONGEST_S = 2.0  # between two tries
 
 
 class Sender:
