@@ -106,11 +106,10 @@ class RewardQueue:
         """Let a reward wait. Raises `Unavailable` ("queue_full") where too many do: it is not in the file then."""
         was = (None, None, None) if shown is None else (shown.asked, shown.action_id, shown.propensity)
         with self._lock:
-            self._check_open()
-            put = self._file.execute(
+            put = self._do(
                 "INSERT INTO rewards (experiment, decision_id, body, asked, action_id, propensity, time) "
                 "SELECT ?, ?, ?, ?, ?, ?, ? WHERE (SELECT waiting FROM counts) < ?",
-                (experiment, decision_id, body, *was, time.time(), self.most),
+                *(experiment, decision_id, body, *was, time.time(), self.most),
             )
         if not put.rowcount:
             raise Unavailable(
@@ -137,19 +136,20 @@ class RewardQueue:
     def sent(self, numbers: Sequence[int]) -> None:
         """Take out what the service has."""
         with self._lock:
-            self._check_open()
-            self._file.execute("BEGIN IMMEDIATE")
-            for number in numbers:
-                gone = self._file.execute("DELETE FROM rewards WHERE number = ?", (number,)).rowcount
-                self._file.execute("UPDATE counts SET sent = sent + ?", (gone,))
-            self._file.execute("COMMIT")
+            self._do("BEGIN IMMEDIATE")
+            try:
+                for number in numbers:
+                    gone = self._do("DELETE FROM rewards WHERE number = ?", number).rowcount
+                    self._do("UPDATE counts SET sent = sent + ?", gone)
+            except BaseException:
+                self._do("ROLLBACK")
+                raise
+            self._do("COMMIT")
 
     def refuse(self, number: int, error: OnearmError) -> None:
         """Keep aside what the service refuses for good."""
         with self._lock:
-            self._check_open()
-            told = error.code, str(error), number
-            self._file.execute("UPDATE rewards SET code = ?, detail = ? WHERE number = ?", told)
+            self._do("UPDATE rewards SET code = ?, detail = ? WHERE number = ?", error.code, str(error), number)
 
     def refused(self) -> list[Refused]:
         """Return what the service refused for good, and why, the oldest first."""
@@ -162,18 +162,14 @@ class RewardQueue:
     def retry_refused(self) -> int:
         """Let all that was refused wait again, once what was wrong is mended; return how many."""
         with self._lock:
-            self._check_open()
-            changed = self._file.execute(
-                "UPDATE rewards SET code = NULL, detail = NULL WHERE code IS NOT NULL"
-            ).rowcount
+            changed = self._do("UPDATE rewards SET code = NULL, detail = NULL WHERE code IS NOT NULL").rowcount
         self.news.set()
         return changed
 
     def drop_refused(self) -> int:
         """Forget all that was refused; return how many."""
         with self._lock:
-            self._check_open()
-            return self._file.execute("DELETE FROM rewards WHERE code IS NOT NULL").rowcount
+            return self._do("DELETE FROM rewards WHERE code IS NOT NULL").rowcount
 
     def standing(self) -> Standing:
         """Return how many wait, were refused and were sent."""
@@ -197,12 +193,20 @@ class RewardQueue:
 
     def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with self._lock:
-            self._check_open()
-            return self._file.execute(statement, values).fetchall()
+            return self._do(statement, *values).fetchall()
 
-    def _check_open(self) -> None:
+    def _do(self, statement: str, *values: object) -> sqlite3.Cursor:
+        """Run a statement; the caller has the lock. Raises `Unavailable` ("queue_failed") where the file fails."""
         if not self._is_open:
             raise InvalidInput("queue_closed", f"the queue {as_seen(str(self.path))} is closed: open a new client")
+        try:
+            return self._file.execute(statement, values)
+        except sqlite3.Error as error:
+            raise Unavailable(
+                "queue_failed",
+                f"the queue {str(self.path)!r} cannot be read or written ({error}): see that the disk has room, "
+                "and that nothing else holds or changes the file",
+            ) from error
 
     def _why(self) -> str:
         return "" if self.trouble is None else f" ({self.trouble})"

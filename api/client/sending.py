@@ -49,8 +49,8 @@ class Sender:
             self._queue.news.clear()
             try:
                 busy = self._may_send() and self._send()
-            except OnearmError as error:
-                self._queue.trouble = str(error)
+            except Exception as error:  # whatever it is, rewards go on waiting, and `standing` says why
+                self._queue.trouble = str(error) or type(error).__name__
                 wait = min(max(2.0 * wait, 0.25), LONGEST_S)
                 self._over.wait(wait * random.uniform(0.5, 1.0))
                 continue

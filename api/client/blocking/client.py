@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 import httpx
 
@@ -115,6 +115,42 @@ class Client:
         """
         body = {"experiment_id": experiment_id or new_id(), **fields}
         return self._connection.ask("POST", "/v1/experiments", Experiment, body)
+
+    @overload
+    def open(
+        self,
+        experiment: str,
+        policy: str | dict[str, Any] | None = None,
+        arms: Sequence[str | dict[str, Any]] | int | None = None,
+        *,
+        reward: dict[str, Any] | None = None,
+        context: int | dict[str, Any] = 0,
+        actions: int | dict[str, Any] | None = None,
+        feedback: str | None = None,
+        states: int | Sequence[str] | dict[str, int] | None = None,
+        seed: int = 0,
+        horizon: int | None = None,
+        reward_range: tuple[float, float] | None = None,
+        constraints: dict[str, Any] | None = None,
+    ) -> Arms: ...
+
+    @overload
+    def open(
+        self,
+        experiment: str,
+        policy: str | dict[str, Any] | None = None,
+        *,
+        domain: Any,
+        feedback: str | None = None,
+        context: int | dict[str, Any] = 0,
+        seed: int = 0,
+        horizon: int | None = None,
+    ) -> Vectors: ...
+
+    @overload
+    def open(
+        self, experiment: str, policy: str | dict[str, Any] | None = None, *, task: Any, horizon: int, seed: int = 0
+    ) -> Queries: ...
 
     def open(
         self,

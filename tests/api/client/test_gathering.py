@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 from support.faulty import LOST, UNANSWERED, Faulty
 from support.served import Served
 
+from onearm.api.client import gathering
 from onearm.api.client.blocking.batches import BYTES_MAX, in_parts
 from onearm.client import AsyncClient, Client
 from onearm.engine.errors import InvalidInput, OnearmError
@@ -73,3 +76,24 @@ def test_large_lots_are_parted() -> None:
     assert [len(some) for some in in_parts(items)] == [3, 3, 1]
     assert [len(some) for some in in_parts([b"x"] * 2500)] == [1000, 1000, 500]
     assert list(in_parts([])) == []
+
+
+def test_others_are_answered_where_the_first_one_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = threading.Event()
+
+    def interrupted(seconds: float) -> None:
+        assert others.wait(10)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gathering.time, "sleep", interrupted)
+    gatherer = gathering.ThreadGatherer(0.0, lambda items: [msgspec.Raw(item) for item in items])
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(gatherer.ask, b"1")
+        while gatherer._batch is None:
+            pass
+        second = pool.submit(gatherer.ask, b"2")
+        while len(gatherer._batch.items) < 2:
+            pass
+        others.set()
+        assert isinstance(first.exception(10), KeyboardInterrupt)
+        assert bytes(second.result(10)) == b"2"

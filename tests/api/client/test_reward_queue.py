@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -209,3 +211,22 @@ def test_rewards_wait_for_a_key_that_may_send_them(tmp_path: Path, file: Path) -
         with Client(service.url, key=writes, queue=file) as client:
             assert client.queue is not None and client.queue.flush(SECONDS)
             assert client.queue.standing() == (0, 0, 1, None)
+
+
+def test_a_file_that_fails_is_told_and_sending_goes_on_once_it_is_mended(service: Listening, file: Path) -> None:
+    with Client(service.url, queue=file) as client, closing(sqlite3.connect(file)) as other:
+        assert client.queue is not None
+        made = [client.decide("e") for _ in range(2)]
+        other.execute("ALTER TABLE rewards RENAME TO away")
+        with pytest.raises(Unavailable, match="no such table") as failed:
+            made[0].reward(1.0)
+        assert failed.value.code == "queue_failed"
+        deadline = time.monotonic() + SECONDS
+        while client.queue.trouble is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        other.execute("ALTER TABLE away RENAME TO rewards")
+        made[1].reward(1.0)
+        assert client.queue.flush(SECONDS)
+        assert client.queue.standing() == (0, 0, 1, None)
+    assert rewards(service) == 1
