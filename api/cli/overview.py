@@ -42,6 +42,7 @@ class Overview:
         self._before: dict[str, Listed] = {}
         self._totals: dict[str, tuple[int, float]] = {}  # how many rewards there were, and their sum
         self._means: dict[str, deque[float]] = {}
+        self._changes: dict[str, int] = {}  # the last change of the world in the first look
         self._looked: float | None = None
         self.hidden = 0  # how many experiments are not among the rows
         self.experiments = 0
@@ -77,7 +78,7 @@ class Overview:
             one.pending if report is None or report.open is UNSET else report.open,
             one.rewards / one.decisions if one.decisions else None,
             None if report is None else report.reward_mean,
-            _alarms(one, report),
+            [*_alarms(one, report), *self._changed(one.experiment_id, report)],
             self._curve(one.experiment_id, report),
         )
 
@@ -89,6 +90,14 @@ class Overview:
             return self._client.experiment(one.experiment_id).report()
         except OnearmError:
             return None
+
+    def _changed(self, name: str, report: Report | None) -> list[str]:
+        """Say that the world has changed since the first look, where the policy noticed."""
+        changes = [] if report is None or report.changes is UNSET else report.changes
+        known = self._changes.setdefault(name, changes[-1].number if changes else 0)
+        if not changes or changes[-1].number <= known or changes[-1].cause != "found":
+            return []
+        return [f"the world changed, as was noticed at decision {changes[-1].noticed}"]
 
     def _curve(self, name: str, report: Report | None) -> list[float]:
         """Return the means of what came between looks."""

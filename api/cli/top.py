@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ...engine.errors import NotFound, OnearmError
+from ...engine.errors import OnearmError
 from ..client.blocking.client import Client
 from ..console import print_json, print_table
 from ..rate import rate
@@ -92,8 +92,6 @@ def _watch(client: Client, url: str, seconds: float, experiment: str | None) -> 
             time.sleep(seconds)
             try:
                 rows, trouble = looks.look(), None
-            except NotFound:
-                raise
             except OnearmError as error:
                 trouble = str(error)
 

@@ -85,6 +85,18 @@ def test_alarms_come_first_and_then_the_busiest(client: Client) -> None:
     assert few.hidden == few.experiments - 1 > 0
 
 
+def test_a_change_of_the_world_is_an_alarm_until_it_ends(client: Client) -> None:
+    watched = client.open("watched", {"name": "adaptive", "params": {"policy": {"name": "ucb1"}}}, arms=["a", "b"])
+    looks = Overview(client, 10)
+    for best in ("a", "b"):
+        for _ in range(12):
+            made = watched.decide_many(50)
+            watched.learn_many(made, [float(action == best) for action in made.action_id])
+        row = next(row for row in looks.look() if row.experiment == "watched")
+        assert [alarm.startswith("the world changed") for alarm in row.alarms] == ([] if best == "a" else [True])
+    assert Overview(client, 10).look()[0].alarms == []
+
+
 def test_other_kinds_and_archived_ones(client: Client) -> None:
     client.create("mix", problem={"kind": "vector", "domain": {"kind": "ball", "dimension": 2}})
     client.create("adverts", problem={"kind": "arm_stream", "slots": 1})
