@@ -16,7 +16,7 @@ import numpy as np
 from ..actions import possible_rewards
 from ..columns import empty, take
 from ..errors import InvalidInput
-from ..vocabulary import LEARN, Array, Columns, Features, Problem
+from ..vocabulary import EXTERNAL, LEARN, Array, Columns, Features, Problem
 from .corrections import NONE, Corrected
 from .formats.segments import Segments, feature_of
 from .log import BadLines, good_decisions, good_rewards
@@ -125,12 +125,16 @@ def rows_of_events(
     segments = Segments(rows.segments)
     feature = None if wanted.segment is None else feature_of(wanted.segment, problem)
     dimension = wanted.dimension if problem.layout == "named" and wanted.contexts else None
+    unweighed, known = [np.zeros(0, np.int64)], 0
     for page in pages:
         kept, places, _, _ = join.add(page)
         decided, lines = page.decided._replace(number=places), page.line
         if not kept.all():
             decided, lines = take(decided, kept), lines[kept]
         rows.decisions += len(lines)
+        unknown = np.isnan(decided.propensity)
+        unweighed.append(decided.number[unknown & (decided.kind == EXTERNAL)])
+        known += len(lines) - int(unknown.sum())
         if not len(lines):
             continue
         context = decided.context
@@ -154,7 +158,23 @@ def rows_of_events(
 
     rows.rewarded = rewarded
     rows.problem = problem_read(problem, wanted)
+    if known:
+        _leave_out(rows, np.concatenate(unweighed))
     return rows
+
+
+def _leave_out(rows: Rows, places: Array) -> None:
+    """Leave out decisions that others made with a propensity that nobody knows, where it is known of the rest.
+
+    They were made in place of the policy's own, as while the service was away, and cannot be weighed.
+    """
+    if not len(places):
+        return
+    rows.decisions -= len(places)
+    rows.notes.append(
+        f"{len(places)} decisions that somebody else made are left out, as nobody knows with which propensity"
+    )
+    rows.finish = lambda page: _only(page, ~np.isin(page.columns.number, places))
 
 
 def problem_read(problem: Problem, wanted: Wanted) -> Problem:
