@@ -24,13 +24,12 @@ class Keyed(Listening):
         super().__init__(folder, **guarded)
         self.clients: list[httpx.Client] = []
 
-    def __enter__(self) -> Keyed:
-        super().__enter__()
+    def begin(self) -> None:
+        super().begin()
         self.operator = self.asking("admin")
         for name in ("~shop~banner", "~news~banner", "~news~secret"):
             made = self.operator.post("/v1/experiments", json=NEW | {"experiment_id": name})
             assert made.status_code == 201, made.text
-        return self
 
     def __exit__(self, *given: Any) -> None:
         for client in self.clients:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import httpx
 from support.served import ARMS, RANDOM
@@ -59,12 +59,20 @@ class Listening:
         service: Service = self.app.state.service
         return service
 
-    def __enter__(self) -> Listening:
+    def __enter__(self) -> Self:
         self.thread.start()
         self.client = httpx.Client(base_url=self.url, timeout=PATIENCE, verify=self.verified)
+        try:
+            self.begin()
+        except BaseException:
+            self.__exit__(None, None, None)  # else its thread goes on for ever, and with it this process
+            raise
+        return self
+
+    def begin(self) -> None:
+        """Create what tests find in it."""
         body = {"experiment_id": "e", "arms": ARMS, "policy": RANDOM}
         assert self.client.post("/v1/experiments", json=body).status_code in (200, 201)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
