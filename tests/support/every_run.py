@@ -15,8 +15,8 @@ from support.subjects import policies_given, policy_of_file, without_policies
 
 # These stand for the others, which differ from one of them in what they do, and not in what surrounds them: here is
 # every shape of a state, of a law and of an entry, each wrapper, and every file of kernels in engine/ (as
-# tests/test_every_run.py sees). Interfaces, and whatever is compiled, are tried with these alone: to compile a policy
-# takes 1 to 15 s. What policies do themselves is tried as Python, with all of them, the others in fewer settings.
+# tests/test_every_run.py sees). Interfaces are tried with these alone. What policies do themselves is tried as Python,
+# with all of them, the others in fewer settings.
 REPRESENTATIVES = (
     "ucb1",  # no law is kept
     "exp3_ix",  # a law from weights
@@ -50,6 +50,23 @@ REPRESENTATIVES = (
     "constrained",
     "floor",
     "paced_budget",
+    "point_gradient",
+    "split",
+    "sticky",
+)
+
+# To compile a policy takes 1 to 15 s. Of the representatives these are compiled but for one test of each shape, as they
+# call no file of kernels in engine/ that the others do not: what they do as Python every run tries as ever.
+AS_PYTHON = (
+    "exp3_ix",
+    "squarecb",  # compiled inside `adaptive`, `constrained` and `paced_budget`
+    "half_visit",
+    "optimistic_omd",
+    "optimistic_hedge",
+    "generalised_binary_search",
+    "top_two_thompson",
+    "budget",
+    "floor",
     "point_gradient",
     "split",
     "sticky",
@@ -91,22 +108,29 @@ def _slow(case: Any) -> Any:
 def mark_further(items: Iterable[pytest.Item], root: Path) -> None:
     """Mark tests of policies `slow`, but of `REPRESENTATIVES` and of what was just written.
 
-    As Python, what stands in `OF_EVERY_POLICY` is left as it is. Of a test that is given policies by name, and perhaps
-    a setting, every setting is tried: with its first policy where no representative is among them.
+    As Python, what stands in `OF_EVERY_POLICY` is left as it is. A compiled test that is given policies by name leaves
+    out those of `AS_PYTHON`. Of a test that is given policies by name, and perhaps a setting, every setting is tried:
+    where it has none that is kept, with its first representative, or else with its first policy.
     """
-    kept = {*REPRESENTATIVES, *written(root)}
-    cases: dict[str, list[tuple[pytest.Item, bool]]] = {}
+    just_written = written(root)
+    kept = {*REPRESENTATIVES, *just_written}
+    kept_compiled = {*(kept - {*AS_PYTHON}), *just_written}
+    cases: dict[str, list[tuple[int, pytest.Item]]] = {}
     for item in items:
         compiled = item.get_closest_marker("jit") is not None
         given, own = policies_given(item.nodeid), policy_of_file(item.nodeid)
         if given and (compiled or not item.nodeid.startswith(OF_EVERY_POLICY)):
-            cases.setdefault(without_policies(item.nodeid), []).append((item, not kept.isdisjoint(given)))
+            wanted = kept_compiled if compiled else kept
+            rank = 0 if not wanted.isdisjoint(given) else 1 if not kept.isdisjoint(given) else 2
+            cases.setdefault(without_policies(item.nodeid), []).append((rank, item))
         elif compiled and own is not None and own not in kept:
             item.add_marker("slow")
     for tried in cases.values():
-        further = [item for item, is_kept in tried if not is_kept]
-        for item in further if len(further) < len(tried) else further[1:]:
-            item.add_marker("slow")
+        best = min(rank for rank, _ in tried)
+        first = next(item for rank, item in tried if rank == best)
+        for rank, item in tried:
+            if rank > 0 and item is not first:
+                item.add_marker("slow")
 
 
 def written(root: Path) -> set[str]:
