@@ -260,7 +260,7 @@ def _is_end(up: Ascent) -> bool:
     return False
 
 
-@kernel
+@routine
 def _judge(up: Ascent, is_same: bool) -> int:
     """Keep the bonuses in hand if they are the best; move them to where time is spent, or start anew. Return the work.
 
@@ -344,7 +344,7 @@ def _keep(up: Ascent, gain: float, scale: float) -> None:
                 up.best_bonus[s, a] = scale * (up.model.reward[s, a] - up.believed.reward[s, a])
 
 
-@kernel
+@routine
 def _next_start(up: Ascent) -> None:
     """Begin with the next start: further pairs, then the most hopeful of these. At last plan with the best end."""
     states, n_arms = up.weight.shape
@@ -393,7 +393,7 @@ def _most_hopeful(up: Ascent) -> int:
     return found
 
 
-@kernel
+@routine
 def _begin_start(up: Ascent, start: int, stage: int) -> None:
     """Write the bonuses of a start, and plan."""
     states, n_arms = up.weight.shape
