@@ -2,7 +2,7 @@
 
 Each way collects its tests once and has them run by processes that share them (support/copies.py). Half of what they
 do is to wait - for compilers, for services that start, for disks, for clocks - and together they leave no core idle
-before both come to their end. With the JIT off they wait more, and are three: two went on for long after the others.
+before both come to their end. With the JIT off they wait more, and are four.
 Arguments go to both pytest runs: `make test ARGS="-k ucb1 -x"`; each `-m` selects from what is left. At the end stand
 the ten slowest tests, and as the last line the sum, in pytest's words.
 """
@@ -34,7 +34,7 @@ class Way(NamedTuple):
     processes: int
 
 
-WAYS = (Way("JIT on", "jit", "0", processes=2), Way("JIT off", "not jit", "1", processes=3))
+WAYS = (Way("JIT on", "jit", "0", processes=2), Way("JIT off", "not jit", "1", processes=4))
 
 
 def main(arguments: list[str]) -> int:

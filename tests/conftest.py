@@ -40,13 +40,13 @@ if importlib.util.find_spec("hypothesis") is not None:
 
     # Compiling inside an example takes seconds, and a busy machine is no bug; fixed examples keep a red run red.
     hypothesis.settings.register_profile("all", deadline=None, derandomize=True, max_examples=50)
-    hypothesis.settings.register_profile("every run", hypothesis.settings.get_profile("all"), max_examples=15)
+    hypothesis.settings.register_profile("every run", hypothesis.settings.get_profile("all"), max_examples=10)
     hypothesis.settings.load_profile("all")
 
 import numba  # noqa: E402
 from support.compiled import as_python  # noqa: E402  these ask the package for the names of policies
 from support.every_run import mark_further  # noqa: E402
-from support.subjects import long_first, mark_by_folder  # noqa: E402
+from support.subjects import LONG, LONG_AS_PYTHON, long_first, mark_by_folder  # noqa: E402
 
 from onearm.engine.kernel import Entry, Loop  # noqa: E402
 from onearm.engine.laws import gauss_legendre, largest, largest_beta  # noqa: E402
@@ -95,8 +95,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of benchmarks and documentation, and what not every run tries; begin with what takes long."""
     mark_by_folder(items)
     mark_further(items, ROOT)
-    if not numba.config.DISABLE_JIT:
-        long_first(items)
+    long_first(items, LONG_AS_PYTHON if numba.config.DISABLE_JIT else LONG)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from support.subjects import LONG, MARKED, subject_of
+from support.subjects import LONG, LONG_AS_PYTHON, MARKED, subject_of
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_tests_of_one_policy_have_one_subject_in_whatever_file(nodeid: str, subj
 
 def test_every_long_subject_is_a_file(root: Path) -> None:
     files = {file.stem.removeprefix("test_") for file in (root / "tests").rglob("test_*.py")}
-    assert set(LONG) <= files
+    assert {*LONG, *LONG_AS_PYTHON} <= files
 
 
 def test_only_benchmarks_documentation_and_long_runs_are_slow_and_never_the_readme(root: Path) -> None:

@@ -30,6 +30,34 @@ LONG = (
     "outside_policy",
     "pages",  # after maillard_chain, which start.md has decide 1500 times: 12 s less where its code is on disk
 )
+# The same of the tests that are run as Python, of which one process runs a file as a whole: the first of these wait for
+# processes and clocks, and what computes fills that time.
+LONG_AS_PYTHON = (
+    "connections",
+    "crash",
+    "starting",
+    "killed_windows",
+    "killed_arrivals",
+    "killed_erasures",
+    "killed_deletions",
+    "killed_compactions",
+    "corrections_crash",
+    "stream_crash",
+    "query_crash",
+    "platforms",
+    "package",
+    "copies",
+    "deploy",
+    "end_of_service",
+    "keys_command",
+    "conformance",
+    "old_logs",
+    "arm_policies",
+    "doctests",
+    "interfaces",
+    "policies_of_one",
+    "openapi",
+)
 MARKED = ("benchmarks", "docs", "release")  # folders whose tests carry a mark of that name
 
 
@@ -74,6 +102,8 @@ def mark_by_folder(items: list[pytest.Item]) -> None:
             item.add_marker(item.path.parent.name)
 
 
-def long_first(items: list[pytest.Item]) -> None:
-    """Put the tests of long subjects first, and leave the others as they are."""
-    items.sort(key=lambda item: LONG.index(subject) if (subject := subject_of(item.nodeid)) in LONG else len(LONG))
+def long_first(items: list[pytest.Item], long: tuple[str, ...]) -> None:
+    """Put the tests of long subjects first, or those of long files, and leave the others as they are."""
+    subject = subject_of if long is LONG else _stem
+    place = {name: i for i, name in enumerate(long)}
+    items.sort(key=lambda item: place.get(subject(item.nodeid), len(long)))

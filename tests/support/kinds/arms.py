@@ -19,7 +19,7 @@ from onearm.engine.vocabulary import Array, Decision, Environment, Feedback, Ins
 from onearm.envs import catalog as envs
 
 MEANS = [0.3, 0.7, 0.1, 0.5]
-STEPS = {"none": 40, "dense": 24, "actions": 24, "named": 24, "states": 30}
+STEPS = {"none": 28, "dense": 18, "actions": 18, "named": 18, "states": 24}
 STATES = 5
 NAMES = golden.names("arm")
 
@@ -90,7 +90,7 @@ def world(name: str) -> Environment:
 
 def simulation(env: str) -> Simulation:
     policy = {"dense": "ucb1", "states": "half_visit"}.get(world(env).problem.context_kind, "squarecb")
-    return Simulation(golden.specimen(policy), world(env), horizon=48, seed=2)
+    return Simulation(golden.specimen(policy), world(env), horizon=32, seed=2)
 
 
 ENVS = [name for name in envs.names() if kind_of(name) == "arm"]

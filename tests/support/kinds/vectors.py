@@ -23,7 +23,7 @@ from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
 NAMES = golden.names("vector")
-HORIZON = 60
+HORIZON = 40
 DOMAINS = [*golden.DOMAINS, ball(1, 0.3), box([-2.0], [1.0]), simplex(50), ball(50, 2.0)]
 WORLDS: tuple[courses.World, ...] = ("even", "against", "wild")
 HINTS = ("last", "zero", "context")
@@ -86,7 +86,7 @@ class VectorWorld:
 
 
 def begin(case: Case, sort: courses.World) -> Course:
-    return Course(case.policy, case.problem, VectorWorld(case.problem, sort), steps=48, patience=7)
+    return Course(case.policy, case.problem, VectorWorld(case.problem, sort), steps=32, patience=7)
 
 
 def played(case: Case, sort: courses.World, timing: courses.Timing) -> courses.Course:
@@ -106,7 +106,7 @@ def usual(problem: Problem) -> str:
     return next(name for name in NAMES if problem.feedback in golden.specimen(name).feedbacks)
 
 
-def simulation(name: str, horizon: int = 40, seed: int = 2) -> Simulation:
+def simulation(name: str, horizon: int = 28, seed: int = 2) -> Simulation:
     env = envs.make(name, **SMALLER.get(name, {}))
     return Simulation(golden.specimen(usual(env.problem)), env, horizon=horizon, seed=seed)
 
