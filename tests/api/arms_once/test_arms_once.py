@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.every_run import every_run
 from support.stream_rules import ONE_SLOT, RULES, SLOTS, Watched, coins, eighths, fixed, play, shuffled
 
 from onearm.api import arms_once as stream
@@ -72,8 +73,9 @@ def test_a_run_makes_the_moves_of_a_simulation_to_the_same_bits(rule: str) -> No
 
 @pytest.mark.jit
 @pytest.mark.usefixtures("entries_are_compiled")
-@pytest.mark.parametrize("rule", ["early_drop", "game_of_coins"])  # each simulation takes 2 s to compile
+@pytest.mark.parametrize("rule", every_run(["early_drop", "game_of_coins"], []))
 def test_a_compiled_run_makes_the_moves_of_a_simulation(rule: str) -> None:
+    """Every run tries it as Python, and compiled a stream with one event after another: parity/test_interfaces.py."""
     asked, simulation = replayed(rule, 20_000, 3)
     assert asked.digest() == snapshot.digest(simulation.state)
 

@@ -23,12 +23,13 @@ FREE_OF_UNITS = ("bag", "fastcb", "linear_greedy", "regcb", "softmax", "squarecb
 DENSE, ACTIONS = Problem(4, (3,)), Problem(4, (4, 3))
 # A compiled specialisation costs 5 to 15 s for each policy and kind of context, these tests in plain Python a tenth of
 # a second: the whole matrix runs without the JIT, and what is slow there, twenty models and a quadrature, with it.
-COMPILED = ("bag", "logistic_thompson", "squarecb")
+COMPILED = ("bag", "logistic_thompson")  # as Python their draws take long
 
 
 def either_way(names: tuple[str, ...], *compiled: str) -> list[Any]:
-    """Return the names as cases of a test that runs with the JIT on for some of them, and off for the others."""
-    return [pytest.param(name, marks=pytest.mark.jit if name in compiled else ()) for name in names]
+    """Return the names as cases of a test that runs with the JIT off, and on for some of them, as further cases."""
+    further = (pytest.mark.jit, pytest.mark.slow)
+    return [pytest.param(name, marks=further if name in compiled else ()) for name in names]
 
 
 def contexts(problem: Problem, n: int) -> list[Instance]:
@@ -104,7 +105,7 @@ def test_arms_may_join(name: str) -> None:
 @pytest.mark.parametrize("name", either_way(RANDOM, *COMPILED))
 def test_frequencies_are_the_law_where_actions_have_contexts(name: str) -> None:
     """The kernels that draw are those of test_arm_policies.py, which counts the draws of each compiled policy."""
-    assert_frequencies(name, ACTIONS, DRAWS if name in ("bag", "squarecb") else 5000)
+    assert_frequencies(name, ACTIONS, DRAWS if name == "bag" else 5000)
 
 
 @pytest.mark.jit
