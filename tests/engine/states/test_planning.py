@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.compiled import compiled
+from support.every_run import every_run
 from support.small_states import (
     best_policy,
     boxes_of,
@@ -219,7 +220,7 @@ def test_time_shares_of_a_ring_are_even() -> None:
 
 
 @pytest.mark.jit
-@pytest.mark.parametrize("shape", ["known", "l1", "box", "kl"])
+@pytest.mark.parametrize("shape", every_run(["known", "l1", "box", "kl"], ["box", "kl"]))  # the others: test_tiers.py
 def test_compiled_sweeps_have_the_bits_of_python(shape: str) -> None:
     reward, law = random_world(7, 6, 2)
     law = np.where(law < 0.1, 0.0, law)
