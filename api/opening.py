@@ -50,7 +50,7 @@ def creation_body(
         body["arms"] = _arms(2 if arms is None else arms) if actions is None else []
     else:
         _check_no_arms(arms=arms, states=states)
-        problem |= {"kind": "vector", "domain": domain if isinstance(domain, dict) else domain.to_json()}
+        problem |= {"kind": "vector", "domain": domain.to_json() if hasattr(domain, "to_json") else domain}
         problem |= {} if feedback is None else {"feedback": feedback}
     return body
 

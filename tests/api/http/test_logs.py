@@ -110,7 +110,7 @@ class Slow(Listening):
         super().__init__(folder)
         self.taken: list[socket.socket] = []
 
-    def begin(self) -> None:
+    def ask(self) -> None:
         asking = socket.create_connection(("127.0.0.1", self.port))
         asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         asking.sendall(b"GET /v1/experiments/e/log HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -128,7 +128,7 @@ def test_who_reads_nothing_hurts_nobody_and_whoever_leaves_is_forgotten(tmp_path
         some = {"kind": DECIDE, "action": 0, "propensity": 0.5, "sent": large, "time": 1}
         slow.store.append([Event(key, i + 1, number=i, **some) for i in range(200)])
         for _ in range(pools.EXPORTS_EACH):
-            slow.begin()
+            slow.ask()
         slow.wait_until(lambda: slow.open == pools.EXPORTS_EACH)
         refused = client.get(f"{EXPERIMENTS}/e/log")
         assert (refused.status_code, refused.json()["code"]) == (503, "busy")
