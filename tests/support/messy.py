@@ -93,6 +93,9 @@ def folded(lines: list[dict[str, Any]], first: int) -> Expected:
         if wrong:
             bad[wrong].append(number)
         good.setdefault(line["number"], not wrong)
+    if any(not math.isnan(propensity) for _, propensity, *_ in decided.values()):  # others that nobody can weigh go
+        given = {key for key, one in decided.items() if math.isnan(one[1]) and lines[one[4] - first]["kind"] == "given"}
+        decided = {key: one for key, one in decided.items() if key not in given}
     rows = [
         (action, propensity, total[key], context, mask, number)
         for key, (action, propensity, context, mask, number) in decided.items()

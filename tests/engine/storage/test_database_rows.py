@@ -34,9 +34,9 @@ def events(key: int) -> list[Event]:
     return [
         first,
         Event(key, 2, CHANGE, detail='{"change": "archived"}', time=6),
-        Event(key, 3, EXTERNAL, 1, 0, None, context=context(1), time=7),
-        Event(key, 4, DECIDE, 2, 1, 0.25, context=context(2), detail='{"why":1}', time=8),
-        Event(key, 5, LEARN, 1, 0, None, 1.0, reward_id="", time=9),
+        Event(key, 3, EXTERNAL, 1, 0, 0.125, context=context(1), time=7),
+        Event(key, 4, DECIDE, 2, 1, None, context=context(2), detail='{"why":1}', time=8),
+        Event(key, 5, LEARN, 1, 0, 0.125, 1.0, reward_id="", time=9),
         Event(key, 6, CHANGE, detail='{"change": "archived"}', time=10),
         Event(key, 7, LEARN, 0, 2, 0.5, 2.0, reward_id="r", time=11),
         Event(key, 8, DECIDE, 3, 1, 0.25, context=context(3), time=12),
