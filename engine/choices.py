@@ -1,6 +1,6 @@
-"""What is decided: one of several arms, a move in a stream of them, a vector of a domain, or a query of a task.
+"""What is decided: one of several arms, by itself or for a list, a move in a stream, a vector, or a query of a task.
 
-A problem has one of these four, `Problem.choice`: a sum to match on, whose members answer to the names of `_Choice`.
+A problem has one of these five, `Problem.choice`: a sum to match on, whose members answer to the names of `_Choice`.
 All that a log, a check or a loop must know of an action is asked here, so that a new choice is a class of this file.
 
 >>> from onearm.engine.domain import ball
@@ -32,6 +32,7 @@ _INT, _FLOAT = np.dtype(np.int64), np.dtype(np.float64)
 
 ARMS_MAX = 1_000_000
 SLOTS_MAX = 64
+LIST_MAX = 100  # slots of a list
 STREAM_MAX = 2**53  # arms of a stream
 PULLS_MAX = 2**53  # of one move: whole numbers up to here are exact as floats
 CELLS_MAX = 4_000_000  # transitions that are counted: states x arms x states
@@ -195,6 +196,34 @@ class Arms(_Choice):
             raise InvalidInput(
                 "bad_context", f"the contexts have {shape[0]} rows for {self.n_arms} arms: they must be as many"
             )
+
+
+@dataclass(frozen=True)
+class Lists(Arms):
+    """What is decided is one of the arms that are left, for a slot of a list: of each slot holds what holds of arms."""
+
+    list_slots: int = 1  # of a list, at most
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """Return the fields of a problem of this choice."""
+        return super().words | {"list_slots": self.list_slots}
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """Return how many slots a list may have."""
+        return {**super().header, "list_slots": self.list_slots}
+
+    @classmethod
+    def words_of(cls, header: dict[str, Any]) -> dict[str, Any]:
+        """Return the slots."""
+        return {} if header.get("list_slots") is None else {"list_slots": header["list_slots"]}
+
+    def check(self, context_shape: tuple[int, ...], nonzeros: int | None) -> None:
+        """Refuse no slots or more than a hundred, and what arms refuse."""
+        super().check(context_shape, nonzeros)
+        if not 1 <= self.list_slots <= LIST_MAX:
+            raise InvalidInput("bad_slots", f"lists have {self.list_slots} slots: they have 1 to {LIST_MAX}")
 
 
 @dataclass(frozen=True)
@@ -417,7 +446,7 @@ def _check_no_context(who: str, context_shape: tuple[int, ...], nonzeros: int | 
         )
 
 
-Choice = Arms | ArmStream | Vectors | Queries
+Choice = Arms | Lists | ArmStream | Vectors | Queries
 CHOICES: tuple[type[Choice], ...] = get_args(Choice)
 IN_WORDS: dict[ActionKind, str] = {choice.kind: choice.in_words for choice in CHOICES}
 
@@ -429,8 +458,11 @@ def choice_of(
     feedback: FeedbackKind = "reward",
     task: Task | None = None,
     states: int | None = None,
+    list_slots: int | None = None,
 ) -> Choice:
     """Return the choice that the words of a problem make; raise `InvalidInput` where they contradict each other."""
+    if list_slots is not None:
+        return _lists_of(choice_of(n_arms, slots, domain, feedback, task, states), list_slots)
     given = [name for name, word in (("slots", slots), ("a domain", domain), ("a task", task)) if word is not None]
     if len(given) > 1:
         raise InvalidInput(
@@ -453,6 +485,16 @@ def choice_of(
             f"{'task' if feedback == 'answer' else 'domain'}, or leave the feedback out",
         )
     return Arms(n_arms, feedback) if slots is None else ArmStream(n_arms, slots)
+
+
+def _lists_of(choice: Choice, list_slots: int) -> Lists:
+    if type(choice) is not Arms or choice.feedback != "reward":
+        raise InvalidInput(
+            "bad_problem",
+            "the problem has lists, whose slots are filled with arms that reveal a reward and nothing else: leave out "
+            "slots, domain, task, states and feedback, or list_slots",
+        )
+    return Lists(choice.n_arms, list_slots=list_slots)
 
 
 def _arms_of_states(n_arms: int, feedback: FeedbackKind, states: int | None, given: list[str]) -> Arms:

@@ -246,6 +246,9 @@ class Problem:
     Where `reward_range` is given, every reward lies in it, ends included (where arms stream, that of one pull): the
     interfaces refuse others. Without it nothing is promised.
 
+    Where `list_slots` is given, decisions are for the slots of lists of at most so many: each is an arm, and what is
+    taken above in its list is not available.
+
     Where `tags` are given, arms have some, and constraints may name groups of arms by them.
 
     >>> Problem(n_arms=3).choice
@@ -271,11 +274,13 @@ class Problem:
     reward_range: tuple[float, float] | None = None  # low < high
     states: int | None = None
     tags: tuple[tuple[str, ...], ...] = ()  # of each arm; () where none has any
+    list_slots: int | None = None
     choice: Choice = field(init=False, repr=False, compare=False)  # what all but the context and the horizon say
 
     def __post_init__(self) -> None:
         """Refuse words that contradict each other."""
-        choice = choice_of(self.n_arms, self.slots, self.domain, self.feedback, self.task, self.states)
+        words = self.n_arms, self.slots, self.domain, self.feedback, self.task, self.states, self.list_slots
+        choice = choice_of(*words)
         object.__setattr__(self, "choice", choice)
 
     @classmethod

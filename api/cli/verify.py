@@ -38,7 +38,7 @@ from .json_option import as_json
 from .options import DatabaseCommand, artefact_option, database_option, format_option, policy_file_option
 
 FAULTS = ("bad_lines", "bad_snapshot", "bad_archive")
-PLURALS = {kind.action_kind: kind.plural for kind in KINDS}
+PLURALS = {kind.action_kind: kind.plural for kind in reversed(KINDS)}  # a slot of a list gets an arm
 
 
 @click.command(cls=DatabaseCommand)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from ...engine.choices import LIST_MAX
 from ...engine.problem import ARMS_MAX, HORIZON_MAX, SLOTS_MAX, STREAM_MAX
 from ...engine.task import QUERIES_MAX, AnswerKind, LossKind, TaskKind
 from ..experiment.definition import SAFE_INTEGER_MAX
@@ -40,6 +41,13 @@ class NewActions(msgspec.Struct, forbid_unknown_fields=True):
     max: int | UnsetType = UNSET
 
 
+class NewSlots(msgspec.Struct, forbid_unknown_fields=True):
+    """The slots of lists: how many at most, and how many numbers describe each (or an object does)."""
+
+    max: Annotated[int, Meta(ge=1, le=LIST_MAX)]
+    length: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+
+
 class NewHypothesis(msgspec.Struct, forbid_unknown_fields=True):
     """What can be recommended: its answer to each query, 1 for yes and 0 for no."""
 
@@ -56,17 +64,19 @@ class NewStates(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class NewProblem(msgspec.Struct, forbid_unknown_fields=True):
-    """What is decided; the arms say the rest. `slots`, `arms` and `reward_range` are for arms that come once only.
+    """What is decided; the arms say the rest. `arms` and `reward_range` are for arms that come once only.
+
+    So are whole `slots`; those of lists are an object.
 
     From `task` on: where queries are asked, and the horizon is the budget.
     """
 
-    kind: Literal["arms", "arm_stream", "vector", "queries"] = "arms"
+    kind: Literal["arms", "lists", "arm_stream", "vector", "queries"] = "arms"
     context: Context = msgspec.field(default_factory=lambda: Context("none"))
     states: NewStates | UnsetType = UNSET  # that decisions move: then there is no context
     actions: NewActions = msgspec.field(default_factory=lambda: NewActions("fixed"))
     horizon: Annotated[int, Meta(ge=1, le=HORIZON_MAX)] | None = None
-    slots: Annotated[int, Meta(ge=1, le=SLOTS_MAX)] | UnsetType = UNSET
+    slots: Annotated[int, Meta(ge=1, le=SLOTS_MAX)] | NewSlots | UnsetType = UNSET  # of lists an object
     arms: Annotated[int, Meta(ge=1, le=STREAM_MAX)] | UnsetType = UNSET
     reward_range: Limits | UnsetType | None = UNSET
     domain: dict[str, Any] | UnsetType = UNSET  # of vectors: {"kind": "ball", ...}, as docs/http.md says

@@ -30,8 +30,9 @@ from .batches import in_pieces
 from .bodies import LARGE, numbers_of_context, read, read_list
 from .corrections import correction_of
 from .endpoint import Answer, Call
-from .requests import find, found_unlocked, hash_of, iso, known_as, one_id, sent_of, settled
+from .requests import find, found_unlocked, hash_of, held, iso, known_as, one_id, sent_of, settled
 from .schemas import Decide, DecisionRecord, Decisions, Example, Examples, Learned, Rewarded, RewardRecord, Rewards
+from .several import Shared, shared, together
 from .windowed import Came, CameEarly, came, outcomes_of
 
 BATCH_MAX = 10_000
@@ -95,7 +96,7 @@ async def reward_batch(service: Service, call: Call) -> Answer:
     reader = live.kind.reader
     bodies = await _items(service, _rewards, "rewards", call)
 
-    async def begin(raw: bytes) -> Taken | Came | CameEarly:
+    async def begin(raw: bytes) -> Taken | Came | CameEarly | Shared:
         body = read(reader.batch, bytes(raw), reader.what)
         return await _reward_one(live, body.decision_id, body)
 
@@ -109,7 +110,11 @@ async def record(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     found = await find(live, call.path["decision_id"])
     await settled(found)
-    return Answer(200, record_of(live, found))
+    told, several = record_of(live, found), live.kind.several
+    if several is not None and (numbers := several.numbers(found.event))[-1] == found.event.number:
+        async with held(live, numbers) as parts:
+            told = together(told, [record_of(live, one) for one in parts])
+    return Answer(200, told)
 
 
 async def learn_examples(service: Service, call: Call) -> Answer:
@@ -245,12 +250,14 @@ class Taken(NamedTuple):
         raise Conflict("reward_exists", kind.reward_exists(self.decision_id, before))
 
 
-async def _reward_one(live: Live, decision_id: str, body: Any) -> Taken | Came | CameEarly:
+async def _reward_one(live: Live, decision_id: str, body: Any) -> Taken | Came | CameEarly | Shared:
     """Return a reward, queued for the log."""
     kind, reward_id = live.kind, body.reward_id or ""
     if body.reward_id is not None:
         check_id("reward_id", body.reward_id)
     said = kind.read_feedback(live, body)
+    if kind.several is not None:
+        return await live.turns.take(shared, live, kind.several, decision_id, said, reward_id)
     if live.windows is not None:
         shown = checked("the reward", body.action_id, body.propensity)
         return await live.turns.take(came, live, decision_id, said, reward_id, shown)

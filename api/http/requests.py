@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Concatenate, ParamSpec, TypeVar
 
 from ...engine.errors import Conflict, InvalidInput
+from ...engine.storage.tables import Event
 from ..experiment.ids import check_id, is_id
+from ..kinds.kind import Several
 from ..service.live import Live
 from ..service.records import Record
-from ..service.refusals import missing
+from ..service.refusals import being_erased, missing, refolding
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Found = TypeVar("Found")
@@ -84,6 +87,32 @@ async def found_unlocked(
         found = await look(live, *given, **named)
         if not live.reading.locked:
             return found
+
+
+def numbers_of(several: Several, event: Event) -> Sequence[int]:
+    """Return the numbers of the decisions that are one for a client; `event` is that of the last one, or is refused."""
+    numbers = several.numbers(event)
+    if event.number != numbers[-1]:
+        raise Conflict(
+            "part_of_a_list",
+            f"decision ~{event.number} is one of those that were made together as ~{numbers[-1]}: name that, or the id "
+            "that you gave, and the slot",
+        )
+    return numbers
+
+
+@asynccontextmanager
+async def held(live: Live, numbers: Sequence[int]) -> AsyncIterator[list[Record]]:
+    """Have several decisions in memory meanwhile, with a state that nobody reads at the beginning."""
+    async with live.records.held(numbers, live.erasing) as found:
+        while live.reading.locked:
+            await live.reading.unlocked()
+        live.check_usable()
+        if len(found) < len(numbers) or not live.erasing.isdisjoint(numbers):
+            raise being_erased()
+        if any(live.records.known(number) is not record for number, record in found.items()):
+            raise refolding()
+        yield [found[number] for number in numbers]
 
 
 async def settled(found: Record) -> None:

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from ..access.caller import ADMIN, OPEN, OPERATOR, READ, WRITE
 from ..experiment.report_schemas import Report
 from ..kinds.arms.bodies import Action
+from ..kinds.lists.bodies import AskedSlot
 from ..kinds.queries.recommendation_schemas import RecommendedHypothesis
 from ..kinds.streams.bodies import Offered
 from ..kinds.streams.queue_schemas import Recommended
@@ -381,6 +382,7 @@ ITEMS: dict[tuple[type, str], tuple[type, ...]] = {  # what is in the lists that
     (schemas.Examples, "examples"): (schemas.Example,),
     (schemas.LearnedBatch, "examples"): (schemas.Learned, schemas.Problem),
     (schemas.Decide, "actions"): (Action,),
+    (schemas.Decide, "slots"): (AskedSlot,),
     (schemas.Example, "actions"): (Action,),
 }
 

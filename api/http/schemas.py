@@ -37,6 +37,7 @@ class Decide(msgspec.Struct, forbid_unknown_fields=True):
     actions: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)  # [Action]
     eligible_actions: list[str] | None = None
     excluded_actions: list[str] | None = None
+    slots: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)  # [AskedSlot], where a list is filled
     decision_id: str | None = None
     explain: bool = False
     hint: list[float] | None = None  # a forecast of the loss's gradient, where a vector is decided
@@ -123,7 +124,7 @@ class Decisions(msgspec.Struct, forbid_unknown_fields=True):
 class DecisionBatch(msgspec.Struct):
     """The answers to a batch of decisions, in order."""
 
-    decisions: list[Any]  # ArmDecision, StreamDecision, VectorDecision, QueryDecision or Problem
+    decisions: list[Any]  # ArmDecision, ListDecision, StreamDecision, VectorDecision, QueryDecision or Problem
 
 
 class RewardedBatch(msgspec.Struct):
@@ -361,6 +362,9 @@ class DecisionRecord(msgspec.Struct):
     model: int | UnsetType = UNSET
     plan: HeldPlan | UnsetType = UNSET
     notes: list[str] | UnsetType = UNSET
+    list_id: str | UnsetType = UNSET  # of a slot
+    slot_id: str | UnsetType = UNSET
+    slots: list[DecisionRecord] | UnsetType = UNSET  # of a list: what is on record of each of its slots
     query_id: str | UnsetType = UNSET
     point: list[float] | UnsetType = UNSET
     points: list[list[float]] | UnsetType = UNSET

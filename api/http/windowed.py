@@ -14,6 +14,7 @@ from ...engine.problem import check_reward
 from ...engine.storage.tables import Event
 from ...engine.storage.windows import beside_in, is_late, shown_number, why_closed
 from ...engine.vocabulary import EXTERNAL, Feedback
+from ..kinds.kind import Several
 from ..service import arriving
 from ..service.at_once import learn_at_once
 from ..service.live import Live
@@ -25,7 +26,7 @@ from ..service.windows import is_activated
 from .activations import News, Said, checked, news_of, put_on_record, shown_before, shown_of
 from .bodies import read
 from .endpoint import Answer, Call
-from .requests import find, iso, name_of, settled
+from .requests import find, held, iso, name_of, numbers_of, settled
 from .schemas import Rewarded
 from .window_schemas import Activate, Activated, OutcomeRecord
 
@@ -98,14 +99,7 @@ async def came(live: Live, decision_id: str, feedback: Feedback, reward_id: str,
                 f"what was shown of decision {decision_id!r} was told at {iso(now)}, and its window closed at "
                 f"{iso(windows.due(found))}: that cannot be changed any more",
             )
-        if window.late == "refuse":
-            taken = "" if live.problem.detail_length else ', or "learn", which takes them instead of the default'
-            raise Conflict(
-                "late",
-                f"the reward of decision {decision_id!r} came at {iso(now)}, and its window closed at "
-                f"{iso(windows.due(found))}, {window.wait_time} after it was {_begun(found)}: send rewards before, or "
-                f'create the experiment with "late": "record", which keeps them{taken}',
-            )
+        _check_late(live, decision_id, found, now)
         instead = None
         if window.late == "learn":
             together = _together(live, decision_id, [*rewards_of(found, late=True), reward])
@@ -122,6 +116,35 @@ async def came(live: Live, decision_id: str, feedback: Feedback, reward_id: str,
     arriving.take(live, found, feedback, reward_id, now, late=False)
     await learn_at_once(live, found)
     return Came(found, "accepted")
+
+
+def check_coming(live: Live, decision_id: str, found: Record, feedback: Feedback, reward_id: str) -> None:
+    """Raise what `came` would raise of a reward that does not say what was shown."""
+    windows = live.windows
+    assert windows is not None
+    if _is_again(decision_id, found.outcomes, feedback, reward_id):
+        return
+    live.check_open()
+    now = live.now()
+    if windows.is_closed(found, now):
+        _check_late(live, decision_id, found, now)
+    else:
+        _together(live, decision_id, [*windows.rewards(found), feedback.reward])
+
+
+def _check_late(live: Live, decision_id: str, found: Record, now: int) -> None:
+    """Refuse a reward that comes after the window of its decision, where late ones are refused."""
+    windows = live.windows
+    assert windows is not None
+    if windows.window.late != "refuse":
+        return
+    taken = "" if live.problem.detail_length else ', or "learn", which takes them instead of the default'
+    raise Conflict(
+        "late",
+        f"the reward of decision {decision_id!r} came at {iso(now)}, and its window closed at "
+        f"{iso(windows.due(found))}, {windows.window.wait_time} after it was {_begun(found)}: send rewards before, or "
+        f'create the experiment with "late": "record", which keeps them{taken}',
+    )
 
 
 def _check_made(decision_id: str, said: Said) -> None:
@@ -157,9 +180,26 @@ async def activate(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     body = read(_activate, call.body or b"{}", "the activation")
     said = checked("the activation", body.action_id, body.propensity)
-    found, is_new = await live.turns.take(_activated, live, call.path["decision_id"], said)
-    await settled(found)
+    if live.kind.several is not None:
+        shown, is_new = await live.turns.take(_all_activated, live, live.kind.several, call.path["decision_id"], said)
+    else:
+        one, is_new = await live.turns.take(_activated, live, call.path["decision_id"], said)
+        shown = [one]
+    for found in shown:
+        await settled(found)
     return Answer(200, Activated("activated" if is_new else "duplicate"))
+
+
+async def _all_activated(live: Live, several: Several, decision_id: str, said: Said) -> tuple[list[Record], bool]:
+    """Return the decisions of a list with their activations, and whether that is new. The caller has the turn."""
+    if said.action_id is not None:
+        raise InvalidInput(
+            "not_built", "the activation of a list has an action_id: what is shown is the whole list; leave it out"
+        )
+    numbers = numbers_of(several, (await find(live, decision_id)).event)
+    async with held(live, numbers):
+        made = [await _activated(live, f"~{number}", said) for number in numbers]
+    return [found for found, _ in made], any(is_new for _, is_new in made)
 
 
 async def _activated(live: Live, decision_id: str, said: Said) -> tuple[Record, bool]:

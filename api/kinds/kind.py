@@ -1,4 +1,4 @@
-"""A kind of decision is one object: all that the service, HTTP and Python ask of arms, vectors, queries and streams.
+"""A kind of decision is one object: all that the service, HTTP and Python ask of arms, lists, vectors and others.
 
 `Kind` is a frozen object of functions; each kind has a folder here that makes one, and `table.py` lists them. What the
 functions work on is `Work`, an experiment at work: the service's `Live`, which has a log, and the engines of Python,
@@ -18,6 +18,7 @@ import numpy as np
 
 from ...engine import snapshot
 from ...engine.actions import pack_detail
+from ...engine.choices import Choice
 from ...engine.contexts import context_at, n_actions, unpack_contexts
 from ...engine.errors import Conflict, OnearmError
 from ...engine.features import unit_of
@@ -48,7 +49,17 @@ from .gym import GymKind
 
 NO_DETAIL = np.zeros(0)
 # Fields of `Decide`, of which each kind reads some.
-DECIDED_BY = ("context", "state", "begins", "actions", "eligible_actions", "excluded_actions", "explain", "hint")
+DECIDED_BY = (
+    "context",
+    "state",
+    "begins",
+    "actions",
+    "eligible_actions",
+    "excluded_actions",
+    "slots",
+    "explain",
+    "hint",
+)
 
 Body = TypeVar("Body")
 
@@ -63,6 +74,16 @@ class Request(NamedTuple):
     reasons: str | None = None  # that explanation, JSON
     unit: np.uint64 = NOBODY  # whom the decision is for
     time: int = 0  # when it is made, in microseconds since 1970 UTC as it is on record
+    parts: Sequence[Any] = ()  # where it is several decisions, what each is asked for, as its kind reads it
+    made: tuple[Made, ...] = ()  # those of these that were made
+    decision_id: str | None = None  # the client's, there
+
+
+class Made(NamedTuple):
+    """One of several decisions that are one for a client."""
+
+    decision: Decision
+    reasons: str | None  # an explanation, JSON
 
 
 class Encoded(NamedTuple):
@@ -251,11 +272,21 @@ ANY_JSON: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 
 @dataclass(frozen=True)
+class Several:
+    """What is asked of a kind whose decision, for a client, is several: one after another, in one transaction."""
+
+    part: Callable[[Work, Request], Request | None]  # the next one, given those that are `made`; None once all are
+    numbers: Callable[[Event], Sequence[int]]  # of all that a DECIDE event is one of; by the last one clients find them
+    shares: Callable[[Work, Event, Any], Sequence[tuple[int, Feedback]]]  # what a body says of which, by number; of the
+    # event of the last one, and a body as it was read
+
+
+@dataclass(frozen=True)
 class Kind:
     """What is asked of a kind of decision. Where a function may be left out, the default says what that means."""
 
-    name: str  # as a problem names it: "arms", "arm_stream", "vector", "queries"
-    action_kind: ActionKind
+    name: str  # as a problem names it: "arms", "lists", "arm_stream", "vector", "queries"
+    choice: type[Choice]  # of its problems
     plural: str  # of what is decided
     does: str  # what an environment does that has such decisions
 
@@ -300,6 +331,7 @@ class Kind:
     slims: bool = True  # what its events hold for the fold alone may go, once a base stands for it
     has_windows: bool = False  # in which the rewards of a decision may be waited for, and become one
     has_constraints: bool = False  # on the probabilities of its arms
+    has_members: bool = False  # whether other policies may learn beside the one that decides, and take its place
     corrects: bool = False  # whether what was learned of a decision may be corrected, and states set back
     has_curve: bool = False  # whether each decision has one reward, whose mean says something
     decide_waits: bool = False  # until no other thread reads the state: deciding changes it
@@ -307,6 +339,7 @@ class Kind:
     gate: Callable[[Work], None] | None = None  # refuses more decisions than there may be
     moves: Callable[[Work, np.uint64, int], Iterator[Move]] | None = None  # where a client's decision, for a unit and
     # at a time, may take several
+    several: Several | None = None  # where it is several, of which each has a reward
     learned: Callable[[Work, Event, Action, Feedback], None] | None = None  # enters what is about to be learned into
     # what the kind keeps; refuses what cannot be learned any more
     external: Callable[[Work, Example], tuple[Request, Action]] | None = None  # a decision that someone else made
@@ -320,6 +353,11 @@ class Kind:
     recommend: Callable[[Work], Any] | None = None  # what a commit would commit to now, or has
     certificate: Callable[[Work], Certificate] | None = None
     describe: Callable[[Work], dict[str, Any]] = lambda work: {}  # what an `Experiment` has of this kind alone
+
+    @property
+    def action_kind(self) -> ActionKind:
+        """What an action is."""
+        return self.choice.kind
 
     @cached_property
     def refused(self) -> tuple[str, ...]:

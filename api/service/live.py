@@ -1,9 +1,9 @@
 """One live experiment: recover, decide, learn, change, snapshot. The only mutable object behind the service.
 
-What differs between arms, vectors, queries and streams it asks its kind (`kinds/kind.py`). All methods but `recover`
-and `recovery` belong to the event loop's thread. A decision or a reward changes the state at once and is queued for
-the log; whoever asked gets the answer after the commit. Where a commit fails, the state is ahead of the log: it is
-thrown away and folded again.
+What differs between kinds of decisions it asks its own (`kinds/kind.py`). All methods but `recover` and `recovery`
+belong to the event loop's thread. A decision or a reward changes the state at once and is queued for the log; whoever
+asked gets the answer after the commit. Where a commit fails, the state is ahead of the log: it is thrown away and
+folded again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import asyncio
 import logging
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from ...engine import snapshot
@@ -36,7 +37,7 @@ from ..experiment.explanation import EXPLAINING
 from ..experiment.lineup import Member, first_member, leader, policy_of
 from ..experiment.report import ENOUGH, warnings_of
 from ..experiment.spec import Spec
-from ..kinds.kind import ChangeHandler, Encoded, Kind, Move, Request, Work, known
+from ..kinds.kind import ChangeHandler, Encoded, Kind, Request, Work, known
 from . import arriving
 from .clocks import Clocks
 from .entered import Place, Sent, corrected_event, decision_event, reward_event
@@ -49,6 +50,7 @@ from .records import Budget, Record, Records
 from .refusals import being_erased, no_stream, recovering, refolding
 from .room import Room
 from .since import Since
+from .together import filled, moved
 from .turns import Turns
 from .windows import Windows
 from .writer import Writer
@@ -244,15 +246,23 @@ class Live(Work):
             kind.gate(self)
         unit = unit_of(sent.unit_id)
         if kind.moves is not None:
-            record = self._move(kind.moves(self, unit, now), sent, now)
+            record = moved(self, kind.moves(self, unit, now), sent, now)
         else:
             request = request._replace(unit=unit, time=now)
-            request = kind.explain(self, request)  # before deciding, which may change the state
-            decision = await self.step(self._select, self.choose, request)
-            kind.check(self, decision, request.available)
-            record = self._enter(DECIDE, request, decision, sent, now)
+            if kind.several is not None:
+                own = partial(kind.several.part, self), partial(kind.encode, self)
+                record = await filled(self, *own, request, sent, now)
+            else:
+                record = self._enter(DECIDE, *await self.chosen(request), sent, now)
         self.keeping.snapshot_if_due()
         return record
+
+    async def chosen(self, request: Request) -> tuple[Request, Decision]:
+        """Let the policy decide; return the request with the reasons that it asks for, and the decision."""
+        request = self.kind.explain(self, request)  # before deciding, which may change the state
+        decision = await self.step(self._select, self.choose, request)
+        self.kind.check(self, decision, request.available)
+        return request, decision
 
     def log_external(self, request: Request, decision: Decision, sent: Sent, now: int) -> Record:
         """Take over a decision that someone else made, to be learned from at once; it takes a number as any other."""
@@ -262,7 +272,7 @@ class Live(Work):
     def _enter(self, what: int, request: Request, decision: Decision, sent: Sent, now: int) -> Record:
         """Queue a decision, and remember it."""
         encoded = self.kind.encode(self, request, decision)
-        event = self._event(what, request, decision, encoded, sent, now)
+        event = self.made(what, request, decision, encoded, sent, now)
         more = [] if self.windows is None else arriving.beside(self, event, sent, now)
         record = Record(event, self.queue(event, *more))
         for one in more:
@@ -270,7 +280,7 @@ class Live(Work):
         self.records.remember(record)
         return record
 
-    def _event(self, what: int, request: Request, decision: Decision, encoded: Encoded, sent: Sent, now: int) -> Event:
+    def made(self, what: int, request: Request, decision: Decision, encoded: Encoded, sent: Sent, now: int) -> Event:
         """Return the event of a decision, the next of the log."""
         number, roster = self.number, self.roster
         self.number += 1
@@ -281,28 +291,6 @@ class Live(Work):
         mask = roster.packed if request.available is roster.active else packed_mask(request.available)
         event = decision_event(what, place, number, propensity, request, mask, encoded, sent, self.problem)
         return event if what == EXTERNAL or not (by := self.decider) else event._replace(policy=by)
-
-    def _move(self, moves: Iterator[Move], sent: Sent, now: int) -> Record:
-        """Queue moves, and what they brought, to be written together; return the last one."""
-        made: list[Record] = []
-        try:
-            for move in moves:
-                by = sent if move.feedback is None else Sent(move.decision_id, move.sent)
-                event = self._event(DECIDE, move.request, move.decision, move.encoded, by, now)
-                record = Record(event)
-                made.append(record)
-                if move.feedback is not None:
-                    self._apply(event, move.decision.action, move.feedback)
-                    record.reward = self.entered(event, move.decision.action, move.feedback, "", now)
-        finally:  # what was learned has changed the state already: where the last move cannot be made, it is on record
-            events = [event for record in made for event in (record.event, record.reward) if event is not None]
-            if events:
-                self._changing = committed = self.queue(*events)
-                for record in made:
-                    record.decided = committed
-                    record.rewarded = None if record.reward is None else committed
-                    self.records.remember(record)
-        return made[-1]
 
     async def prepare_explanations(self) -> None:
         """Compile what explains, in another thread; raises `InvalidInput` where the policy cannot."""
@@ -333,7 +321,7 @@ class Live(Work):
 
     async def teach(self, decided: Event, action: Action, feedback: Feedback) -> None:
         """Change the state by what came of a decision; that must be `entered` and queued before anything else."""
-        await self.step(self._update, self._apply, decided, action, feedback)
+        await self.step(self._update, self.apply, decided, action, feedback)
 
     def correct(self, record: Record, reward: float | None, now: int) -> None:
         """Put on record that what was learned of a decision is another reward, or none; the state is set later."""
@@ -351,7 +339,7 @@ class Live(Work):
         self.corrections.append(event.seq)
         return event
 
-    def _apply(self, decided: Event, action: Action, feedback: Feedback) -> None:
+    def apply(self, decided: Event, action: Action, feedback: Feedback) -> None:
         """Change the state by the feedback on a decision."""
         assert not self.reading.locked, "the state changes while another thread reads it"
         propensity = math.nan if decided.propensity is None else decided.propensity
@@ -435,7 +423,7 @@ class Live(Work):
         self.roster = self.roster.after(change)
         self.tally = self.tally.grown(self.problem.n_arms)
         self._room.take(self.row.id, self.state_bytes)
-        self._changing = self.queue(Event(self.row.key, self.seq, CHANGE, detail=detail_of(change), time=now))
+        self.queue_change(Event(self.row.key, self.seq, CHANGE, detail=detail_of(change), time=now))
 
     def check_open(self) -> None:
         """Refuse decisions and rewards where the experiment takes none, or the database takes no more of them."""
@@ -473,6 +461,11 @@ class Live(Work):
         """Queue events, and a base that comes with them, that are written together or not at all."""
         future = self._last = self._writer.append(self, *events, base=base)
         self.keeping.count(events)
+        return future
+
+    def queue_change(self, *events: Event) -> asyncio.Future[None]:
+        """Queue events for which whoever changes or decides something waits next."""
+        self._changing = future = self.queue(*events)
         return future
 
     def is_slim(self, record: Record) -> bool:

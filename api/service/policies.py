@@ -358,7 +358,7 @@ def check_several(live: Live) -> None:
             f"the decisions of {live.created.id!r} move a state: what another policy is worth cannot be told by "
             "them, as it would have met other states; create another experiment for it",
         )
-    if live.kind.action_kind != "arm":
+    if not live.kind.has_members:
         raise InvalidInput(
             "not_built", f"{live.created.id!r} decides {live.kind.plural}: several policies are for problems of arms"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -32,25 +32,37 @@ _baseline = msgspec.json.Decoder(Baseline)
 EXPLANATION = msgspec.json.Decoder(Explanation)
 
 
-def request(work: Work, body: Decide | Example) -> Request:
-    """Return what a body asks for, as the kernels read it."""
+class Offered(NamedTuple):
+    """What can be chosen in a call: the arms, or the actions that it lists."""
+
+    actions: Sequence[dict[str, Any]]  # each with its id
+    labels: Sequence[str] | None  # their ids, where they came with the call
+    numbers: dict[str, int]
+    active: Array  # bool[k]
+
+
+def offered(work: Work, sent: bytes) -> Offered:
+    """Return what can be chosen, from the list of actions as it was sent."""
     intake, roster = work.spec.intake, work.roster
-    sent = bytes(body.actions)
     if not intake.per_call and sent:
         raise InvalidInput(
             "unexpected_actions", "the decision has actions, but the experiment has arms: use eligible_actions"
         )
     if intake.per_call and not sent:
         raise InvalidInput("missing_actions", "the decision has no actions: list them, each with its id and features")
-    actions: Sequence[dict[str, Any]] = roster.arms
-    labels, numbers, active = None, roster.numbers, roster.active
-    if intake.per_call:
-        actions = _actions(work, sent)
-        labels = [action["id"] for action in actions]
-        numbers, active = {label: a for a, label in enumerate(labels)}, np.ones(len(labels), np.bool_)
-    available = active
+    if not intake.per_call:
+        return Offered(roster.arms, None, roster.numbers, roster.active)
+    actions = _actions(work, sent)
+    labels = [action["id"] for action in actions]
+    return Offered(actions, labels, {label: a for a, label in enumerate(labels)}, np.ones(len(labels), np.bool_))
+
+
+def request(work: Work, body: Decide | Example) -> Request:
+    """Return what a body asks for, as the kernels read it."""
+    intake = work.spec.intake
+    actions, labels, numbers, available = offered(work, bytes(body.actions))
     if body.eligible_actions is not None or body.excluded_actions is not None:
-        available = mask_of(numbers, active, body.eligible_actions, body.excluded_actions)
+        available = mask_of(numbers, available, body.eligible_actions, body.excluded_actions)
     context = intake.read(intake.shown(body.context, body.state, body.begins), actions)  # it says why what does not fit
     names = intake.names(body.context, actions) if isinstance(body, Decide) and body.explain else None
     return Request(context, available, labels, names)

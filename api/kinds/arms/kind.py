@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ....engine.choices import Arms
 from ...experiment.compiling import compile_kernels
 from ..kind import DECIDED_BY, Kind
 from . import http, problem
@@ -12,7 +13,7 @@ from .report import report, tally
 
 ARMS = Kind(
     name="arms",
-    action_kind="arm",
+    choice=Arms,
     plural="arms",
     does="has arms that are all there",
     read_problem=problem.read_problem,
@@ -21,7 +22,7 @@ ARMS = Kind(
     defaults=problem.DEFAULTS,
     complete=problem.with_reward_max,
     kernels=compile_kernels,
-    fields=frozenset(DECIDED_BY) - {"hint"},
+    fields=frozenset(DECIDED_BY) - {"hint", "slots"},
     unread="the decision has a {name}, but {id!r} has arms: leave it out",
     request=http.request,
     check=http.check,
@@ -42,6 +43,7 @@ ARMS = Kind(
     has_rewards=True,
     has_windows=True,
     has_constraints=True,
+    has_members=True,
     corrects=True,
     has_curve=True,
     gym=GYM,

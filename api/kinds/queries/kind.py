@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ....engine.choices import Queries
 from ...experiment.compiling import compile_recommending
 from ..arms import http as arms
 from ..kind import Kind, Own
@@ -13,7 +14,7 @@ from .report import report, tally
 
 QUERIES = Kind(
     name="queries",
-    action_kind="query",
+    choice=Queries,
     plural="queries",
     does="has queries asked",
     read_problem=problem.read_problem,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ....engine.choices import ArmStream
 from ...experiment.compiling import compile_recommending
 from ..kind import Encoded, Kind, Own
 from . import changes, http, moves, problem
@@ -11,7 +12,7 @@ from .report import report, tally
 
 STREAMS = Kind(
     name="arm_stream",
-    action_kind="move",
+    choice=ArmStream,
     plural="moves",
     does="lets arms stream past",
     read_problem=problem.read_problem,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ....engine.choices import Vectors
 from ....engine.limits import limits_of
 from ...experiment.compiling import compile_certifying
 from ..kind import Kind, Own, Work
@@ -13,7 +14,7 @@ from .report import regret_by_segment, report, tally
 
 VECTORS = Kind(
     name="vector",
-    action_kind="vector",
+    choice=Vectors,
     plural="vectors",
     does="has vectors decided",
     read_problem=problem.read_problem,

@@ -1,0 +1,1 @@
+"""Lists: several decisions that are made together, each on what was decided above."""

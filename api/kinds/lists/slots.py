@@ -1,0 +1,113 @@
+"""The slots of a list that is asked for, and the decision for each, on what was decided above."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ....engine.errors import InvalidInput
+from ....engine.vocabulary import Array
+from ...experiment.intake import mask_of
+from ..arms.http import Offered
+from ..kind import Request, Work
+from .bodies import AskedSlot
+from .filling import left, matching, tight
+from .problem import intake_of
+
+NAMED_MAX = 20  # ids in an error
+
+
+class Slot(NamedTuple):
+    """A slot that is asked for."""
+
+    id: str
+    context: Any  # as the policy sees it
+    mask: Array  # bool[k], which actions it may get; those that are taken above among them
+    names: Callable[[], list[list[str]]] | None  # of the features of each action, where an explanation is asked for
+
+
+class Wish(NamedTuple):
+    """What a list is asked for, but for its slots."""
+
+    context: Any = None
+    eligible: Iterable[str] | None = None  # of all slots
+    excluded: Iterable[str] | None = None
+    explain: bool = False
+
+
+def default_slots(most: int) -> list[AskedSlot]:
+    """Return as many slots as a list may have, called by their places."""
+    return [AskedSlot(str(place)) for place in range(most)]
+
+
+def request_of(work: Work, offered: Offered, asked: Sequence[AskedSlot], wish: Wish) -> Request:
+    """Return what a list is asked for, with a part for each slot; refuse one that cannot be filled."""
+    intake = intake_of(work.spec)
+    _check_ids(asked, intake.slots)
+    masks = _masks(offered, asked, wish)
+    if matching([masks[place] for place in tight(masks)], np.zeros(len(masks[0]), np.bool_)) is None:
+        free = int(np.logical_or.reduce(masks).sum())
+        raise InvalidInput(
+            "too_few_actions",
+            f"the list has {len(asked)} slots, and {free} actions may be in it: each slot needs one of its own; ask "
+            "for fewer slots, or let more actions be eligible",
+        )
+    actions, context = offered.actions, wish.context
+    contexts = intake.read_slots(context, actions, [slot.features for slot in asked])
+
+    def names(place: int, slot: AskedSlot) -> Callable[[], list[list[str]]]:
+        return lambda: intake.slot_names(context, actions, place, slot.features)
+
+    parts = [
+        Slot(slot.id, contexts[place], masks[place], names(place, slot) if wish.explain else None)
+        for place, slot in enumerate(asked)
+    ]
+    return Request(None, masks[0], offered.labels, parts=parts)
+
+
+def part(work: Work, request: Request) -> Request | None:
+    """Return what the next slot of a list is asked for; None where all have something."""
+    place = len(request.made)
+    if place == len(request.parts):
+        return None
+    slot: Slot = request.parts[place]
+    masks = [one.mask for one in request.parts]
+    available = slot.mask
+    if place:
+        taken = np.zeros(len(available), np.bool_)
+        taken[[made.decision.action for made in request.made]] = True
+        available = left(masks, place, taken, tight(masks))
+    elif below := tight(masks):
+        available = left(masks, place, np.zeros(len(available), np.bool_), below)
+    names = None if slot.names is None else slot.names()
+    return request._replace(context=slot.context, available=available, names=names)
+
+
+def _masks(offered: Offered, asked: Sequence[AskedSlot], wish: Wish) -> list[Array]:
+    """Return bool[k] for each slot; the same object where it has no rule of its own."""
+    shared = offered.active
+    if wish.eligible is not None or wish.excluded is not None:
+        shared = mask_of(offered.numbers, shared, wish.eligible, wish.excluded)
+    return [
+        shared
+        if slot.eligible_actions is None and slot.excluded_actions is None
+        else mask_of(offered.numbers, shared, slot.eligible_actions, slot.excluded_actions)
+        for slot in asked
+    ]
+
+
+def _check_ids(asked: Sequence[AskedSlot], most: int) -> None:
+    """Refuse no slots, more than there may be, and two of one id."""
+    if not asked:
+        raise InvalidInput("no_slots", "the list has no slots: at least one is needed")
+    if len(asked) > most:
+        raise InvalidInput(
+            "too_many_slots", f"the list has {len(asked)} slots: problem.slots.max is {most}; send fewer"
+        )
+    seen = set()
+    for slot in asked:
+        if slot.id in seen:
+            raise InvalidInput("duplicate_slot", f"two slots have the id {slot.id!r}: ids of a list's slots are unique")
+        seen.add(slot.id)
