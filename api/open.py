@@ -9,8 +9,9 @@
 >>> engine.decide().action_id
 'b'
 
-With a `domain` the decisions are vectors in it: `onearm/api/kinds/vectors/engine.py`. With a `task` queries are made
-within a budget: `onearm/api/kinds/queries/engine.py`.
+With `slots` decisions fill lists: `onearm/api/kinds/lists/engine.py`. With a `domain` they are vectors in it:
+`onearm/api/kinds/vectors/engine.py`. With a `task` queries are made within a budget:
+`onearm/api/kinds/queries/engine.py`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ..engine.vocabulary import FeedbackKind
 from ..policies import catalog
 from .experiment.spec import Spec
 from .kinds.arms.engine import Engine
+from .kinds.lists.engine import ListEngine
 from .kinds.pending import REMEMBERED
 from .kinds.queries.engine import QueryEngine
 from .kinds.vectors.engine import VectorEngine
@@ -50,6 +52,21 @@ def open(
     constraints: dict[str, Any] | None = None,
     remember: int = REMEMBERED,
 ) -> Engine: ...
+
+
+@overload
+def open(
+    policy: str | dict[str, Any] = DEFAULT,
+    arms: Sequence[str] | int = 2,
+    *,
+    slots: int | dict[str, Any],
+    context: int | dict[str, Any] = 0,
+    actions: int | dict[str, Any] | None = None,
+    seed: int = 0,
+    horizon: int | None = None,
+    reward_range: tuple[float, float] | None = None,
+    remember: int = REMEMBERED,
+) -> ListEngine: ...
 
 
 @overload
@@ -86,12 +103,13 @@ def open(
     feedback: FeedbackKind | None = None,
     task: Task | dict[str, Any] | None = None,
     states: int | Sequence[str] | dict[str, int] | None = None,
+    slots: int | dict[str, Any] | None = None,
     seed: int = 0,
     horizon: int | None = None,
     reward_range: tuple[float, float] | None = None,
     constraints: dict[str, Any] | None = None,
     remember: int = REMEMBERED,
-) -> Engine | VectorEngine | QueryEngine:
+) -> Engine | ListEngine | VectorEngine | QueryEngine:
     """Return a policy at work in this process: `decide()`, then `learn(decision, reward)`.
 
     `policy` is a name, name:{json params}, or {"name": ..., "params": {...}}. The default follows from the problem, as
@@ -107,6 +125,7 @@ def open(
     Where each reward comes with what the decision has cost, `feedback` is "cost": `learn(decision, reward, cost)`.
     Where a decision moves a state, `states` are how many there are, their ids, or factors with how many values each
     has: `decide(state=...)`, then `learn(decision, reward, next_state=...)`, and the default policy is half_visit.
+    With `slots`, how many a list has at most, a decision fills a list: `decide()`, then `learn(decision, rewards)`.
     With a `domain`, a `Domain` or the object of docs/http.md, a decision is a vector in it, and `feedback` says what is
     revealed: "gradient" if left out. With a `task`, a `Task` or the object of docs/http.md, there are `horizon`
     queries: `ask()` and `tell()`.
@@ -129,6 +148,7 @@ def open(
         feedback=feedback,
         task=task,
         states=states,
+        slots=slots,
         seed=seed,
         horizon=horizon,
         reward_range=reward_range,
@@ -137,7 +157,9 @@ def open(
     spec = Spec.from_json(body | _named(policy))
     if task is not None:
         return QueryEngine(spec, remember)
-    return Engine(spec, remember) if domain is None else VectorEngine(spec, remember)
+    if domain is not None:
+        return VectorEngine(spec, remember)
+    return Engine(spec, remember) if slots is None else ListEngine(spec, remember)
 
 
 def _named(policy: Any) -> dict[str, Any]:

@@ -25,6 +25,7 @@ def creation_body(
     feedback: str | None = None,
     task: Any = None,
     states: Any = None,
+    slots: Any = None,
     seed: int = 0,
     horizon: int | None = None,
     reward_range: tuple[float, float] | None = None,
@@ -41,15 +42,16 @@ def creation_body(
     body |= {} if reward_range is None else {"reward": {"range": reward_range}}
     body |= {} if constraints is None else {"constraints": constraints}
     if task is not None:
-        _check_alone(
-            arms=arms, context=context or None, actions=actions, domain=domain, feedback=feedback, states=states
-        )
+        given = {"arms": arms, "context": context or None, "actions": actions, "domain": domain, "feedback": feedback}
+        _check_alone(**given, states=states, slots=slots)
         problem |= {"kind": "queries", **(task if isinstance(task, dict) else task.fields())}
     elif domain is None:
+        if slots is not None:
+            problem |= {"kind": "lists", "slots": slots if isinstance(slots, dict) else {"max": slots}}
         problem |= {} if feedback is None else {"feedback": feedback}
         body["arms"] = _arms(2 if arms is None else arms) if actions is None else []
     else:
-        _check_no_arms(arms=arms, states=states)
+        _check_no_arms(arms=arms, states=states, slots=slots)
         problem |= {"kind": "vector", "domain": domain.to_json() if hasattr(domain, "to_json") else domain}
         problem |= {} if feedback is None else {"feedback": feedback}
     return body

@@ -205,6 +205,14 @@ class Lists(Arms):
     list_slots: int = 1  # of a list, at most
 
     @property
+    def why_no_matching(self) -> str | None:
+        """Return why another policy cannot be judged slot by slot: it would have put other actions above."""
+        return (
+            "the log is of lists, and what a slot earns depends on what stands above it: lists are evaluated whole, by "
+            "`onearm evaluate --method cascade`"
+        )
+
+    @property
     def words(self) -> dict[str, Any]:
         """Return the fields of a problem of this choice."""
         return super().words | {"list_slots": self.list_slots}

@@ -10,11 +10,14 @@ import click
 from click.core import ParameterSource
 
 from ...engine.errors import InvalidInput
-from ...engine.storage.formats.slots import read_slots
+from ...engine.storage.formats.slots import Slots, read_slots
 from ..console import print_json, progress
 from ..log_files import form_of, source_of
-from ..offline.lists import evaluate_lists
-from ..offline.options import LIST_METHODS
+from ..offline.candidates import candidate, checked
+from ..offline.evaluation import Estimate
+from ..offline.list_logs import is_own, read_list_log
+from ..offline.lists import evaluate_lists, evaluate_own
+from ..offline.options import LIST_METHODS, Options
 from .offline_options import options_of
 from .offline_run import refuse_bad_lines
 from .telling import list_data, tell_bad_lines, tell_estimates
@@ -26,7 +29,7 @@ SINGLE = (
     "weight_limit",
     "weight_max",
 )  # options of single actions, with usual values
-NOT_FOR_LISTS = ("experiment", "arms", "dimension", "segment", "embedding", "baseline", "report", "plots")
+NOT_FOR_LISTS = ("arms", "dimension", "segment", "embedding", "baseline", "report", "plots")
 
 
 def run_lists(
@@ -35,6 +38,7 @@ def run_lists(
     targets: tuple[str, ...],
     *,
     methods: tuple[str, ...],
+    experiment: str | None,
     strict: bool,
     as_json: bool,
     **asked: Any,
@@ -47,25 +51,24 @@ def run_lists(
         if asked.pop(name) is not None:
             raise InvalidInput("not_for_lists", f"--{name} is not for logs of lists: leave it out")
     context = click.get_current_context()
-    for name in SINGLE:
+    own = is_own(log, form)
+    for name in (set(SINGLE) - {"learn"}) if own else SINGLE:
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
             raise InvalidInput("not_for_lists", f"--{name.replace('_', '-')} is not for logs of lists: leave it out")
-    if "://" in log:
-        raise InvalidInput("no_lists", f"{log} is a database, which has no lists: they are in logs of Vowpal Wabbit")
-    form = form_of(Path(log), form)
-    if form != "dsjson":
+    if not own and (form := form_of(Path(log), form)) != "dsjson":
         raise InvalidInput(
             "no_lists",
-            f"{log} is read as {form}, which has no lists: they are in logs of Vowpal Wabbit (--format dsjson)",
+            f"{log} is read as {form}, which has no lists: they are in our exports, and in logs of Vowpal Wabbit "
+            "(--format dsjson)",
         )
+    if not own and experiment is not None:
+        raise InvalidInput("no_experiment", f"{log} is a file: --experiment is for a database")
     options = options_of(methods=methods, embedding=None, baseline=None, **asked)
-    source = source_of(Path(log))
-    with progress("reading", source.size, "bytes") as advance:
-        source.progress = advance
-        slots = read_slots(source)
-    if strict:
-        refuse_bad_lines(slots.bad_lines)
-    estimates = evaluate_lists(slots, list(dict.fromkeys(targets)), options)
+    if own:
+        estimates, slots = _on_own(log, form, experiment, targets, options, strict=strict)
+    else:
+        slots = _read(log, strict=strict)
+        estimates = evaluate_lists(slots, list(dict.fromkeys(targets)), options)
     if as_json:
         print_json(list_data(estimates, slots, options))
         return
@@ -74,3 +77,28 @@ def run_lists(
     for text in slots.notes:
         click.echo(text, err=True)
     tell_bad_lines(slots.bad_lines)
+
+
+def _read(log: str, *, strict: bool) -> Slots:
+    """Read a log of Vowpal Wabbit."""
+    source = source_of(Path(log))
+    with progress("reading", source.size, "bytes") as advance:
+        source.progress = advance
+        slots = read_slots(source)
+    if strict:
+        refuse_bad_lines(slots.bad_lines)
+    return slots
+
+
+def _on_own(
+    log: str, form: str | None, experiment: str | None, targets: tuple[str, ...], options: Options, *, strict: bool
+) -> tuple[list[Estimate], Slots]:
+    """Estimate on lists that the service filled."""
+    candidates = checked([candidate(text) for text in targets])
+    size = None if "://" in log else source_of(Path(log)).size
+    with progress("reading", size, "bytes") as advance:
+        found = read_list_log(log, form, experiment, advance)
+    if strict:
+        refuse_bad_lines(found.slots.bad_lines)
+    with progress("judging", len(found.decided) * len(candidates), "rows") as advance:
+        return evaluate_own(found, candidates, options, advance), found.slots

@@ -1,9 +1,14 @@
-"""What targets are worth on a log of lists: several slots are filled at once (`engine/storage/formats/slots.py`)."""
+"""What targets are worth on a log of lists: several slots are filled at once.
+
+The log is one of Vowpal Wabbit (`engine/storage/formats/slots.py`), or of lists that the service filled
+(`list_logs.py`).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +17,9 @@ from ...engine.errors import InvalidInput
 from ...engine.estimate import Interval, Terms
 from ...engine.storage.formats.slots import Slots, targets
 from ...engine.vocabulary import Array
+from .candidates import Candidate
 from .evaluation import Estimate
+from .list_logs import ListLog, judged
 from .options import Options
 
 INTERVAL_OF: dict[str, Callable[[Terms, Options], Interval]] = {
@@ -23,22 +30,62 @@ INTERVAL_OF: dict[str, Callable[[Terms, Options], Interval]] = {
 
 
 def evaluate_lists(slots: Slots, labels: Sequence[str], options: Options) -> list[Estimate]:
-    """Estimate what targets would have earned per list.
+    """Estimate what targets would have earned per list, on a log of Vowpal Wabbit.
 
     A method that the log does not allow is told in a note. Raises `InvalidInput` where there is none that it allows.
     """
+    asked = [Asked(label, label, {}, targets(slots, label)) for label in labels]
+    return _estimates(asked, options, lambda method, target: _terms(method, slots, target))
+
+
+def evaluate_own(
+    log: ListLog, candidates: Sequence[Candidate], options: Options, progress: Callable[[int], None]
+) -> list[Estimate]:
+    """Estimate what candidates would have earned per list, on lists that the service filled; the rest as above."""
+    for each in candidates:
+        if each.action is not None:
+            raise InvalidInput(
+                "bad_target",
+                f"the target {each.label!r} is one action, and a list has several: name a policy, or logged",
+            )
+
+    def terms(method: str, target: Array) -> Terms:
+        if method not in ("cascade", "slate-ips"):
+            raise InvalidInput(
+                "slots_depend",
+                f"{method} needs slots that were filled independently of each other, and here each gets one of the "
+                "actions that are left by those above: take cascade",
+            )
+        return _terms(method, log.slots, target)
+
+    asked = [
+        Asked(each.label, each.spec["name"], each.spec["params"], judged(log, each, options, progress))
+        for each in candidates
+    ]
+    return _estimates(asked, options, terms)
+
+
+class Asked(NamedTuple):
+    """A target, and how likely it puts what was shown into each slot."""
+
+    label: str
+    policy: str
+    params: Any
+    target: Array  # float64[n, L]
+
+
+def _estimates(asked: Sequence[Asked], options: Options, terms_of: Callable[[str, Array], Terms]) -> list[Estimate]:
     found, refusals = [], []
-    for label in labels:
-        target = targets(slots, label)
+    for one in asked:
         for method in options.methods:
             try:
-                terms = _terms(method, slots, target)
+                terms = terms_of(method, one.target)
             except InvalidInput as refusal:
                 refusals.append(refusal)
-                found += [_refused(label, method, interval, refusal) for interval in options.intervals]
+                found += [_refused(one, method, interval, refusal) for interval in options.intervals]
                 continue
-            found += [_estimate(label, method, terms, interval, options) for interval in options.intervals]
-    if len(refusals) == len(labels) * len(options.methods):
+            found += [_estimate(one, method, terms, interval, options) for interval in options.intervals]
+    if len(refusals) == len(asked) * len(options.methods):
         raise refusals[0]
     return found
 
@@ -69,15 +116,17 @@ def _terms(method: str, slots: Slots, target: Array) -> Terms:
     return (estimate.cascade if method == "cascade" else estimate.independent)(slots.reward, *columns)
 
 
-def _estimate(label: str, method: str, terms: Terms, interval: str, options: Options) -> Estimate:
+def _estimate(asked: Asked, method: str, terms: Terms, interval: str, options: Options) -> Estimate:
     if interval in INTERVAL_OF:
         found = INTERVAL_OF[interval](terms, options)
     else:
         found = Interval(interval, math.nan, math.nan, f"{interval} is not for lists: {', '.join(INTERVAL_OF)} are")
     size, matched = terms.effective_sample_size, terms.matched
-    return Estimate(label, label, {}, method, interval, terms.value, found.low, found.high, size, matched, found.note)
+    value = terms.value, found.low, found.high, size, matched, found.note
+    return Estimate(asked.label, asked.policy, asked.params, method, interval, *value)
 
 
-def _refused(label: str, method: str, interval: str, refusal: InvalidInput) -> Estimate:
+def _refused(asked: Asked, method: str, interval: str, refusal: InvalidInput) -> Estimate:
     nan = math.nan
-    return Estimate(label, label, {}, method, interval, nan, nan, nan, nan, 0, str(refusal))
+    value = nan, nan, nan, nan, 0, str(refusal)
+    return Estimate(asked.label, asked.policy, asked.params, method, interval, *value)

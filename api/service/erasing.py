@@ -67,7 +67,7 @@ class Erasing:
 
         Raises `InvalidInput` ("not_a_pull") where one is for nobody, and then erases none.
         """
-        return await self._whole(live, partial(_named, self._store, live.row.key, names))
+        return await self._whole(live, partial(_named, self._store, live, names))
 
     def finish(self) -> None:
         """Blank what a process before had begun with. Runs in a worker thread, before anything is answered."""
@@ -197,12 +197,18 @@ def _of_unit(store: Store, key: int, unit_id: str) -> list[int]:
     return found
 
 
-def _named(store: Store, key: int, names: Sequence[int | str]) -> list[int]:
-    """Return the numbers of decisions, and of rewards that came before, in order. Runs in a worker thread."""
+def _named(store: Store, live: Live, names: Sequence[int | str]) -> list[int]:
+    """Return the numbers of decisions, and of rewards that came before, in order. Runs in a worker thread.
+
+    Of a list all slots are among them.
+    """
+    key, several = live.row.key, live.kind.several
     numbers = [name for name in names if isinstance(name, int)]
     events = store.find(key, numbers, [name for name in names if isinstance(name, str)])
     for event in events:
         if (event.decision_id or "").startswith("~"):
             raise InvalidInput("not_a_pull", f"decision {event.number} read an arm, and is for nobody: erase pulls")
     early = store.early_of(key, [name for name in names if isinstance(name, str)])
-    return sorted({event.number for event in events if event.kind in DECISIONS and event.number is not None} | {*early})
+    decided = [event for event in events if event.kind in DECISIONS and event.number is not None]
+    whole = [[event.number] if several is None else several.numbers(event) for event in decided]
+    return sorted({*early, *(number for some in whole for number in some if number is not None)})
