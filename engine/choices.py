@@ -20,6 +20,8 @@ import numpy as np
 
 from .domain import Domain
 from .errors import InvalidInput
+from .states.numbered import CELLS_MAX as CELLS_MAX
+from .states.numbered import are_states, check_states, check_states_said
 from .task import Task
 
 ActionKind = Literal["arm", "move", "vector", "query"]
@@ -35,7 +37,6 @@ SLOTS_MAX = 64
 LIST_MAX = 100  # slots of a list
 STREAM_MAX = 2**53  # arms of a stream
 PULLS_MAX = 2**53  # of one move: whole numbers up to here are exact as floats
-CELLS_MAX = 4_000_000  # transitions that are counted: states x arms x states
 REWARD_MAX = 1e100  # sums and squares of such rewards stay finite; one infinity would spoil a state for good
 PULL, READ = 0, 1
 
@@ -149,7 +150,7 @@ class Arms(_Choice):
     def are_details(self, details: Array) -> Array:
         """Return which details are costs from 0 to 1e100, or next states; or NaN where one was not told."""
         if self.states is not None:
-            return np.asarray(np.isnan(details[:, 0]) | _are_states(details[:, 0], self.states + 1))
+            return np.asarray(np.isnan(details[:, 0]) | are_states(details[:, 0], self.states + 1))
         return np.asarray((np.isnan(details) | ((details >= 0.0) & (details <= REWARD_MAX))).all(axis=1))
 
     @property
@@ -173,14 +174,14 @@ class Arms(_Choice):
         if self.states is None or contexts.shape[1] == 0:
             return super().are_contexts(contexts)
         begins = contexts[:, 1]
-        return np.asarray(_are_states(contexts[:, 0], self.states) & ((begins == 0.0) | (begins == 1.0)))
+        return np.asarray(are_states(contexts[:, 0], self.states) & ((begins == 0.0) | (begins == 1.0)))
 
     def check(self, context_shape: tuple[int, ...], nonzeros: int | None) -> None:
         """Refuse no arms or more than a million, and contexts that are neither of the instance nor of each arm."""
         if not 1 <= self.n_arms <= ARMS_MAX:
             raise InvalidInput("bad_arms", f"there are {self.n_arms} arms: a problem has 1 to {ARMS_MAX}")
         if self.states is not None:
-            _check_states(self.states, self.n_arms, context_shape, nonzeros)
+            check_states(self.states, self.n_arms, context_shape, nonzeros)
         shape = list(context_shape)
         if len(shape) not in (1, 2):
             raise InvalidInput(
@@ -204,13 +205,10 @@ class Lists(Arms):
 
     list_slots: int = 1  # of a list, at most
 
-    @property
-    def why_no_matching(self) -> str | None:
-        """Return why another policy cannot be judged slot by slot: it would have put other actions above."""
-        return (
-            "the log is of lists, and what a slot earns depends on what stands above it: lists are evaluated whole, by "
-            "`onearm evaluate --method cascade`"
-        )
+    why_no_matching: ClassVar[str | None] = (
+        "the log is of lists, and what a slot earns depends on what stands above it: lists are evaluated whole, by "
+        "`onearm evaluate --method cascade`"
+    )
 
     @property
     def words(self) -> dict[str, Any]:
@@ -424,29 +422,6 @@ class Queries(_Choice):
         return {"task": Task.from_json(header["task"]), "feedback": "answer"} if "task" in header else {}
 
 
-def _are_states(numbers: Array, count: int) -> Array:
-    """Return which numbers are whole ones from 0 to count - 1."""
-    return np.asarray((numbers >= 0) & (numbers < count) & (numbers == np.floor(numbers)))
-
-
-def _check_states(states: int, n_arms: int, context_shape: tuple[int, ...], nonzeros: int | None) -> None:
-    """Refuse no states, more cells (states x arms x states) than are counted, and contexts beside the state."""
-    if isinstance(states, bool) or not isinstance(states, int) or not 1 <= states <= CELLS_MAX:
-        raise InvalidInput("bad_states", f"there are {states!r} states: it must be a whole number, 1 or more")
-    if (cells := states * states * n_arms) > CELLS_MAX:
-        raise InvalidInput(
-            "bad_states",
-            f"{states} states and {n_arms} arms have {cells} transitions to count, states x arms x states: there may "
-            f"be {CELLS_MAX}; make the states coarser",
-        )
-    if context_shape != (2,) or nonzeros is not None:
-        raise InvalidInput(
-            "bad_context",
-            f"the contexts have the shape {list(context_shape)}: where there are states it is [2], the state and "
-            "whether a unit begins in it; features beside the state are not built",
-        )
-
-
 def _check_no_context(who: str, context_shape: tuple[int, ...], nonzeros: int | None) -> None:
     if context_shape != (0,) or nonzeros is not None:
         raise InvalidInput(
@@ -470,7 +445,12 @@ def choice_of(
 ) -> Choice:
     """Return the choice that the words of a problem make; raise `InvalidInput` where they contradict each other."""
     if list_slots is not None:
-        return _lists_of(choice_of(n_arms, slots, domain, feedback, task, states), list_slots)
+        if (slots, domain, feedback, task, states) != (None, None, "reward", None, None):
+            raise InvalidInput(
+                "bad_problem",
+                "lists are filled with arms that reveal a reward: leave out list_slots, or what else is said",
+            )
+        return Lists(n_arms, list_slots=list_slots)
     given = [name for name, word in (("slots", slots), ("a domain", domain), ("a task", task)) if word is not None]
     if len(given) > 1:
         raise InvalidInput(
@@ -479,7 +459,8 @@ def choice_of(
             "domain or a query of a task; leave out all but one of slots, domain and task",
         )
     if states is not None or feedback == "transition":
-        return _arms_of_states(n_arms, feedback, states, given)
+        check_states_said(states, feedback, given)
+        return Arms(n_arms, feedback, states)
     if domain is not None:
         return _vectors_of(n_arms, domain, feedback)
     if task is not None:
@@ -493,28 +474,6 @@ def choice_of(
             f"{'task' if feedback == 'answer' else 'domain'}, or leave the feedback out",
         )
     return Arms(n_arms, feedback) if slots is None else ArmStream(n_arms, slots)
-
-
-def _lists_of(choice: Choice, list_slots: int) -> Lists:
-    if type(choice) is not Arms or choice.feedback != "reward":
-        raise InvalidInput(
-            "bad_problem",
-            "the problem has lists, whose slots are filled with arms that reveal a reward and nothing else: leave out "
-            "slots, domain, task, states and feedback, or list_slots",
-        )
-    return Lists(choice.n_arms, list_slots=list_slots)
-
-
-def _arms_of_states(n_arms: int, feedback: FeedbackKind, states: int | None, given: list[str]) -> Arms:
-    if given:
-        raise InvalidInput("bad_problem", f"the problem has states and {' and '.join(given)}: leave either out")
-    if states is None or feedback != "transition":
-        raise InvalidInput(
-            "bad_feedback",
-            f"there are {'no' if states is None else states} states, and the feedback is {feedback!r}: where there are "
-            "states it is 'transition', and nowhere else",
-        )
-    return Arms(n_arms, feedback, states)
 
 
 def _vectors_of(n_arms: int, domain: Domain, feedback: FeedbackKind) -> Vectors:

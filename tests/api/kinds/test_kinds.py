@@ -17,6 +17,10 @@ from onearm.engine.errors import InvalidInput
 
 BODIES: dict[str, dict[str, Any]] = {
     "arms": {"arms": ARMS, "problem": {"kind": "arms", "context": {"kind": "dense", "length": 2}, "horizon": 9}},
+    "lists": {
+        "arms": ARMS,
+        "problem": {"kind": "lists", "context": {"kind": "dense", "length": 2}, "slots": {"max": 3, "length": 1}},
+    },
     "arm_stream": {"problem": {"kind": "arm_stream", "slots": 2, "arms": 50, "reward_range": [-1.0, 3.0]}},
     "vector": {"problem": {"kind": "vector", "domain": {"kind": "ball", "dimension": 3}, "feedback": "gradient"}},
     "queries": {"problem": {"kind": "queries", "task": "thresholds", "queries": 4, "horizon": 12}},
@@ -28,6 +32,7 @@ SENT = {  # a value of each field of a decision's body
     "actions": [{"id": "x"}],
     "eligible_actions": ["a"],
     "excluded_actions": ["a"],
+    "slots": [{"id": "x"}],
     "explain": True,
     "hint": [1.0, 0.0, 0.0],
 }
@@ -44,8 +49,8 @@ def spec_of(kind: Kind) -> Spec:
 
 
 def test_the_table_names_each_kind_once() -> None:
-    assert [kind.name for kind in KINDS] == ["arms", "arm_stream", "vector", "queries"]
-    assert len({kind.action_kind for kind in KINDS}) == len(KINDS)
+    assert [kind.name for kind in KINDS] == ["arms", "lists", "arm_stream", "vector", "queries"]
+    assert len({kind.choice for kind in KINDS}) == len(KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -59,7 +64,7 @@ def test_a_problem_finds_its_kind_and_its_json_reads_back(kind: Kind) -> None:
 
 
 def test_a_kind_that_nobody_knows_is_refused_by_name() -> None:
-    with pytest.raises(InvalidInput, match="'slates': arms, arm_stream, vector and queries are known"):
+    with pytest.raises(InvalidInput, match="'slates': arms, lists, arm_stream, vector and queries are known"):
         Spec.from_json({"experiment_id": "e", "problem": {"kind": "slates"}})
 
 
