@@ -1,0 +1,90 @@
+"""Windows of lists: each slot has one, which all begin together; what never comes is the default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.served import assert_refused
+from support.shelves import create_lists, fill
+from support.windowed import Windowed, assert_clean, learned
+
+WINDOW = {"reward": {"wait_time": "60s", "default": 0.0}}
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Windowed]:
+    with Windowed(tmp_path) as served:
+        create_lists(served, **WINDOW)
+        yield served
+
+
+def test_a_slot_that_never_gets_its_reward_gets_the_default(served: Windowed) -> None:
+    fill(served, decision_id="page")
+    said = {"slots": [{"id": "s1", "value": 1.0}]}
+    assert served.reward("page", said).json() == {"status": "accepted"}
+    assert served.reward("page", said).json() == {"status": "duplicate"}
+    assert learned(served) == {}
+    served.pass_time(61)
+    assert {number: reward for number, (reward, _) in learned(served).items()} == {0: 0.0, 1: 1.0, 2: 0.0, 3: 0.0}
+    report = served.report()
+    assert (report["closed_by_default"], report["open"]) == (3, 0)
+    assert [slot["reward"]["closed"] for slot in served.record("page").json()["slots"]] == [
+        "default",
+        "reward",
+        "default",
+        "default",
+    ]
+    served.restart()
+    assert_clean(served)
+
+
+def test_what_one_slot_refuses_is_taken_of_none(served: Windowed) -> None:
+    fill(served, decision_id="page")
+    served.reward("page", {"slots": [{"id": "s3", "value": 1.0}]})
+    before = served.everything()
+    said = {"slots": [{"id": "s0", "value": 1.0}, {"id": "s3", "value": 0.5}]}
+    assert_refused(served.reward("page", said), 409, "reward_exists")
+    assert served.everything() == before
+    served.pass_time(61)
+    before = served.everything()
+    assert_refused(served.reward("page", {"value": 1.0, "reward_id": "late"}), 409, "late")
+    assert served.everything() == before
+    assert_refused(served.reward("soon", 1.0), 404, "unknown_decision")
+
+
+def test_rewards_that_are_late_are_on_record_of_each_slot(served: Windowed) -> None:
+    create_lists(served, experiment_id="late", reward=WINDOW["reward"] | {"late": "record"})
+    body = {"context": [1.0, 0.5], "slots": [{"id": "x", "features": [1.0]}], "decision_id": "page"}
+    assert served.decide(body, "late").status_code == 201
+    served.pass_time(61)
+    assert served.reward("page", 1.0, "late").json() == {"status": "late"}
+    assert served.record("page", "late").json()["slots"][0]["outcomes"][0]["late"] is True
+
+
+def test_a_list_that_waits_to_be_shown_is_activated_whole(served: Windowed) -> None:
+    fill(served, decision_id="page", defer_activation=True)
+    fill(served, decision_id="never", defer_activation=True)
+    served.pass_time(30)
+    path = "/v1/experiments/e/decisions/page:activate"
+    assert_refused(served.post(path, {"action_id": "a"}), 422, "not_built")
+    assert_refused(served.post("/v1/experiments/e/decisions/~1:activate"), 409, "part_of_a_list")
+    assert served.post(path).json() == {"status": "activated"}
+    assert served.post(path).json() == {"status": "duplicate"}
+    served.pass_time(31)
+    assert served.reward("page", {"slots": [{"id": "s0", "value": 1.0}]}).json() == {"status": "accepted"}
+    served.pass_time(30)
+    assert {number: reward for number, (reward, _) in learned(served).items()} == {0: 1.0, 1: 0.0, 2: 0.0, 3: 0.0}
+    assert served.report()["never_shown"] == 4
+    served.restart()
+    assert_clean(served)
+
+
+def test_what_is_learned_at_once_is_learned_of_each_slot(served: Windowed) -> None:
+    create_lists(served, experiment_id="now", reward=WINDOW["reward"] | {"learn": "at_once"})
+    body = {"context": [1.0, 0.5], "slots": [{"id": "x", "features": [1.0]}, {"id": "y", "features": [0.0]}]}
+    made = served.decide(body, "now").json()
+    served.reward(made["decision_id"], 1.0, "now")
+    slots = served.record(made["decision_id"], "now").json()["slots"]
+    assert [(slot["reward"]["value"], slot["reward"]["closed"]) for slot in slots] == [(1.0, "at_once")] * 2
