@@ -34,7 +34,7 @@ _INT, _FLOAT = np.dtype(np.int64), np.dtype(np.float64)
 
 ARMS_MAX = 1_000_000
 SLOTS_MAX = 64
-LIST_MAX = 100  # slots of a list
+LIST_MAX = 50  # slots of a list
 STREAM_MAX = 2**53  # arms of a stream
 PULLS_MAX = 2**53  # of one move: whole numbers up to here are exact as floats
 REWARD_MAX = 1e100  # sums and squares of such rewards stay finite; one infinity would spoil a state for good
@@ -226,7 +226,7 @@ class Lists(Arms):
         return {} if header.get("list_slots") is None else {"list_slots": header["list_slots"]}
 
     def check(self, context_shape: tuple[int, ...], nonzeros: int | None) -> None:
-        """Refuse no slots or more than a hundred, and what arms refuse."""
+        """Refuse no slots or more than fifty, and what arms refuse."""
         super().check(context_shape, nonzeros)
         if not 1 <= self.list_slots <= LIST_MAX:
             raise InvalidInput("bad_slots", f"lists have {self.list_slots} slots: they have 1 to {LIST_MAX}")

@@ -31,37 +31,56 @@ def matching(masks: Sequence[Array], taken: Array) -> dict[int, int] | None:
     >>> matching([np.array([True, True]), np.array([True, False])], np.zeros(2, np.bool_))
     {0: 1, 1: 0}
     """
+    return _matching(_wanted(masks, taken))
+
+
+def left(free: Array, below: Sequence[Array], taken: Array) -> Array:
+    """Return which actions a slot may get, bool[k], so that those `below` can be filled: the masks of the tight ones.
+
+    `free` are those that it may get for itself, and `taken` those that are in the list above.
+
+    >>> left(np.array([True, True]), [np.array([True, False])], np.zeros(2, np.bool_))
+    array([False,  True])
+    """
+    wanted = _wanted(below, taken)
+    found = _matching(wanted)
+    assert found is not None, "a list that cannot be filled is refused before"
+    moving = _moving(wanted, found)
+    kept = free.copy()
+    kept[[action for action, place in found.items() if place not in moving]] = False
+    return kept
+
+
+def _wanted(masks: Sequence[Array], taken: Array) -> list[list[int]]:
+    return [np.flatnonzero(mask & ~taken).tolist() for mask in masks]
+
+
+def _matching(wanted: list[list[int]]) -> dict[int, int] | None:
     found: dict[int, int] = {}
-    wanted = [np.flatnonzero(mask & ~taken).tolist() for mask in masks]
 
     def fill(place: int, seen: set[int]) -> bool:
         for action in wanted[place]:
+            if action not in found:
+                found[action] = place
+                return True
+        for action in wanted[place]:
             if action not in seen:
                 seen.add(action)
-                if action not in found or fill(found[action], seen):
+                if fill(found[action], seen):
                     found[action] = place
                     return True
         return False
 
-    return found if all(fill(place, set()) for place in range(len(masks))) else None
+    return found if all(fill(place, set()) for place in range(len(wanted))) else None
 
 
-def left(masks: Sequence[Array], place: int, taken: Array, among: Sequence[int]) -> Array:
-    """Return which actions a slot may get, bool[k], so that those below can be filled; `among` are the tight ones.
-
-    >>> masks = [np.array([True, True]), np.array([True, False])]
-    >>> left(masks, 0, np.zeros(2, np.bool_), tight(masks))
-    array([False,  True])
-    """
-    free: Array = masks[place] & ~taken
-    below = [masks[other] for other in among if other > place]
-    if not below:
-        return free
-    found = matching(below, taken)
-    assert found is not None, "a list that cannot be filled is refused before"
-    for action in found:
-        if free[action]:
-            taken[action] = True
-            free[action] = matching(below, taken) is not None
-            taken[action] = False
-    return free
+def _moving(wanted: list[list[int]], found: dict[int, int]) -> set[int]:
+    """Return the places that can do without what they got: another action is free, or one that its place can spare."""
+    has = {place: action for action, place in found.items()}
+    moving = {place for place, actions in enumerate(wanted) if any(action not in found for action in actions)}
+    new = set(moving)
+    while new:
+        spared = {has[place] for place in new}
+        new = {place for place, actions in enumerate(wanted) if place not in moving and not spared.isdisjoint(actions)}
+        moving |= new
+    return moving

@@ -25,6 +25,7 @@ class Slot(NamedTuple):
     id: str
     context: Any  # as the policy sees it
     mask: Array  # bool[k], which actions it may get; those that are taken above among them
+    below: Sequence[Array]  # the masks of those that follow and are tight: `filling.py`
     names: Callable[[], list[list[str]]] | None  # of the features of each action, where an explanation is asked for
 
 
@@ -47,7 +48,8 @@ def request_of(work: Work, offered: Offered, asked: Sequence[AskedSlot], wish: W
     intake = intake_of(work.spec)
     _check_ids(asked, intake.slots)
     masks = _masks(offered, asked, wish)
-    if matching([masks[place] for place in tight(masks)], np.zeros(len(masks[0]), np.bool_)) is None:
+    among = tight(masks)
+    if among and matching([masks[place] for place in among], np.zeros(len(masks[0]), np.bool_)) is None:
         free = int(np.logical_or.reduce(masks).sum())
         raise InvalidInput(
             "too_few_actions",
@@ -61,8 +63,9 @@ def request_of(work: Work, offered: Offered, asked: Sequence[AskedSlot], wish: W
         return lambda: intake.slot_names(context, actions, place, slot.features)
 
     parts = [
-        Slot(slot.id, contexts[place], masks[place], names(place, slot) if wish.explain else None)
+        Slot(slot.id, contexts[place], masks[place], below, names(place, slot) if wish.explain else None)
         for place, slot in enumerate(asked)
+        for below in [[masks[other] for other in among if other > place]]
     ]
     return Request(None, masks[0], offered.labels, parts=parts)
 
@@ -73,14 +76,14 @@ def part(work: Work, request: Request) -> Request | None:
     if place == len(request.parts):
         return None
     slot: Slot = request.parts[place]
-    masks = [one.mask for one in request.parts]
     available = slot.mask
-    if place:
+    if place or slot.below:
         taken = np.zeros(len(available), np.bool_)
-        taken[[made.decision.action for made in request.made]] = True
-        available = left(masks, place, taken, tight(masks))
-    elif below := tight(masks):
-        available = left(masks, place, np.zeros(len(available), np.bool_), below)
+        for made in request.made:
+            taken[made.decision.action] = True
+        available = available & ~taken
+        if slot.below:
+            available = left(available, slot.below, taken)
     names = None if slot.names is None else slot.names()
     return request._replace(context=slot.context, available=available, names=names)
 

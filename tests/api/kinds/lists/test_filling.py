@@ -31,7 +31,8 @@ def test_what_is_left_is_what_some_whole_list_has(seed: int) -> None:
     for place in range(n):
         taken = np.zeros(k, np.bool_)
         taken[list(begin)] = True
-        free = np.flatnonzero(left(masks, place, taken, among))
+        below = [masks[other] for other in among if other > place]
+        free = np.flatnonzero(left(masks[place] & ~taken, below, taken))
         assert set(free.tolist()) == ways(masks, begin)
         assert taken.sum() == place, "what is taken is not changed"
         begin = (*begin, int(rng.choice(free)))

@@ -297,7 +297,7 @@ def test_actions_may_come_with_the_list(form: str, served: Served) -> None:
     [
         ({"slots": {}}, {}, "bad_slots"),
         ({"slots": {"max": 0}}, {}, "bad_slots"),
-        ({"slots": {"max": 101}}, {}, "bad_slots"),
+        ({"slots": {"max": 51}}, {}, "bad_slots"),
         ({"slots": 3}, {}, "bad_body"),
         ({"slots": {"max": 3, "other": 1}}, {}, "unknown_field"),
         ({"slots": {"max": 3}, "states": {"count": 2}}, {}, "unknown_field"),
