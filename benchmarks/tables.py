@@ -19,6 +19,7 @@ from budgets_tables import budgets
 from changes_tables import changes
 from defaults_tables import defaults
 from evaluate_tables import coverage, evaluate_speed, evaluate_speed_more
+from lists_tables import lists
 from lives_tables import lives
 from loop_tables import loop
 from short_table import FILES, short
@@ -305,6 +306,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "defaults": defaults,
     "changes": changes,
     "budgets": budgets,
+    "lists": lists,
     "lives": lives,
     "loop": loop,
     "contextual": contextual,
