@@ -93,11 +93,13 @@ async def _learn(live: Live, shares: Sequence[Share], reward_id: str) -> None:
     made = []
     try:
         for record, feedback in shares:
-            action = live.kind.action(live, record.event)
+            action, record.learning = live.kind.action(live, record.event), True
             await live.teach(record.event, action, feedback)
             record.reward = live.entered(record.event, action, feedback, reward_id, now)
             made.append(record)
     finally:
+        for record, _ in shares:
+            record.learning = False
         if made and live.state is state:
             committed = live.queue(*(record.reward for record in made if record.reward is not None))
             for record in made:

@@ -19,7 +19,8 @@ from onearm.api.cli.main import run
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 SHOWN = [
-    ROOT / "docs" / f"{name}.md" for name in ("start", "arms", "contexts", "changes", "constraints", "lists", "states", "deploy")
+    ROOT / "docs" / f"{name}.md"
+    for name in ("start", "arms", "contexts", "changes", "constraints", "lists", "states", "deploy")
 ]  # others have their own tests
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
