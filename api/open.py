@@ -125,12 +125,10 @@ def open(
     Where each reward comes with what the decision has cost, `feedback` is "cost": `learn(decision, reward, cost)`.
     Where a decision moves a state, `states` are how many there are, their ids, or factors with how many values each
     has: `decide(state=...)`, then `learn(decision, reward, next_state=...)`, and the default policy is half_visit.
-    With `slots`, how many a list has at most, a decision fills a list: `decide()`, then `learn(decision, rewards)`.
-    With a `domain`, a `Domain` or the object of docs/http.md, a decision is a vector in it, and `feedback` says what is
-    revealed: "gradient" if left out. With a `task`, a `Task` or the object of docs/http.md, there are `horizon`
-    queries: `ask()` and `tell()`.
-    A decision that you hold can be learned from whenever its reward comes; by its number alone while it is among the
-    last `remember` decisions.
+    With `slots`, how many a list has at most, decisions fill lists. With a `domain`, a `Domain` or the object of
+    docs/http.md, a decision is a vector in it, and `feedback` says what is revealed: "gradient" if left out. With a
+    `task`, a `Task` or the object of docs/http.md, there are `horizon` queries: `ask()` and `tell()`. A decision that
+    you hold can be learned from whenever its reward comes; by its number alone while it is among the last `remember`.
     For a log on disk run the service (`onearm serve`): at the same seed its decisions are the same, bit for bit.
     """
     if is_count(arms) and arms > ARMS_MAX:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ...experiment.explanation import Explanation, Ranked, Reasons
+from ...experiment.explanation_schemas import Explanation, Ranked, Reasons
 from ...http.schemas import Id
 
 

@@ -12,7 +12,7 @@ from ....engine.errors import InvalidInput
 from ....engine.problem import check_reward
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import Action, Decision, Feedback
-from ...experiment.explanation import Explanation
+from ...experiment.explanation_schemas import Explanation
 from ...http.bodies import read
 from ...http.schemas import Decide
 from ..arms.http import EXPLANATION, offered
