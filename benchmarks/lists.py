@@ -28,7 +28,7 @@ COST_MAX = 2.5  # single decisions
 LOST_MAX = 0.03  # of what the best order earns
 CLAIMED = "adaptive"  # the default policy, which reads the slot
 POLICIES = ('adaptive:{"policy":{"name":"fourier_softmax"}}', "linucb", "thompson_beta", "uniform")
-LISTS, RUNS = 20_000, 4
+LISTS, RUNS = 20_000, 8
 
 
 def costs(seconds: float, rounds: int) -> dict[str, dict[str, float]]:

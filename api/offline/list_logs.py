@@ -49,7 +49,11 @@ def read_list_log(name: str, form: str | None, experiment: str | None, progress:
     """Read the lists of an export, or of an experiment of a database. Raises `InvalidInput` where there are none."""
     with _events(name, form, experiment, progress) as events:
         if events.problem.list_slots is None:
-            raise InvalidInput("no_lists", f"{name} is a log of single decisions: take a method for these, as snips")
+            raise InvalidInput(
+                "no_lists",
+                f"{name} is a log of single decisions: take a method for these, as snips; lists are in exports of "
+                "experiments that fill them, and they are in logs of Vowpal Wabbit",
+            )
         decided: dict[int, Event] = {}
         rewards: dict[int, float | None] = {}
         for event in events.rows:

@@ -2,10 +2,10 @@
 
 A list has `slots` slots, which are decided one after another: the context, float64[slots], is 1 at the slot and 0
 elsewhere, and what is in the list already is not available. Each arm a has an attraction, drawn evenly between `low`
-and `high`. Who looks at a slot clicks with that probability, earns 1 and leaves; else the user looks at the next slot with
-the probability `patience`. So slots further down are looked at less, and what they earn depends on what stands above:
-a list earns the sum over slots i of a_i (1 - a_1) ... (1 - a_{i-1}) patience^(i-1), which is the most where the most
-attractive arms stand in their order. Rewards of a list are learned once all of it was decided.
+and `high`. Who looks at a slot clicks with that probability, earns 1 and leaves; else the user looks at the next slot
+with the probability `patience`. So slots further down are looked at less, and what they earn depends on what stands
+above: a list earns the sum over slots i of a_i (1 - a_1) ... (1 - a_{i-1}) patience^(i-1), which is the most where the
+most attractive arms stand in their order. Rewards of a list are learned once all of it was decided.
 
 Source: Craswell, Zoeter, Taylor, Ramsey, "An experimental comparison of click position-bias models", WSDM 2008;
 Chapelle, Zhang, "A dynamic Bayesian network click model for web search ranking", WWW 2009 (patience).
