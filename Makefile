@@ -57,6 +57,7 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/changes.py
 	@$(PY) benchmarks/budgets.py
 	@$(PY) benchmarks/lives.py || echo "a guard moved too often, or shadows cost too much"
+	@$(PY) benchmarks/lists.py || echo "a list cost too much, or earned too little, or the machine was busy"
 	@$(PY) benchmarks/closing.py
 	@$(PY) benchmarks/contextual.py
 	@$(PY) benchmarks/papers/streaming.py
