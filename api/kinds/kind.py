@@ -279,6 +279,7 @@ class Several:
     numbers: Callable[[Event], Sequence[int]]  # of all that a DECIDE event is one of; by the last one clients find them
     shares: Callable[[Work, Event, Any], Sequence[tuple[int, Feedback]]]  # what a body says of which, by number; of the
     # event of the last one, and a body as it was read
+    follows: Callable[[Event | None, Event], None]  # refuses a decision of a log that does not go with the one before
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from ...engine.vocabulary import (
     CHANGE,
     DECISIONS,
     EARLY,
+    EXTERNAL,
     LEARN,
     OUTCOME,
     Columns,
@@ -127,6 +128,7 @@ def _whole(events: Events, kind: Kind, problem: Problem) -> Iterator[Event]:
     """Yield the events, as long as each is the next one, and what clients said could have been said to the service."""
     seq = number = 0
     ids: set[str] = set()
+    before: Event | None = None  # the decision before
     early: dict[int, Event] = {}  # by their seqs, those that no reward came as yet
     for event in events.rows:
         if events.bad_lines.count:  # it is said of that line
@@ -139,6 +141,10 @@ def _whole(events: Events, kind: Kind, problem: Problem) -> Iterator[Event]:
             _check_said(event, kind, ids)
             if event.kind == OUTCOME:
                 _check_beside(event, problem)
+            if event.kind in DECISIONS:
+                if kind.several is not None:
+                    kind.several.follows(before, event)
+                before = event
         except InvalidInput as error:
             raise InvalidInput(error.code, f"line {seq + 1}: {error}") from None
         except msgspec.DecodeError as error:
@@ -176,6 +182,8 @@ def _check_said(event: Event, kind: Kind, ids: set[str]) -> None:
         check_id("decision_id", decision_of(event))
     if event.kind not in DECISIONS:
         return
+    if event.kind == EXTERNAL and kind.external is None:
+        raise InvalidInput("no_examples", f"it is a decision of somebody else, and there are none of {kind.plural}")
     if event.detail is not None:
         kind.decided_detail.decode(event.detail)
     if event.unit_id is not None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from ....engine.choices import LIST_MAX
 from ...experiment.explanation_schemas import Explanation, Ranked, Reasons
 from ...http.schemas import Id
 
@@ -72,3 +73,10 @@ class SlotDetail(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True)
     slots: int  # of the list
     filled: list[FilledSlot] = []  # all of them; of the last one, by which the list is found
     said: Explanation | None = None  # where it was asked for
+
+    def __post_init__(self) -> None:
+        """Refuse what is no slot of a list; msgspec says where."""
+        if not 0 <= self.place < self.slots <= LIST_MAX:
+            raise ValueError(f"the slot is at place {self.place} of {self.slots}: lists have 1 to {LIST_MAX} slots")
+        if self.filled and (self.place < self.slots - 1 or len(self.filled) != self.slots):
+            raise ValueError(f"it says what {len(self.filled)} slots got: the last one says that of all {self.slots}")

@@ -73,6 +73,28 @@ def numbers(event: Event) -> range:
     return range(first, first + detail.slots)
 
 
+def follows(before: Event | None, event: Event) -> None:
+    """Refuse the decision of a log that is not the next one of its list; `before` is the decision before it."""
+    if event.detail is None and event.decision_id is None:
+        return  # it is erased
+    detail = None if event.detail is None else detail_of(event)
+    if detail is not None and detail.place == 0:
+        good = True
+    elif detail is None or before is None or before.detail is None:
+        good = False
+    else:
+        last = detail_of(before)
+        good = (last.list_id, last.place + 1, last.slots) == (detail.list_id, detail.place, detail.slots)
+    if good and detail is not None and detail.place == detail.slots - 1:
+        good = detail.list_id == id_of(event) and len(detail.filled) == detail.slots
+    if not good:
+        raise InvalidInput(
+            "bad_list",
+            f"decision {event.number} is not the next slot of the list of the decision before it, nor the first one of "
+            "another: export the log again",
+        )
+
+
 def action(work: Work, event: Event) -> Action:
     """Return the arm of a slot."""
     return event.action

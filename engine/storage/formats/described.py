@@ -35,12 +35,17 @@ def original(event: Event, form: str) -> bytes | None:
 
 
 def check_problem(problem: Problem, form: str) -> None:
-    """Raise `InvalidInput` where decisions are no arms, which the formats of Vowpal Wabbit have no place for."""
+    """Raise `InvalidInput` where decisions are no arms by themselves: the formats of Vowpal Wabbit have none others."""
     if problem.action_kind != "arm":
         raise InvalidInput(
             "cannot_hold",
             f"{form} holds decisions for one of several actions: this log decides a {problem.action_kind}; write jsonl "
             "or parquet",
+        )
+    if problem.list_slots is not None:
+        raise InvalidInput(
+            "cannot_hold",
+            f"{form} would lose which decisions are slots of one list: this log fills lists; write jsonl or parquet",
         )
 
 

@@ -127,3 +127,16 @@ def test_an_export_of_lists_is_verified(onearm: Any, served: Served, tmp_path: P
     file.write_bytes(served.get(f"/v1/experiments/e/log?format={form}").content)
     found = onearm("verify", str(file), "--json").json["experiments"][0]
     assert (found["first_difference"], found["decisions"]) == (None, 120 * 2 - 12)
+
+
+@pytest.mark.parametrize("ending", ["dsjson", "vw"])
+def test_lists_are_not_converted_to_what_has_no_place_for_them(
+    onearm: Any, served: Served, tmp_path: Path, ending: str
+) -> None:
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(served.get("/v1/experiments/e/log").content)
+    done = onearm("convert", str(file), str(tmp_path / f"out.{ending}"))
+    assert (done.code, "lists" in done.err) == (2, True), done.err
+    assert onearm("convert", str(file), str(tmp_path / "copy.parquet")).code == 0
+    again = onearm("evaluate", str(tmp_path / "copy.parquet"), *CASCADE).json["estimates"]
+    assert again == onearm("evaluate", str(file), *CASCADE).json["estimates"]

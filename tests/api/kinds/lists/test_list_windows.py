@@ -88,3 +88,14 @@ def test_what_is_learned_at_once_is_learned_of_each_slot(served: Windowed) -> No
     served.reward(made["decision_id"], 1.0, "now")
     slots = served.record(made["decision_id"], "now").json()["slots"]
     assert [(slot["reward"]["value"], slot["reward"]["closed"]) for slot in slots] == [(1.0, "at_once")] * 2
+
+
+def test_a_late_reward_of_a_slot_takes_the_place_of_the_default(served: Windowed) -> None:
+    create_lists(served, experiment_id="late", reward=WINDOW["reward"] | {"late": "learn"})
+    body = {"context": [1.0, 0.5], "slots": [{"id": "x", "features": [1.0]}, {"id": "y", "features": [0.0]}]}
+    made = served.decide(body, "late").json()
+    served.pass_time(61)
+    said = {"slots": [{"id": "y", "value": 1.0}]}
+    assert served.reward(made["decision_id"], said, "late").json() == {"status": "late"}
+    slots = served.record(made["decision_id"], "late").json()["slots"]
+    assert [[one["value"] for one in slot.get("corrections", [])] for slot in slots] == [[], [1.0]]
