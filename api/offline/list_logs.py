@@ -23,6 +23,8 @@ from ...engine.storage.log import BadLines
 from ...engine.storage.tables import Event
 from ...engine.vocabulary import CORRECTED, DECIDE, LEARN, Array, Columns, Problem
 from ..kinds.lists.http import numbers
+from ..kinds.lists.kind import LISTS
+from ..kinds.table import kind_of
 from ..log_files import EXPORTS, form_of, module_of, source_of
 from ..service.experiment_log import opened
 from .candidates import Candidate
@@ -48,7 +50,7 @@ def is_own(name: str, form: str | None) -> bool:
 def read_list_log(name: str, form: str | None, experiment: str | None, progress: Advance) -> ListLog:
     """Read the lists of an export, or of an experiment of a database. Raises `InvalidInput` where there are none."""
     with _events(name, form, experiment, progress) as events:
-        if events.problem.list_slots is None:
+        if kind_of(events.problem) is not LISTS:
             raise InvalidInput(
                 "no_lists",
                 f"{name} is a log of single decisions: take a method for these, as snips; lists are in exports of "
