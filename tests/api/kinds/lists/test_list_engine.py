@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import golden
 import pytest
 
 import onearm
@@ -94,3 +95,19 @@ def test_actions_may_come_with_the_list() -> None:
     assert len(set(shelf.action_ids)) == 2
     seen = shelf.slots["y"].instance.context
     assert seen.tolist() == [[2.0, 1.0, 0.0, 1.0, j / 2] for j in range(4)]
+
+
+@pytest.mark.parametrize("name", golden.names("arm"))
+def test_every_policy_of_arms_fills_lists_or_says_that_it_does_not_fit(name: str) -> None:
+    spec = golden.specimen(name).spec
+    try:
+        engine = onearm.open(spec, 5, slots=3, seed=1)
+    except OnearmError as refused:
+        assert refused.code == "policy_does_not_fit", str(refused)
+        return
+    for t in range(6):
+        shelf = engine.decide()
+        assert len(set(shelf.action_ids)) == 3
+        assert all(not slot.propensity <= 0.0 and not slot.propensity > 1.0 for slot in shelf.slots.values())
+        engine.learn(shelf, t % 2)
+    assert engine.rewards == 18
