@@ -492,9 +492,8 @@ def _bytes(media: tuple[str, ...]) -> dict[str, Any]:
 
 def _kinds(model: type | UnionType | None) -> tuple[type, ...]:
     """Return the models of a union, or the one; none of None and of bytes."""
-    if isinstance(model, UnionType):
-        return get_args(model)
-    return () if model in (None, bytes) else (model,)
+    models = get_args(model) if isinstance(model, UnionType) else (model,)
+    return tuple(one for one in models if one not in (None, bytes))
 
 
 def _reference(model: type) -> dict[str, str]:
