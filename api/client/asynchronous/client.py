@@ -169,9 +169,13 @@ class AsyncClient:
         body = creation_body(experiment, arms, **problem) | given(policy=None if policy == "default" else policy)
         if reward is not None:
             body["reward"] = body.get("reward", {}) | reward
+        made = {"arms": self.experiment, "vector": self.vectors, "queries": self.queries}
+        if (kind := body["problem"].get("kind", "arms")) not in made:
+            raise InvalidInput(
+                "not_built", f"{kind} are not in the client yet: fill them by `call`, as docs/{kind}.md says"
+            )
         await self._connection.ask("POST", "/v1/experiments", Experiment, body)
-        kind = body["problem"].get("kind", "arms")
-        return {"arms": self.experiment, "vector": self.vectors, "queries": self.queries}[kind](experiment)
+        return made[kind](experiment)
 
     async def experiments(self) -> list[Listed]:
         """Return all experiments of the key's tenant, as the list tells them."""
