@@ -1,4 +1,4 @@
-"""The Python interface: decide and learn in one line each, in memory.
+"""The Python interface: decide and learn in one line each, in memory or with a log (`durable/`).
 
 >>> import onearm
 >>> engine = onearm.open(policy="ucb1", arms=["a", "b"])
@@ -17,7 +17,7 @@ With `slots` decisions fill lists: `onearm/api/kinds/lists/engine.py`. With a `d
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 from ..engine.choices import ARMS_MAX
@@ -26,11 +26,15 @@ from ..engine.errors import InvalidInput, as_seen
 from ..engine.task import Task
 from ..engine.vocabulary import FeedbackKind
 from ..policies import catalog
+from .durable.finding import opened
+from .durable.journal import Journal
+from .durable.pace import EACH
 from .experiment.spec import Spec
 from .kinds.arms.engine import Engine
 from .kinds.lists.engine import ListEngine
 from .kinds.pending import REMEMBERED
 from .kinds.queries.engine import QueryEngine
+from .kinds.table import kind_of
 from .kinds.vectors.engine import VectorEngine
 from .opening import creation_body, is_count
 
@@ -51,6 +55,9 @@ def open(
     reward_range: tuple[float, float] | None = None,
     constraints: dict[str, Any] | None = None,
     remember: int = REMEMBERED,
+    database: str | None = None,
+    experiment: str | None = None,
+    commit: str | int = EACH,
 ) -> Engine: ...
 
 
@@ -79,6 +86,9 @@ def open(
     seed: int = 0,
     horizon: int | None = None,
     remember: int = REMEMBERED,
+    database: str | None = None,
+    experiment: str | None = None,
+    commit: str | int = EACH,
 ) -> VectorEngine: ...
 
 
@@ -90,6 +100,9 @@ def open(
     seed: int = 0,
     horizon: int,
     remember: int = REMEMBERED,
+    database: str | None = None,
+    experiment: str | None = None,
+    commit: str | int = EACH,
 ) -> QueryEngine: ...
 
 
@@ -109,6 +122,9 @@ def open(
     reward_range: tuple[float, float] | None = None,
     constraints: dict[str, Any] | None = None,
     remember: int = REMEMBERED,
+    database: str | None = None,
+    experiment: str | None = None,
+    commit: str | int = EACH,
 ) -> Engine | ListEngine | VectorEngine | QueryEngine:
     """Return a policy at work in this process: `decide()`, then `learn(decision, reward)`.
 
@@ -129,35 +145,60 @@ def open(
     docs/http.md, a decision is a vector in it, and `feedback` says what is revealed: "gradient" if left out. With a
     `task`, a `Task` or the object of docs/http.md, there are `horizon` queries: `ask()` and `tell()`. A decision that
     you hold can be learned from whenever its reward comes; by its number alone while it is among the last `remember`.
-    For a log on disk run the service (`onearm serve`): at the same seed its decisions are the same, bit for bit.
+    With a `database`, sqlite:///FILE or postgresql://USER@HOST/NAME, all is on record there as an `experiment` of a
+    service, and goes on when it is opened again, by these two alone as well. `commit` says when a call is on record:
+    "each" before it returns, a number once so many wait, "0.5s" after so long at most. docs/durable.md
     """
+    _check(arms, task)
+    name = _named_with(database, experiment, commit)
+    of_arms: dict[str, Any] = {"context": context, "actions": actions, "states": states, "constraints": constraints}
+    of_all: dict[str, Any] = {"domain": domain, "feedback": feedback, "task": task, "seed": seed, "slots": slots}
+    body = creation_body(name, arms, **of_arms, **of_all, horizon=horizon, reward_range=reward_range)
+    is_named_alone = arms is None and body == creation_body(name) and policy == DEFAULT
+    body |= _named(policy)
+    if database is not None:
+        return _with_log(opened(body, is_named_alone, database, commit), remember)
+    spec = Spec.from_json(body)
+    return ENGINES[kind_of(spec.problem).name](spec, remember)
+
+
+ENGINES: dict[str, Callable[..., Engine | ListEngine | VectorEngine | QueryEngine]] = {
+    "arms": Engine,
+    "lists": ListEngine,
+    "vector": VectorEngine,
+    "queries": QueryEngine,
+}
+
+
+def _with_log(journal: Journal, remember: int) -> Engine | ListEngine | VectorEngine | QueryEngine:
+    """Return the engine that goes on with a log."""
+    try:
+        return ENGINES[journal.kind.name](journal.created, remember, journal)
+    except BaseException:
+        journal.close()
+        raise
+
+
+def _named_with(database: Any, experiment: Any, commit: Any) -> str:
+    """Return the name of the experiment; where all is in memory nobody sees it."""
+    if database is None and commit != EACH:
+        raise InvalidInput(
+            "bad_commit", f"commit is {as_seen(commit)}, but there is no database to commit to: name one"
+        )
+    if (database is None) != (experiment is None):
+        given, missing = ("an experiment", "database") if database is None else ("a database", "experiment")
+        raise InvalidInput("bad_spec", f"there is {given}, but no {missing}: give both, or none to decide in memory")
+    return "python" if experiment is None else experiment
+
+
+def _check(arms: Any, task: Any) -> None:
+    """Refuse more arms than there may be, and a task that is none."""
     if is_count(arms) and arms > ARMS_MAX:
         raise InvalidInput("bad_arms", f"arms is {as_seen(arms)}: there may be {ARMS_MAX} at most")
     if task is not None and not isinstance(task, (Task, dict)):
         raise InvalidInput(
             "bad_task", f"task is {as_seen(task)}: take onearm.best_arm, thresholds or hypotheses, or a dict"
         )
-    body = creation_body(
-        "python",
-        arms,
-        context=context,
-        actions=actions,
-        domain=domain,
-        feedback=feedback,
-        task=task,
-        states=states,
-        slots=slots,
-        seed=seed,
-        horizon=horizon,
-        reward_range=reward_range,
-        constraints=constraints,
-    )
-    spec = Spec.from_json(body | _named(policy))
-    if task is not None:
-        return QueryEngine(spec, remember)
-    if domain is not None:
-        return VectorEngine(spec, remember)
-    return Engine(spec, remember) if slots is None else ListEngine(spec, remember)
 
 
 def _named(policy: Any) -> dict[str, Any]:

@@ -51,6 +51,16 @@ class Decided(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True):
         raise NotImplementedError
 
     @property
+    def logged(self) -> int | None:
+        """The number of what was decided, as the log has it; None where it has none."""
+        return int(self.chosen)
+
+    @property
+    def decision_id(self) -> str:
+        """By what the service knows it: ~ and its number."""
+        return f"~{self.number}"
+
+    @property
     def instance(self) -> Instance:
         """What the policy saw."""
         return Instance(self.number, self._context, self._available, self._unit, self._time)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable
+from typing import Any, Generic, Self, TypeVar
+from weakref import finalize
 
 import numpy as np
 
@@ -11,8 +13,11 @@ from ...engine.actions import empty_actions
 from ...engine.changes.worlds import changes_of
 from ...engine.kernel import Entry, Loop
 from ...engine.replay.folding import NOT_JUDGED, run_rows
+from ...engine.storage.tables import Event
 from ...engine.vectors.constants import constants_of
 from ...engine.vocabulary import DECIDE, LEARN, Array, Change, Columns, Constant, Decision, Feedback, Instance
+from ..durable.journal import Asked, Journal
+from ..durable.pending import LoggedPending
 from ..experiment.spec import Spec
 from ..service.history import History, Roster
 from .decided import Decided, DecidedMany, locked
@@ -25,21 +30,98 @@ Many = TypeVar("Many", bound=DecidedMany)
 
 
 class PolicyEngine(Work, Generic[Made]):
-    """One policy at work, and its decisions that wait for feedback; not to be shared between threads."""
+    """One policy at work, and its decisions that wait for feedback; not to be shared between threads.
+
+    With a journal all that it decides and learns is on record, and it begins with what is. `close` it in the end, or
+    use it in a `with` statement; without one there is nothing to close.
+    """
 
     spec: Spec
 
-    def __init__(self, spec: Spec, kind: Kind, made: type[Made], remember: int = REMEMBERED) -> None:
-        self._pending = Pending(made, spec.problem, remember)
+    def __init__(
+        self,
+        spec: Spec,
+        kind: Kind,
+        made: type[Made],
+        remember: int = REMEMBERED,
+        journal: Journal | None = None,
+    ) -> None:
         self.spec = spec
+        self._kind, self._made, self._remember = kind, made, remember
+        self._check = kind.check
+        self._journal = journal
+        if journal is None:
+            self._begin()
+        else:
+            self._recover(journal)
+            finalize(self, journal.close)  # whoever forgets to close it loses nothing but a snapshot
+
+    def _begin(self) -> None:
+        """Know nothing yet."""
+        spec, own = self.spec, self._kind.own
         self.problem = spec.problem
         self.roster = Roster(spec.arms)
         self.state = spec.policy.init(spec.policy.params, spec.problem)
-        self.own = kind.own.begin(spec, kind.own.fresh(spec.problem), History(spec, ()))
+        self.own = own.begin(spec, own.fresh(spec.problem), History(spec, ()))
         self.number = 0
-        self._check = kind.check
         self._many: dict[Loop, Entry] = {}  # of the loops over many decisions
-        self._compile(kind)
+        self._pending = Pending(self._made, spec.problem, self._remember)
+        self._compile(self._kind)
+
+    def _recover(self, journal: Journal) -> None:
+        """Know what is on record."""
+        found = journal.recover()
+        self.spec, self.problem, self.roster = found.spec, found.history.problem(found.seq), found.history.roster
+        self.archived = found.history.archived
+        self.state, self.own = found.state, found.own
+        self.number, self.rewards = found.number, found.rewards
+        self._many = {}
+        self._pending = LoggedPending(self._made, self.problem, journal, self._remade, self._remember)
+        self._compile(self._kind)
+
+    def _remade(self, event: Event) -> Made:
+        """Return the decision of an event of the log, whose feedback may come."""
+        raise NotImplementedError
+
+    def _carried(self, event: Event) -> dict[str, Any]:
+        """Return what the decision of an event carries."""
+        _, context, available, unit, time = self.saw(event)
+        carried = {"_context": context, "_available": available, "_unit": np.uint64(unit), "_time": int(time)}
+        return carried | {"_engine": self._pending.engine}
+
+    def _ready(self) -> Journal | None:
+        """Return the journal, where there is one, with which the next step can be made; raise where none can."""
+        journal = self._journal
+        if journal is not None:
+            journal.check()
+            if not journal.is_sound:
+                self._recover(journal)
+            self.check_open()
+            journal.keep_if_due(self)
+        return journal
+
+    def flush(self) -> None:
+        """Commit what is not yet; where all is in memory there is nothing to do."""
+        if (journal := self._ready()) is not None:
+            journal.flush()
+
+    def close(self) -> None:
+        """Commit what is not yet, keep a snapshot, and give the database up; again it does nothing."""
+        journal = self._journal
+        if journal is None or journal.is_closed:
+            return
+        try:
+            journal.check()
+            if journal.is_sound:
+                journal.keep(self)
+        finally:
+            journal.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     @property
     def constants(self) -> dict[str, Constant]:
@@ -67,15 +149,26 @@ class PolicyEngine(Work, Generic[Made]):
 
     def _decide(self, request: Request) -> tuple[Instance, Decision]:
         """Make the next decision; one that cannot be is not made."""
+        journal = self._journal
+        if journal is not None:
+            request = journal.begin(self, request._replace(time=journal.now()))
         instance = self.asked(request)
         decision = self.choose(request)
         self._check(self, decision, request.available)
-        self.number += 1
+        if journal is None:
+            self.number += 1
+        else:
+            journal.decided(self, Asked(request), decision)
         return instance, decision
 
     def _learn(self, decision: Made, feedback: Feedback) -> None:
         """Learn what came of a decision, which then waits no more."""
+        journal = self._journal
+        if journal is not None:
+            journal.torn = True
         self.learn_from(decision.instance, Decision(decision.chosen, decision.propensity), feedback)
+        if journal is not None:
+            journal.learned(decision, feedback)
         self._pending.drop(decision)
         self.rewards += 1
 
@@ -98,23 +191,38 @@ class PolicyEngine(Work, Generic[Made]):
             unit=unit,
             time=np.array([time]),
         )
+        if self._journal is not None:
+            self._journal.torn = True
         self._run_many(loop.decide_all, rows)
         return rows
 
-    def _hold_many(self, kind: type[Many], rows: Columns, chosen: Array, **more: Any) -> Many:
-        """Take up the decisions of n rows, and return them as people hold them: `chosen` is what they see of them."""
+    def _hold_many(
+        self, kind: type[Many], rows: Columns, chosen: Array, asked: Iterable[Asked] = (), **more: Any
+    ) -> Many:
+        """Take up the decisions of n rows, and return them as people hold them: `chosen` is what they see of them.
+
+        `asked` is what each was asked for, where there is a journal.
+        """
         n = len(rows.kind)
         carried = {"_columns": rows, "_waiting": np.ones(n, np.bool_), "_rows": np.arange(n), **more}
         public = map(locked, (rows.number, chosen, rows.propensity))
         batch = kind(*public, _engine=self._pending.engine, **carried)
-        self.number += n
+        if self._journal is None:
+            self.number += n
+        else:
+            self._journal.decided_many(self, asked, rows)
         self._pending.hold_many(batch, self.number)
         return batch
 
     def _learn_many(self, found: Found[Made], rewards: Array, details: Array) -> None:
         """Learn rewards float64[n] and details float64[n, m] of n decisions, in their order."""
         kind = np.full(len(rewards), LEARN, np.int8)
-        self._run_many(loop.fold, found.columns._replace(kind=kind, reward=rewards, detail=details), *NOT_JUDGED)
+        rows = found.columns._replace(kind=kind, reward=rewards, detail=details)
+        if self._journal is not None:
+            self._journal.torn = True
+        self._run_many(loop.fold, rows, *NOT_JUDGED)
+        if self._journal is not None:
+            self._journal.learned_many(rows)
         self._pending.drop_many(found)
         self.rewards += len(rewards)
 

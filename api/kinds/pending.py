@@ -78,14 +78,14 @@ class Pending(Generic[Made]):
         made = self._made
         if type(decision) is made and decision._engine is self.engine:
             return decision
-        number = decision.number if isinstance(decision, made) else _whole(decision)
+        number = self._number(decision)
         if isinstance(decision, made) and decision._engine is not None:
-            raise _learned(number) if decision._engine is LEARNED else _another(number)
+            raise learned(number) if decision._engine is LEARNED else another(number)
         held = self._open.get(number)
         if held is None:
             held = self._in_batch(number, decided)
         if isinstance(decision, made) and decision != held:
-            raise _another(number)
+            raise another(number)
         return held
 
     def drop(self, decision: Made) -> None:
@@ -122,9 +122,9 @@ class Pending(Generic[Made]):
     def _taken_apart(self, decisions: Any, decided: int) -> tuple[Array, dict[int, Made]]:
         """Return the numbers of decisions that someone gave, and by position those that are no numbers."""
         if isinstance(decisions, np.ndarray) and decisions.ndim == 1 and decisions.dtype.kind in "iu":
-            unknown = (decisions < 0) | (decisions >= decided)
-            if unknown.any():
-                raise _unknown(decisions[unknown][0])
+            wrong = (decisions < 0) | (decisions >= decided)
+            if wrong.any():
+                raise unknown(decisions[wrong][0])
             return decisions.astype(np.int64), {}
         if isinstance(decisions, str) or not isinstance(decisions, (Sequence, np.ndarray)):
             raise InvalidInput(
@@ -132,19 +132,23 @@ class Pending(Generic[Made]):
                 f"the decisions are {as_seen(decisions)}: give what decide_many() returned, or a list of numbers",
             )
         singles = {place: self.find(one, decided) for place, one in enumerate(decisions) if isinstance(one, self._made)}
-        numbers = [one.number if isinstance(one, self._made) else _whole(one) for one in decisions]
+        numbers = [self._number(one) for one in decisions]
         for number in numbers:
             if not 0 <= number < decided:
-                raise _unknown(number)
+                raise unknown(number)
         return np.array(numbers, np.int64), singles
+
+    def _number(self, decision: Any) -> int:
+        """Return the number of a decision that someone gave."""
+        return decision.number if isinstance(decision, self._made) else whole(decision)
 
     def _rows(self, batch: DecidedMany) -> Columns:
         """Return the rows of a batch, or of some of it, which must all wait and be different."""
         if batch._engine is not self.engine:
-            raise _another(batch.number[0])
+            raise another(batch.number[0])
         waiting = batch._waiting[batch._rows]
         if not waiting.all():
-            raise _learned(batch.number[~waiting][0])
+            raise learned(batch.number[~waiting][0])
         _check_different(batch.number)
         return take(batch._columns, batch._rows)
 
@@ -166,7 +170,7 @@ class Pending(Generic[Made]):
     def _in_batch(self, number: int, decided: int) -> Made:
         """Return a decision that was made together with others, and raise where no decision of its number waits."""
         if not 0 <= number < decided:
-            raise _unknown(number)
+            raise unknown(number)
         if number < decided - self._remember:
             raise NotFound(
                 "forgotten_decision",
@@ -176,12 +180,12 @@ class Pending(Generic[Made]):
         batch = self._batch_of(number)
         row = 0 if batch is None else int(number - batch.number[0])
         if batch is None or not batch._waiting[row]:
-            raise _learned(number)
+            raise learned(number)
         made: Made = batch.one(row)
         return made
 
 
-def _whole(decision: Any) -> int:
+def whole(decision: Any) -> int:
     """Return the number of a decision that someone gave."""
     if isinstance(decision, bool) or not isinstance(decision, (int, np.integer)):
         raise InvalidInput(
@@ -197,13 +201,16 @@ def _check_different(numbers: Array) -> None:
         raise InvalidInput("repeated_decision", f"decision {twice} is given twice: feedback is accepted once")
 
 
-def _unknown(number: int) -> OnearmError:
-    return NotFound("unknown_decision", f"there is no decision {as_seen(number)}: decide first")
+def unknown(decision: int | str) -> OnearmError:
+    """Return what is raised where there is no decision of a number or an id."""
+    return NotFound("unknown_decision", f"there is no decision {as_seen(decision)}: decide first")
 
 
-def _learned(number: int) -> OnearmError:
+def learned(number: int) -> OnearmError:
+    """Return what is raised where a decision has its feedback."""
     return Conflict("reward_exists", f"decision {number} already has feedback: feedback is accepted once")
 
 
-def _another(number: int) -> OnearmError:
+def another(number: int) -> OnearmError:
+    """Return what is raised where a decision of this number is another one here."""
     return Conflict("other_engine", f"decision {number} is another one here: it comes from another engine")

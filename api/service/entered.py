@@ -65,14 +65,28 @@ def decision_event(
 
 def reward_event(decided: Event, place: Place, feedback: Feedback, detail: str | None, reward_id: str | None) -> Event:
     """Return the event of what is learned of a decision; it repeats action and propensity."""
+    assert decided.number is not None, "this is a decision"
+    return learned_event(decided.number, decided.action, decided.propensity, place, feedback.reward, detail, reward_id)
+
+
+def learned_event(
+    number: int,
+    action: int | None,
+    propensity: float | None,
+    place: Place,
+    reward: float,
+    detail: str | None,
+    reward_id: str | None,
+) -> Event:
+    """Return the event of what is learned of the decision of a number, which had this action and propensity."""
     return Event(
         experiment=place.experiment,
         seq=place.seq,
         kind=LEARN,
-        number=decided.number,
-        action=decided.action,
-        propensity=decided.propensity,
-        reward=feedback.reward,
+        number=number,
+        action=action,
+        propensity=propensity,
+        reward=reward,
         detail=detail,
         reward_id=reward_id,
         time=place.time,

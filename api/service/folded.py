@@ -41,7 +41,6 @@ class Recovered(NamedTuple):
     number: int  # of the next decision
     rewards: int
     history: History
-    kernels: Kernels
     tally: Tally
     kept_at: int  # the seq of the snapshot or the base that it began with, 0 without one
     base: int  # the seq of the newest base before which events are slim, 0 without one
@@ -51,12 +50,13 @@ class Recovered(NamedTuple):
     passed: int  # decisions before these
     time: int  # of the last event, in microseconds; 0 where that is not asked for
     early: Sequence[Event]  # rewards whose decisions were not made when the log ended, and may be yet
+    kernels: Kernels | None = None  # where whoever folds has taken them
 
 
 def fold_log(
     row: Experiment, spec: Spec, kind: Kind, store: Store, until: int | None = None
 ) -> Generator[None, None, Recovered]:
-    """Fold the log, up to a seq or to its end, a page a step, and in the last step take the kernels.
+    """Fold the log, up to a seq or to its end, a page a step.
 
     `spec` is that of the experiment as it was created; a change of policies comes with a base, so that no fold goes
     over it. Snapshots of other versions are not good. Steps run in worker threads, one after another. Where a base is
@@ -125,7 +125,6 @@ def _folded(
     tally.correct_all(corrections)
     corrected = [one.seq for one in corrections]
     kind.own.end(own, history, functools.partial(event_of, store, row.key), counts.decisions)
-    kernels = kind.kernels(spec)
     base = _newest(base for base in bases if not base.whole)
     floor = _newest(base for base in bases if not base.of_change)
     left, passed, time, early = OpenWindows(0, 0), 0, 0, list[Event]()
@@ -136,7 +135,7 @@ def _folded(
         early = store.held(row.key, store.seq_before(row.key, time - spec.window.wait + 1, counts.seq))
     learned = counts.seq, counts.decisions, counts.rewards
     begun = after, base, floor
-    return Recovered(spec, state, own, *learned, history, kernels, tally, *begun, corrected, left, passed, time, early)
+    return Recovered(spec, state, own, *learned, history, tally, *begun, corrected, left, passed, time, early)
 
 
 def _left(store: Store, experiment: int, window: Window, last: int) -> tuple[OpenWindows, int]:

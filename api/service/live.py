@@ -125,8 +125,9 @@ class Live(Work):
         return finished(self.recovery())
 
     def recovery(self) -> Generator[None, None, Recovered]:
-        """Fold the log, a page a step. Steps run in worker threads, one after another."""
-        return fold_log(self.row, self.created, self.kind, self._store)
+        """Fold the log, a page a step, and in the last one take the kernels. Steps run in worker threads, in turn."""
+        recovered = yield from fold_log(self.row, self.created, self.kind, self._store)
+        return recovered._replace(kernels=self.kind.kernels(recovered.spec))
 
     def open(self, recovered: Recovered) -> None:
         """Take up work with what was recovered."""
@@ -138,7 +139,9 @@ class Live(Work):
             self.windows.open(recovered.left, recovered.passed, self.seq, recovered.time, recovered.early)
         history = recovered.history
         self.named = history.named
-        self.decide_with(recovered.spec, recovered.kernels, history.members(self.seq))
+        self.decide_with(
+            recovered.spec, recovered.kernels or self.kind.kernels(recovered.spec), history.members(self.seq)
+        )
         self.reach = max(history.folds_from(number, self.floor, self.seq) for number in self.spec.deciding)
         self.corrected_to = {number: history.paths.corrected_to(number, self.seq) for number in history.named}
         self.roster, self.archived = history.roster, history.archived

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
 import json
 import logging
 import time
@@ -30,7 +29,7 @@ from ..experiment.spec import Spec
 from ..experiment.tenants import DEFAULT, name_of, parts_of, unknown_experiment
 from ..kinds.table import kind_of
 from .archives import Archives
-from .artefacts import keep_all, stored
+from .artefacts import keep_all
 from .chores import Chores, Rank
 from .clocks import CLOCKS, Clocks
 from .closing import Closing
@@ -54,6 +53,7 @@ from .recovery import Queue
 from .refusals import recovering, refolding
 from .room import DEFAULT_LIMITS, Room, StateLimits
 from .writer import Writer
+from .written import row_of
 
 log = logging.getLogger("onearm")
 
@@ -374,9 +374,8 @@ class Service:
             if new.events:
                 key = await self.writer.run(self.store.reserve, self.clock())
                 await write_log(self.store, self.writer, key, new)
-            name, said, now = name_of(tenant, spec.id), spec.to_json(), self.clock()
-            about = json.dumps(said), _hash_of(said), spec.versions_json(), now, stored(spec.policy), new.archived_at
-            return await self.writer.run(self.store.add_experiment, name, *about, key)
+            about = row_of(spec, self.clock(), new.archived_at)
+            return await self.writer.run(self.store.add_experiment, name_of(tenant, spec.id), *about, key)
         except BaseException as error:
             if key is not None:
                 self.chores.add([(Rank.DELETION, partial(self.store.purge, key))])
@@ -469,8 +468,3 @@ class Service:
                 if self._lives.get(live.row.id) is live:  # else it was deleted meanwhile
                     live.open(recovered)
                 return
-
-
-def _hash_of(said: dict[str, Any]) -> bytes:
-    """Return what tells specs apart, as JSON."""
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ....engine.changes.turning import turned
 from ....engine.changes.worlds import leader_of
 from ....engine.columns import every_mask
 from ....engine.compiled.binding import Bound
-from ....engine.contexts import as_contexts, concat_contexts, empty_contexts
+from ....engine.contexts import context_at
 from ....engine.errors import InvalidInput, as_seen
 from ....engine.features import unit_of, units_of
 from ....engine.problem import (
@@ -30,18 +31,32 @@ from ....engine.protocol import explains
 from ....engine.replay.folding import fold
 from ....engine.rewards import said_outside
 from ....engine.states.learned import learned_by
-from ....engine.vocabulary import LEARN, NOBODY, Array, Columns, Constrained, Features, Player, Problem, Turn
+from ....engine.storage.tables import Event
+from ....engine.vocabulary import (
+    LEARN,
+    NOBODY,
+    Columns,
+    Constrained,
+    Decision,
+    Features,
+    Feedback,
+    Player,
+    Problem,
+    Turn,
+)
+from ...durable.journal import Asked, Journal
 from ...experiment.compiling import compile_bound, compile_explain
 from ...experiment.explanation import EXPLAINING, explain, notes_on
-from ...experiment.ids import check_id
-from ...experiment.intake import check_labels, check_propensity, mask_of
+from ...experiment.intake import check_labels, check_propensity
 from ...experiment.plan import held_for
 from ...experiment.plan_schemas import Plan
 from ...experiment.spec import Spec
 from ...log_files import read_log
+from ...service.history import ChangeTakenBack, WorldChanged
 from ..engine import NO_UNITS, PolicyEngine
 from ..kind import Kind, Request
 from ..pending import REMEMBERED, Many
+from .calls import asked_of, calls_of, checked_unit, eligible_mask, joined, sent_of
 from .decided import ArmDecision, ArmDecisions
 from .kind import ARMS
 
@@ -49,9 +64,9 @@ from .kind import ARMS
 class Engine(PolicyEngine[ArmDecision]):
     """One policy at work in this process; not to be shared between threads."""
 
-    def __init__(self, spec: Spec, remember: int = REMEMBERED) -> None:
-        super().__init__(spec, ARMS, ArmDecision, remember)
-        self._is_plain = spec.intake.is_plain
+    def __init__(self, spec: Spec, remember: int = REMEMBERED, journal: Journal | None = None) -> None:
+        super().__init__(spec, ARMS, ArmDecision, remember, journal)
+        self._is_plain = self.spec.intake.is_plain
         self._limits = self.limits
 
     def _compile(self, kind: Kind) -> None:
@@ -67,7 +82,7 @@ class Engine(PolicyEngine[ArmDecision]):
         *,
         actions: Sequence[dict[str, Any]] | None = None,
         unit_id: str | None = None,
-        time: int = 0,
+        time: int | None = None,
         state: Any = None,
         begins: bool = False,
     ) -> ArmDecision:
@@ -76,9 +91,11 @@ class Engine(PolicyEngine[ArmDecision]):
         `context` float64[d] or a dict of named features, where the problem has one; `actions` what can be chosen, where
         it comes with the call: dicts with their "id" and "features", a list of numbers, or named features. `eligible`
         are the ids to choose from, of all. `unit_id` says whom the decision is for, and `time` when it is made, in
-        microseconds since 1970 UTC, where the policy asks for that (`sticky`). Where the engine was opened with states,
-        `state` is the one in which the decision is made, and `begins` whether a unit begins in it.
+        microseconds since 1970 UTC, where the policy asks for that (`sticky`); left out it is now where there is a log,
+        and else 0. Where the engine was opened with states, `state` is the one in which the decision is made, and
+        `begins` whether a unit begins in it.
         """
+        journal = self._ready()
         if (
             self._is_plain
             and state is None
@@ -94,12 +111,21 @@ class Engine(PolicyEngine[ArmDecision]):
             shown = self.spec.intake.shown(context, state, begins)
             labels, (seen, available, *_) = self._request(shown, eligible, actions)
         number = self.number
-        unit = NOBODY if unit_id is None else unit_of(_checked_unit(unit_id))
-        action, propensity = self._select.call(self._player, number, seen, available, unit, time)
+        unit = NOBODY if unit_id is None else unit_of(checked_unit(unit_id))
+        at = (0 if journal is None else journal.now()) if time is None else time
+        asked = None
+        if journal is not None:
+            text, listed = sent_of(context, actions), None if actions is None else labels
+            request = journal.begin(self, Request(seen, available, listed, unit=unit, time=at))
+            asked = Asked(request, unit_id, text)
+        action, propensity = self._select.call(self._player, number, seen, available, unit, at)
         if action < 0:
             assert action == loop.NOT_FINITE, "a policy chose an arm that is not available"
             raise not_finite()
-        self.number = number + 1
+        if journal is None or asked is None:
+            self.number = number + 1
+        else:
+            journal.decided(self, asked, Decision(action, propensity))
         choice = ArmDecision(
             number,
             labels[action],
@@ -108,7 +134,7 @@ class Engine(PolicyEngine[ArmDecision]):
             _context=seen,
             _available=available,
             _unit=unit,
-            _time=time,
+            _time=at,
             _engine=self._pending.engine,
         )
         self._pending.hold(choice)
@@ -121,7 +147,7 @@ class Engine(PolicyEngine[ArmDecision]):
         *,
         actions: Sequence[Sequence[dict[str, Any]]] | None = None,
         unit_ids: Sequence[str | None] | None = None,
-        time: int = 0,
+        time: int | None = None,
         states: Sequence[Any] | None = None,
         begins: Sequence[bool] | None = None,
     ) -> ArmDecisions:
@@ -132,25 +158,41 @@ class Engine(PolicyEngine[ArmDecision]):
         `eligible` and `time` hold for all. Where the engine was opened with states, `states` are those in which the
         decisions are made, and `begins` whether a unit begins in each; there are no contexts then.
         """
-        contexts = self.spec.intake.shown_many(contexts, states, begins)
-        units = NO_UNITS if unit_ids is None else units_of([_checked_unit(unit_id) for unit_id in unit_ids])
+        journal = self._ready()
+        at = (0 if journal is None else journal.now()) if time is None else time
+        if journal is not None and (self.spec.policy.constrained or self.spec.policy.repeats):
+            raise InvalidInput(
+                "not_built",
+                "decide_many cannot write down yet what constraints or sticky did to each decision: call decide",
+            )
+        shown = self.spec.intake.shown_many(contexts, states, begins)
+        units = NO_UNITS if unit_ids is None else units_of([checked_unit(unit_id) for unit_id in unit_ids])
+        requests = None
         if self._is_plain and actions is None:
-            seen = check_contexts(self.problem, contexts)
-            available = _mask(self.roster.numbers, self.roster.active, eligible)[np.newaxis]
+            seen = check_contexts(self.problem, shown)
+            available = eligible_mask(self.roster.numbers, self.roster.active, eligible)
             labels: Sequence[Sequence[str]] = [self.roster.labels]
-            calls = seen, available, len(seen)
+            calls = seen, available[np.newaxis], len(seen)
         else:
-            requests = [self._request(*call) for call in _calls(contexts, eligible, actions)]
+            given = calls_of(shown, eligible, actions)
+            requests = [self._request(*call) for call in given]
             labels = [offered for offered, _ in requests]
-            calls = *_joined([request for _, request in requests], self.problem), len(requests)
+            calls = *joined([request for _, request in requests], self.problem), len(requests)
         if unit_ids is not None and len(unit_ids) != calls[2]:
             raise InvalidInput(
                 "bad_units", f"there are {len(unit_ids)} unit_ids for {calls[2]} decisions: give each one, or None"
             )
-        rows = self._decide_many(*calls, units, time)
+        rows = self._decide_many(*calls, units, at)
         there = every_mask(rows)[np.arange(len(rows.kind)), rows.action]
         assert there.all(), "a policy chose an arm that is not available"
-        return self._hold_many(ArmDecisions, rows, rows.action, _labels=labels)
+        asked: Iterable[Asked] = ()
+        if requests is not None:
+            texts = (sent_of(context, offered) for context, _, offered in given)
+            listed = None if actions is None else labels
+            asked = asked_of([request for _, request in requests], listed, rows, unit_ids, texts)
+        elif journal is not None:
+            asked = asked_of([Request(context, available) for context in seen], None, rows, unit_ids, repeat(None))
+        return self._hold_many(ArmDecisions, rows, rows.action, asked, _labels=labels)
 
     def explain(
         self,
@@ -159,11 +201,12 @@ class Engine(PolicyEngine[ArmDecision]):
         *,
         actions: Sequence[dict[str, Any]] | None = None,
         unit_id: str | None = None,
-        time: int = 0,
+        time: int | None = None,
         state: Any = None,
         begins: bool = False,
     ) -> dict[str, Any]:
         """Say why `decide` would decide as it would, and change nothing: a ranking of the actions, and reasons."""
+        self._ready()
         if not explains(self.spec.policy.params):
             raise InvalidInput(
                 "no_explanation",
@@ -171,7 +214,8 @@ class Engine(PolicyEngine[ArmDecision]):
             )
         shown = self.spec.intake.shown(context, state, begins)
         labels, request = self._request(shown, eligible, actions)
-        instance = self.asked(request._replace(unit=unit_of(_checked_unit(unit_id)), time=time))
+        at = (0 if self._journal is None else self._journal.now()) if time is None else time
+        instance = self.asked(request._replace(unit=unit_of(checked_unit(unit_id)), time=at))
         names = self.spec.intake.names(context, self.roster.arms if actions is None else actions)
         found = explain(compile_explain(self.spec), self.spec.policy.params, self.state, instance, labels, names)
         found.model = leader_of(self.spec.policy, self.state)
@@ -199,13 +243,20 @@ class Engine(PolicyEngine[ArmDecision]):
         than was decided, `action_id` names it, and `propensity` is the probability with which it was chosen, if that is
         known: then a decision of somebody else is learned, which takes the next number.
         """
+        journal = self._ready()
         given = reward.item() if type(reward) is not float and isinstance(reward, np.generic) else reward
         value = check_reward(given, self._limits)
         if len(self._detail) or cost is not None or next_state is not None or ended:
             self._detail[:] = self.spec.intake.beside(self.problem, cost, next_state, ended)
         decided = choice = self._pending.find(decision, self.number)
         if action_id is not None or propensity is not None:
+            if journal is not None:
+                raise InvalidInput(
+                    "not_built", "the log cannot say yet that another action was shown: leave action_id out"
+                )
             choice = self._shown(decided, action_id, propensity)
+        if journal is not None:
+            journal.torn = True
         learn = self._update.call if self._update.compiled else self._interpreted
         learn(
             self._player,
@@ -218,6 +269,8 @@ class Engine(PolicyEngine[ArmDecision]):
             choice.propensity,
             value,
         )
+        if journal is not None:
+            journal.learned(choice, Feedback(value, self._detail))
         self._pending.drop(decided)
         self.rewards += 1
         if choice is not decided:
@@ -241,6 +294,7 @@ class Engine(PolicyEngine[ArmDecision]):
         Nothing is learned where one of them is not known, is given twice or has its reward already, or where a reward
         is not a finite number, or outside of the declared range.
         """
+        self._ready()
         found = self._pending.find_many(decisions, self.number)
         n = len(found.columns.kind)
         earned = check_rewards(rewards, n, limits=self._limits)
@@ -265,11 +319,20 @@ class Engine(PolicyEngine[ArmDecision]):
 
         `changes` names the models. What is learned later of the decisions so far belongs to the world before.
         """
-        turned(self.spec.policy, self.state, Turn(self.number, True, model))
+        self._turn(Turn(self.number, True, model), WorldChanged(self.number, model))
 
     def false_alarm(self) -> None:
         """Tell the policy that the last of its `changes` was none: it goes on with the model that led before."""
-        turned(self.spec.policy, self.state, Turn(self.number, False))
+        self._turn(Turn(self.number, False), ChangeTakenBack(self.number))
+
+    def _turn(self, said: Turn, change: Any) -> None:
+        """Take up what a person says of the world, and write it down as a change."""
+        journal = self._ready()
+        if journal is not None:
+            journal.torn = True
+        turned(self.spec.policy, self.state, said)
+        if journal is not None:
+            journal.changed(change)
 
     def warm_start(self, log: str | Path | Columns) -> int:
         """Learn from the rewarded decisions of another policy, and return how many there were.
@@ -277,8 +340,9 @@ class Engine(PolicyEngine[ArmDecision]):
         `log` is a file that `onearm replay` reads, or columns of one row a decision, with its reward. Each takes a
         number, as any decision does. Nothing is learned where one of them does not fit this engine's problem.
         """
+        journal = self._ready()
         rows = log if isinstance(log, Columns) else read_log(Path(log), None).table
-        _check_fit(self.spec.problem, rows)
+        _check_fit(self.problem, rows)
         for row, (propensity, reward) in enumerate(zip(rows.propensity.tolist(), rows.reward.tolist(), strict=True)):
             try:
                 check_propensity(propensity)
@@ -290,10 +354,32 @@ class Engine(PolicyEngine[ArmDecision]):
         given = rows._replace(
             kind=np.full(len(rows.kind), LEARN, np.int8), number=self.number + np.arange(len(rows.kind))
         )
-        fold(self.spec.policy.params, self.state, self._run, given)
-        self.number += len(rows.kind)
+        if journal is None:
+            fold(self.spec.policy.params, self.state, self._run, given)
+            self.number += len(rows.kind)
+        else:
+            self._take_over(journal, given)
         self._pending.forget(self.number)
         return len(rows.kind)
+
+    def _take_over(self, journal: Journal, given: Columns) -> None:
+        """Learn decisions of somebody else, and write them down."""
+        if self.spec.intake.per_call:
+            raise InvalidInput("not_built", "the log of a warm start has no ids for listed actions yet: take arms")
+        masks, time = every_mask(given), journal.now()
+        at = given._replace(unit=NO_UNITS, time=np.array([time]))  # as the log has them
+        asked = [Asked(Request(context_at(at.context, row), masks[row], time=time)) for row in range(len(masks))]
+        journal.torn = True
+        fold(self.spec.policy.params, self.state, self._run, at)
+        journal.given(self, asked, at)
+        self.rewards += len(masks)
+
+    def _remade(self, event: Event) -> ArmDecision:
+        assert event.number is not None and event.action is not None, "this chose an arm"
+        propensity = math.nan if event.propensity is None else event.propensity
+        return ArmDecision(
+            event.number, self.labels(event)[event.action], event.action, propensity, **self._carried(event)
+        )
 
     def _shown(self, decided: ArmDecision, action_id: str | None, propensity: float | None) -> ArmDecision:
         """Return the decision of somebody else for what was shown in the place of one; that one, where it was."""
@@ -345,49 +431,7 @@ class Engine(PolicyEngine[ArmDecision]):
             labels = check_labels([action.get("id") for action in actions], intake.actions_max)
             numbers, active = {label: a for a, label in enumerate(labels)}, np.ones(len(labels), np.bool_)
         checked = intake.read(context, roster.arms if actions is None else actions)
-        return labels, Request(checked, _mask(numbers, active, eligible))
-
-
-def _checked_unit(unit_id: str | None) -> str | None:
-    return unit_id if unit_id is None else check_id("unit_id", unit_id)
-
-
-def _mask(numbers: dict[str, int], active: Array, eligible: Iterable[str] | None) -> Array:
-    """Return bool[k]: which of the `active` actions are eligible."""
-    ids = _ids(eligible)
-    return active if ids is None else mask_of(numbers, active, ids, None)
-
-
-def _ids(eligible: Iterable[str] | None) -> Iterable[str] | None:
-    """Return the ids of eligible actions; raise `InvalidInput` where they are no list of any."""
-    if isinstance(eligible, str) or not (eligible is None or isinstance(eligible, Iterable)):
-        raise InvalidInput("bad_eligible", f"eligible is {as_seen(eligible)}: it must be a list of ids")
-    return eligible
-
-
-def _calls(contexts: Any, eligible: Iterable[str] | None, actions: Any) -> list[tuple[Any, Any, Any]]:
-    """Return the arguments of each of n calls."""
-    if isinstance(contexts, int) and not isinstance(contexts, bool):
-        contexts = [None] * contexts
-    if isinstance(contexts, (str, dict)) or not isinstance(contexts, Iterable):
-        raise InvalidInput("bad_context", f"contexts is {contexts!r}: it must be a list of them, or how many there are")
-    seen = list(contexts)
-    offers = [None] * len(seen) if actions is None else list(actions)
-    if len(offers) != len(seen):
-        raise InvalidInput(
-            "bad_actions", f"there are {len(offers)} lists of actions for {len(seen)} contexts: give each one"
-        )
-    ids = None if (given := _ids(eligible)) is None else list(given)
-    return [(context, ids, offer) for context, offer in zip(seen, offers, strict=True)]
-
-
-def _joined(requests: Sequence[Request], problem: Problem) -> tuple[Any, Array]:
-    """Return contexts of n rows and masks bool[n, k]; actions that fewer calls had are padded."""
-    if not requests:
-        return empty_contexts(0, problem), np.ones((1, problem.n_choices), np.bool_)
-    k = max(len(request.available) for request in requests)
-    masks = [np.pad(request.available, (0, k - len(request.available))) for request in requests]
-    return concat_contexts([as_contexts(request.context) for request in requests]), np.array(masks)
+        return labels, Request(checked, eligible_mask(numbers, active, eligible))
 
 
 def _check_fit(problem: Problem, rows: Columns) -> None:

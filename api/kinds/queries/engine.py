@@ -15,6 +15,7 @@ Answers may come late and in any order; `ask` again meanwhile. The decisions are
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -22,17 +23,20 @@ import numpy as np
 
 from ....engine.errors import Conflict, InvalidInput
 from ....engine.problem import check_rewards
+from ....engine.storage.tables import Event
 from ....engine.task import best_arm, hypotheses, thresholds
 from ....engine.vocabulary import Array, Feedback
+from ...durable.journal import Asked, Journal
 from ...experiment.intake import mask_of
 from ...experiment.spec import Spec
 from ..decided import Decided, DecidedMany
 from ..engine import PolicyEngine
 from ..kind import Request
 from ..pending import REMEMBERED, Many
+from .changes import recommend
+from .http import gate
 from .kind import QUERIES
 from .problem import budget_of, task_of
-from .recommendation import recommended
 from .recommendation_schemas import RecommendedHypothesis
 
 __all__ = ["Query", "QueryEngine", "best_arm", "hypotheses", "thresholds"]
@@ -79,8 +83,8 @@ class QueryEngine(PolicyEngine[Query]):
 
     budget: int  # how many queries there are
 
-    def __init__(self, spec: Spec, remember: int = REMEMBERED) -> None:
-        super().__init__(spec, QUERIES, Query, remember)
+    def __init__(self, spec: Spec, remember: int = REMEMBERED, journal: Journal | None = None) -> None:
+        super().__init__(spec, QUERIES, Query, remember, journal)
         self.budget = budget_of(spec.problem)
 
     @property
@@ -99,13 +103,16 @@ class QueryEngine(PolicyEngine[Query]):
         Raises `Conflict` where the budget is spent. In the state the query counts as asked at once, so that several may
         be asked before the first is answered.
         """
+        self._ready()
         available = self._mask(open)
         if not self.left:
             raise Conflict(
                 "budget_spent", f"{self.budget} queries are asked of {self.budget}: tell what is missing, and recommend"
             )
+        gate(self)  # nothing is asked once a service has committed
         instance, (action, propensity) = self._decide(Request(_NO_CONTEXT, available))
-        seen: dict[str, Any] = {"_context": _NO_CONTEXT, "_available": available, "_engine": self._pending.engine}
+        seen: dict[str, Any] = {"_context": _NO_CONTEXT, "_available": available, "_time": instance.time}
+        seen["_engine"] = self._pending.engine
         query = Query(instance.t, self.roster.labels[action], int(action), float(propensity), **seen)
         self._pending.hold(query)
         return query
@@ -115,6 +122,7 @@ class QueryEngine(PolicyEngine[Query]):
 
         Raises `Conflict` where the budget has fewer left.
         """
+        journal = self._ready()
         available = self._mask(open)
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
             raise InvalidInput("bad_queries", f"n is {n!r}: it must be a whole number, how many queries")
@@ -122,15 +130,26 @@ class QueryEngine(PolicyEngine[Query]):
             raise Conflict(
                 "budget_spent", f"{n} queries are asked, and {self.left} of {self.budget} are left: ask fewer"
             )
-        rows = self._decide_many(np.zeros((n, 0)), available[np.newaxis], int(n))
+        if n:
+            gate(self)
+        time = 0 if journal is None else journal.now()
+        rows = self._decide_many(np.zeros((n, 0)), available[np.newaxis], int(n), time=time)
         assert available[rows.action].all(), "a policy asked a query that is not open"
-        return self._hold_many(ManyQueries, rows, rows.action, _labels=self.roster.labels)
+        asked = [Asked(Request(_NO_CONTEXT, available, time=time))] * int(n)
+        return self._hold_many(ManyQueries, rows, rows.action, asked, _labels=self.roster.labels)
+
+    def _remade(self, event: Event) -> Query:
+        assert event.number is not None and event.action is not None, "this asks a query"
+        propensity = math.nan if event.propensity is None else event.propensity
+        query_id = self.roster.labels[event.action]
+        return Query(event.number, query_id, event.action, propensity, **self._carried(event))
 
     def tell(self, query: Query | int, answer: float) -> None:
         """Learn the answer to a query (or to that of a decision's number). Each takes one.
 
         Raises `InvalidInput` where the task has no such answer: nothing is learned then.
         """
+        self._ready()
         value = task_of(self.problem).check_answer(answer.item() if isinstance(answer, np.generic) else answer)
         self._learn(self._pending.find(query, self.number), Feedback(0.0, np.array([value])))
 
@@ -140,6 +159,7 @@ class QueryEngine(PolicyEngine[Query]):
         `queries` are what `ask_many` returned or some of it, `batch[rows]`, or a list of numbers or of queries. Nothing
         is learned where one of them cannot be, or where the task has no such answer.
         """
+        self._ready()
         found = self._pending.find_many(queries, self.number)
         values = check_rewards(answers, len(found.columns.kind), "answer")
         task = task_of(self.problem)
@@ -159,4 +179,4 @@ class QueryEngine(PolicyEngine[Query]):
 
         Asked before all answers are in, it carries a warning.
         """
-        return recommended(self.spec, self.recommended(), asked=self.number, answered=self.answered)
+        return recommend(self)

@@ -17,11 +17,14 @@ Constant(value=5.0, source='estimate')
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ....engine.errors import InvalidInput
 from ....engine.problem import check_context
+from ....engine.storage.tables import Event
 from ....engine.vocabulary import Array, Certificate
+from ...durable.journal import Journal
 from ...experiment.intake import reads_hint
 from ...experiment.report_schemas import Report
 from ...experiment.spec import Spec
@@ -47,13 +50,17 @@ class VectorDecision(Decided, frozen=True, eq=False, gc=False):
         """The numbers of the point, or of both."""
         return self.point.reshape(-1)
 
+    @property
+    def logged(self) -> None:
+        """Nothing: the log has the numbers of the point."""
+
 
 class VectorEngine(PolicyEngine[VectorDecision]):
     """One policy at work on vectors in this process; not to be shared between threads. `onearm.open` makes it."""
 
-    def __init__(self, spec: Spec, remember: int = REMEMBERED) -> None:
-        super().__init__(spec, VECTORS, VectorDecision, remember)
-        self._hinted = reads_hint(spec.policy)
+    def __init__(self, spec: Spec, remember: int = REMEMBERED, journal: Journal | None = None) -> None:
+        super().__init__(spec, VECTORS, VectorDecision, remember, journal)
+        self._hinted = reads_hint(self.spec.policy)
         self._tally = tally(spec, spec.problem)
 
     def decide(self, context: Any = None, *, hint: Any = None) -> VectorDecision:
@@ -63,6 +70,7 @@ class VectorEngine(PolicyEngine[VectorDecision]):
         left out nothing is forecast. `context` float64[n], where the problem has one and the policy reads no hint.
         Raises `OnearmError` where the policy's point is not in the domain; the decision is not made then.
         """
+        self._ready()
         problem = self.spec.problem
         if self._hinted:
             if context is not None:
@@ -75,12 +83,21 @@ class VectorEngine(PolicyEngine[VectorDecision]):
         else:
             seen = check_context(problem, context)
         instance, (action, propensity) = self._decide(Request(seen, AVAILABLE))
-        point = action.copy() if problem.feedback != "two_rewards" else action.reshape(2, -1).copy()
-        point.flags.writeable = False
-        seen_with: dict[str, Any] = {"_context": seen, "_available": AVAILABLE, "_engine": self._pending.engine}
-        decision = VectorDecision(instance.t, point, float(propensity), **seen_with)
+        seen_with: dict[str, Any] = {"_context": seen, "_available": AVAILABLE, "_time": instance.time}
+        decision = self._made_of(instance.t, action.copy(), float(propensity), seen_with)
         self._pending.hold(decision)
         return decision
+
+    def _made_of(self, number: int, action: Array, propensity: float, carried: dict[str, Any]) -> VectorDecision:
+        """Return a decision; `action` float64[d] becomes its own."""
+        point = action if self.problem.feedback != "two_rewards" else action.reshape(2, -1)
+        point.flags.writeable = False
+        return VectorDecision(number, point, propensity, **carried | {"_engine": self._pending.engine})
+
+    def _remade(self, event: Event) -> VectorDecision:
+        assert event.number is not None, "this is a decision"
+        propensity = math.nan if event.propensity is None else event.propensity
+        return self._made_of(event.number, VECTORS.action(self, event), propensity, self._carried(event))
 
     def learn(
         self,
@@ -98,11 +115,13 @@ class VectorEngine(PolicyEngine[VectorDecision]):
         coordinate, `example` (a, b). Beside it, or alone where the feedback is "reward", the value: the `loss`, or the
         `reward`, minus that; of two points two numbers. Raises `InvalidInput` where something is missing or too much.
         """
+        self._ready()
         made = self._pending.find(decision, self.number)
         action = made.chosen.copy()
         feedback = feedback_on(self.spec.problem, action, FeedbackBody(reward, loss, gradient, losses, example))
         self._learn(made, feedback)
-        self._tally.learn(action, feedback)
+        if self._journal is None:
+            self._tally.learn(action, feedback)
 
     @property
     def certificate(self) -> Certificate:
@@ -115,5 +134,6 @@ class VectorEngine(PolicyEngine[VectorDecision]):
 
     def report(self) -> Report:
         """Return what the decisions came to so far: as GET .../report of the service, but for segments."""
-        seq = self.number + self._tally.all.rewards
-        return self._tally.report(self.spec, seq, self.number, self.certificate)
+        tally = self._tally if self._journal is None else self._journal.tally
+        seq = self.number + tally.all.rewards
+        return tally.report(self.spec, seq, self.number, self.certificate)

@@ -1,0 +1,280 @@
+"""The journal of an engine: what writes its decisions and rewards to the log of an experiment, in the caller's thread.
+
+It has no event loop, and no thread that it hands events to: whoever decides and learns in one thread has nobody to wait
+for but the disk, and to hand each event over takes longer than to write it. What it shares with the service is what
+makes the log what it is: events are made by `service/entered.py`, a batch is one transaction of the `Store`, the state
+is what `service/folded.py` folds, and snapshots are the writer's. Where a commit fails, or a step is broken off, the
+state may be ahead of the log: it is thrown away and folded again before anything else is done.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from ...engine.errors import OnearmError, Unavailable
+from ...engine.snapshot import size
+from ...engine.storage.store import Store
+from ...engine.storage.tables import Event, Experiment
+from ...engine.vocabulary import CHANGE, DECIDE, EXTERNAL, Columns, Decision, Feedback
+from ..experiment.spec import Spec
+from ..kinds.decided import Decided
+from ..kinds.kind import Kind, Request, Work, known
+from ..service.clocks import microseconds
+from ..service.entered import Place, Sent, decision_event, learned_event
+from ..service.folded import Recovered, finished, fold_log
+from ..service.history import detail_of, packed_mask
+from ..service.keeping import EVENT_BYTES, SNAPSHOT_BYTES
+from ..service.writer import PendingSnapshot
+from .pace import Pace
+
+log = logging.getLogger("onearm")
+
+
+class Asked(NamedTuple):
+    """What a decision was asked for, and by what name it is on record whom it is for."""
+
+    request: Request
+    unit_id: str | None = None
+    sent: str | None = None  # what was asked, JSON for people, where the log has it in no other way
+
+
+class Failed(NamedTuple):
+    """A commit that failed."""
+
+    events: int
+    error: OnearmError
+
+    def told(self, more: int) -> OnearmError:
+        """Return what is raised; so many `more` events came behind it."""
+        lost = self.events + more
+        if lost <= 1:
+            return self.error
+        said = f"the last {lost} decisions and rewards are not on record, and not learned: {self.error}"
+        return Unavailable(self.error.code, said)
+
+
+class Journal:
+    """The log of one experiment in a database that is locked for it. Its methods belong to one thread."""
+
+    tally: Any  # a `Tally`: what decisions came to so far
+
+    def __init__(self, store: Store, row: Experiment, created: Spec, kind: Kind, pace: Pace) -> None:
+        self.store = store
+        self.row = row
+        self.created = created
+        self.kind = kind
+        self.seq = 0  # of the last event, committed or not
+        self.torn = False  # whether a step has begun, and is not on record yet
+        self._pace = pace
+        self._policy: int | None = None  # the number of the one that decides, where that is not the first
+        self._tail: list[Event] = []  # what is not committed
+        self._bytes = 0  # of log, since the last snapshot
+        self._failed: Failed | None = None  # the last commit: nothing behind it may be written, as the log has a gap
+        self._is_told = True  # whether whoever decides has heard of that
+        self._adding = threading.Lock()  # held while the tail changes
+        self._committing = threading.Lock()  # held while it is committed
+        self._process = os.getpid()
+        self._over = threading.Event()
+        if pace.seconds is not None:
+            threading.Thread(target=self._commit_now_and_then, name="onearm-journal", daemon=True).start()
+
+    # -- before ----------------------------------------------------------------------------------------------------
+
+    def recover(self) -> Recovered:
+        """Commit what is not yet, or forget it behind a commit that failed; fold the log, and go on behind it."""
+        with self._committing, self._adding:
+            if self._failed is not None:
+                self._tail.clear()
+            self._failed = None
+        self.flush()
+        found = finished(fold_log(self.row, self.created, self.kind, self.store))
+        self.seq, self.tally = found.seq, found.tally
+        self._policy = found.spec.numbers[0] or None
+        self._bytes = (found.seq - found.kept_at) * EVENT_BYTES
+        self.torn = False
+        return found
+
+    def check(self) -> None:
+        """Raise `Unavailable` where nothing more can be written, or where a commit in the background failed."""
+        if self._over.is_set():
+            raise Unavailable("closed", f"the engine of {self.row.id!r} is closed: open it again")
+        if self._failed is not None and not self._is_told:
+            self._is_told = True
+            raise self._failed.told(len(self._tail))
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the database was given up."""
+        return self._over.is_set()
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the state is what is on record, or waits to be."""
+        return not self.torn and self._failed is None
+
+    def now(self) -> int:
+        """Return the time in microseconds since 1970 UTC."""
+        return microseconds()
+
+    def begin(self, work: Work, request: Request) -> Request:
+        """Take note that a decision is about to be made; return the request with what is said of it beforehand."""
+        request = self.kind.explain(work, request)
+        self.torn = True
+        return request
+
+    # -- what goes to the log --------------------------------------------------------------------------------------
+
+    def decided(self, work: Work, asked: Asked, decision: Decision) -> None:
+        """Write a decision, the next one."""
+        event = self._decision(DECIDE, work, asked, decision, work.number)
+        work.number += 1
+        self._append([event])
+
+    def decided_many(self, work: Work, asked: Iterable[Asked], rows: Columns) -> None:
+        """Write n decisions that were made together, in one transaction."""
+        events = []
+        for row, one in enumerate(asked):
+            decision = Decision(rows.action[row], float(rows.propensity[row]))
+            events.append(self._decision(DECIDE, work, one, decision, int(rows.number[row])))
+        work.number += len(events)
+        self._append(events)
+
+    def given(self, work: Work, asked: Iterable[Asked], rows: Columns) -> None:
+        """Write n decisions of somebody else that were learned from, each with its reward."""
+        events = []
+        for row, one in enumerate(asked):
+            decision = Decision(rows.action[row], float(rows.propensity[row]))
+            events.append(self._decision(EXTERNAL, work, one, decision, work.number))
+            events.append(self._reward(rows, row, work.number))
+            work.number += 1
+        self._append(events)
+
+    def learned(self, made: Decided, feedback: Feedback) -> None:
+        """Write what came of a decision."""
+        detail = self.kind.detail_json(feedback)
+        told = made.number, made.logged, known(made.propensity), self._place(microseconds())
+        self.tally.learn(made.chosen, feedback)
+        self._append([learned_event(*told, float(feedback.reward), detail, "")])
+
+    def learned_many(self, rows: Columns) -> None:
+        """Write what came of n decisions, in one transaction."""
+        self._append([self._reward(rows, row, int(rows.number[row])) for row in range(len(rows.kind))])
+
+    def changed(self, change: Any) -> None:
+        """Write a change, and commit it."""
+        place = self._place(microseconds())
+        self._append([Event(place.experiment, place.seq, CHANGE, detail=detail_of(change), time=place.time)])
+        self.flush()
+
+    def _decision(self, what: int, work: Work, asked: Asked, decision: Decision, number: int) -> Event:
+        request, roster = asked.request, work.roster
+        encoded = self.kind.encode(work, request, decision)
+        propensity = known(decision.propensity)
+        self.tally.decide(encoded.action, propensity)
+        mask = roster.packed if request.available is roster.active else packed_mask(request.available)
+        sent = Sent(text=asked.sent, unit_id=asked.unit_id)
+        event = decision_event(
+            what, self._place(request.time), number, propensity, request, mask, encoded, sent, work.problem
+        )
+        return event if self._policy is None or what == EXTERNAL else event._replace(policy=self._policy)
+
+    def _reward(self, rows: Columns, row: int, number: int) -> Event:
+        """Return the event of what came of a decision of numbered actions."""
+        action, feedback = int(rows.action[row]), Feedback(float(rows.reward[row]), rows.detail[row])
+        self.tally.learn(action, feedback)
+        detail = self.kind.detail_json(feedback)
+        place = self._place(microseconds())
+        return learned_event(number, action, known(float(rows.propensity[row])), place, feedback.reward, detail, "")
+
+    def _place(self, at: int) -> Place:
+        """Return where the next event stands."""
+        self.seq += 1
+        return Place(self.row.key, self.seq, at)
+
+    def _append(self, events: Sequence[Event]) -> None:
+        """Put events behind those that wait, and commit all where it is time; what was done is on record then."""
+        with self._adding:
+            self._tail += events
+        for event in events:
+            size = len(event.context or b"") + len(event.vector or b"") + len(event.detail or "")
+            self._bytes += EVENT_BYTES + size
+        self.torn = False
+        if len(self._tail) >= self._pace.events:
+            self.flush()
+
+    # -- commits ---------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Commit what is not yet. Where that fails it is lost, which is said, and the log is folded again."""
+        with self._committing:
+            self._commit([])
+
+    def _fail(self, events: int, error: OnearmError) -> OnearmError:
+        """Take note of a commit that failed, and return what is said of it."""
+        self._failed, self._is_told = Failed(events, error), True
+        return self._failed.told(0)
+
+    def keep_if_due(self, work: Work) -> None:
+        """Keep a snapshot where the log has become long enough since the last one."""
+        if self._bytes > SNAPSHOT_BYTES and self._bytes > 4 * size(work.state):
+            self.keep(work)
+
+    def keep(self, work: Work) -> None:
+        """Commit what is not yet, and keep a snapshot of the state, where anything came since the last one."""
+        if not self._bytes:
+            self.flush()
+            return
+        own = self.kind.own
+        kept = own.join(work.state, own.part(work.own))
+        pending = PendingSnapshot(self.row.key, self.seq, work.number, work.spec.versions_json(), kept, self.tally.sums)
+        with self._committing:
+            while pending.whole is None and self._failed is None:
+                self._commit([pending])
+        self._bytes = 0
+
+    def _commit(self, kept: Sequence[PendingSnapshot]) -> None:
+        """Write what waits, and the next parts of snapshots, in one transaction; the lock is held."""
+        with self._adding:
+            if self._failed is not None:
+                return
+            tail, self._tail = self._tail, []
+        if not tail and not kept:
+            return
+        try:
+            if os.getpid() != self._process:
+                raise Unavailable(
+                    "other_process", "the engine was opened before this process was forked: open it after that"
+                )
+            parts = [part for one in kept for part in one.take()]
+            whole = [one.whole for one in kept if one.whole is not None]
+            self.store.append(tail, parts=parts, snapshots=whole)
+        except OnearmError as error:
+            raise self._fail(len(tail), error) from error
+        except BaseException as error:  # somebody broke it off, and it may have been written or not
+            self._fail(len(tail), Unavailable("commit_failed", f"the commit was broken off ({error!r})"))
+            raise
+
+    def _commit_now_and_then(self) -> None:
+        """Commit what waits, again and again, until it is over. Runs in a thread of its own."""
+        while not self._over.wait(self._pace.seconds):
+            try:
+                self.flush()
+            except OnearmError as error:
+                log.error("experiment %r: %s", self.row.id, error)
+                self._is_told = False
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Commit what is not yet, and give the database up; again it does nothing."""
+        if self._over.is_set() or os.getpid() != self._process:
+            return
+        self._over.set()
+        try:
+            self.flush()
+        finally:
+            self.store.close()

@@ -1,0 +1,82 @@
+"""What calls of `decide` are asked for from Python, as the kernels read it and as the log has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ....engine.contexts import as_contexts, concat_contexts, empty_contexts
+from ....engine.errors import InvalidInput, as_seen
+from ....engine.vocabulary import Array, Columns, Problem
+from ...durable.journal import Asked
+from ...experiment.ids import check_id
+from ...experiment.intake import mask_of
+from ..kind import Request
+
+
+def checked_unit(unit_id: str | None) -> str | None:
+    """Return whom a decision is for; raise `InvalidInput` where that is no id."""
+    return unit_id if unit_id is None else check_id("unit_id", unit_id)
+
+
+def eligible_mask(numbers: dict[str, int], active: Array, eligible: Iterable[str] | None) -> Array:
+    """Return bool[k]: which of the `active` actions are eligible."""
+    ids = ids_of(eligible)
+    return active if ids is None else mask_of(numbers, active, ids, None)
+
+
+def ids_of(eligible: Iterable[str] | None) -> Iterable[str] | None:
+    """Return the ids of eligible actions; raise `InvalidInput` where they are no list of any."""
+    if isinstance(eligible, str) or not (eligible is None or isinstance(eligible, Iterable)):
+        raise InvalidInput("bad_eligible", f"eligible is {as_seen(eligible)}: it must be a list of ids")
+    return eligible
+
+
+def calls_of(contexts: Any, eligible: Iterable[str] | None, actions: Any) -> list[tuple[Any, Any, Any]]:
+    """Return the arguments of each of n calls."""
+    if isinstance(contexts, int) and not isinstance(contexts, bool):
+        contexts = [None] * contexts
+    if isinstance(contexts, (str, dict)) or not isinstance(contexts, Iterable):
+        raise InvalidInput("bad_context", f"contexts is {contexts!r}: it must be a list of them, or how many there are")
+    seen = list(contexts)
+    offers = [None] * len(seen) if actions is None else list(actions)
+    if len(offers) != len(seen):
+        raise InvalidInput(
+            "bad_actions", f"there are {len(offers)} lists of actions for {len(seen)} contexts: give each one"
+        )
+    ids = None if (given := ids_of(eligible)) is None else list(given)
+    return [(context, ids, offer) for context, offer in zip(seen, offers, strict=True)]
+
+
+def joined(requests: Sequence[Request], problem: Problem) -> tuple[Any, Array]:
+    """Return contexts of n rows and masks bool[n, k]; actions that fewer calls had are padded."""
+    if not requests:
+        return empty_contexts(0, problem), np.ones((1, problem.n_choices), np.bool_)
+    k = max(len(request.available) for request in requests)
+    masks = [np.pad(request.available, (0, k - len(request.available))) for request in requests]
+    return concat_contexts([as_contexts(request.context) for request in requests]), np.array(masks)
+
+
+def sent_of(context: Any, actions: Any) -> str | None:
+    """Return what is on record of names that the log has as numbers alone: JSON, as clients send it."""
+    said = {"context": context} if isinstance(context, dict) else {}
+    said |= {} if actions is None else {"actions": actions}
+    return msgspec.json.encode(said, enc_hook=lambda array: array.tolist()).decode() if said else None
+
+
+def asked_of(
+    requests: Sequence[Request],
+    listed: Sequence[Sequence[str]] | None,
+    rows: Columns,
+    unit_ids: Sequence[str | None] | None,
+    sent: Iterable[str | None],
+) -> Iterator[Asked]:
+    """Yield what n decisions were asked for; `listed` are the ids of the actions that came with each call."""
+    units, time = np.broadcast_to(rows.unit, len(requests)), int(rows.time[0])
+    for row, (request, text) in enumerate(zip(requests, sent, strict=False)):
+        labels = None if listed is None else listed[row]
+        full = request._replace(labels=labels, unit=units[row], time=time)
+        yield Asked(full, None if unit_ids is None else unit_ids[row], text)

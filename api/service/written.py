@@ -1,0 +1,29 @@
+"""A new experiment as the row that a database keeps of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import NamedTuple
+
+from ...engine.storage.tables import StoredArtefact
+from ..experiment.spec import Spec
+from .artefacts import stored
+
+
+class Row(NamedTuple):
+    """What `Store.add_experiment` writes beside the name."""
+
+    spec: str
+    body_hash: bytes  # what tells specs apart
+    versions: str
+    created_at: int  # microseconds
+    artefacts: list[StoredArtefact]
+    archived_at: int | None
+
+
+def row_of(spec: Spec, created_at: int, archived_at: int | None = None) -> Row:
+    """Return the row of a spec, with what its policy decides with."""
+    said = spec.to_json()
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
+    return Row(json.dumps(said), digest, spec.versions_json(), created_at, stored(spec.policy), archived_at)
