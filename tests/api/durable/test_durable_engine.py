@@ -1,0 +1,87 @@
+"""An engine with a log decides as the one in memory does, goes on where it was, and its log is the service's."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.logged_engines import CASES, Pair
+from support.served import Served, assert_sound, log_of
+
+import onearm
+from onearm.api.cli.main import run
+from onearm.engine.errors import Conflict
+from onearm.engine.storage.store import Store
+
+
+def assert_verified(database: str, capsys: pytest.CaptureFixture[str], digest: str) -> None:
+    """Check that every decision of the experiment `e` comes out again, and what it folds to."""
+    capsys.readouterr()
+    assert run(["verify", "--database", database, "--json"]) == 0
+    (told,) = (one for one in json.loads(capsys.readouterr().out)["experiments"] if one["id"] == "e")
+    assert (told["first_difference"], told["digest"], told.get("note")) == (None, digest, None)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_decides_as_in_memory_and_goes_on_where_it_was(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair = Pair(name, tmp_path)
+    for turn in range(4):
+        pair.play(12)
+        pair.assert_same()
+        pair.again(alone=turn % 2 == 0)
+        pair.assert_same()
+    pair.play(5)
+    digest = pair.memory.digest()
+    pair.durable.close()
+    assert_verified(pair.here["database"], capsys, digest)
+    store = Store.open(pair.here["database"], write=False)
+    _, events = log_of(store, "e")
+    store.close()
+    assert_sound(events)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_service_takes_it_over_and_gives_it_back(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Decisions that have no reward when one of them ends are open for the other."""
+    pair = Pair(name, tmp_path, commit=10)
+    pair.play(20)
+    here, _ = pair.memory.digest(), pair.durable.close()
+    with Served(tmp_path) as served:
+        assert served.digest("e") == here
+        served.assert_consistent("e") if name not in UNREAD else None
+        for memory, _ in pair.waiting:
+            found = served.record(memory.decision_id)
+            assert found.status_code == 200 and found.json()["reward"] is None, found.text
+            propensity = found.json()["propensity"]
+            assert memory.propensity == pytest.approx(math.nan if propensity is None else propensity, nan_ok=True)
+        rewarded, _ = pair.waiting.pop()
+        answer = served.reward(rewarded.decision_id, REWARDS.get(name, {"value": 1.0}))
+        assert answer.json() == {"status": "accepted"}, answer.text
+        there = served.digest("e")
+    assert_verified(pair.here["database"], capsys, there)
+    engine: Any = onearm.open(**pair.here)
+    assert engine.digest() == there
+    with pytest.raises(Conflict, match="already has feedback"):
+        pair.case.learn(engine, rewarded, pair.random)
+    for _, held in pair.waiting:
+        pair.case.learn(engine, held, pair.random)
+    pair.case.learn(engine, pair.case.decide(engine, pair.random), pair.random)
+    digest = engine.digest()
+    engine.close()
+    assert_verified(pair.here["database"], capsys, digest)
+
+
+UNREAD = {"states", "sticky", "vector", "hints", "two points", "queries"}  # by the second hand that folds logs
+REWARDS: dict[str, dict[str, Any]] = {
+    "states": {"value": 1.0, "next_state": "low"},
+    "vector": {"detail": {"value": 1.0, "gradient": [1.0, 0.5]}},
+    "hints": {"detail": {"value": 1.0, "gradient": [1.0, 0.5]}},
+    "two points": {"values": [1.0, 0.5]},
+}
