@@ -23,15 +23,7 @@ from ...engine.kernel import Entry
 from ...engine.protocol import explains, marks
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Base, Event, Experiment
-from ...engine.vocabulary import (
-    CHANGE,
-    DECIDE,
-    EXTERNAL,
-    Action,
-    Decision,
-    Feedback,
-    Problem,
-)
+from ...engine.vocabulary import CHANGE, DECIDE, EXTERNAL, Action, Decision, Feedback, Problem
 from ..experiment.compiling import Kernels, compile_explain
 from ..experiment.explanation import EXPLAINING
 from ..experiment.lineup import Member, first_member, leader, policy_of
@@ -126,8 +118,8 @@ class Live(Work):
 
     def recovery(self) -> Generator[None, None, Recovered]:
         """Fold the log, a page a step, and in the last one take the kernels. Steps run in worker threads, in turn."""
-        recovered = yield from fold_log(self.row, self.created, self.kind, self._store)
-        return recovered._replace(kernels=self.kind.kernels(recovered.spec))
+        found = yield from fold_log(self.row, self.created, self.kind, self._store)
+        return found._replace(kernels=self.kind.kernels(found.spec))
 
     def open(self, recovered: Recovered) -> None:
         """Take up work with what was recovered."""
@@ -139,9 +131,8 @@ class Live(Work):
             self.windows.open(recovered.left, recovered.passed, self.seq, recovered.time, recovered.early)
         history = recovered.history
         self.named = history.named
-        self.decide_with(
-            recovered.spec, recovered.kernels or self.kind.kernels(recovered.spec), history.members(self.seq)
-        )
+        kernels = recovered.kernels or self.kind.kernels(recovered.spec)
+        self.decide_with(recovered.spec, kernels, history.members(self.seq))
         self.reach = max(history.folds_from(number, self.floor, self.seq) for number in self.spec.deciding)
         self.corrected_to = {number: history.paths.corrected_to(number, self.seq) for number in history.named}
         self.roster, self.archived = history.roster, history.archived
