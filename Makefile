@@ -44,6 +44,7 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/regret.py
 	@$(PY) benchmarks/speed.py
 	@$(PY) benchmarks/python_interface.py
+	@$(PY) benchmarks/durable.py
 	@$(PY) benchmarks/first_answer.py
 	@$(PY) benchmarks/service.py || echo "going on without the service's figures"
 	@$(PY) benchmarks/neighbours.py || echo "a bystander waited longer than it should, or the machine was busy"

@@ -100,6 +100,23 @@ def python_interface(result: dict[str, Any]) -> str:
     return "\n\n".join([markdown(rows), markdown(many), words, machine_line(result["machine"])])
 
 
+def durable(result: dict[str, Any]) -> str:
+    """Show pairs a second of an engine with a log, by how often it commits, and what the disk takes."""
+    rows = [["`commit=`", *(f"`{name}`, pairs/s of CPU" for name in result["policies"]), "of the clock"]]
+    first = next(iter(result["policies"]))
+    for commit in result["policies"][first]:
+        rates = [found[commit]["cpu"] for found in result["policies"].values()]
+        shown = {"memory": "no log"}.get(commit, f"`{commit}`" if commit.isdecimal() else f'`"{commit}"`')
+        rows.append([shown, *(f"{rate:,.0f}" for rate in rates), f"{result['policies'][first][commit]['clock']:,.0f}"])
+    words = f"Ten arms, SQLite; the clock is that of `{first}`, on a machine that others used as well. Each call on record, "
+    words += f"the engine made {result['commits']:,.0f} commits a second where the disk took {result['syncs']:,.0f} "
+    words += (
+        f"(a page and `fdatasync`, in turns), {result['of_the_disk']:.2f} of it. At least {result['asked']:,} pairs "
+    )
+    words += f"a second of CPU were asked for in batches of 100 and 1000: the least is {result['least']:,.0f}."
+    return "\n\n".join([markdown(rows), words, machine_line(result["machine"])])
+
+
 def service(result: dict[str, Any]) -> str:
     """Show the cost and the latency of the service's answers beside a bare endpoint's."""
     ratios, many = result["ratios"], str(result["connections"])
@@ -297,6 +314,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "regret": regret,
     "speed": speed,
     "python_interface": python_interface,
+    "durable": durable,
     "service": service,
     "log": log,
     "sizes": sizes,

@@ -89,21 +89,19 @@ class PolicyEngine(Work, Generic[Made]):
         carried = {"_context": context, "_available": available, "_unit": np.uint64(unit), "_time": int(time)}
         return carried | {"_engine": self._pending.engine}
 
-    def _ready(self) -> Journal | None:
-        """Return the journal, where there is one, with which the next step can be made; raise where none can."""
-        journal = self._journal
-        if journal is not None:
-            journal.check()
-            if not journal.is_sound:
-                self._recover(journal)
-            self.check_open()
-            journal.keep_if_due(self)
-        return journal
+    def _get_ready(self, journal: Journal) -> None:
+        """See to it that the next step can be made, and put on record; raise where it cannot."""
+        journal.check()
+        if not journal.is_sound:
+            self._recover(journal)
+        self.check_open()
+        journal.keep_if_due(self)
 
     def flush(self) -> None:
         """Commit what is not yet; where all is in memory there is nothing to do."""
-        if (journal := self._ready()) is not None:
-            journal.flush()
+        if self._journal is not None:
+            self._get_ready(self._journal)
+            self._journal.flush()
 
     def close(self) -> None:
         """Commit what is not yet, keep a snapshot, and give the database up; again it does nothing."""

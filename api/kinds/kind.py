@@ -2,7 +2,7 @@
 
 `Kind` is a frozen object of functions; each kind has a folder here that makes one, and `table.py` lists them. What the
 functions work on is `Work`, an experiment at work: the service's `Live`, which has a log, and the engines of Python,
-which have none. A new kind is a new folder and a line in that table.
+which may have one. A new kind is a new folder and a line in that table.
 """
 
 from __future__ import annotations

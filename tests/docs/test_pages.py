@@ -20,7 +20,7 @@ DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 SHOWN = [
     ROOT / "docs" / f"{name}.md"
-    for name in ("start", "arms", "contexts", "changes", "constraints", "lists", "states", "deploy")
+    for name in ("start", "arms", "contexts", "changes", "constraints", "lists", "states", "durable", "deploy")
 ]  # others have their own tests
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)

@@ -95,7 +95,9 @@ class Engine(PolicyEngine[ArmDecision]):
         and else 0. Where the engine was opened with states, `state` is the one in which the decision is made, and
         `begins` whether a unit begins in it.
         """
-        journal = self._ready()
+        journal = self._journal
+        if journal is not None:
+            self._get_ready(journal)
         if (
             self._is_plain
             and state is None
@@ -158,7 +160,9 @@ class Engine(PolicyEngine[ArmDecision]):
         `eligible` and `time` hold for all. Where the engine was opened with states, `states` are those in which the
         decisions are made, and `begins` whether a unit begins in each; there are no contexts then.
         """
-        journal = self._ready()
+        journal = self._journal
+        if journal is not None:
+            self._get_ready(journal)
         at = (0 if journal is None else journal.now()) if time is None else time
         if journal is not None and (self.spec.policy.constrained or self.spec.policy.repeats):
             raise InvalidInput(
@@ -206,7 +210,8 @@ class Engine(PolicyEngine[ArmDecision]):
         begins: bool = False,
     ) -> dict[str, Any]:
         """Say why `decide` would decide as it would, and change nothing: a ranking of the actions, and reasons."""
-        self._ready()
+        if self._journal is not None:
+            self._get_ready(self._journal)
         if not explains(self.spec.policy.params):
             raise InvalidInput(
                 "no_explanation",
@@ -243,7 +248,9 @@ class Engine(PolicyEngine[ArmDecision]):
         than was decided, `action_id` names it, and `propensity` is the probability with which it was chosen, if that is
         known: then a decision of somebody else is learned, which takes the next number.
         """
-        journal = self._ready()
+        journal = self._journal
+        if journal is not None:
+            self._get_ready(journal)
         given = reward.item() if type(reward) is not float and isinstance(reward, np.generic) else reward
         value = check_reward(given, self._limits)
         if len(self._detail) or cost is not None or next_state is not None or ended:
@@ -294,7 +301,8 @@ class Engine(PolicyEngine[ArmDecision]):
         Nothing is learned where one of them is not known, is given twice or has its reward already, or where a reward
         is not a finite number, or outside of the declared range.
         """
-        self._ready()
+        if self._journal is not None:
+            self._get_ready(self._journal)
         found = self._pending.find_many(decisions, self.number)
         n = len(found.columns.kind)
         earned = check_rewards(rewards, n, limits=self._limits)
@@ -327,7 +335,9 @@ class Engine(PolicyEngine[ArmDecision]):
 
     def _turn(self, said: Turn, change: Any) -> None:
         """Take up what a person says of the world, and write it down as a change."""
-        journal = self._ready()
+        journal = self._journal
+        if journal is not None:
+            self._get_ready(journal)
         if journal is not None:
             journal.torn = True
         turned(self.spec.policy, self.state, said)
@@ -340,7 +350,9 @@ class Engine(PolicyEngine[ArmDecision]):
         `log` is a file that `onearm replay` reads, or columns of one row a decision, with its reward. Each takes a
         number, as any decision does. Nothing is learned where one of them does not fit this engine's problem.
         """
-        journal = self._ready()
+        journal = self._journal
+        if journal is not None:
+            self._get_ready(journal)
         rows = log if isinstance(log, Columns) else read_log(Path(log), None).table
         _check_fit(self.problem, rows)
         for row, (propensity, reward) in enumerate(zip(rows.propensity.tolist(), rows.reward.tolist(), strict=True)):

@@ -103,7 +103,8 @@ class QueryEngine(PolicyEngine[Query]):
         Raises `Conflict` where the budget is spent. In the state the query counts as asked at once, so that several may
         be asked before the first is answered.
         """
-        self._ready()
+        if self._journal is not None:
+            self._get_ready(self._journal)
         available = self._mask(open)
         if not self.left:
             raise Conflict(
@@ -122,7 +123,9 @@ class QueryEngine(PolicyEngine[Query]):
 
         Raises `Conflict` where the budget has fewer left.
         """
-        journal = self._ready()
+        journal = self._journal
+        if journal is not None:
+            self._get_ready(journal)
         available = self._mask(open)
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
             raise InvalidInput("bad_queries", f"n is {n!r}: it must be a whole number, how many queries")
@@ -149,7 +152,8 @@ class QueryEngine(PolicyEngine[Query]):
 
         Raises `InvalidInput` where the task has no such answer: nothing is learned then.
         """
-        self._ready()
+        if self._journal is not None:
+            self._get_ready(self._journal)
         value = task_of(self.problem).check_answer(answer.item() if isinstance(answer, np.generic) else answer)
         self._learn(self._pending.find(query, self.number), Feedback(0.0, np.array([value])))
 
@@ -159,7 +163,8 @@ class QueryEngine(PolicyEngine[Query]):
         `queries` are what `ask_many` returned or some of it, `batch[rows]`, or a list of numbers or of queries. Nothing
         is learned where one of them cannot be, or where the task has no such answer.
         """
-        self._ready()
+        if self._journal is not None:
+            self._get_ready(self._journal)
         found = self._pending.find_many(queries, self.number)
         values = check_rewards(answers, len(found.columns.kind), "answer")
         task = task_of(self.problem)

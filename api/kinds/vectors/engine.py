@@ -70,7 +70,8 @@ class VectorEngine(PolicyEngine[VectorDecision]):
         left out nothing is forecast. `context` float64[n], where the problem has one and the policy reads no hint.
         Raises `OnearmError` where the policy's point is not in the domain; the decision is not made then.
         """
-        self._ready()
+        if self._journal is not None:
+            self._get_ready(self._journal)
         problem = self.spec.problem
         if self._hinted:
             if context is not None:
@@ -115,7 +116,8 @@ class VectorEngine(PolicyEngine[VectorDecision]):
         coordinate, `example` (a, b). Beside it, or alone where the feedback is "reward", the value: the `loss`, or the
         `reward`, minus that; of two points two numbers. Raises `InvalidInput` where something is missing or too much.
         """
-        self._ready()
+        if self._journal is not None:
+            self._get_ready(self._journal)
         made = self._pending.find(decision, self.number)
         action = made.chosen.copy()
         feedback = feedback_on(self.spec.problem, action, FeedbackBody(reward, loss, gradient, losses, example))
