@@ -108,12 +108,13 @@ def durable(result: dict[str, Any]) -> str:
         rates = [found[commit]["cpu"] for found in result["policies"].values()]
         shown = {"memory": "no log"}.get(commit, f"`{commit}`" if commit.isdecimal() else f'`"{commit}"`')
         rows.append([shown, *(f"{rate:,.0f}" for rate in rates), f"{result['policies'][first][commit]['clock']:,.0f}"])
-    words = f"Ten arms, SQLite; the clock is that of `{first}`, on a machine that others used as well. Each call on record, "
-    words += f"the engine made {result['commits']:,.0f} commits a second where the disk took {result['syncs']:,.0f} "
-    words += (
-        f"(a page and `fdatasync`, in turns), {result['of_the_disk']:.2f} of it. At least {result['asked']:,} pairs "
+    singly, disk, ratio = result["commits"], result["syncs"], result["of_the_disk"]
+    words = (
+        f"Ten arms, SQLite; the clock is that of `{first}`, on a machine that others used as well. Where each call is "
+        f"committed the engine made {singly:,.0f} commits a second, and the disk took {disk:,.0f} pages with an "
+        f"`fdatasync` each, in turns: {ratio:.2f} of it. In batches of 100 and 1000 at least {result['asked']:,} pairs "
+        f"a second of CPU were asked for, and the least is {result['least']:,.0f}."
     )
-    words += f"a second of CPU were asked for in batches of 100 and 1000: the least is {result['least']:,.0f}."
     return "\n\n".join([markdown(rows), words, machine_line(result["machine"])])
 
 

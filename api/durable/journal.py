@@ -32,6 +32,7 @@ from ..service.writer import PendingSnapshot
 from .pace import Pace
 
 log = logging.getLogger("onearm")
+NOTHING_MORE = (None, None, None)  # what nearly all rewards, and decisions without contexts, have beside their numbers
 
 
 class Asked(NamedTuple):
@@ -132,7 +133,7 @@ class Journal:
         """Write a decision, the next one."""
         event = self._decision(DECIDE, work, asked, decision, work.number)
         work.number += 1
-        self._append([event])
+        self._append(event)
 
     def decided_many(self, work: Work, asked: Iterable[Asked], rows: Columns) -> None:
         """Write n decisions that were made together, in one transaction."""
@@ -141,7 +142,7 @@ class Journal:
             decision = Decision(rows.action[row], float(rows.propensity[row]))
             events.append(self._decision(DECIDE, work, one, decision, int(rows.number[row])))
         work.number += len(events)
-        self._append(events)
+        self._append(*events)
 
     def given(self, work: Work, asked: Iterable[Asked], rows: Columns) -> None:
         """Write n decisions of somebody else that were learned from, each with its reward."""
@@ -151,23 +152,23 @@ class Journal:
             events.append(self._decision(EXTERNAL, work, one, decision, work.number))
             events.append(self._reward(rows, row, work.number))
             work.number += 1
-        self._append(events)
+        self._append(*events)
 
     def learned(self, made: Decided, feedback: Feedback) -> None:
         """Write what came of a decision."""
         detail = self.kind.detail_json(feedback)
         told = made.number, made.logged, known(made.propensity), self._place(microseconds())
         self.tally.learn(made.chosen, feedback)
-        self._append([learned_event(*told, float(feedback.reward), detail, "")])
+        self._append(learned_event(*told, float(feedback.reward), detail, ""))
 
     def learned_many(self, rows: Columns) -> None:
         """Write what came of n decisions, in one transaction."""
-        self._append([self._reward(rows, row, int(rows.number[row])) for row in range(len(rows.kind))])
+        self._append(*(self._reward(rows, row, int(rows.number[row])) for row in range(len(rows.kind))))
 
     def changed(self, change: Any) -> None:
         """Write a change, and commit it."""
         place = self._place(microseconds())
-        self._append([Event(place.experiment, place.seq, CHANGE, detail=detail_of(change), time=place.time)])
+        self._append(Event(place.experiment, place.seq, CHANGE, detail=detail_of(change), time=place.time))
         self.flush()
 
     def _decision(self, what: int, work: Work, asked: Asked, decision: Decision, number: int) -> Event:
@@ -195,13 +196,13 @@ class Journal:
         self.seq += 1
         return Place(self.row.key, self.seq, at)
 
-    def _append(self, events: Sequence[Event]) -> None:
+    def _append(self, *events: Event) -> None:
         """Put events behind those that wait, and commit all where it is time; what was done is on record then."""
         with self._adding:
             self._tail += events
         for event in events:
-            size = len(event.context or b"") + len(event.vector or b"") + len(event.detail or "")
-            self._bytes += EVENT_BYTES + size
+            more = (event.context, event.vector, event.detail)
+            self._bytes += EVENT_BYTES if more == NOTHING_MORE else EVENT_BYTES + sum(len(one or b"") for one in more)
         self.torn = False
         if len(self._tail) >= self._pace.events:
             self.flush()

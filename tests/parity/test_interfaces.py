@@ -6,6 +6,9 @@ must come out with the logged action and propensity, and after the last event th
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import golden
 import gymnasium
 import numpy as np
@@ -63,6 +66,11 @@ COMPILED_OF_VECTORS = [  # gradients at once, losses, gradients that come late w
 ]
 
 
+def in_a_file(folder: Path) -> dict[str, Any]:
+    """Return what opens an engine with a log."""
+    return {"database": f"sqlite:///{folder}/run.db", "experiment": "e", "commit": 50}
+
+
 def fitting(*worlds: str) -> list[tuple[str, str]]:
     """Return the names of the policies that read what a world shows, each with the world's."""
     return [(name, world) for world in worlds for name in NAMES if fits(name, world)]
@@ -83,6 +91,12 @@ def test_replay_fold_one_at_a_time_and_python_decide_as_the_simulation(name: str
     assert_replay_and_fold_agree(run)
     walk(run, Loop(run))
     walk(run, Python(run))
+
+
+@pytest.mark.parametrize(("name", "world"), fitting("squall", "gust"))
+def test_an_engine_with_a_log_decides_as_the_simulation(name: str, world: str, tmp_path: Path) -> None:
+    run = Run(name, WORLDS[world], fewer(name, 30))
+    walk(run, Python(run, **in_a_file(tmp_path)))
 
 
 @pytest.mark.parametrize(("name", "world"), fitting("actions", "named"))
@@ -138,12 +152,15 @@ def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_on_a_stream(name
 
 
 @pytest.mark.parametrize(("name", "world"), OF_VECTORS)
-def test_every_interface_decides_vectors_as_the_simulation(name: str, world: str, client: Direct) -> None:
+def test_every_interface_decides_vectors_as_the_simulation(
+    name: str, world: str, client: Direct, tmp_path: Path
+) -> None:
     """Points, digests and certificates; what is told is the loss there, and the reward here."""
     run = Run(name, WORLDS[world], 40)
     assert_replay_and_fold_agree(run)
     walk_of_vectors(run, Loop(run))
     walk_of_vectors(run, PythonOfVectors(run))
+    walk_of_vectors(run, PythonOfVectors(run, **in_a_file(tmp_path)))
     walk_of_vectors(run, HttpOfVectors(run, client))
 
 
@@ -177,11 +194,14 @@ COMPILED = [("sticky", "delayed"), ("exp3_ix", "squall"), ("witness", "squall")]
 @pytest.mark.jit
 @pytest.mark.usefixtures("entries_are_compiled")
 @pytest.mark.parametrize(("name", "world"), every_run([*COMPILED, *fitting("bernoulli")], COMPILED))
-def test_compiled_interfaces_decide_as_the_compiled_simulation(name: str, world: str, client: Direct) -> None:
+def test_compiled_interfaces_decide_as_the_compiled_simulation(
+    name: str, world: str, client: Direct, tmp_path: Path
+) -> None:
     run = Run(name, WORLDS[world], 300)
     assert_replay_and_fold_agree(run)
     walk(run, Loop(run))
     walk(run, Python(run))
+    walk(run, Python(run, **in_a_file(tmp_path)))
     short = Run(name, WORLDS[world], 30)
     walk(short, Http(short, client))
 
@@ -197,11 +217,14 @@ def test_compiled_interfaces_decide_as_the_compiled_simulation_on_a_stream(name:
 @pytest.mark.jit
 @pytest.mark.usefixtures("entries_are_compiled")
 @pytest.mark.parametrize(("name", "world"), every_run(COMPILED_OF_VECTORS, COMPILED_OF_VECTORS[1:]))
-def test_compiled_interfaces_decide_vectors_as_the_compiled_simulation(name: str, world: str, client: Direct) -> None:
+def test_compiled_interfaces_decide_vectors_as_the_compiled_simulation(
+    name: str, world: str, client: Direct, tmp_path: Path
+) -> None:
     run = Run(name, WORLDS[world], 300)
     assert_replay_and_fold_agree(run)
     walk_of_vectors(run, Loop(run))
     walk_of_vectors(run, PythonOfVectors(run))
+    walk_of_vectors(run, PythonOfVectors(run, **in_a_file(tmp_path)))
     short = Run(name, WORLDS[world], 41)
     walk_of_vectors(short, HttpOfVectors(short, client))
 

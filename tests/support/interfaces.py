@@ -136,9 +136,9 @@ class Loop:
 
 
 class Python:
-    """`onearm.open`."""
+    """`onearm.open`, in memory or with a log."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, **log: Any) -> None:
         spec = run.spec()
         self.engine = onearm.open(
             policy=spec["policy"],
@@ -146,6 +146,7 @@ class Python:
             context=run.problem.context_shape[0],
             seed=SEED,
             horizon=run.problem.horizon,
+            **log,
         )
 
     def decide(self, number: int, context: Array, available: Array) -> tuple[int, float]:
@@ -192,14 +193,14 @@ class Http:
 class PythonOfVectors:
     """`onearm.open` where a vector is decided: what is told is of the loss, and so are forecasts."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, **log: Any) -> None:
         problem, spec = run.problem, run.spec()
         self.hints = "context" in str(spec["policy"])
         self.told = told_of(run)
         given: dict[str, Any] = {"horizon": problem.horizon, "seed": SEED, "feedback": problem.feedback}
         if not self.hints:
             given["context"] = problem.context_shape[0]
-        self.engine = onearm.open(spec["policy"], domain=problem.domain, **given)
+        self.engine = onearm.open(spec["policy"], domain=problem.domain, **given, **log)
 
     def decide(self, number: int, context: Array, available: Array) -> tuple[Array, float]:
         choice = self.engine.decide(hint=0.0 - context) if self.hints else self.engine.decide(context)

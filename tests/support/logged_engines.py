@@ -100,7 +100,7 @@ class Pair:
 
     def __init__(self, name: str, folder: Path, seed: int = 1, **options: Any) -> None:
         self.case = CASES[name]
-        self.here = {"database": f"sqlite:///{folder}/run.db", "experiment": "e"}
+        self.here = {"database": options.pop("database", f"sqlite:///{folder}/run.db"), "experiment": "e"}
         self.options = options
         self.memory: Any = onearm.open(**self.case.given)
         self.durable: Any = onearm.open(**self.case.given, **self.here, **options)

@@ -13,7 +13,7 @@ from support.served import Served, assert_sound, log_of
 
 import onearm
 from onearm.api.cli.main import run
-from onearm.engine.errors import Conflict
+from onearm.engine.errors import Conflict, Unavailable
 from onearm.engine.storage.store import Store
 
 
@@ -76,6 +76,19 @@ def test_a_service_takes_it_over_and_gives_it_back(
     digest = engine.digest()
     engine.close()
     assert_verified(pair.here["database"], capsys, digest)
+
+
+@pytest.mark.parametrize("commit", ["each", 7])
+def test_postgresql_keeps_the_same_log(commit: str | int, postgres_url: str, tmp_path: Path) -> None:
+    pair = Pair("contexts", tmp_path, commit=commit, database=postgres_url)
+    for _ in range(2):
+        pair.play(20)
+        pair.again()
+        pair.assert_same()
+    with pytest.raises(Unavailable, match="is in use by another process"):
+        onearm.open(database=postgres_url, experiment="e")
+    pair.durable.close()
+    assert run(["verify", "--database", postgres_url, "--json"]) == 0
 
 
 UNREAD = {"states", "sticky", "vector", "hints", "two points", "queries"}  # by the second hand that folds logs
