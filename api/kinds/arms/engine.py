@@ -117,9 +117,8 @@ class Engine(PolicyEngine[ArmDecision]):
         at = (0 if journal is None else journal.now()) if time is None else time
         asked = None
         if journal is not None:
-            text, listed = sent_of(context, actions), None if actions is None else labels
-            request = journal.begin(self, Request(seen, available, listed, unit=unit, time=at))
-            asked = Asked(request, unit_id, text)
+            full = Request(seen, available, None if actions is None else labels, unit=unit, time=at)
+            asked = Asked(journal.begin(self, full), unit_id, sent_of(context, actions))
         action, propensity = self._select.call(self._player, number, seen, available, unit, at)
         if action < 0:
             assert action == loop.NOT_FINITE, "a policy chose an arm that is not available"
