@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 from ...engine.errors import Conflict, InvalidInput, NotFound, as_seen
@@ -16,10 +17,12 @@ from ..kinds.table import kind_of
 from ..service.artefacts import keep_all
 from ..service.clocks import microseconds
 from ..service.history import History
+from ..service.refusals import INCOMPLETE
 from ..service.written import row_of
 from .journal import Journal
 from .pace import pace_of
 
+log = logging.getLogger("onearm")
 SHOWN = 200  # characters of what differs
 
 
@@ -37,6 +40,8 @@ def opened(body: dict[str, Any], is_named_alone: bool, database: Any, commit: An
     spec = None if is_named_alone else Spec.from_json(body)
     store = Store.open(database)
     try:
+        if store.incomplete:
+            log.warning("%s", INCOMPLETE)
         keep_all(store)
         row = _known(store, name)
         if row is None:

@@ -86,7 +86,11 @@ class Journal:
     # -- before ----------------------------------------------------------------------------------------------------
 
     def recover(self) -> Recovered:
-        """Commit what is not yet, or forget it behind a commit that failed; fold the log, and go on behind it."""
+        """Commit what is not yet, or forget it behind a commit that failed; fold the log, and go on behind it.
+
+        It is `torn` until whoever asks has taken up all that is returned.
+        """
+        self.torn = True
         with self._committing, self._adding:
             if self._failed is not None:
                 self._tail.clear()
@@ -96,7 +100,6 @@ class Journal:
         self.seq, self.tally = found.seq, found.tally
         self._policy = found.spec.numbers[0] or None
         self._bytes = (found.seq - found.kept_at) * EVENT_BYTES
-        self.torn = False
         return found
 
     def check(self) -> None:

@@ -78,6 +78,7 @@ class PolicyEngine(Work, Generic[Made]):
         self._many = {}
         self._pending = LoggedPending(self._made, self.problem, journal, self._remade, self._remember)
         self._compile(self._kind)
+        journal.torn = False
 
     def _remade(self, event: Event) -> Made:
         """Return the decision of an event of the log, whose feedback may come."""
@@ -96,6 +97,12 @@ class PolicyEngine(Work, Generic[Made]):
             self._recover(journal)
         self.check_open()
         journal.keep_if_due(self)
+
+    def _when(self, time: int | None) -> int:
+        """Return when a decision is made, in microseconds: as it is given, else now where there is a log, else 0."""
+        if time is not None:
+            return int(time)
+        return 0 if self._journal is None else self._journal.now()
 
     def flush(self) -> None:
         """Commit what is not yet; where all is in memory there is nothing to do."""

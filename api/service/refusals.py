@@ -1,9 +1,15 @@
-"""What experiments refuse, in words that several places say."""
+"""What experiments refuse, and what whoever opens a database must know, in words that several places say."""
 
 from __future__ import annotations
 
 from ...engine.errors import InvalidInput, NotFound, Unavailable
 from ..experiment.spec import Spec
+
+INCOMPLETE = (
+    "the database was in use and not ended, and its -wal file is not beside it: in a copy without that file the newest "
+    "decisions and rewards are missing, and clients get 404 for some that were acknowledged; if it still exists, stop "
+    "and put it beside; if another program opened the database after a crash, nothing is missing"
+)
 
 
 def refolding() -> Unavailable:

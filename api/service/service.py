@@ -50,18 +50,13 @@ from .policies import Policies
 from .pools import Pools
 from .records import CACHE_BYTES, Budget
 from .recovery import Queue
-from .refusals import recovering, refolding
+from .refusals import INCOMPLETE, recovering, refolding
 from .room import DEFAULT_LIMITS, Room, StateLimits
 from .writer import Writer
 from .written import row_of
 
 log = logging.getLogger("onearm")
 
-INCOMPLETE = (
-    "the database was in use and not ended, and its -wal file is not beside it: in a copy without that file the newest "
-    "decisions and rewards are missing, and clients get 404 for some that were acknowledged; if it still exists, stop "
-    "and put it beside; if another program opened the database after a crash, nothing is missing"
-)
 EXPERIMENTS_MAX = 10_000  # of a tenant
 REFOLD_PAUSE = 0.5  # seconds before a refold that failed is tried again
 

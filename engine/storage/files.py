@@ -109,7 +109,8 @@ def lock(path: Path, name: str) -> ExitStack:
             raise InvalidInput("is_folder", f"{path} is a folder: name a file, such as {path / 'run.db'}")
         held.acquire()
     except Timeout:
-        raise in_use(name, f"process {_holder(file)}") from None
+        holder = _holder(file)
+        raise in_use(name, "this process itself" if holder == str(os.getpid()) else f"process {holder}") from None
     except (OSError, NotImplementedError) as error:
         raise InvalidInput(
             "not_writable", f"{file} cannot be written or locked ({error}): use a folder that you may write to"

@@ -114,7 +114,7 @@ class Engine(PolicyEngine[ArmDecision]):
             labels, (seen, available, *_) = self._request(shown, eligible, actions)
         number = self.number
         unit = NOBODY if unit_id is None else unit_of(checked_unit(unit_id))
-        at = (0 if journal is None else journal.now()) if time is None else time
+        at = self._when(time)
         asked = None
         if journal is not None:
             full = Request(seen, available, None if actions is None else labels, unit=unit, time=at)
@@ -162,7 +162,7 @@ class Engine(PolicyEngine[ArmDecision]):
         journal = self._journal
         if journal is not None:
             self._get_ready(journal)
-        at = (0 if journal is None else journal.now()) if time is None else time
+        at = self._when(time)
         if journal is not None and (self.spec.policy.constrained or self.spec.policy.repeats):
             raise InvalidInput(
                 "not_built",
@@ -218,7 +218,7 @@ class Engine(PolicyEngine[ArmDecision]):
             )
         shown = self.spec.intake.shown(context, state, begins)
         labels, request = self._request(shown, eligible, actions)
-        at = (0 if self._journal is None else self._journal.now()) if time is None else time
+        at = self._when(time)
         instance = self.asked(request._replace(unit=unit_of(checked_unit(unit_id)), time=at))
         names = self.spec.intake.names(context, self.roster.arms if actions is None else actions)
         found = explain(compile_explain(self.spec), self.spec.policy.params, self.state, instance, labels, names)

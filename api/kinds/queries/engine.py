@@ -135,7 +135,7 @@ class QueryEngine(PolicyEngine[Query]):
             )
         if n:
             gate(self)
-        time = 0 if journal is None else journal.now()
+        time = self._when(None)
         rows = self._decide_many(np.zeros((n, 0)), available[np.newaxis], int(n), time=time)
         assert available[rows.action].all(), "a policy asked a query that is not open"
         asked = [Asked(Request(_NO_CONTEXT, available, time=time))] * int(n)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -306,6 +307,43 @@ def test_a_step_that_is_broken_off_has_not_happened(
 
 
 # Who
+
+
+def test_another_engine_of_this_process_is_refused(engine: Engine, here: dict[str, Any]) -> None:
+    with pytest.raises(Unavailable, match="is in use by this process itself: there is one writer"):
+        onearm.open("ucb1", **here | {"experiment": "f"})
+    assert engine.decide().number == 0
+
+
+def test_a_copy_that_lacks_its_newest_commits_says_so(
+    engine: Engine, here: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.decide()
+    copy = {"database": f"sqlite:///{tmp_path}/copy.db", "experiment": "e"}
+    shutil.copy(tmp_path / "run.db", tmp_path / "copy.db")  # and not the file beside it
+    with pytest.raises(NotFound):
+        onearm.open(**copy)
+    assert "the newest decisions and rewards are missing" in caplog.text
+
+
+def test_a_recovery_that_is_broken_off_is_made_again(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.learn(engine.decide(), 1.0)
+    before = engine.digest()
+    disk = Broken(engine, monkeypatch)
+    disk.error = FULL
+    with pytest.raises(Unavailable):
+        engine.decide()
+    disk.error = None
+    with monkeypatch.context() as patch:
+
+        def broken_off(*given: Any) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(Engine, "_compile", broken_off)
+        with pytest.raises(KeyboardInterrupt):
+            engine.decide()
+    assert engine.decide().number == 1
+    assert engine.digest() == before
 
 
 @pytest.mark.parametrize(
