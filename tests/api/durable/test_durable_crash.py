@@ -13,15 +13,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from support.deciding import main, refused
 from support.forked import Forked
 from support.logged_engines import ARMS
+from support.processes import Process
 from support.served import assert_sound, log_of
 
 import onearm
 from onearm.api.cli.main import run
+from onearm.engine.errors import Conflict
 from onearm.engine.storage.store import Store
 from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE, LEARN
@@ -99,6 +102,34 @@ def test_a_kill_loses_what_waits_and_no_more(tmp_path: Path, capsys: pytest.Capt
             assert len(said) - len(fresh) < 25
             known = found
     assert lost > 0
+    check_that_it_goes_on(database, capsys)
+
+
+def test_a_service_of_its_own_goes_on_with_the_file_and_gives_it_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = f"sqlite:///{tmp_path}/run.db"
+    with killed_after(60, "default", database, "each", "0"):
+        before = [as_said(event) for event in events_of(database)]
+    assert run(["verify", "--database", database]) == 0
+    service = Process(database)
+    try:
+        service.wait()
+        here = f"{service.url}/v1/experiments/e"
+        made = httpx.post(f"{here}/decisions", json={"decision_id": "mine"}, timeout=60).raise_for_status().json()
+        httpx.post(f"{here}/decisions/mine/reward", json={"value": 0.5}, timeout=60).raise_for_status()
+        open_again = httpx.post(f"{here}/decisions", json={}, timeout=60).raise_for_status().json()["decision_id"]
+        assert service.stop(signal.SIGTERM) == ""
+    finally:
+        service.end()
+    assert run(["verify", "--database", database]) == 0
+    found = [as_said(event) for event in events_of(database)]
+    assert found[: len(before)] == before and len(found) == len(before) + 3
+    assert made["propensity"] == float.fromhex(found[len(before)][2])
+    with onearm.open(database=database, experiment="e") as engine:
+        engine.learn(open_again, 1.0)
+        with pytest.raises(Conflict, match="already has feedback"):
+            engine.learn("mine", 0.5)
     check_that_it_goes_on(database, capsys)
 
 
