@@ -72,7 +72,7 @@ class Journal:
         self.torn = False  # whether a step has begun, and is not on record yet
         self._pace = pace
         self._policy: int | None = None  # the number of the one that decides, where that is not the first
-        self._tail: list[Event] = []  # what is not committed
+        self._tail: list[Event] = []  # what is not committed; where a commit is broken off it may be
         self._bytes = 0  # of log, since the last snapshot
         self._failed: Failed | None = None  # the last commit: nothing behind it may be written, as the log has a gap
         self._is_told = True  # whether whoever decides has heard of that
@@ -92,8 +92,8 @@ class Journal:
         """
         self.torn = True
         with self._committing, self._adding:
-            if self._failed is not None:
-                self._tail.clear()
+            last = None if self._failed is not None else self.store.last(self.row.key)[0]
+            self._tail = [] if last is None else [event for event in self._tail if event.seq > last]
             self._failed = None
         self.flush()
         found = finished(fold_log(self.row, self.created, self.kind, self.store))
@@ -108,7 +108,7 @@ class Journal:
             raise Unavailable("closed", f"the engine of {self.row.id!r} is closed: open it again")
         if self._failed is not None and not self._is_told:
             self._is_told = True
-            raise self._failed.told(len(self._tail))
+            raise self._failed.told(len(self._tail) - self._failed.events)
 
     @property
     def is_closed(self) -> bool:
@@ -243,10 +243,8 @@ class Journal:
     def _commit(self, kept: Sequence[PendingSnapshot]) -> None:
         """Write what waits, and the next parts of snapshots, in one transaction; the lock is held."""
         with self._adding:
-            if self._failed is not None:
-                return
-            tail, self._tail = self._tail, []
-        if not tail and not kept:
+            batch = list(self._tail)
+        if self._failed is not None or not (batch or kept):
             return
         try:
             if os.getpid() != self._process:
@@ -255,11 +253,13 @@ class Journal:
                 )
             parts = [part for one in kept for part in one.take()]
             whole = [one.whole for one in kept if one.whole is not None]
-            self.store.append(tail, parts=parts, snapshots=whole)
+            self.store.append(batch, parts=parts, snapshots=whole)
+            with self._adding:
+                del self._tail[: len(batch)]
         except OnearmError as error:
-            raise self._fail(len(tail), error) from error
-        except BaseException as error:  # somebody broke it off, and it may have been written or not
-            self._fail(len(tail), Unavailable("commit_failed", f"the commit was broken off ({error!r})"))
+            raise self._fail(len(batch), error) from error
+        except BaseException:  # somebody broke it off, and it may be on record or not
+            self.torn = True
             raise
 
     def _commit_now_and_then(self) -> None:

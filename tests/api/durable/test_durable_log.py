@@ -306,6 +306,33 @@ def test_a_step_that_is_broken_off_has_not_happened(
     assert verify(here, capsys)["digest"] == digest
 
 
+@pytest.mark.parametrize("is_written", [False, True])
+def test_a_commit_that_is_broken_off_loses_nothing(
+    is_written: bool, here: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody knows whether it is on record: what is not is written then, and what is stays there once."""
+    with onearm.open("ucb1", arms=ARMS, **here, commit=3) as engine:
+        held = [engine.decide(), engine.decide()]
+        store = engine._journal.store  # type: ignore[union-attr]
+        append = store.append
+
+        def broken_off(*given: Any, **named: Any) -> None:
+            if is_written:
+                append(*given, **named)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "append", broken_off)
+            with pytest.raises(KeyboardInterrupt):
+                engine.decide()
+        assert engine.decide().number == 3
+        for decision in held:
+            engine.learn(decision, 0.5)
+        digest = engine.digest()
+    assert kinds(here) == [DECIDE] * 4 + [LEARN] * 2
+    assert verify(here, capsys)["digest"] == digest
+
+
 # Who
 
 
