@@ -412,6 +412,8 @@ def test_a_database_and_a_name_belong_together(here: dict[str, Any]) -> None:
         onearm.open("ucb1", database=here["database"])
     with pytest.raises(InvalidInput, match="there is an experiment, but no database"):
         onearm.open("ucb1", experiment="e")
+    with pytest.raises(InvalidInput, match="commit is 100, but there is no database"):
+        onearm.open("ucb1", commit=100)
     with pytest.raises(InvalidInput, match="write sqlite:///FILE"):
         onearm.open("ucb1", database=Path("run.db"), experiment="e")  # type: ignore[call-overload]
 
