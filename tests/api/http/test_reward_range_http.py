@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import onearm
 from onearm.api.experiment.explanation import notes_on, wrapped
 from onearm.api.experiment.spec import Spec
 from onearm.api.service.experiment_log import opened
-from onearm.api.service.service import _hash_of
+from onearm.api.service.written import row_of
 from onearm.policies import catalog
 
 BETA = {"name": "thompson_beta", "params": {}}
@@ -154,10 +153,8 @@ def test_an_experiment_from_before_clips_as_it_did_and_is_the_same_experiment(tm
     with Served(tmp_path) as served:
         named = catalog.make("thompson_beta").spec
         spec = Spec.from_stored({"experiment_id": "old", "arms": ARMS, "policy": named, "seed": 3})
-        stored = spec.to_json()
-        assert "reward" not in stored
-        versions = json.dumps(spec.versions(), sort_keys=True)
-        served.store.add_experiment("old", json.dumps(stored), _hash_of(stored), versions, 0)
+        assert "reward" not in spec.to_json()
+        served.store.add_experiment("old", *row_of(spec, 0))
         served.restart()
         assert served.post("/v1/experiments", body).status_code == 200
         assert_refused(served.post("/v1/experiments", body | {"reward": EUROS}), 409, "experiment_exists")
