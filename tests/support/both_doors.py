@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -58,10 +58,12 @@ class AsThread:
 
 
 class Doors:
-    """Opens engines in this process, experiments of a client for threads, or of one for tasks."""
+    """Opens engines here, with a log or without, experiments of a client for threads, or of one for tasks."""
 
-    def __init__(self, door: str, served: Served) -> None:
+    def __init__(self, door: str, served: Served, folder: Path) -> None:
         self.door = door
+        self._folder = folder
+        self._logged = ExitStack()  # engines that hold files
         self._numbers = count()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -78,13 +80,16 @@ class Doors:
         name = f"e{next(self._numbers)}"
         if self.door == "python":
             return onearm.open(**problem)
+        if self.door == "log":
+            file = f"sqlite:///{self._folder}/{name}.db"
+            return self._logged.enter_context(onearm.open(**problem, database=file, experiment=name))
         if self.door.startswith("threads"):
             return self.client.open(name, **problem)
         return AsThread(self._run(self.tasks.open(name, **problem)), self._run)
 
     def stream(self, trials: int, arms: int) -> Any:
-        """Open a stream of arms of this many trials."""
-        if self.door == "python":
+        """Open a stream of arms of this many trials; in this process there is no log of one yet."""
+        if self.door in ("python", "log"):
             return Stream(trials=trials, arms=arms, rule="early_drop")
         name = f"s{next(self._numbers)}"
         problem = {"kind": "arm_stream", "slots": 1, "arms": arms, "horizon": trials}
@@ -97,6 +102,7 @@ class Doors:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
 
     def close(self) -> None:
+        self._logged.close()
         self.client.close()
         self._run(self.tasks.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -104,14 +110,14 @@ class Doors:
         self._loop.close()
 
 
-DOORS = ("python", "threads", "threads in batches", "tasks", "tasks in batches")
+DOORS = ("python", "log", "threads", "threads in batches", "tasks", "tasks in batches")
 
 
 @contextmanager
 def opened(door: str, folder: Path) -> Iterator[Doors]:
     """Yield a door to a service in a folder, or to this process."""
     with Served(folder) as served:
-        doors = Doors(door, served)
+        doors = Doors(door, served, folder)
         try:
             yield doors
         finally:
