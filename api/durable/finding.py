@@ -38,6 +38,8 @@ def opened(body: dict[str, Any], is_named_alone: bool, database: Any, commit: An
     if not isinstance(database, str):
         raise InvalidInput("bad_database_url", f"database is {as_seen(database)}: write sqlite:///FILE")
     spec = None if is_named_alone else Spec.from_json(body)
+    if spec is not None:
+        _check_kind(spec)
     store = Store.open(database)
     try:
         if store.incomplete:
@@ -100,15 +102,22 @@ def _shown(value: Any) -> str:
 
 def _check_alone(store: Store, row: Experiment, created: Spec) -> None:
     """Refuse what the service alone can do yet, by its name."""
+    _check_kind(created)
     kind = kind_of(created.problem)
     history = History(created, store.changes(row.key), kind.change_types)
     members: tuple[Member, ...] = history.members(store.last(row.key)[0])
-    if kind.moves is not None:
-        what = f"decides {kind.plural}"
-    elif created.window is not None:
+    if created.window is not None:
         what = f"waits {created.window.wait_time} for rewards"
     elif [member.role for member in members] != ["live"]:
         what = f"has several policies, or an apprentice ({', '.join(member.role for member in members)})"
     else:
         return
     raise InvalidInput("not_built", f"the experiment {row.id!r} {what}, which takes the service: onearm serve")
+
+
+def _check_kind(spec: Spec) -> None:
+    """Refuse decisions that are several, one after another, which a journal cannot write together yet."""
+    kind = kind_of(spec.problem)
+    if kind.moves is not None or kind.several is not None:
+        what = f"the experiment {spec.id!r} decides {kind.plural}"
+        raise InvalidInput("not_built", f"{what}, which takes the service: onearm serve")

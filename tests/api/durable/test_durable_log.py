@@ -451,6 +451,12 @@ def test_what_only_the_service_can_go_on_with_is_refused_by_name(tmp_path: Path,
         assert refused.value.code == "not_built"
 
 
+def test_lists_are_refused_before_anything_is_written(here: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="decides lists, which takes the service") as refused:
+        onearm.open("ucb1", arms=ARMS, slots=2, **here)  # type: ignore[call-overload]
+    assert refused.value.code == "not_built" and not (tmp_path / "run.db").exists()
+
+
 def test_what_the_log_cannot_say_yet_is_refused_by_name(here: dict[str, Any]) -> None:
     with onearm.open("exp3_ix", arms=ARMS, constraints={"floors": {"a": 0.2}}, **here) as engine:
         decision = engine.decide()
