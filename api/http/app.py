@@ -58,6 +58,7 @@ class DecisionApp(FastAPI):
     rates: Rates | None = None
     prefix = ""
     caller: Callable[[Mapping[bytes, bytes]], Caller | None]  # of the headers, as a keyring finds them
+    of_session: Callable[[Mapping[bytes, bytes]], Caller | None]  # the same, by the cookie of a browser
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
         if scope["type"] != "http":
@@ -72,7 +73,13 @@ class DecisionApp(FastAPI):
             return
         if b"%" in scope["raw_path"]:
             scope = {**scope, "path": parted(scope["raw_path"])}
-        if (caller := self.caller(fields)) is None:
+        caller = self.caller(fields)
+        if caller is None and b"cookie" in fields and b"authorization" not in fields:
+            caller = self.of_session(fields)
+            if caller is not None and (refused := self.guard.unasked(scope)) is not None:
+                await self._refuse(refused, scope, send)
+                return
+        if caller is None:
             if not is_open(scope["path"]):
                 await self._refuse(key_needed(scope), scope, send)
                 return
@@ -147,7 +154,7 @@ def create_app(
         if refused is not None:
             service.requests.unread = refused
         assert isinstance(app, DecisionApp)
-        app.caller = service.keyring.caller
+        app.caller, app.of_session = service.keyring.caller, service.sessions.caller
 
         try:
             await service.start(HELLO, lambda: advanced(service))

@@ -14,6 +14,7 @@ from .endpoint import Answer, encode, problem, respond
 LINGER_SECONDS = 1.0  # for which the other side may take an answer that comes before it sent all
 LINGER_BYTES = 1_000_000  # that it may still send
 CLOSE = (b"connection", b"close")
+ENDING = "ending"  # in the state of a request: the service ends, and so must an answer that has no end by itself
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -164,6 +165,8 @@ class Connection(HttpToolsProtocol):
         if self.is_refused:
             return
         self.app = _always(STOPPING)
+        if self._answering is not None:
+            self._answering.scope["state"][ENDING] = True
         if self._in_head and self._answered():
             self.loop.call_later(LINGER_SECONDS, self._stop_reading)
         else:

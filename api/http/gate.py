@@ -6,14 +6,14 @@ import math
 
 from starlette.types import Scope
 
-from ..access.caller import OPEN
-from .endpoint import Answer, problem
-from .routes import PAGES, TABLE
+from ..access.caller import NOBODY, OPEN
+from .endpoint import Answer, Call, problem
+from .dashboard.session import sign_in
+from .routes import TABLE, is_page
 
 OPEN_PATHS = frozenset(entry.path for entry in TABLE if entry.role == OPEN)
 FILES = "/static/"  # vendored, the same in every service
 BEARER = (b"www-authenticate", b'Bearer realm="onearm"')
-BASIC = (b"www-authenticate", b'Basic realm="onearm", charset="UTF-8"')  # a browser then asks its user
 
 
 def is_open(path: str) -> bool:
@@ -22,14 +22,18 @@ def is_open(path: str) -> bool:
 
 
 def key_needed(scope: Scope) -> Answer:
-    """Return what a request without a valid key gets."""
+    """Return what a request without a valid key gets: of a page one that asks a person for a key."""
+    if scope["method"] in ("GET", "HEAD") and is_page(scope["path"]):
+        asked = scope["path"] + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
+        answer = sign_in(Call({}, scope["fields"], scope["query_string"], b"", NOBODY, scope), 401, asked)
+        return answer._replace(headers=(*answer.headers, BEARER))
     if b"authorization" in scope["fields"]:
         code, seen = "invalid_key", "the key is unknown, has ended or was revoked"
     else:
         code, seen = "key_needed", "the request has no key"
     says = f"{seen}: send one that is valid, as Authorization: Bearer oa_... (onearm keys create makes one)"
     answer = problem(401, code, says)
-    return answer._replace(headers=(BEARER, BASIC) if scope["path"] in PAGES else (BEARER,))
+    return answer._replace(headers=(BEARER,))
 
 
 def too_many_requests(per_second: float, seconds: float) -> Answer:

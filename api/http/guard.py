@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Scope
 
 from ...engine.errors import InvalidInput
 from .endpoint import Answer, problem
-from .routes import PAGES, PROBES
+from .routes import PROBES, is_page
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 OF_FORMS = (b"text/plain", b"multipart/")  # what a page can send anywhere unasked, and no client of this service would
@@ -52,6 +52,18 @@ class Guard:
         else:
             return None if kind is None or kind == b"application/json" else _wrong_kind(scope, kind)
         return None if scope["path"] in PROBES else refused
+
+    def unasked(self, scope: Scope) -> Answer | None:
+        """Return with what a request is refused that a browser's cookie speaks for; None where it is not.
+
+        The cookie goes with whatever the browser sends here. So what changes something must say that a page of ours
+        sent it, and not only be silent of others.
+        """
+        fields: Mapping[bytes, bytes] = scope["fields"]
+        origin = fields.get(b"origin")
+        if scope["method"] in ("GET", "HEAD") or (origin is not None and _is_own(origin, fields.get(b"host"))):
+            return None
+        return _foreign("none" if origin is None else _text(origin))
 
     def with_cors(self, app: ASGIApp) -> ASGIApp:
         """Return the application as pages of the listed origins may use it; itself where none is listed."""
@@ -97,7 +109,7 @@ def _opens_page(scope: Scope) -> bool:
         scope["method"] in ("GET", "HEAD")
         and headers.get(b"sec-fetch-mode") == b"navigate"
         and headers.get(b"sec-fetch-dest", b"document") == b"document"
-        and scope["path"] in PAGES
+        and is_page(scope["path"])
     )
 
 

@@ -42,21 +42,26 @@ RESTING = WAITING._replace(recovering=0)  # of one that is archived, and was not
 async def metrics(service: Service, call: Call) -> Answer:
     """Tell in Prometheus' text format what the service measures of itself."""
     courses = await _courses(service)
-    at_work = [one for one in service.listed(None).values() if isinstance(one, Live)]
-    keys = {live.row.key: parts_of(live.row.id) for live in at_work}
-    choices = {live.row.key: live.problem.n_choices for live in at_work}
-    drawn = service.writer.draws.taken()
+    keys = {one.row.key: parts_of(name) for name, one in service.listed(None).items() if isinstance(one, Live)}
+    evidence = await evidence_of(service)
     exposition = await asyncio.to_thread(importlib.import_module, "onearm.api.http.exposition")
     gathered = [*exposition.of_service(service)]
 
     def text() -> bytes:
-        evidence = service.writer.draws.evidence(drawn, choices)
-        named = {keys[key]: value for key, value in evidence.items() if keys[key] in courses}
+        named = {keys[key]: value for key, value in evidence.items() if keys.get(key) in courses}
         backup = service.access.last(BACKUP)
         told: bytes = exposition.text(gathered, courses, named, None if backup is None else backup.time / 1e6)
         return told
 
     return Answer(200, await service.pools.scrapes.run(text), kind=exposition.KIND)
+
+
+async def evidence_of(service: Service) -> dict[int, float]:
+    """Return log10 of what bets against the logged propensities have grown to, by the key of each experiment."""
+    at_work = (one for one in service.listed(None).values() if isinstance(one, Live))
+    choices = {live.row.key: live.problem.n_choices for live in at_work}
+    draws = service.writer.draws
+    return await service.pools.scrapes.run(draws.evidence, draws.taken(), choices)
 
 
 async def _courses(service: Service) -> dict[tuple[str, str], Course]:

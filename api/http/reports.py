@@ -62,14 +62,7 @@ async def report(service: Service, call: Call) -> Answer:
         raise InvalidInput(
             "no_segments", f"{live.spec.id!r} decides {live.kind.plural}: segments are for regret against points"
         )
-    async with service.lanes.reports.turn():
-        async with live.keeping.awake():
-            now = await live.turns.take(_moment, live)
-        if len(now.labels) > ARMS_AT_ONCE:
-            made = await service.pools.lookups.run(_told, live, now)
-        else:
-            made = _told(live, now)
-    await live.committed()
+    made, now = await counted(service, live)
     if parts != 1:
         made.segments = parts
         made.regret_by_segment = await service.pools.reads.run(_by_segment, service.store, live, now, parts)
@@ -79,6 +72,19 @@ async def report(service: Service, call: Call) -> Answer:
         made.since_change = (await _since(service, live, stand[-1].place, now)).told() if stand else UNSET
     made.experiment_id = call.caller.called(live.row.id)
     return Answer(200, made)
+
+
+async def counted(service: Service, live: Live) -> tuple[Report, Moment]:
+    """Return what a report tells without reading the log, in O(arms), and of which moment."""
+    async with service.lanes.reports.turn():
+        async with live.keeping.awake():
+            now = await live.turns.take(_moment, live)
+        if len(now.labels) > ARMS_AT_ONCE:
+            made = await service.pools.lookups.run(_told, live, now)
+        else:
+            made = _told(live, now)
+    await live.committed()
+    return made, now
 
 
 async def _moment(live: Live) -> Moment:

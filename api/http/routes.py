@@ -46,6 +46,7 @@ from . import (
     window_schemas,
     windowed,
 )
+from .dashboard.table import PEOPLE
 from .endpoint import TITLES, Endpoint, Handler
 from .free_objects import with_free_fields
 from .parameters import AFTER, AFTER_NUMBER, AS, BEFORE, BEFORE_TIME, CONFIRM, KEY, LOG, SEGMENTS, SPAN, at_most
@@ -369,10 +370,16 @@ TABLE = [
     Entry("GET", "/health/ready", health.ready, OPEN, {200: schemas.Health, 503: schemas.Health}),
     Entry("GET", "/metrics", metrics.metrics, OPERATOR, {200: None}),
     Entry("GET", "/version", health.version, READ, {200: schemas.Version}),
-    Entry("GET", "/", pages.front, READ, {200: None}),
     Entry("GET", "/docs", pages.docs, READ, {200: None}),
+    *(Entry(method, path, handler, role, {200: None}) for method, path, handler, role in PEOPLE),
 ]
-PAGES = frozenset(entry.path for entry in TABLE if None in entry.answers.values())  # for people
+_PAGES = re.compile(
+    "|".join(
+        re.sub("{[^}]+}", "[^/]+", re.escape(entry.path).replace("\\{", "{").replace("\\}", "}"))
+        for entry in TABLE
+        if entry.method == "GET" and None in entry.answers.values()
+    )
+)
 PROBES = frozenset(entry.path for entry in TABLE if schemas.Health in entry.answers.values())  # for machines that watch
 ITEMS: dict[tuple[type, str], tuple[type, ...]] = {  # what is in the lists that are read and answered item by item
     (schemas.Decisions, "decisions"): (schemas.Decide,),
@@ -385,6 +392,15 @@ ITEMS: dict[tuple[type, str], tuple[type, ...]] = {  # what is in the lists that
     (schemas.Decide, "slots"): (AskedSlot,),
     (schemas.Example, "actions"): (Action,),
 }
+
+
+def is_page(path: str) -> bool:
+    """Tell whether a path is that of a page for people.
+
+    >>> is_page("/experiments/e"), is_page("/v1/experiments/e"), is_page("/")
+    (True, False, True)
+    """
+    return _PAGES.fullmatch(path) is not None
 
 
 class ByMethod:

@@ -34,6 +34,7 @@ class Draws:
 
     def __init__(self) -> None:
         self.watched = False  # whether somebody asks
+        self.known: dict[int, float] = {}  # log10 of each capital, by experiment, as it was when somebody last asked
         self._drawn: dict[int, Drawn] = {}  # by the key of the experiment
         self._bets: dict[int, EState] = {}
 
@@ -66,4 +67,5 @@ class Draws:
                 continue
             bets = self._bets.setdefault(key, start_actions(n))
             add_many(bets, np.array(actions), np.array(propensities))
-        return {key: log_capital(bets) / math.log(10.0) for key, bets in self._bets.items()}
+        self.known = {key: log_capital(bets) / math.log(10.0) for key, bets in self._bets.items()}
+        return self.known

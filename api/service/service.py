@@ -24,6 +24,7 @@ from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
 from ..access.deeds import Deeds
 from ..access.keyring import Keyring
+from ..access.sessions import Sessions
 from ..experiment.sameness import asks_for
 from ..experiment.spec import Spec
 from ..experiment.tenants import DEFAULT, name_of, parts_of, unknown_experiment
@@ -40,12 +41,14 @@ from .directory import Directory
 from .erasing import Erasing
 from .exporting import Exports
 from .folded import Recovered
+from .glances import Glances
 from .importing import Imported, write_log
 from .keeping import keep_all_states
 from .lag import Lag
 from .lanes import Lanes
 from .live import Live
 from .measured import Requests
+from .pace import Pace
 from .policies import Policies
 from .pools import Pools
 from .records import CACHE_BYTES, Budget
@@ -108,6 +111,9 @@ class Service:
         self.access = Access(store.url, write=True)
         self.deeds = Deeds(self.access)
         self.keyring = Keyring(self.access, clocks.wall)
+        self.sessions = Sessions(self.keyring)
+        self.pace = Pace()
+        self.glances = Glances()
 
     async def start(self, first: dict[str, Any], advanced: Callable[[], None] = lambda: None) -> None:
         """Know all experiments, and begin to recover them; an empty database gets the one whose body is `first`, ready.
@@ -132,6 +138,7 @@ class Service:
         self.closing.start()
         self.policies.start()
         self.correcting.start()
+        self.pace.start(lambda: self._lives.values())
         self._begin_recovery(advanced if known else lambda: None)
         if not known:  # there is no log to read, and nobody who waits for it
             await self.recovered()
@@ -155,7 +162,7 @@ class Service:
         await self.recovered()  # up to the end of the page at work
         for task in self._refolding.values():
             task.cancel()
-        for work in (self.erasing, self.chores, self.curves, self.closing, self.policies, self.correcting):
+        for work in (self.pace, self.erasing, self.chores, self.curves, self.closing, self.policies, self.correcting):
             await work.stop()
         for live in self._lives.values():
             await live.turns.idle()

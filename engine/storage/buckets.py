@@ -72,6 +72,14 @@ class Buckets(Windows):
         )
         return list(map(Bucket._make, self._read(sql, (experiment, span, experiment, span, ALL, before, limit))))
 
+    def totals(self, experiment: int, span: int, since: int) -> list[Bucket]:
+        """Return the rows of all decisions of the spans that begin at a time (microseconds) or later, in their order."""
+        sql = (
+            f"SELECT {_FIELDS} FROM bucket WHERE experiment = ? AND span = ? AND action = ? AND begins >= ? "
+            "ORDER BY begins"
+        )
+        return list(map(Bucket._make, self._read(sql, (experiment, span, ALL, since))))
+
     def next_part(self, experiment: int, arms: int, closed: int | None = None) -> Part:
         """Count the next part of a log, empty where all is counted; so many `arms` are told apart, 0 for none.
 

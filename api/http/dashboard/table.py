@@ -1,0 +1,17 @@
+"""The pages in one table: method, path, handler, and the role that a key needs."""
+
+from __future__ import annotations
+
+from ...access.caller import OPEN, READ
+from ..endpoint import Handler
+from . import events, overview, session
+
+ONE = "/experiments/{experiment_id}"
+PEOPLE: tuple[tuple[str, str, Handler, str], ...] = (
+    ("GET", "/", overview.front, READ),
+    ("GET", "/overview", overview.rows, READ),
+    ("GET", "/events", events.events, READ),
+    ("GET", "/sign-in", session.ask, OPEN),
+    ("POST", "/sign-in", session.begin, OPEN),
+    ("POST", "/sign-out", session.end, OPEN),
+)

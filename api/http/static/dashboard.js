@@ -1,0 +1,85 @@
+// What pages do beyond htmx: hear of news, draw curves, and follow the theme. No other script is ours.
+"use strict";
+(() => {
+  const body = document.body;
+  const pulse = document.getElementById("pulse");
+  const SAYS = { on: "live", lost: "not live", off: "" };
+  let source = null, again = 0;
+
+  const say = (state) => {
+    if (pulse) { pulse.dataset.state = state; pulse.firstElementChild.textContent = SAYS[state]; }
+  };
+
+  // ---- news: a stream of events says that there is some, and htmx asks for what it is
+  const news = () => body.dispatchEvent(new CustomEvent("news"));
+  const stop = () => { clearTimeout(again); if (source) { source.close(); source = null; } };
+  const listen = () => {
+    stop();
+    source = new EventSource(body.dataset.news);
+    source.addEventListener("hello", () => { say("on"); news(); });
+    source.addEventListener("news", news);
+    source.onerror = () => {
+      say("lost");
+      if (source && source.readyState === EventSource.CLOSED) { stop(); again = setTimeout(listen, 3000); }
+    };
+  };
+  if (body.dataset.news) {
+    document.addEventListener("visibilitychange", () => { if (document.hidden) { stop(); say("off"); } else listen(); });
+    addEventListener("pagehide", stop);
+    addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
+    if (!document.hidden) listen();
+  }
+
+  // ---- curves: an element with data-plot holds the numbers as JSON, and uPlot draws them into it
+  const drawn = new WeakMap();
+  const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const digits = (value) => value == null ? "\u2013" : Math.abs(value) >= 1000 ? value.toLocaleString("en") : String(+value.toPrecision(4));
+  const utc = (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC");
+  const when = (self, seconds) => seconds == null ? "\u2013" : new Date(seconds * 1e3).toISOString().slice(0, 19).replace("T", " ");
+
+  const optionsOf = (plot, width) => {
+    const axis = { stroke: ink("--faint"), grid: { stroke: ink("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+    const bands = [], series = [{ label: "UTC", value: when }];
+    for (const [i, one] of plot.series.entries()) {
+      const colour = ink(`--s${one.colour ?? i % 8}`);
+      series.push({
+        label: one.label, value: (self, value) => digits(value) + (value == null ? "" : plot.unit || ""),
+        stroke: one.edge ? "transparent" : colour, width: one.edge ? 0 : 2, dash: one.dash ? [6, 4] : undefined,
+        points: { show: one.edge ? false : plot.x.length < 3, size: 6 }, spanGaps: true,
+      });
+      if (one.edge === "low") bands.push({ series: [i + 2, i + 1], fill: ink("--band") });
+    }
+    return {
+      width, height: 240, series, bands, tzDate: utc, legend: { live: true },
+      cursor: { points: { size: 7 }, drag: { x: true, y: false } },
+      scales: { x: { time: true }, y: { range: (self, low, high) => plot.range || (low === high ? [low - .5, high + .5] : uPlot.rangeNum(low, high, .1, true)) } },
+      axes: [axis, { ...axis, size: 56, values: (self, values) => values.map((value) => digits(value) + (plot.unit || "")) }],
+    };
+  };
+
+  const draw = (element, anew) => {
+    const text = element.dataset.plot, known = drawn.get(element);
+    if (known && known.text === text && !anew) return;
+    const plot = JSON.parse(text), data = [plot.x, ...plot.series.map((one) => one.y)];
+    const shape = JSON.stringify([plot.series.map((one) => one.label), plot.x.length < 3]);
+    if (known && known.shape === shape && !anew) {
+      known.chart.setData(data);
+      known.text = text;
+      return;
+    }
+    if (known) known.chart.destroy();
+    const chart = new uPlot(optionsOf(plot, element.clientWidth), data, element);
+    drawn.set(element, { text, shape, chart });
+    sizes.observe(element);
+  };
+  const sizes = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      const known = drawn.get(target);
+      if (known && target.clientWidth && known.chart.width !== target.clientWidth) known.chart.setSize({ width: target.clientWidth, height: 240 });
+    }
+  });
+  const drawAll = (anew) => { for (const element of document.querySelectorAll("[data-plot]")) draw(element, anew); };
+  document.addEventListener("htmx:after:swap", () => drawAll(false));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll(true));
+  drawAll(false);
+})();
