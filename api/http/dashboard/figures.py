@@ -30,16 +30,16 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def mean(value: float | None, error: float | None = None) -> str:
-    """Return a mean with the digits that its standard error leaves.
+    """Return a mean with the digits that its standard error leaves: two of that.
 
     >>> mean(0.123456, 0.004), mean(1.0), mean(None), mean(12345.6, 20.0), mean(0.5, 0.0)
-    ('0.123', '1.000', '–', '12346', '0.500')
+    ('0.1235', '1.000', '–', '12346', '0.500')
     """
     if value is None or not math.isfinite(value):
         return NONE
     if not error or not math.isfinite(error):
         return f"{value:.3f}" if abs(value) < 1000 else number(value)
-    return f"{value:.{min(max(-math.floor(math.log10(error)), 0), 6)}f}"
+    return f"{value:.{min(max(1 - math.floor(math.log10(error)), 0), 6)}f}"
 
 
 def share(part: float | None) -> str:

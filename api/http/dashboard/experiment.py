@@ -1,0 +1,243 @@
+"""The page of one experiment: what it came to, on what grounds, and what can be done about it.
+
+It shows what the service counts anyway: a page costs O(arms + buckets), and never a pass over the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Awaitable
+from typing import Any
+
+import msgspec
+
+from ....engine.errors import Conflict, InvalidInput, Unavailable
+from ....engine.storage.buckets import DAY, HOUR
+from ...access.caller import ADMIN
+from ...service.draws import CHOICES_MAX as WATCHED_MAX
+from ...service.live import Live
+from ...service.measured import Route
+from ...service.service import Service
+from ...experiment.ids import in_url
+from .. import experiments, reports
+from ..curves import LATEST
+from ..decisions import record_of
+from ..endpoint import Answer, Call
+from ..lineup import list_lineup
+from ..metrics import evidence_of
+from ..requests import find, settled
+from . import running, sketches
+from .delays import delays_of
+from .overview import FRESH, UNTRUE, alarms_of
+from .rendering import for_people, page, redirect, rendered
+from .words import guard_in_words, verdict_of, what_of
+
+ARMS_SHOWN = 50
+RECENT = 10
+SPANS_MAX = 200  # hours or days of a curve
+HOURS_DRAWN = 96
+COUNTING = 0.1  # seconds for counting hours before a page is shown
+SUSPECTS_FRESH = 10.0
+DECIDE = Route("POST", "/v1/experiments/{experiment_id}/decisions")
+
+
+@for_people
+async def show(service: Service, call: Call) -> Answer:
+    """Show an experiment."""
+    name = call.path["experiment_id"]
+    called = call.caller.called(service.row(name).id)
+    try:
+        part = await live_part(service, call)
+    except Unavailable as error:  # it folds its log, and will be here
+        return page(call, "waiting.html", 503, experiment_id=called, said=str(error))
+    live = service.live(name)
+    acts = _acts(live) if ADMIN in call.caller.roles else None
+    done = (call.parameter("done") or "")[:40]
+    return page(call, "experiment.html", part=part.decode(), experiment_id=called, live=live, acts=acts, done=done)
+
+
+@for_people
+async def part(service: Service, call: Call) -> Answer:
+    """Show what changes on the page of an experiment, as it is now."""
+    answer = page(call, "empty.html")
+    return answer._replace(content=await live_part(service, call))
+
+
+async def live_part(service: Service, call: Call) -> bytes:
+    """Return that part, made once for all who look at the same moment."""
+    name = call.path["experiment_id"]
+    service.live(name).check_usable()
+    key = ("experiment", name, call.caller, call.prefix, call.site)
+    made: bytes = await service.glances.get(key, FRESH, lambda: _made(service, call, service.live(name)))
+    return made
+
+
+async def find_decision(service: Service, call: Call) -> Answer:
+    """Lead to a decision by its id."""
+    from_id = call.parameter("id") or ""
+    called = call.caller.called(call.path["experiment_id"])
+    to = f"/experiments/{in_url(called)}"
+    return redirect(call, f"{to}/decisions/{in_url(from_id.strip())}" if from_id.strip() else to)
+
+
+async def _made(service: Service, call: Call, live: Live) -> bytes:
+    report, _ = await reports.counted(service, live)
+    described = msgspec.to_builtins(experiments.describe(live, call.caller))
+    told = msgspec.to_builtins(report)
+    lineup = await _unless_refused(list_lineup(service, call))
+    recommended = None if live.kind.recommend is None else await _unless_refused(experiments.recommend(service, call))
+    health = msgspec.to_builtins((await experiments.diagnostics(service, call)).content)
+    await service.glances.get("suspected", SUSPECTS_FRESH, lambda: evidence_of(service))
+    suspected = service.writer.draws.known
+    values: dict[str, Any] = {
+        "experiment_id": call.caller.called(live.row.id),
+        "experiment": described,
+        "report": told,
+        "health": health,
+        "rate": service.pace.of(live),
+        "alarms": alarms_of(live, suspected),
+        "verdict": verdict_of(live, told, recommended),
+        "recommended": recommended,
+        "arms": _arms(told),
+        "lineup": None if lineup is None else _lineup(lineup, live),
+        "delays": delays_of(live),
+        "latency": latency_of(service),
+        "suspicion": suspected.get(live.row.key) if live.problem.n_choices <= WATCHED_MAX else None,
+        "untrue": UNTRUE,
+        "queries": _queries(told),
+        "plots": await _plots(service, live),
+        "recent": await _recent(live),
+    }
+    return rendered(call, "experiment_part.html", **values)
+
+
+async def _unless_refused(asked: Awaitable[Answer]) -> Any:
+    """Return what is answered, None where an experiment has no such thing, or not yet."""
+    try:
+        return msgspec.to_builtins((await asked).content)
+    except (InvalidInput, Conflict):
+        return None
+
+
+def _arms(told: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the rows of the table of arms, those that were taken most first."""
+    if "arms" not in told or not told["arms"]:
+        return None
+    rows = sorted(told["arms"], key=lambda arm: -arm["decisions"])[:ARMS_SHOWN]
+    total = sum(arm["decisions"] for arm in told["arms"])
+    wide = [_interval(arm["interval"], arm["reward_mean"]) for arm in rows]
+    best = max((arm["reward_mean"] for arm in rows if arm["interval"]), default=None)
+    return {
+        "rows": [
+            arm | {"share": arm["decisions"] / total if total else None, "whisker": whisker, "best": _is(arm, best)}
+            for arm, whisker in zip(rows, sketches.whiskers(wide), strict=True)
+        ],
+        "left": len(told["arms"]) - len(rows),
+    }
+
+
+def _is(arm: dict[str, Any], best: float | None) -> bool:
+    return best is not None and arm["reward_mean"] == best and bool(arm["interval"])
+
+
+def _interval(interval: Any, value: float | None) -> tuple[float, float, float] | None:
+    if not interval or value is None:
+        return None
+    return (interval[0], value, interval[1])
+
+
+def _queries(told: dict[str, Any]) -> list[dict[str, Any]] | None:
+    if "queries" not in told:
+        return None
+    rows = told["queries"][:ARMS_SHOWN]
+    wide = sketches.whiskers([_interval(one["interval"], one["answer_mean"]) for one in rows])
+    return [one | {"whisker": whisker} for one, whisker in zip(rows, wide, strict=True)]
+
+
+def _lineup(lineup: dict[str, Any], live: Live) -> dict[str, Any]:
+    """Return the policies with pictures of their values and differences, each on one scale."""
+    policies = lineup["policies"]
+    values = sketches.whiskers([_estimate(one["value"]) for one in policies])
+    differences = [difference for one in policies for difference in one["differences"]]
+    pictures = iter(sketches.whiskers([_estimate(one) for one in differences]))
+    guards = {member.policy: member.guard for member in live.members if member.guard is not None}
+    rows = []
+    for one, whisker in zip(policies, values, strict=True):
+        gaps = [difference | {"whisker": next(pictures)} for difference in one["differences"]]
+        guard = guards.get(one["policy"])
+        said = None if guard is None else guard_in_words(guard)
+        rows.append(one | {"whisker": whisker, "differences": gaps, "guarded": said})
+    return lineup | {"policies": rows, "several": len(rows) > 1}
+
+
+def _estimate(one: dict[str, Any]) -> tuple[float, float, float] | None:
+    if one["value"] is None or one["low"] is None or one["high"] is None:
+        return None
+    if not math.isfinite(one["low"] + one["high"]):
+        return None
+    return (one["low"], one["value"], one["high"])
+
+
+def latency_of(service: Service) -> dict[str, str | None] | None:
+    """Return within what time half and nearly all decisions were answered, of all experiments."""
+    histogram = service.requests.seconds.get(DECIDE)
+    if histogram is None:
+        return None
+    up_to = histogram.up_to()
+    n = up_to[-1][1]
+    return {name: _bound(up_to, part * n) for name, part in (("half", 0.5), ("most", 0.99))}
+
+
+def _bound(up_to: list[tuple[str, int]], wanted: float) -> str | None:
+    bound = next(bound for bound, count in up_to if count >= wanted)
+    return None if bound == "+Inf" else bound
+
+
+async def _plots(service: Service, live: Live) -> dict[str, str | None]:
+    """Return the curves as JSON, of hours or days before the service was started, and of moments since then."""
+    if not live.kind.has_curve:
+        return {"rewards": None, "shares": None}
+    way = service.pace.way(live)
+    await service.curves.count(live, COUNTING)
+    key, store = live.row.key, service.store
+    age = way[0].time - live.row.created_at / 1e6
+    span = HOUR if age < HOURS_DRAWN * HOUR else DAY
+    rows = await service.pools.counts.run(store.buckets, key, span, LATEST, SPANS_MAX) if age > HOUR else []
+    points = [*running.before(rows, way[0].time), *way]
+    labels = live.roster.labels if live.tally.choices == len(live.roster.labels) else ()
+    found = {"rewards": running.of_rewards(points), "shares": running.of_shares(points, labels)}
+    return {name: None if plot is None else json.dumps(plot, separators=(",", ":")) for name, plot in found.items()}
+
+
+async def _recent(live: Live) -> list[dict[str, Any]]:
+    """Return the newest decisions."""
+    numbers = range(live.number - 1, max(live.number - 1 - RECENT, -1), -1)
+    found = await asyncio.gather(*(find(live, f"~{number}") for number in numbers), return_exceptions=True)
+    records = []
+    for one in found:
+        if not isinstance(one, BaseException):  # else it is being erased
+            await settled(one)
+            told = msgspec.to_builtins(record_of(live, one))
+            records.append(told | {"what": what_of(told)})
+    return records
+
+
+def _acts(live: Live) -> dict[str, Any]:
+    """Return what an admin may do here."""
+    several = live.kind.corrects and live.created.problem.states is None
+    others = [member for member in live.members if member.policy != live.members[0].policy]
+    return {
+        "archived": live.archived,
+        "several": several,
+        "others": [
+            {"policy": member.policy, "name": live.named[member.policy], "role": member.role} for member in others
+        ],
+        "leader": live.named[live.members[0].policy],
+        "rollback": live.kind.corrects,
+        "seq": live.seq,
+        "arms": [label for label in live.roster.labels if label not in live.roster.retired][:ARMS_SHOWN]
+        if live.kind.has_arms
+        else [],
+    }

@@ -1,0 +1,88 @@
+"""What pages say in sentences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...experiment.lineup import Guard
+from ...service.live import Live
+from .figures import count, mean, number, share
+
+COORDINATES = 4  # of a point that are shown in a table
+
+
+def verdict_of(live: Live, told: dict[str, Any], recommended: dict[str, Any] | None) -> str:
+    """Return in one sentence what an experiment came to so far."""
+    if not live.number:
+        return "Nothing was decided yet."
+    if recommended is not None:
+        return _recommendation(recommended)
+    if told.get("arms"):
+        return _of_arms(told)
+    if "regret" in told:
+        return _of_points(told)
+    return f"{count(told['decisions'])} decisions, {count(told['rewards'])} rewards."
+
+
+def _of_arms(told: dict[str, Any]) -> str:
+    known = [arm for arm in told["arms"] if arm["interval"]]
+    if len(known) < 2:
+        return f"Too early to tell: {count(told['rewards'])} rewards for {count(told['decisions'])} decisions so far."
+    best, second = sorted(known, key=lambda arm: -arm["reward_mean"])[:2]
+    low, high = (mean(end, best["reward_stderr"]) for end in best["interval"])
+    ahead = "ahead of" if best["interval"][0] > second["interval"][1] else "not surely ahead of"
+    said = f"{best['arm_id']} earns {mean(best['reward_mean'], best['reward_stderr'])} a decision (95 % {low} to {high})"
+    return f"{said}, {ahead} {second['arm_id']}; it got {share(best['decisions'] / told['decisions'])} of them."
+
+
+def _of_points(told: dict[str, Any]) -> str:
+    if told.get("regret") is not None:
+        proven = told.get("certificate")
+        bound = "" if proven is None else f", and proves that it is at most {number(proven)}"
+        return f"It lost {number(told['regret'])} against the {told['regret_kind'].split(',')[0].split(':')[0]}{bound}."
+    return f"The mean reward is {mean(told['reward_mean'], told['reward_stderr'])}."
+
+
+def _recommendation(said: dict[str, Any]) -> str:
+    if "hypothesis_id" in said:
+        left = "" if said["final"] else f" after {count(said['answered'])} of {count(said['budget'])} answers"
+        return f"It recommends {said['hypothesis_id']}{left}."
+    what = "It is committed to" if said["committed"] else "It would stay with"
+    return f"{what} {said['arm_id']}, which earned {mean(said['mean'])} in {count(said['pulls'])} pulls."
+
+
+def guard_in_words(guard: Guard) -> str:
+    """Return what a guard will do.
+
+    >>> guard_in_words(Guard())
+    'promoted once it is surely worth more than live, retired once it is surely worth less (wrong in 5\u202f% at most)'
+    >>> guard_in_words(Guard("control", promote_above=None, demote_below=-0.1))
+    'retired once it is surely worth less than control by 0.1 (wrong in 5\u202f% at most)'
+    """
+    said = []
+    for does, limit, how, sign in (
+        ("promoted", guard.promote_above, "more", 1.0),
+        ("retired", guard.demote_below, "less", -1.0),
+    ):
+        if limit is not None:
+            than = f" than {guard.against}" if not said else ""
+            by = f" by {number(sign * limit)}" if sign * limit > 0 else f" or at most {number(-sign * limit)} {_other(how)}"
+            said.append(f"{does} once it is surely worth {how}{than}{by if limit else ''}")
+    return f"{', '.join(said) or 'it does nothing'} (wrong in {share(guard.alpha)} at most)"
+
+
+def _other(how: str) -> str:
+    return "less" if how == "more" else "more"
+
+
+def what_of(told: dict[str, Any]) -> str:
+    """Return what was decided, of the record of a decision."""
+    if told.get("query_id") is not None:
+        return f"asked {told['query_id']}"
+    if told.get("point") is not None or told.get("points") is not None:
+        point = told.get("point") or told["points"][0]
+        more = ", ..." if len(point) > COORDINATES else ""
+        return f"({', '.join(number(x) for x in point[:COORDINATES])}{more})"
+    if told.get("move") is not None:
+        return f"{told['move']} {told['action_id'] or 'the end'}"
+    return str(told["action_id"])
