@@ -11,8 +11,6 @@ import math
 from collections.abc import Awaitable
 from typing import Any
 
-import msgspec
-
 from ....engine.errors import Conflict, InvalidInput, Unavailable
 from ....engine.storage.buckets import DAY, HOUR
 from ...access.caller import ADMIN
@@ -31,7 +29,7 @@ from ..requests import find, settled
 from . import running, sketches
 from .delays import delays_of
 from .overview import FRESH, UNTRUE, alarms_of
-from .rendering import for_people, page, redirect, rendered
+from .rendering import as_sent, for_people, page, redirect, rendered
 from .words import guard_in_words, verdict_of, what_of
 
 ARMS_SHOWN = 50
@@ -83,12 +81,11 @@ async def find_decision(service: Service, call: Call) -> Answer:
 
 
 async def _made(service: Service, call: Call, live: Live) -> bytes:
-    report, _ = await reports.counted(service, live)
-    described = msgspec.to_builtins(experiments.describe(live, call.caller))
-    told = msgspec.to_builtins(report)
+    described = as_sent(experiments.describe(live, call.caller))
+    told = await _report(service, live)
     lineup = await _unless_refused(list_lineup(service, call))
     recommended = None if live.kind.recommend is None else await _unless_refused(experiments.recommend(service, call))
-    health = msgspec.to_builtins((await experiments.diagnostics(service, call)).content)
+    health = as_sent((await experiments.diagnostics(service, call)).content)
     await service.glances.get("suspected", SUSPECTS_FRESH, lambda: evidence_of(service))
     suspected = service.writer.draws.known
     values: dict[str, Any] = {
@@ -113,10 +110,20 @@ async def _made(service: Service, call: Call, live: Live) -> bytes:
     return rendered(call, "experiment_part.html", **values)
 
 
+async def _report(service: Service, live: Live) -> dict[str, Any]:
+    """Return the report that costs O(arms); nothing where a kind has none."""
+    try:
+        made, _ = await reports.counted(service, live)
+    except InvalidInput:
+        return {}
+    told: dict[str, Any] = as_sent(made)
+    return told
+
+
 async def _unless_refused(asked: Awaitable[Answer]) -> Any:
     """Return what is answered, None where an experiment has no such thing, or not yet."""
     try:
-        return msgspec.to_builtins((await asked).content)
+        return as_sent((await asked).content)
     except (InvalidInput, Conflict):
         return None
 
@@ -157,18 +164,14 @@ def _queries(told: dict[str, Any]) -> list[dict[str, Any]] | None:
 
 
 def _lineup(lineup: dict[str, Any], live: Live) -> dict[str, Any]:
-    """Return the policies with pictures of their values and differences, each on one scale."""
+    """Return the policies with pictures of their values, on one scale."""
     policies = lineup["policies"]
     values = sketches.whiskers([_estimate(one["value"]) for one in policies])
-    differences = [difference for one in policies for difference in one["differences"]]
-    pictures = iter(sketches.whiskers([_estimate(one) for one in differences]))
     guards = {member.policy: member.guard for member in live.members if member.guard is not None}
     rows = []
     for one, whisker in zip(policies, values, strict=True):
-        gaps = [difference | {"whisker": next(pictures)} for difference in one["differences"]]
         guard = guards.get(one["policy"])
-        said = None if guard is None else guard_in_words(guard)
-        rows.append(one | {"whisker": whisker, "differences": gaps, "guarded": said})
+        rows.append(one | {"whisker": whisker, "guarded": None if guard is None else guard_in_words(guard)})
     return lineup | {"policies": rows, "several": len(rows) > 1}
 
 
@@ -219,7 +222,7 @@ async def _recent(live: Live) -> list[dict[str, Any]]:
     for one in found:
         if not isinstance(one, BaseException):  # else it is being erased
             await settled(one)
-            told = msgspec.to_builtins(record_of(live, one))
+            told = as_sent(record_of(live, one))
             records.append(told | {"what": what_of(told)})
     return records
 

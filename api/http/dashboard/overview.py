@@ -10,7 +10,7 @@ from ....engine.storage.buckets import HOUR
 from ....engine.storage.store import Store
 from ....engine.storage.tables import Bucket, Experiment
 from ...experiment.explanation import wrapped
-from ...experiment.lineup import shares_of
+from ...experiment.lineup import leader, shares_of
 from ...experiment.report import warnings_of
 from ...service.live import Live
 from ...service.pace import Rate
@@ -115,7 +115,7 @@ def _sought(mine: Mapping[str, Live | Experiment], search: str, call: Call) -> d
 
 
 def _policy(one: Live | Experiment) -> str:
-    return "" if isinstance(one, Experiment) else wrapped(one.spec.policy.spec)
+    return "" if isinstance(one, Experiment) else wrapped(leader(one.members).spec)
 
 
 def _sorted(
@@ -150,8 +150,9 @@ def alarms_of(one: Live | Experiment, suspected: Mapping[int, float]) -> list[st
     if one.unusable is not None:
         return [f"it does not answer: {one.unusable}"]
     said = warnings_of(one.tally.all, one.spec) if one.kind.has_rewards else []
-    if not one.rewards and one.number >= SILENT:
-        said.append(f"no reward has come for {one.number:,} decisions: see that rewards are sent")
+    due = one.number if one.windows is None else one.number - one.windows.n_open(one.number)
+    if not one.rewards and due >= SILENT:
+        said.append(f"no reward has come for {due:,} decisions: see that rewards are sent")
     if suspected.get(one.row.key, 0.0) >= UNTRUE:
         said.append("arms are taken more often than their propensities say")
     if one.uncorrected:
@@ -172,7 +173,7 @@ def _row(service: Service, one: Live | Experiment, told: Any, alarms: Sequence[s
     return Row(
         told.experiment_id,
         told.kind,
-        told.policy,
+        _policy(one) or told.policy,
         roles,
         state,
         alarms,

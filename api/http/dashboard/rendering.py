@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ....engine.errors import OnearmError
 from ...access.caller import ADMIN, WRITE
 from ...access.sessions import token_of
 from ...experiment.ids import in_url
 from ...service.service import Service
-from ..endpoint import Answer, Call, Handler, refusal
+from ..endpoint import Answer, Call, Handler, encode, refusal
 from . import figures
 
 if TYPE_CHECKING:
@@ -52,6 +54,11 @@ def rendered(call: Call, template: str, **values: Any) -> bytes:
         **values,
     )
     return text.encode()
+
+
+def as_sent(content: Any) -> Any:
+    """Return what clients are sent as they read it: objects with the fields that are there alone."""
+    return msgspec.json.decode(encode(content))
 
 
 def redirect(call: Call, path: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:

@@ -21,7 +21,7 @@ def verdict_of(live: Live, told: dict[str, Any], recommended: dict[str, Any] | N
         return _of_arms(told)
     if "regret" in told:
         return _of_points(told)
-    return f"{count(told['decisions'])} decisions, {count(told['rewards'])} rewards."
+    return f"{count(live.number)} decisions, {count(live.rewards)} rewards."
 
 
 def _of_arms(told: dict[str, Any]) -> str:

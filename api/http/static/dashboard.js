@@ -30,12 +30,21 @@
     if (!document.hidden) listen();
   }
 
+  // ---- an experiment that folds its log: look again
+  if (body.dataset.reload) setTimeout(() => location.reload(), 1000 * body.dataset.reload);
+
   // ---- curves: an element with data-plot holds the numbers as JSON, and uPlot draws them into it
   const drawn = new WeakMap();
   const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const digits = (value) => value == null ? "\u2013" : Math.abs(value) >= 1000 ? value.toLocaleString("en") : String(+value.toPrecision(4));
   const utc = (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC");
   const when = (self, seconds) => seconds == null ? "\u2013" : new Date(seconds * 1e3).toISOString().slice(0, 19).replace("T", " ");
+
+  const moment = (seconds, step) => {
+    const text = new Date(seconds * 1e3).toISOString();
+    return step >= 86400 ? text.slice(5, 10) : step >= 60 ? text.slice(11, 16) : text.slice(11, 19);
+  };
+  const tellLast = (chart) => chart.setLegend({ idx: chart.data[0].length - 1 }); // where no pointer is over the curve
 
   const optionsOf = (plot, width) => {
     const axis = { stroke: ink("--faint"), grid: { stroke: ink("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
@@ -52,8 +61,8 @@
     return {
       width, height: 240, series, bands, tzDate: utc, legend: { live: true },
       cursor: { points: { size: 7 }, drag: { x: true, y: false } },
-      scales: { x: { time: true }, y: { range: (self, low, high) => plot.range || (low === high ? [low - .5, high + .5] : uPlot.rangeNum(low, high, .1, true)) } },
-      axes: [axis, { ...axis, size: 56, values: (self, values) => values.map((value) => digits(value) + (plot.unit || "")) }],
+      scales: { x: { time: true, range: (self, low, high) => low === high ? [low - 30, high + 30] : [low, high] }, y: { range: (self, low, high) => plot.range || (low === high ? [low - .5, high + .5] : uPlot.rangeNum(low, high, .1, true)) } },
+      axes: [{ ...axis, values: (self, splits, at, space, step) => splits.map((each) => moment(each, step)) }, { ...axis, size: 56, values: (self, values) => values.map((value) => digits(value) + (plot.unit || "")) }],
     };
   };
 
@@ -64,11 +73,14 @@
     const shape = JSON.stringify([plot.series.map((one) => one.label), plot.x.length < 3]);
     if (known && known.shape === shape && !anew) {
       known.chart.setData(data);
+      if (!element.matches(":hover")) setTimeout(tellLast, 50, known.chart);
       known.text = text;
       return;
     }
     if (known) known.chart.destroy();
     const chart = new uPlot(optionsOf(plot, element.clientWidth), data, element);
+    chart.over.addEventListener("mouseleave", () => setTimeout(tellLast, 0, chart));
+    setTimeout(tellLast, 50, chart); // it is laid out a moment later
     drawn.set(element, { text, shape, chart });
     sizes.observe(element);
   };
