@@ -1,7 +1,7 @@
 """Sessions of browsers: who signed in with a key goes on with a cookie, which says nothing of the key.
 
-A session is in memory alone, for twelve hours, and ends with the service, with its key, or when its owner signs out. The
-cookie is HttpOnly and SameSite=Strict, so no script reads it and no page of another site sends it.
+A session is in memory alone, for twelve hours, and ends with the service, with its key, or when its owner signs out.
+The cookie is HttpOnly and SameSite=Strict, so no script reads it and no page of another site sends it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Sessions:
     def __init__(self, keyring: Keyring, clock: Callable[[], float] = time.monotonic) -> None:
         self._keyring = keyring
         self._clock = clock
-        self._headers: OrderedDict[str, tuple[float, bytes]] = OrderedDict()  # by token: its end, and what the key sends
+        self._headers: OrderedDict[str, tuple[float, bytes]] = OrderedDict()  # by token: end, and header
 
     def begin(self, key: str) -> str | None:
         """Return the token of a new session with a key; None where there is no such key, or it has ended."""

@@ -7,8 +7,8 @@ import math
 from starlette.types import Scope
 
 from ..access.caller import NOBODY, OPEN
-from .endpoint import Answer, Call, problem
 from .dashboard.session import sign_in
+from .endpoint import Answer, Call, problem
 from .routes import TABLE, is_page
 
 OPEN_PATHS = frozenset(entry.path for entry in TABLE if entry.role == OPEN)

@@ -45,6 +45,7 @@ from ..experiment.sums import Tally
 from ..http.schemas import Decide, Example
 from ..service.history import History, Part, Roster, labels_of
 from ..service.records import Record
+from .form import Form
 from .gym import GymKind
 
 NO_DETAIL = np.zeros(0)
@@ -321,6 +322,7 @@ class Kind:
     report: Callable[[Definition, Tally, Sequence[str], int, int, Certificate | None], Report]
     # (spec, what was counted, ids of arms, seq, decisions, what the policy proves)
     gym: GymKind  # as Gymnasium sees it
+    forms: tuple[Form, ...]  # by which people create experiments
 
     regret_by_segment: Callable[[Definition, Iterable[Part], int, int], float | None] | None = None
     # (spec, pages of the log, rounds, segments)

@@ -73,7 +73,7 @@ class Buckets(Windows):
         return list(map(Bucket._make, self._read(sql, (experiment, span, experiment, span, ALL, before, limit))))
 
     def totals(self, experiment: int, span: int, since: int) -> list[Bucket]:
-        """Return the rows of all decisions of the spans that begin at a time (microseconds) or later, in their order."""
+        """Return the rows that count all decisions, of spans that begin at a time (microseconds) or later."""
         sql = (
             f"SELECT {_FIELDS} FROM bucket WHERE experiment = ? AND span = ? AND action = ? AND begins >= ? "
             "ORDER BY begins"

@@ -111,10 +111,14 @@ def _course(told: dict[str, Any]) -> list[dict[str, Any]]:
     if (activation := told.get("activation")) is not None:
         course.append({**_place(activation), "said": activation["status"].replace("_", " ")})
     for one in told.get("outcomes") or []:
-        course.append({**_place(one), "said": "a reward came" + (" too late" if one["late"] else ""), "value": one["value"]})
+        course.append(
+            {**_place(one), "said": "a reward came" + (" too late" if one["late"] else ""), "value": one["value"]}
+        )
     if (reward := told["reward"]) is not None:
         by = {"default": "the default was learned", "at_once": "a reward was learned at once"}
-        course.append({**_place(reward), "said": by.get(reward.get("closed"), "a reward was learned"), "value": reward["value"]})
+        course.append(
+            {**_place(reward), "said": by.get(reward.get("closed"), "a reward was learned"), "value": reward["value"]}
+        )
     for one in told.get("corrections") or []:
         said = "it was retracted" if one["value"] is None else "it was corrected"
         course.append({**_place(one), "said": said, "value": one["value"]})

@@ -9,16 +9,17 @@ import asyncio
 import json
 import math
 from collections.abc import Awaitable
+from datetime import UTC, datetime
 from typing import Any
 
 from ....engine.errors import Conflict, InvalidInput, Unavailable
 from ....engine.storage.buckets import DAY, HOUR
 from ...access.caller import ADMIN
+from ...experiment.ids import in_url
 from ...service.draws import CHOICES_MAX as WATCHED_MAX
 from ...service.live import Live
 from ...service.measured import Route
 from ...service.service import Service
-from ...experiment.ids import in_url
 from .. import experiments, reports
 from ..curves import LATEST
 from ..decisions import record_of
@@ -28,6 +29,7 @@ from ..metrics import evidence_of
 from ..requests import find, settled
 from . import running, sketches
 from .delays import delays_of
+from .figures import count, mean
 from .overview import FRESH, UNTRUE, alarms_of
 from .rendering import as_sent, for_people, page, redirect, rendered
 from .words import guard_in_words, verdict_of, what_of
@@ -36,6 +38,7 @@ ARMS_SHOWN = 50
 RECENT = 10
 SPANS_MAX = 200  # hours or days of a curve
 HOURS_DRAWN = 96
+MOMENTS = 30  # of the timeline of a rollback
 COUNTING = 0.1  # seconds for counting hours before a page is shown
 SUSPECTS_FRESH = 10.0
 DECIDE = Route("POST", "/v1/experiments/{experiment_id}/decisions")
@@ -51,7 +54,7 @@ async def show(service: Service, call: Call) -> Answer:
     except Unavailable as error:  # it folds its log, and will be here
         return page(call, "waiting.html", 503, experiment_id=called, said=str(error))
     live = service.live(name)
-    acts = _acts(live) if ADMIN in call.caller.roles else None
+    acts = _acts(service, live) if ADMIN in call.caller.roles else None
     done = (call.parameter("done") or "")[:40]
     return page(call, "experiment.html", part=part.decode(), experiment_id=called, live=live, acts=acts, done=done)
 
@@ -227,7 +230,7 @@ async def _recent(live: Live) -> list[dict[str, Any]]:
     return records
 
 
-def _acts(live: Live) -> dict[str, Any]:
+def _acts(service: Service, live: Live) -> dict[str, Any]:
     """Return what an admin may do here."""
     several = live.kind.corrects and live.created.problem.states is None
     others = [member for member in live.members if member.policy != live.members[0].policy]
@@ -240,7 +243,21 @@ def _acts(live: Live) -> dict[str, Any]:
         "leader": live.named[live.members[0].policy],
         "rollback": live.kind.corrects,
         "seq": live.seq,
+        "timeline": _timeline(service, live) if live.kind.corrects else [],
         "arms": [label for label in live.roster.labels if label not in live.roster.retired][:ARMS_SHOWN]
         if live.kind.has_arms
         else [],
     }
+
+
+def _timeline(service: Service, live: Live) -> list[dict[str, str]]:
+    """Return moments to which policies can be set back, the newest first, with how far they were."""
+    points = running.thinned(service.pace.way(live)[:-1], MOMENTS)
+    times = [(datetime.fromtimestamp(one.time, UTC).isoformat(timespec="milliseconds"), one) for one in points]
+    return [
+        {
+            "at": at.removesuffix("+00:00"),
+            "said": f"{at[11:19]} UTC: {count(one.decisions)} decisions, mean {mean(one.mean, one.stderr)}",
+        }
+        for at, one in reversed(times)
+    ]

@@ -111,7 +111,9 @@ def _sought(mine: Mapping[str, Live | Experiment], search: str, call: Call) -> d
     wanted = search.strip().casefold()
     if not wanted:
         return dict(mine)
-    return {name: one for name, one in mine.items() if wanted in f"{call.caller.called(name)} {_policy(one)}".casefold()}
+    return {
+        name: one for name, one in mine.items() if wanted in f"{call.caller.called(name)} {_policy(one)}".casefold()
+    }
 
 
 def _policy(one: Live | Experiment) -> str:

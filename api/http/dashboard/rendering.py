@@ -44,14 +44,18 @@ def page(
 def rendered(call: Call, template: str, **values: Any) -> bytes:
     """Return the text of a page."""
     roles = call.caller.roles
-    text = templates().get_template(template).render(
-        prefix=call.prefix,
-        base=call.site,
-        caller=call.caller,
-        may_write=WRITE in roles,
-        may_admin=ADMIN in roles,
-        signed_in=bool(token_of(call.fields)),
-        **values,
+    text = (
+        templates()
+        .get_template(template)
+        .render(
+            prefix=call.prefix,
+            base=call.site,
+            caller=call.caller,
+            may_write=WRITE in roles,
+            may_admin=ADMIN in roles,
+            signed_in=bool(token_of(call.fields)),
+            **values,
+        )
     )
     return text.encode()
 

@@ -1,4 +1,4 @@
-"""Means on their way, with confidence sequences: intervals that hold at every moment at once, so a look changes nothing.
+"""Means on their way, with confidence sequences: they hold at every moment at once, so a look changes nothing.
 
 Source: Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas 2021 (arXiv:2103.06476), theorem 2.2: asymptotic, for rewards with
 a variance, tightest at 500 of them. The rewards of decisions that a policy made are no sample of one distribution: the

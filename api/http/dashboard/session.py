@@ -39,7 +39,9 @@ async def begin(service: Service, call: Call) -> Answer:
     back, key = form.get("next", "/"), form.get("key", "")
     token = service.sessions.begin(key) if key.isascii() else None
     if token is None:
-        return sign_in(call, 401, back, "This key is unknown, has ended or was revoked. Check that you copied all of it.")
+        return sign_in(
+            call, 401, back, "This key is unknown, has ended or was revoked. Check that you copied all of it."
+        )
     found = service.keyring.caller({b"authorization": b"Bearer " + key.strip().encode()})
     if found is None or READ not in found.roles:
         said = "This key may not read: pages need one with the role read or admin (onearm keys create --role read)."

@@ -25,7 +25,9 @@ def hours(buckets: Sequence[Bucket], since: int, n: int) -> str | None:
     most = max(counts)
     if not most:
         return None
-    points = (f"{_short(WIDTH * i / (n - 1))} {_short(0.5 + (HEIGHT - 1) * (1 - c / most))}" for i, c in enumerate(counts))
+    points = (
+        f"{_short(WIDTH * i / (n - 1))} {_short(0.5 + (HEIGHT - 1) * (1 - c / most))}" for i, c in enumerate(counts)
+    )
     return "M" + " ".join(points)
 
 

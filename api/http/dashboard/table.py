@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ...access.caller import OPEN, READ
+from ...access.caller import ADMIN, OPEN, READ
 from ..endpoint import Handler
-from . import decision, events, experiment, overview, session
+from . import administration, creation, decision, events, experiment, overview, session
 
 ONE = "/experiments/{experiment_id}"
 PEOPLE: tuple[tuple[str, str, Handler, str], ...] = (
@@ -15,6 +15,14 @@ PEOPLE: tuple[tuple[str, str, Handler, str], ...] = (
     ("GET", f"{ONE}/decision", experiment.find_decision, READ),
     ("GET", f"{ONE}/decisions/{{decision_id}}", decision.show, READ),
     ("POST", f"{ONE}/decisions/{{decision_id}}/again", decision.again, READ),
+    ("GET", "/create", creation.ask, ADMIN),
+    ("POST", "/create/look", creation.look, ADMIN),
+    ("POST", "/create", creation.create, ADMIN),
+    ("POST", f"{ONE}/act/{{deed}}", administration.act, ADMIN),
+    ("GET", "/keys", administration.keys, ADMIN),
+    ("POST", "/keys", administration.make_key, ADMIN),
+    ("POST", "/keys/{key_id}/rotate", administration.rotate, ADMIN),
+    ("POST", "/keys/{key_id}/revoke", administration.revoke, ADMIN),
     ("GET", "/events", events.events, READ),
     ("GET", "/sign-in", session.ask, OPEN),
     ("POST", "/sign-in", session.begin, OPEN),

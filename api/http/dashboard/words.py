@@ -31,7 +31,9 @@ def _of_arms(told: dict[str, Any]) -> str:
     best, second = sorted(known, key=lambda arm: -arm["reward_mean"])[:2]
     low, high = (mean(end, best["reward_stderr"]) for end in best["interval"])
     ahead = "ahead of" if best["interval"][0] > second["interval"][1] else "not surely ahead of"
-    said = f"{best['arm_id']} earns {mean(best['reward_mean'], best['reward_stderr'])} a decision (95 % {low} to {high})"
+    said = (
+        f"{best['arm_id']} earns {mean(best['reward_mean'], best['reward_stderr'])} a decision (95 % {low} to {high})"
+    )
     return f"{said}, {ahead} {second['arm_id']}; it got {share(best['decisions'] / told['decisions'])} of them."
 
 
@@ -66,7 +68,11 @@ def guard_in_words(guard: Guard) -> str:
     ):
         if limit is not None:
             than = f" than {guard.against}" if not said else ""
-            by = f" by {number(sign * limit)}" if sign * limit > 0 else f" or at most {number(-sign * limit)} {_other(how)}"
+            by = (
+                f" by {number(sign * limit)}"
+                if sign * limit > 0
+                else f" or at most {number(-sign * limit)} {_other(how)}"
+            )
             said.append(f"{does} once it is surely worth {how}{than}{by if limit else ''}")
     return f"{', '.join(said) or 'it does nothing'} (wrong in {share(guard.alpha)} at most)"
 

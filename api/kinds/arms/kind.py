@@ -8,6 +8,7 @@ from ..kind import DECIDED_BY, Kind
 from . import http, problem
 from .bodies import ArmDecision
 from .changes import CHANGES
+from .forms import FORMS
 from .gym import GYM
 from .report import report, tally
 
@@ -47,6 +48,7 @@ ARMS = Kind(
     corrects=True,
     has_curve=True,
     gym=GYM,
+    forms=FORMS,
     has_arms=True,
     external=http.external,
     changes=CHANGES,

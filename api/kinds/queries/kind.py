@@ -9,6 +9,7 @@ from ..kind import Kind, Own
 from . import http, problem
 from .bodies import QueryDecision
 from .changes import CHANGES, Concluded, concluded, recommend
+from .forms import FORMS
 from .gym import GYM
 from .report import report, tally
 
@@ -39,6 +40,7 @@ QUERIES = Kind(
     tally=tally,
     report=report,
     gym=GYM,
+    forms=FORMS,
     decide_waits=True,
     gate=http.gate,
     no_examples="{id!r} asks queries within a budget: those of someone else are not learned from; decide, and send the "

@@ -7,6 +7,7 @@ from ...experiment.compiling import compile_recommending
 from ..kind import Encoded, Kind, Own
 from . import changes, http, moves, problem
 from .bodies import StreamDecision
+from .forms import FORMS
 from .gym import GYM
 from .report import report, tally
 
@@ -43,6 +44,7 @@ STREAMS = Kind(
     report=report,
     has_rewards=True,
     gym=GYM,
+    forms=FORMS,
     slims=False,  # its events are small, and what they say is asked for: who was read, pulled and dropped
     decide_waits=True,
     no_examples="the arms of {id!r} come once: decisions that someone else made say nothing about them; offer arms",

@@ -9,6 +9,7 @@ from ..kind import Kind, Own, Work
 from . import http, problem
 from .bodies import VectorDecision
 from .changes import CHANGES
+from .forms import FORMS
 from .gym import GYM
 from .report import regret_by_segment, report, tally
 
@@ -40,6 +41,7 @@ VECTORS = Kind(
     report=report,
     regret_by_segment=regret_by_segment,
     gym=GYM,
+    forms=FORMS,
     no_examples="{id!r} decides vectors: points of someone else are not learned from; decide, and reward",
     own=Own(begin=lambda spec, part, history: limits_of(spec.problem)),
     changes=CHANGES,

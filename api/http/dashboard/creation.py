@@ -1,0 +1,218 @@
+"""An experiment from a form: what is decided comes first, then only its fields, and beside them what would be sent."""
+
+from __future__ import annotations
+
+import json
+import pprint
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ....engine.errors import NotFound, OnearmError
+from ...access.caller import Caller
+from ...experiment.ids import in_url
+from ...experiment.spec import Spec
+from ...kinds.form import Field, Form, FormError, number_of
+from ...kinds.kind import Kind
+from ...kinds.table import KINDS
+from ...service.service import Service
+from .. import experiments
+from ..audit import audited
+from ..endpoint import Answer, Call, encode, refusal
+from ..policies import list_policies
+from .rendering import for_people, page, redirect
+from .session import form_of
+
+ID = Field(
+    "experiment_id",
+    "Id",
+    "How programs call it, for good. Empty: the service gives it one.",
+    about=("experiment_id", "experiment_exists", "experiment_deleted", "other_experiments", "too_many_experiments"),
+)
+POLICY = Field(
+    "policy",
+    "Policy",
+    "Who decides. Empty: one that suits what you said, and notices when the world changes.",
+    about=("policy", "unknown_policy", "params"),
+)
+REWARDS = (
+    Field("reward_low", "Rewards from", "The least that one can be, if known.", about=("reward.range", "bad_range")),
+    Field("reward_high", "to", "And the most. Clicks are 0 and 1. With both known intervals are tighter."),
+)
+WINDOW = (
+    Field(
+        "wait_time",
+        "Wait for a reward",
+        "For so long: 30m, 12h, 7d. Empty: no reward is ever too late, and none is learned by default.",
+        about=("wait_time",),
+    ),
+    Field(
+        "default",
+        "If none comes, learn",
+        "A number: 0 where only clicks are sent. Empty: nothing is learned.",
+        about=("reward.default", "default"),
+    ),
+)
+
+
+class Sort(NamedTuple):
+    """A form, and the kind that it is of."""
+
+    kind: Kind
+    form: Form
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """All fields, in their order."""
+        kind = self.kind
+        rewards = REWARDS if kind.has_rewards and kind.has_windows else ()
+        return (ID, *self.form.fields, *rewards, *(WINDOW if kind.has_windows else ()), POLICY)
+
+
+SORTS = {form.name: Sort(kind, form) for kind in KINDS for form in kind.forms}
+_create = audited(experiments.create)
+
+
+class Draft(NamedTuple):
+    """What a form holds, and what would be sent; what is wrong with it, by field ("" is none of them)."""
+
+    given: Mapping[str, str]
+    body: dict[str, Any] | None
+    wrong: dict[str, str]
+
+
+@for_people
+async def ask(service: Service, call: Call) -> Answer:
+    """Show the form."""
+    name = call.parameter("kind") or next(iter(SORTS))
+    sort = _sort(name)
+    given = {field.name: field.default for field in sort.fields}
+    return await _shown(service, call, sort, Draft(given, _body(sort, given), {}))
+
+
+@for_people
+async def look(service: Service, call: Call) -> Answer:
+    """Show the form as it is filled in so far, with what it would send and what is wrong with what was filled in."""
+    form = form_of(call)
+    sort = _sort(form.get("kind", ""))
+    draft = await _checked(service, call.caller, sort, form)
+    wrong = {name: said for name, said in draft.wrong.items() if form.get(name, "").strip()}
+    missing = [said for name, said in draft.wrong.items() if name not in wrong]
+    return await _shown(service, call, sort, draft._replace(wrong=wrong), missing=missing, part=True)
+
+
+@for_people
+async def create(service: Service, call: Call) -> Answer:
+    """Create the experiment, or show the form with what is wrong, at the fields."""
+    form = form_of(call)
+    sort = _sort(form.get("kind", ""))
+    draft = await _checked(service, call.caller, sort, form)
+    status = 422
+    if not draft.wrong and draft.body is not None:
+        try:
+            answer = await _create(service, call._replace(body=encode(draft.body), path={}))
+        except OnearmError as error:
+            draft.wrong.update(_placed(sort, error))
+            status = refusal(error).status
+        else:
+            return redirect(call, f"/experiments/{in_url(answer.content.experiment_id)}?done=created")
+    return await _shown(service, call, sort, draft, status)
+
+
+def _sort(name: str) -> Sort:
+    if (found := SORTS.get(name)) is None:
+        raise NotFound("unknown_form", f"there is no form {name[:40]!r}: the forms are {', '.join(SORTS)}")
+    return found
+
+
+async def _checked(service: Service, caller: Caller, sort: Sort, form: Mapping[str, str]) -> Draft:
+    """Return what a form holds, checked as the service would, without creating anything."""
+    given = {field.name: form.get(field.name, "") for field in sort.fields}
+    try:
+        body = _body(sort, given)
+    except FormError as error:
+        return Draft(given, None, {error.field: str(error)})
+    try:
+        _, placed = caller.placed(body)
+        checked = placed if placed.get("experiment_id") is not None else {**placed, "experiment_id": "unnamed"}
+        await service.pools.creations.run(Spec.from_json, checked, service.room.limits.one)
+    except OnearmError as error:
+        return Draft(given, body, _placed(sort, error))
+    return Draft(given, body, {})
+
+
+def _body(sort: Sort, given: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a form would send; raises `FormError`."""
+    body: dict[str, Any] = {}
+    if given["experiment_id"].strip():
+        body["experiment_id"] = given["experiment_id"].strip()
+    body |= sort.form.build(given)
+    reward: dict[str, Any] = {}
+    low, high = (number_of(given, name, label) for name, label in (("reward_low", "from"), ("reward_high", "to")))
+    if (low is None) != (high is None):
+        raise FormError("reward_low", "rewards have one end only: give both, or none")
+    if low is not None:
+        reward["range"] = [low, high]
+    if given.get("wait_time", "").strip():
+        reward["wait_time"] = given["wait_time"].strip()
+    if (default := number_of(given, "default", "the default")) is not None:
+        reward["default"] = default
+    if reward:
+        body["reward"] = reward
+    if given["policy"].strip():
+        body["policy"] = given["policy"].strip()
+    return body
+
+
+def _placed(sort: Sort, error: OnearmError) -> dict[str, str]:
+    """Return what is wrong by the field that it is about: whose words come first in what is said, or in the code."""
+    if isinstance(error, FormError):
+        return {error.field: str(error)}
+    said = f"{error.code.replace('bad_', '')} {error}"
+    places = []
+    for field in sort.fields:
+        for word in field.about:
+            if (found := re.search(rf"(?<![a-z_]){re.escape(word)}(?![a-z_])", said)) is not None:
+                places.append((found.start(), field.name))
+    return {min(places)[1] if places else "": str(error)}
+
+
+async def _shown(
+    service: Service,
+    call: Call,
+    sort: Sort,
+    draft: Draft,
+    status: int = 200,
+    missing: list[str] | None = None,
+    part: bool = False,
+) -> Answer:
+    body = draft.body or {}
+    listed = msgspec.json.decode((await list_policies(service, call)).content)["policies"]
+    fitting = [one["name"] for one in listed if sort.kind.action_kind in (one["decides"] or ())]
+    text = json.dumps(body, ensure_ascii=False)
+    key = '-H "Authorization: Bearer $ONEARM_KEY" ' if call.caller.key is not None else ""
+    address = f"{call.site}/v1/experiments"
+    return page(
+        call,
+        "create_form.html" if part else "create.html",
+        200 if part else status,
+        sorts=SORTS,
+        sort=sort,
+        draft=draft,
+        missing=missing or [],
+        policies=fitting,
+        as_json=json.dumps(body, indent=2, ensure_ascii=False),
+        as_curl=f"curl -d {shlex.quote(text)} {key}{address}",
+        as_python=_in_python(address, body, call.caller.key is not None),
+    )
+
+
+def _in_python(address: str, body: dict[str, Any], keyed: bool) -> str:
+    """Return the lines of Python that create the experiment."""
+    key = ', headers={"Authorization": f"Bearer {os.environ[\'ONEARM_KEY\']}"}' if keyed else ""
+    said = pprint.pformat(body, width=72, sort_dicts=False)
+    head = "import os\n\nimport httpx" if keyed else "import httpx"
+    return f"{head}\n\nexperiment = {said}\nhttpx.post({address!r}, json=experiment{key}).raise_for_status()"

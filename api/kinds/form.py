@@ -1,0 +1,82 @@
+"""How people are asked what a new experiment is: one form for each way to use a kind of decision.
+
+A form has fields of text, and builds what `POST /v1/experiments` reads of a problem. Its lines say what each is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ...engine.errors import InvalidInput
+
+
+class Field(NamedTuple):
+    """A field of a form."""
+
+    name: str
+    label: str
+    hint: str  # what it is for, and what may be written
+    default: str = ""
+    lines: bool = False  # whether it takes several lines
+    choices: Sequence[str] = ()  # of which one is taken
+    about: Sequence[str] = ()  # words of a refusal that say that this field is meant
+
+
+class Form(NamedTuple):
+    """How to ask for one sort of experiment."""
+
+    name: str  # in addresses
+    title: str
+    line: str  # when to take it
+    fields: tuple[Field, ...]
+    build: Callable[[Mapping[str, str]], dict[str, Any]]  # of the texts of these fields; raises `FormError`
+
+
+class FormError(InvalidInput):
+    """A field holds what cannot be read."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__("bad_field", message)
+        self.field = field
+
+
+ARMS = Field(
+    "arms",
+    "Actions",
+    "What can be chosen, one a line. These are the ids that decisions answer.",
+    lines=True,
+    about=("arm", "arms"),
+)
+
+
+def lines_of(given: Mapping[str, str], field: str) -> list[str]:
+    """Return the lines of a field, without those that are empty.
+
+    >>> lines_of({"arms": " a \\n\\nb"}, "arms")
+    ['a', 'b']
+    """
+    return [line.strip() for line in given.get(field, "").splitlines() if line.strip()]
+
+
+def number_of(given: Mapping[str, str], field: str, label: str) -> float | int | None:
+    """Return the number of a field, None where it is empty."""
+    text = given.get(field, "").strip()
+    if not text:
+        return None
+    try:
+        return int(text) if text.lstrip("+-").isdigit() else float(text)
+    except ValueError:
+        raise FormError(field, f"{label} is {text[:40]!r}: it must be a number") from None
+
+
+def numbers_of(given: Mapping[str, str], field: str, label: str) -> list[float | int]:
+    """Return the numbers of a field, with commas or spaces between."""
+    parts = given.get(field, "").replace(",", " ").split()
+    found = [number_of({field: part}, field, label) for part in parts]
+    return [one for one in found if one is not None]
+
+
+def arms_of(given: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return arms by their ids."""
+    return [{"id": line} for line in lines_of(given, ARMS.name)]

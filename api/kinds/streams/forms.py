@@ -1,0 +1,34 @@
+"""The form for arms that come once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..form import Field, Form, number_of
+
+SLOTS = Field("slots", "Slots", "How many candidates can be kept beside the one that arrives.", "2", about=("slots",))
+HORIZON = Field("horizon", "Pulls", "How many there may be in all; empty for no end.", about=("horizon",))
+
+
+def _build(given: Mapping[str, str]) -> dict[str, Any]:
+    problem: dict[str, Any] = {"kind": "arm_stream", "slots": number_of(given, "slots", SLOTS.label)}
+    if (horizon := number_of(given, "horizon", HORIZON.label)) is not None:
+        problem["horizon"] = horizon
+    low, high = (number_of(given, name, name) for name in ("low", "high"))
+    if low is not None and high is not None:
+        problem["reward_range"] = [low, high]
+    return {"problem": problem}
+
+
+LOW = Field("low", "Rewards from", "The least that one can be.", "0", about=("reward_range",))
+HIGH = Field("high", "to", "And the most.", "1")
+FORMS = (
+    Form(
+        "streams",
+        "Candidates that come once",
+        "Ideas or machines pass by: keep a few, try them, drop the others for good.",
+        (SLOTS, HORIZON, LOW, HIGH),
+        _build,
+    ),
+)
