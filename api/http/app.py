@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -27,16 +28,19 @@ from ..service.records import CACHE_BYTES
 from ..service.room import DEFAULT_LIMITS, StateLimits
 from ..service.service import EXPERIMENTS_MAX, Service
 from ..service.writer import Commit
-from . import pages, service_log
+from . import service_log
+from .dashboard.overview import HELLO as HELLO_ID
 from .decisions import decide, reward
+from .document import openapi
 from .endpoint import BODY_MAX, Answer, encode, fields_of, http_problem, respond
 from .gate import is_open, key_needed, too_many_requests
 from .guard import Guard
-from .routes import endpoint_of, openapi, routes
+from .routes import endpoint_of, routes
 from .trace import Trace, trace_of
 
+STATIC = Path(__file__).parent / "static"
 HELLO = {
-    "experiment_id": pages.HELLO,
+    "experiment_id": HELLO_ID,
     "arms": [{"id": "red"}, {"id": "blue"}],
     "policy": DEFAULT_POLICY,
     "seed": 1,
@@ -171,7 +175,7 @@ def create_app(
     app.router.redirect_slashes = False  # it would send clients to whatever Host says
     app.openapi = openapi  # type: ignore[method-assign]
     app.router.routes.extend(routes())
-    app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(HTTPException, _router_error)
     return app
 

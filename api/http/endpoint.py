@@ -85,6 +85,7 @@ class Answer(NamedTuple):
 
 
 Handler = Callable[[Service, Call], Awaitable[Answer]]
+Refusing = Callable[[OnearmError, Scope], Answer]
 
 
 class Endpoint:
@@ -93,10 +94,11 @@ class Endpoint:
     The handler gets the name of an experiment where the path has an id, so it cannot meet one that is not the caller's.
     """
 
-    def __init__(self, handler: Handler, role: str, route: Route) -> None:
+    def __init__(self, handler: Handler, role: str, route: Route, refused: Refusing | None = None) -> None:
         self._handler = handler
         self._role = role
         self._route = route
+        self._refused: Refusing = refused or (lambda error, scope: refusal(error))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
         begun = time.perf_counter()
@@ -116,12 +118,13 @@ class Endpoint:
             call = Call(path, scope["fields"], scope["query_string"], body, caller, scope)
             answer = await self._handler(service, call)
         except OnearmError as error:
-            answer = refusal(error)
+            answer = self._refused(error, scope)
         except asyncio.CancelledError:  # the service ends, and waited for it as long as it does
             answer = problem(503, "stopping", "the service stopped before this was done: ask again")
         except Exception as error:
             log.error("a request to %s failed", self._route.path, exc_info=error)
-            answer = refusal(exhausted(error) or OnearmError("internal_error", "the service failed; its log says how"))
+            failed = exhausted(error) or OnearmError("internal_error", "the service failed; its log says how")
+            answer = self._refused(failed, scope)
         if answer.parts is None:
             await respond(answer, send, scope["trace"])
         else:

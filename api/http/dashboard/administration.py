@@ -17,7 +17,7 @@ from ..audit import audited
 from ..endpoint import Answer, Call, Handler, encode, refusal
 from ..keys import create_key, list_keys, revoke_key, rotate_key
 from ..requests import iso
-from .rendering import as_sent, for_people, page, redirect
+from .rendering import as_sent, page, redirect
 from .session import form_of
 
 DAY = 86_400
@@ -40,7 +40,7 @@ def _promotion(form: Mapping[str, str]) -> Any:
 def _joining(form: Mapping[str, str]) -> Any:
     role = form.get("role", "shadow")
     share = {} if role == "shadow" else {"share": _number(form, "percent") / 100.0}
-    guard = {"guard": {}} if role == "canary" and form.get("guard") else {}
+    guard: dict[str, Any] = {"guard": {}} if role == "canary" and form.get("guard") else {}
     return {"policy": form.get("policy", "").strip(), "role": role} | share | guard
 
 
@@ -70,7 +70,6 @@ ACTS = {
 }
 
 
-@for_people
 async def act(service: Service, call: Call) -> Answer:
     """Do something to an experiment, and show it again; or say why it was not done."""
     named = call.path["deed"]
@@ -83,13 +82,11 @@ async def act(service: Service, call: Call) -> Answer:
     return redirect(call, f"/experiments/{in_url(call.caller.called(name))}?done={in_url(asked.said)}")
 
 
-@for_people
 async def keys(service: Service, call: Call) -> Answer:
     """Show the keys, and how old the last backup is."""
     return await _keys(service, call)
 
 
-@for_people
 async def make_key(service: Service, call: Call) -> Answer:
     """Make a key, and show it this once."""
     form = form_of(call)
@@ -103,13 +100,11 @@ async def make_key(service: Service, call: Call) -> Answer:
     return await _done(service, call._replace(body=encode(body), path={}), create_key)
 
 
-@for_people
 async def rotate(service: Service, call: Call) -> Answer:
     """Make a key like another one, and show it this once."""
     return await _done(service, call._replace(body=b""), rotate_key)
 
 
-@for_people
 async def revoke(service: Service, call: Call) -> Answer:
     """End a key."""
     return await _done(service, call._replace(body=b""), revoke_key)

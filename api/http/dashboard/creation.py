@@ -23,7 +23,7 @@ from .. import experiments
 from ..audit import audited
 from ..endpoint import Answer, Call, encode, refusal
 from ..policies import list_policies
-from .rendering import for_people, page, redirect
+from .rendering import page, redirect
 from .session import form_of
 
 ID = Field(
@@ -84,7 +84,6 @@ class Draft(NamedTuple):
     wrong: dict[str, str]
 
 
-@for_people
 async def ask(service: Service, call: Call) -> Answer:
     """Show the form."""
     name = call.parameter("kind") or next(iter(SORTS))
@@ -93,7 +92,6 @@ async def ask(service: Service, call: Call) -> Answer:
     return await _shown(service, call, sort, Draft(given, _body(sort, given), {}))
 
 
-@for_people
 async def look(service: Service, call: Call) -> Answer:
     """Show the form as it is filled in so far, with what it would send and what is wrong with what was filled in."""
     form = form_of(call)
@@ -104,7 +102,6 @@ async def look(service: Service, call: Call) -> Answer:
     return await _shown(service, call, sort, draft._replace(wrong=wrong), missing=missing, part=True)
 
 
-@for_people
 async def create(service: Service, call: Call) -> Answer:
     """Create the experiment, or show the form with what is wrong, at the fields."""
     form = form_of(call)

@@ -11,14 +11,13 @@ from ...service.verification import Verification, verify_log
 from ..decisions import record_of
 from ..endpoint import Answer, Call
 from ..requests import find, settled
-from .rendering import as_sent, for_people, page
+from .rendering import as_sent, page
 from .words import what_of
 
 RANKED_MAX = 30
 FEATURES_MAX = 10
 
 
-@for_people
 async def show(service: Service, call: Call) -> Answer:
     """Show a decision."""
     live = service.live(call.path["experiment_id"])
@@ -40,7 +39,6 @@ async def show(service: Service, call: Call) -> Answer:
     )
 
 
-@for_people
 async def again(service: Service, call: Call) -> Answer:
     """Make the log again up to a decision, and say whether that one comes out the same, bit for bit."""
     live = service.live(call.path["experiment_id"])

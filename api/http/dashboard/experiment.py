@@ -31,7 +31,7 @@ from . import running, sketches
 from .delays import delays_of
 from .figures import count, mean
 from .overview import FRESH, UNTRUE, alarms_of
-from .rendering import as_sent, for_people, page, redirect, rendered
+from .rendering import as_sent, page, redirect, rendered
 from .words import guard_in_words, verdict_of, what_of
 
 ARMS_SHOWN = 50
@@ -44,7 +44,6 @@ SUSPECTS_FRESH = 10.0
 DECIDE = Route("POST", "/v1/experiments/{experiment_id}/decisions")
 
 
-@for_people
 async def show(service: Service, call: Call) -> Answer:
     """Show an experiment."""
     name = call.path["experiment_id"]
@@ -59,7 +58,6 @@ async def show(service: Service, call: Call) -> Answer:
     return page(call, "experiment.html", part=part.decode(), experiment_id=called, live=live, acts=acts, done=done)
 
 
-@for_people
 async def part(service: Service, call: Call) -> Answer:
     """Show what changes on the page of an experiment, as it is now."""
     answer = page(call, "empty.html")
@@ -78,7 +76,7 @@ async def live_part(service: Service, call: Call) -> bytes:
 async def find_decision(service: Service, call: Call) -> Answer:
     """Lead to a decision by its id."""
     from_id = call.parameter("id") or ""
-    called = call.caller.called(call.path["experiment_id"])
+    called = call.caller.called(service.row(call.path["experiment_id"]).id)
     to = f"/experiments/{in_url(called)}"
     return redirect(call, f"{to}/decisions/{in_url(from_id.strip())}" if from_id.strip() else to)
 

@@ -20,8 +20,10 @@ from ..experiments import listed, shown
 from ..requests import whole_number
 from . import sketches
 from .figures import share
-from .rendering import for_people, page, rendered
+from .rendering import page, rendered
 
+HELLO = "hello"  # the experiment of an empty database
+YOUNG = 3  # experiments, up to which a page says what to try
 PAGE = 25
 PAGES_MAX = 1_000_000
 HOURS = 24
@@ -49,14 +51,15 @@ class Row(NamedTuple):
     sketch: str | None  # of the decisions of each hour of a day, as the path of an SVG
 
 
-@for_people
 async def front(service: Service, call: Call) -> Answer:
     """Show the experiments and how they do."""
     part = await _table(service, call)
-    return page(call, "overview.html", table=part.decode(), **_asked(call), sorts=SORTS)
+    names = list(listed(service, call))
+    tried = HELLO if HELLO in names or not names else call.caller.called(names[-1])
+    young = len(names) <= YOUNG
+    return page(call, "overview.html", table=part.decode(), **_asked(call), sorts=SORTS, tried=tried, young=young)
 
 
-@for_people
 async def rows(service: Service, call: Call) -> Answer:
     """Show the table of experiments alone, as it is now."""
     answer = page(call, "empty.html")
@@ -124,7 +127,7 @@ def _sorted(
     some: Mapping[str, Live | Experiment], sort: str, alarms: Mapping[str, Sequence[str]], service: Service
 ) -> list[str]:
     """Return names in the order that was asked for; of equal ones the newest first."""
-    newest = list(reversed(some))
+    newest = list(some)[::-1]
     if sort == "name":
         return sorted(some)
     if sort == "decisions":

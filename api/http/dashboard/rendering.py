@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from starlette.types import Scope
 
 from ....engine.errors import OnearmError
 from ...access.caller import ADMIN, WRITE
 from ...access.sessions import token_of
 from ...experiment.ids import in_url
-from ...service.service import Service
-from ..endpoint import Answer, Call, Handler, encode, refusal
+from ..endpoint import Answer, Call, encode, refusal
 from . import figures
 
 if TYPE_CHECKING:
@@ -70,19 +69,14 @@ def redirect(call: Call, path: str, headers: tuple[tuple[bytes, bytes], ...] = (
     return Answer(303, b"", (*GUARDED, (b"location", f"{call.prefix}{path}".encode()), *headers), HTML)
 
 
-def for_people(handler: Callable[[Service, Call], Awaitable[Answer]]) -> Handler:
-    """Return a handler whose refusals are pages, as a browser asks."""
-
-    @functools.wraps(handler)
-    async def shown(service: Service, call: Call) -> Answer:
-        try:
-            return await handler(service, call)
-        except OnearmError as error:
-            said = refusal(error).content
-            template = "refused_part.html" if b"hx-request" in call.fields else "refused.html"
-            return page(call, template, said.status, title=said.title, said=said.detail)
-
-    return shown
+def refused(error: OnearmError, scope: Scope) -> Answer:
+    """Return a refusal as a page, or where a page asked for a part of itself as a part."""
+    fields = scope["fields"]
+    answer = refusal(error)
+    said = answer.content
+    call = Call({}, fields, scope["query_string"], b"", scope["caller"], scope)
+    template = "refused_part.html" if b"hx-request" in fields else "refused.html"
+    return page(call, template, said.status, answer.headers, title=said.title, said=said.detail)
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from ....engine.storage.buckets import ALL
 from ....engine.storage.moments import Moments, together
 from ....engine.storage.tables import Bucket
 from ...experiment.sums import mean_of
-from ...service.pace import CHOICES_MAX, Point
+from ...service.pace import CHOICES_MAX, EVERY, Point
 
 ALPHA = 0.05
 TIGHT_AT = 500
@@ -71,6 +71,8 @@ def of_rewards(points: Sequence[Point]) -> dict[str, object] | None:
     some = [point for point in thinned(points, POINTS_MAX) if point.mean is not None]
     if not some:
         return None
+    if len(some) == 1:  # a line, and not a dot in an empty year
+        some = [some[0]._replace(time=some[0].time - EVERY), *some]
     reaches = [reach(point.rewards, point.stderr) for point in some]
     known = list(zip(some, reaches, strict=True))
     low = [None if wide is None else _short(point.mean - wide) for point, wide in known if point.mean is not None]
@@ -116,6 +118,8 @@ def of_shares(points: Sequence[Point], labels: Sequence[str]) -> dict[str, objec
                 shares[a].append(round(100.0 * gained[a] / total, 2))
     if not x:
         return None
+    if len(x) == 1:
+        x, shares = [x[0] - EVERY, *x], [one * 2 for one in shares]
     series = [{"label": label[:40], "y": shares[a], "colour": a % 8} for a, label in enumerate(labels)]
     return {"x": x, "series": series, "unit": " %", "range": [0, 100]}
 

@@ -10,7 +10,7 @@ from ...access.caller import READ
 from ...access.sessions import cookie_of
 from ...service.service import Service
 from ..endpoint import Answer, Call
-from .rendering import for_people, page, redirect
+from .rendering import page, redirect
 
 OWN = re.compile(r"/(?![/\\])[^\s\\]*")  # a path of ours: no other site can be meant
 
@@ -26,13 +26,11 @@ def form_of(call: Call) -> dict[str, str]:
     return {name: values[0] for name, values in given.items()}
 
 
-@for_people
 async def ask(service: Service, call: Call) -> Answer:
     """Ask for a key."""
     return sign_in(call, 200, call.parameter("next") or "/")
 
 
-@for_people
 async def begin(service: Service, call: Call) -> Answer:
     """Begin a session with a key."""
     form = form_of(call)
@@ -50,7 +48,6 @@ async def begin(service: Service, call: Call) -> Answer:
     return redirect(call, back if OWN.fullmatch(back) else "/", ((b"set-cookie", cookie),))
 
 
-@for_people
 async def end(service: Service, call: Call) -> Answer:
     """End the session of a browser."""
     service.sessions.end(call.fields)

@@ -56,7 +56,7 @@ def whiskers(intervals: Sequence[tuple[float, float, float] | None]) -> list[Whi
         return round(100 * (value - least) / width, 2)
 
     nought = place(0.0) if least <= 0.0 <= most else None
-    return [None if one is None else Whisker(*map(place, one), nought) for one in intervals]
+    return [None if one is None else Whisker(place(one[0]), place(one[1]), place(one[2]), nought) for one in intervals]
 
 
 def _short(value: float) -> str:

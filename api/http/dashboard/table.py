@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from ...access.caller import ADMIN, OPEN, READ
-from ..endpoint import Handler
+from ...service.service import Service
+from ..endpoint import Answer, Call, Handler
 from . import administration, creation, decision, events, experiment, overview, session
+from .rendering import page
 
 ONE = "/experiments/{experiment_id}"
+
+
+async def docs(service: Service, call: Call) -> Answer:
+    """Show the documentation of the API, from vendored files."""
+    return page(call, "docs.html")
+
+
 PEOPLE: tuple[tuple[str, str, Handler, str], ...] = (
+    ("GET", "/docs", docs, READ),
     ("GET", "/", overview.front, READ),
     ("GET", "/overview", overview.rows, READ),
     ("GET", ONE, experiment.show, READ),

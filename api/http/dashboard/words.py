@@ -61,7 +61,7 @@ def guard_in_words(guard: Guard) -> str:
     >>> guard_in_words(Guard("control", promote_above=None, demote_below=-0.1))
     'retired once it is surely worth less than control by 0.1 (wrong in 5\u202f% at most)'
     """
-    said = []
+    said: list[str] = []
     for does, limit, how, sign in (
         ("promoted", guard.promote_above, "more", 1.0),
         ("retired", guard.demote_below, "less", -1.0),

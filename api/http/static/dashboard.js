@@ -54,14 +54,14 @@
       series.push({
         label: one.label, value: (self, value) => digits(value) + (value == null ? "" : plot.unit || ""),
         stroke: one.edge ? "transparent" : colour, width: one.edge ? 0 : 2, dash: one.dash ? [6, 4] : undefined,
-        points: { show: one.edge ? false : plot.x.length < 3, size: 6 }, spanGaps: true,
+        points: { show: false }, spanGaps: true,
       });
       if (one.edge === "low") bands.push({ series: [i + 2, i + 1], fill: ink("--band") });
     }
     return {
       width, height: 240, series, bands, tzDate: utc, legend: { live: true },
       cursor: { points: { size: 7 }, drag: { x: true, y: false } },
-      scales: { x: { time: true, range: (self, low, high) => low === high ? [low - 30, high + 30] : [low, high] }, y: { range: (self, low, high) => plot.range || (low === high ? [low - .5, high + .5] : uPlot.rangeNum(low, high, .1, true)) } },
+      scales: { x: { time: true }, y: { range: (self, low, high) => plot.range || (low === high ? [low - .5, high + .5] : uPlot.rangeNum(low, high, .1, true)) } },
       axes: [{ ...axis, values: (self, splits, at, space, step) => splits.map((each) => moment(each, step)) }, { ...axis, size: 56, values: (self, values) => values.map((value) => digits(value) + (plot.unit || "")) }],
     };
   };
@@ -70,7 +70,7 @@
     const text = element.dataset.plot, known = drawn.get(element);
     if (known && known.text === text && !anew) return;
     const plot = JSON.parse(text), data = [plot.x, ...plot.series.map((one) => one.y)];
-    const shape = JSON.stringify([plot.series.map((one) => one.label), plot.x.length < 3]);
+    const shape = JSON.stringify(plot.series.map((one) => one.label));
     if (known && known.shape === shape && !anew) {
       known.chart.setData(data);
       if (!element.matches(":hover")) setTimeout(tellLast, 50, known.chart);

@@ -65,7 +65,7 @@ def test_a_proxy_may_take_its_prefix_off_or_not(tmp_path: Path, prefix: str) -> 
         ask = listening.client
         page = ask.get(f"{prefix}/").text
         assert f"{listening.url}/bandit/v1/experiments/hello/decisions" in page
-        links = re.findall(r'(?:href|src)="([^"]+)"', page + ask.get(f"{prefix}/docs").text)
+        links = re.findall(r'(?:href|src)="([^"#]+)"', page + ask.get(f"{prefix}/docs").text)
         assert len(links) > 5
         for link in links:
             assert link.startswith("/bandit/"), link
@@ -88,7 +88,7 @@ def test_a_prefix_opens_nothing(tmp_path: Path, prefix: str) -> None:
             answer = listening.client.get(prefix + path)
             assert answer.status_code == 401, path
         assert listening.client.get(f"{prefix}/", auth=("", text)).status_code == 200
-        assert "Basic" in listening.client.get(f"{prefix}/").headers["www-authenticate"]
+        assert "<h1>Sign in</h1>" in listening.client.get(f"{prefix}/").text
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ from support.served import ARMS, RANDOM
 from support.stored import new_database
 
 from onearm.api.http.app import create_app
-from onearm.api.http.routes import TABLE, openapi, routes
+from onearm.api.http.document import openapi
+from onearm.api.http.routes import TABLE, routes
 from onearm.engine.storage.store import Store
 
 CHECKS = [

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[3] / "api" / "http" / "static" / "swagger"
+import pytest
+
+STATIC = Path(__file__).resolve().parents[3] / "api" / "http" / "static"
 
 # sha256 of the files of swagger-ui-dist 5.35.0 (Apache-2.0)
 SWAGGER = {
@@ -17,5 +19,25 @@ SWAGGER = {
 }
 
 
-def test_swagger_ui_is_the_published_one() -> None:
-    assert {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in FOLDER.iterdir()} == SWAGGER
+# sha256 of the files of htmx.org 4.0.1 (0BSD)
+HTMX = {
+    "LICENSE": "d3d2456f76414f2456104660ebd65aff1c04cd7966b942bdabd63f3cdb316a38",
+    "htmx.min.js": "a0abb04f2f45a1f89d1d4844023245537e5e6014c87b144553e0607b4cc32130",
+}
+# sha256 of the files of uplot 1.6.32 (MIT)
+UPLOT = {
+    "LICENSE": "8f989229699b4fe2f1a0432d0e9edc338a8a911e250e2d1b01ecd770a5f5b1bd",
+    "uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
+    "uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+}
+
+
+@pytest.mark.parametrize(("folder", "files"), [("swagger", SWAGGER), ("htmx", HTMX), ("uplot", UPLOT)])
+def test_what_is_vendored_is_the_published_one(folder: str, files: dict[str, str]) -> None:
+    found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in (STATIC / folder).iterdir()}
+    assert found == files
+
+
+def test_a_page_loads_little() -> None:
+    loaded = ("dashboard.css", "dashboard.js", "htmx/htmx.min.js", "uplot/uPlot.iife.min.js", "uplot/uPlot.min.css")
+    assert sum((STATIC / name).stat().st_size for name in loaded) < 115_000
