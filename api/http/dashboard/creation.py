@@ -165,16 +165,19 @@ def _body(sort: Sort, given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _placed(sort: Sort, error: OnearmError) -> dict[str, str]:
-    """Return what is wrong by the field that it is about: whose words come first in what is said, or in the code."""
+    """Return what is wrong by the field that it is about: whose word comes first in what is said, or in the code."""
     if isinstance(error, FormError):
         return {error.field: str(error)}
-    said = f"{error.code.replace('bad_', '')} {error}"
-    places = []
-    for field in sort.fields:
-        for word in field.about:
-            if (found := re.search(rf"(?<![a-z_]){re.escape(word)}(?![a-z_])", said)) is not None:
-                places.append((found.start(), field.name))
-    return {min(places)[1] if places else "": str(error)}
+    for said in (str(error), error.code):
+        places = [
+            (found.start(), -len(word), field.name)
+            for field in sort.fields
+            for word in field.about
+            if (found := re.search(rf"(?<![a-z]){re.escape(word)}(?![a-z_])", said)) is not None
+        ]
+        if places:
+            return {min(places)[-1]: str(error)}
+    return {"": str(error)}
 
 
 async def _shown(

@@ -13,9 +13,14 @@ CONTEXT = Field(
     "Named features are a JSON object of any names: numbers, texts, true and false. Numbers are a list of one length.",
     default="named features",
     choices=("named features", "numbers"),
-    about=("context",),
+    about=("problem.context", "context"),
 )
-LENGTH = Field("length", "How many numbers", "Of each context, where it is a list of numbers.", about=("length",))
+LENGTH = Field(
+    "length",
+    "How many numbers",
+    "Of each context, where it is a list of numbers.",
+    about=("problem.context.length", "length"),
+)
 STATES = Field(
     "states",
     "States",

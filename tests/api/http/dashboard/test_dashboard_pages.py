@@ -1,0 +1,219 @@
+"""Pages as a browser gets them: of every kind of decision, saying what may run, and nothing that names slip in."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from support.served import Served
+
+from onearm.api.http.dashboard.rendering import POLICY
+from onearm.api.http.routes import TABLE
+from onearm.engine.storage.tables import EVENT
+from onearm.engine.vocabulary import DECIDE
+
+HOSTILE = '<img src=x onerror="alert(1)">\'{{7*7}}'
+SHAPES: dict[str, dict[str, Any]] = {
+    "arms": {"arms": [{"id": "a"}, {"id": "b"}], "reward": {"range": [0, 1]}},
+    "windows": {"arms": [{"id": "a"}, {"id": "b"}], "reward": {"wait_time": "1h", "default": 0}},
+    "features": {"arms": [{"id": "a"}, {"id": "b"}], "problem": {"context": {"kind": "features"}}},
+    "states": {"arms": [{"id": "a"}, {"id": "b"}], "problem": {"states": {"count": 2}}},
+    "stream": {"problem": {"kind": "arm_stream", "slots": 2, "reward_range": [0, 1], "horizon": 100}},
+    "vector": {"problem": {"kind": "vector", "domain": {"kind": "ball", "dimension": 2}, "feedback": "gradient"}},
+    "queries": {
+        "problem": {"kind": "queries", "task": "arms", "queries": ["x", "y"], "horizon": 9},
+        "policy": "successive_halving",
+    },
+}
+ASKED: dict[str, Any] = {"features": {"context": {"x": 1}, "explain": True}, "states": {"unit_id": "u", "state": 0}}
+TOLD: dict[str, Any] = {
+    "stream": {"value": 1.0, "pulls": 1},
+    "vector": {"value": -1.0, "detail": {"gradient": [1.0, 0.5]}},
+    "states": {"value": 1.0, "next_state": 1},
+}
+
+
+class Page(HTMLParser):
+    """What stands in a page: its text, and what a browser would run or load."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.inline: list[str] = []
+        self.loaded: list[str] = []
+        self.text = ""
+        self.ids: list[str] = []
+        self._in_script = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        self.inline += [name for name in named if name.startswith("on") or name == "style"]
+        self.loaded += [named["src"] or ""] if "src" in named else []
+        self.ids += [named["id"] or ""] if "id" in named else []
+        self._in_script = tag in ("script", "style")
+
+    def handle_data(self, data: str) -> None:
+        if self._in_script and data.strip():
+            self.inline.append(data)
+        self.text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_script = False
+
+
+def page_of(served: Served, path: str, status: int = 200) -> Page:
+    """Return a page, which holds to what all of them do."""
+    answer = served.get(path)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"] == POLICY.decode()
+    page = Page(answer.text)
+    assert page.inline == []
+    assert all(address.startswith("/static/") for address in page.loaded)
+    assert len(page.ids) == len(set(page.ids)), "ids are told apart"
+    return page
+
+
+def make(served: Served, name: str, experiment_id: str, n: int = 4) -> list[str]:
+    """Create an experiment of a shape with decisions, of which all but the last have rewards; return their ids."""
+    made = served.post("/v1/experiments", {"experiment_id": experiment_id} | SHAPES[name])
+    assert made.status_code == 201, made.text
+    if name == "stream":
+        for i in range(3):
+            assert served.post(f"/v1/experiments/{experiment_id}/arms", {"id": f"s{i}"}).status_code == 201
+    ids = []
+    for i in range(n):
+        answer = served.decide(ASKED.get(name, {}), experiment_id)
+        assert answer.status_code == 201, answer.text
+        ids.append(answer.json()["decision_id"])
+        if i < n - 1:
+            told = served.reward(ids[-1], TOLD.get(name, {"value": float(i % 2)}), experiment_id)
+            assert told.status_code in (200, 202), told.text
+    return ids
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_there_is_a_page_of_every_kind_and_of_its_decisions(served: Served, name: str) -> None:
+    ids = make(served, name, "x")
+    page = page_of(served, "/experiments/x")
+    live = served.get("/experiments/x").text
+    n = served.get("/v1/experiments/x").json()["decisions"]
+    assert f"<dt>Decisions</dt><dd>{n}" in live
+    assert f'href="/experiments/x/decisions/{ids[-1]}"' in live
+    assert "x" in page.text and served.get("/experiments/x/live").text.strip() in live
+    for decision_id in ids:
+        told = page_of(served, f"/experiments/x/decisions/{decision_id}")
+        assert "What came when" in told.text and "it was decided" in told.text
+    again = served.post(f"/experiments/x/decisions/{ids[-1]}/again")
+    assert again.status_code == 200 and "The same, bit for bit." in again.text
+    assert 'href="/experiments/x"' in served.get("/").text
+
+
+def test_every_page_says_what_may_run(served: Served) -> None:
+    for entry in TABLE:
+        if entry.page and entry.method == "GET" and entry.path != "/events":
+            path = entry.path.format(experiment_id="nowhere", decision_id="~0")
+            answer = served.get(path)
+            assert answer.headers["content-security-policy"] == POLICY.decode(), entry
+            assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'self'" in POLICY.decode() and "unsafe" not in POLICY.decode()
+    assert "no experiment 'nowhere'" in page_of(served, "/experiments/nowhere", 404).text
+
+
+def test_ids_and_labels_stay_text_wherever_they_stand(served: Served) -> None:
+    made = served.post("/v1/experiments", {"experiment_id": HOSTILE, "arms": [{"id": HOSTILE}, {"id": "b"}]})
+    assert made.status_code == 201
+    one = f"/experiments/{_quoted(HOSTILE)}"
+    decide = f"/v1{one}/decisions"
+    made = served.post(decide, {"decision_id": HOSTILE, "unit_id": HOSTILE, "eligible_actions": [HOSTILE]})
+    assert made.status_code == 201, made.text
+    for path in ("/", one, f"{one}/decisions/{_quoted(HOSTILE)}", f"/?search={_quoted(HOSTILE)}"):
+        page = page_of(served, path)
+        assert HOSTILE in page.text, path
+        assert "49" not in page.text.replace("2026", ""), "a template in an id is none"
+    assert "alert(1)" in page_of(served, f"/experiments/{_quoted('no' + HOSTILE)}", 404).text
+
+
+def _quoted(text: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in text.encode())
+
+
+def test_experiments_with_alarms_come_first(served: Served) -> None:
+    served.create("silent")
+    for _ in range(100):
+        served.decide({}, "silent")
+    served.create("fine")
+    text = served.get("/").text
+    assert re.findall(r'<th scope="row"><a href="/experiments/([^"]*)"', text) == ["silent", "fine", "e", "hello"]
+    assert "no reward has come for 100 decisions" in text and "1 needs a look" in text
+    newest = served.get("/overview?sort=newest").text
+    assert re.findall(r'<th scope="row"><a href="/experiments/([^"]*)"', newest) == ["fine", "silent", "e", "hello"]
+
+
+def test_the_list_is_searched_sorted_and_has_pages(served: Served) -> None:
+    for i in range(30):
+        served.create(f"banner {i:02}")
+    first = served.get("/?sort=name&search=BANNER").text
+    assert "30 experiments" in first and "Page 1 of 2" in first
+    second = html.unescape(re.findall('rel="next" href="([^"]*)"', first)[0])
+    rows = re.findall(r'<th scope="row"><a href="/experiments/([^"]*)"', served.get(second).text)
+    assert rows == [f"banner%20{i}" for i in range(25, 30)]
+    assert "Nothing here has" in served.get("/?search=nothing").text
+    assert "epsilon_greedy" in served.get("/overview?search=epsilon").text
+    for wrong in ("page=0", "page=x", "sort=&page=-1"):
+        assert served.get(f"/?{wrong}").status_code == 422
+
+
+def test_where_nothing_is_the_page_says_what_to_do_next(served: Served) -> None:
+    for name in ("hello", "e"):
+        assert served.client.delete(f"/v1/experiments/{name}?confirm={name}").status_code == 200
+    page = page_of(served, "/")
+    assert "No experiments yet" in page.text and "Create the first one" in page.text and "curl" in page.text
+
+
+def test_a_decision_that_does_not_come_out_again_is_told(served: Served) -> None:
+    ids = make(served, "arms", "x", n=6)
+    first = [event for event in served.events("x") if event.kind == DECIDE][2]
+    other = 1 - (first.action or 0)
+    with served.store._transaction() as connection:
+        mine = (EVENT.c.experiment == first.experiment) & (EVENT.c.seq == first.seq)
+        connection.execute(sa.update(EVENT).where(mine).values(action=other))
+    again = served.post(f"/experiments/x/decisions/{ids[-1]}/again")
+    assert "Not the same" in again.text and "decision 2" in again.text
+
+
+def test_the_law_and_the_reasons_of_an_explained_decision_are_told(served: Served) -> None:
+    ids = make(served, "features", "x", n=8)
+    record = served.get(f"/v1/experiments/x/decisions/{ids[-1]}").json()
+    text = served.get(f"/experiments/x/decisions/{ids[-1]}").text
+    for one in record["ranking"]:
+        assert f'<rect class="part" width="{round(100 * one["probability"], 2)}"' in text
+    for part in record["explanation"][0]["features"]:
+        assert f'<th scope="row">{html.escape(part["name"])}</th>' in text
+    assert text.count('<tr class="chosen">') == 1
+
+
+def test_the_curve_holds_what_the_report_tells(served: Served) -> None:
+    make(served, "arms", "x", n=9)
+    text = served.get("/experiments/x/live").text
+    plots = [json.loads(html.unescape(plot)) for plot in re.findall('data-plot="([^"]*)"', text)]
+    report = served.get("/v1/experiments/x/report").json()
+    rewards, shares = plots
+    assert rewards["series"][0]["y"][-1] == pytest.approx(report["reward_mean"], rel=1e-5)
+    low, high = rewards["series"][1]["y"][-1], rewards["series"][2]["y"][-1]
+    assert low < report["interval"][0] < report["interval"][1] < high, "at all moments is less sure than at one"
+    assert [one["label"] for one in shares["series"]] == ["a", "b"]
+    taken = [100 * arm["decisions"] / report["decisions"] for arm in report["arms"]]
+    assert [one["y"][-1] for one in shares["series"]] == pytest.approx(taken, abs=0.01)
+
+
+def test_a_decision_is_found_by_its_id(served: Served) -> None:
+    served.decide({"decision_id": "visit/7"})
+    answer = served.client.get("/experiments/e/decision?id=visit/7", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/experiments/e/decisions/visit%2F7")
+    assert "visit/7" in page_of(served, answer.headers["location"]).text
