@@ -31,6 +31,10 @@ class Glances:
                 self._made.popitem(last=False)
         return await asyncio.shield(known[1])
 
+    def clear(self) -> None:
+        """Let all be made again: somebody changed what they show, and looks at it."""
+        self._made.clear()
+
     def _forget_failed(self, key: Hashable, done: asyncio.Future[Any]) -> None:
         if done.cancelled() or done.exception() is not None:
             known = self._made.get(key)

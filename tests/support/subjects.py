@@ -58,7 +58,7 @@ LONG_AS_PYTHON = (
     "policies_of_one",
     "openapi",
 )
-MARKED = ("benchmarks", "docs", "release")  # folders whose tests carry a mark of that name
+MARKED = ("benchmarks", "browser", "docs", "release")  # folders whose tests carry a mark of that name
 
 
 def subject_of(nodeid: str) -> str:

@@ -79,6 +79,7 @@ async def act(service: Service, call: Call) -> Answer:
     said = asked.body(form)
     path = {"experiment_id": name} | {field: form.get(field, "") for field in asked.path}
     await asked.handler(service, call._replace(path=path, body=b"" if said is None else encode(said)))
+    service.glances.clear()
     return redirect(call, f"/experiments/{in_url(call.caller.called(name))}?done={in_url(asked.said)}")
 
 

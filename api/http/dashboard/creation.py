@@ -115,6 +115,7 @@ async def create(service: Service, call: Call) -> Answer:
             draft.wrong.update(_placed(sort, error))
             status = refusal(error).status
         else:
+            service.glances.clear()
             return redirect(call, f"/experiments/{in_url(answer.content.experiment_id)}?done=created")
     return await _shown(service, call, sort, draft, status)
 

@@ -1,0 +1,295 @@
+"""The pages in a browser, as people use them: with a mouse and with keys, at every size and in both themes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from support.keyed import Keyed
+from support.listening import PATIENCE, Listening
+
+AXE = Path(__file__).resolve().parents[1] / "fixtures" / "axe"
+# sha256 of the files of axe-core 4.14.1 (MPL-2.0)
+AXE_FILES = {
+    "LICENSE": "af175b9d96ee93c21a036152e1b905b0b95304d4ae8c2c921c7609100ba8df7e",
+    "axe.min.js": "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c",
+}
+HOSTILE = "<img src=x onerror=alert(1)>'\"{{7*7}}</script><script>alert(2)</script>"
+BANNER = {"experiment_id": "banner", "arms": [{"id": "cat"}, {"id": "dog"}], "reward": {"range": [0, 1]}}
+Open = Callable[..., Any]
+
+
+def learn(site: Listening, n: int, experiment_id: str = "banner", **asked: Any) -> list[str]:
+    """Let an experiment make decisions, each with a reward; return their ids."""
+    one = f"/v1/experiments/{quote(experiment_id, safe='')}"
+    made = site.client.post(f"{one}/decisions:batch", json={"decisions": [asked] * n}).json()["decisions"]
+    rewards = [{"decision_id": one["decision_id"], "value": i % 2} for i, one in enumerate(made)]
+    assert site.client.post(f"{one}/rewards:batch", json={"rewards": rewards}).status_code == 200
+    return [one["decision_id"] for one in made]
+
+
+def banner(site: Listening) -> None:
+    assert site.client.post("/v1/experiments", json=BANNER).status_code == 201
+
+
+def tile(page: Any, label: str) -> str:
+    text: str = page.locator(".tile", has=page.locator(f"dt:text-is('{label}')")).locator("dd").inner_text()
+    return text.split("\n")[0]
+
+
+def until(page: Any, label: str, value: str) -> None:
+    """Wait until a tile has a value, without a reload."""
+    page.wait_for_function(
+        "([label, value]) => [...document.querySelectorAll('.tile')].some((one) => "
+        "one.querySelector('dt').textContent === label && one.querySelector('dd').firstChild.textContent === value)",
+        arg=[label, value],
+    )
+
+
+def test_what_is_vendored_to_judge_pages_is_the_published_one() -> None:
+    found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in AXE.iterdir()}
+    assert found == AXE_FILES
+
+
+@pytest.mark.slow
+def test_an_experiment_is_made_by_the_form_decides_and_its_curve_moves(site: Listening, open_page: Open) -> None:
+    page = open_page()
+    page.goto(f"{site.url}/")
+    page.get_by_role("link", name="New experiment").click()
+    page.get_by_label("Id", exact=True).press_sequentially("banner")
+    page.get_by_label("Actions").press_sequentially("cat\ndog\ndog")
+    page.locator("#wrong-arms").wait_for()
+    page.get_by_label("Actions").press("Backspace")
+    page.locator("#as-json", has_text='"do"').wait_for()
+    assert json.loads(page.locator("#as-json").inner_text())["experiment_id"] == "banner"
+    assert page.get_by_label("Actions").input_value() == "cat\ndog\ndo"
+    assert page.locator("#wrong-arms").count() == 0
+    page.get_by_role("button", name="Create").click()
+    page.wait_for_url("**/experiments/banner?done=created")
+    until(page, "Decisions", "0")
+    learn(site, 7)
+    until(page, "Decisions", "7")
+    page.locator("#plot-rewards canvas").wait_for()
+    before = page.locator("#plot-rewards").get_attribute("data-plot")
+    page.evaluate("document.querySelector('#plot-rewards canvas').kept = true")
+    learn(site, 20)
+    until(page, "Decisions", "27")
+    assert page.locator("#plot-rewards").get_attribute("data-plot") != before
+    assert page.evaluate("document.querySelector('#plot-rewards canvas').kept"), "the curve was not made anew"
+
+
+@pytest.mark.slow
+def test_a_decision_is_opened_explained_and_made_again(site: Listening, open_page: Open) -> None:
+    body = BANNER | {"problem": {"context": {"kind": "features"}}}
+    assert site.client.post("/v1/experiments", json=body).status_code == 201
+    learn(site, 20, context={"hour": 7, "device": "phone"})
+    learn(site, 10, context={"hour": 7, "device": "phone"}, explain=True)
+    page = open_page()
+    page.goto(f"{site.url}/experiments/banner")
+    page.get_by_role("link", name="~29").click()
+    page.get_by_role("heading", name="Decision ~29").wait_for()
+    assert page.locator("#law tbody tr").count() == 2
+    assert page.locator("#why tbody tr", has_text="device=phone").count() >= 1
+    page.get_by_role("button", name="Make it again").click()
+    page.get_by_text("The same, bit for bit.").wait_for()
+    page.get_by_role("link", name="Earlier").click()
+    page.wait_for_url("**/decisions/~28")
+
+
+@pytest.mark.slow
+def test_a_policy_is_promoted_and_what_was_learned_rolled_back(site: Listening, open_page: Open) -> None:
+    banner(site)
+    learn(site, 10)
+    shadow = {"policy": "exp3_ix", "role": "shadow"}
+    assert site.client.post("/v1/experiments/banner/policies", json=shadow).status_code == 201
+    page = open_page()
+    page.goto(f"{site.url}/experiments/banner")
+    page.get_by_text("Promote exp3_ix #1").first.click()
+    learn(site, 5)
+    until(page, "Decisions", "15")
+    assert page.get_by_text("decides from the next decision on").is_visible(), "what was opened stays open"
+    page.get_by_role("button", name="Promote exp3_ix #1").click()
+    page.get_by_text("Done: it is live now.").wait_for()
+    row = page.locator("#policies tbody tr", has_text="exp3_ix")
+    assert "live" in row.inner_text()
+    page.get_by_text("Roll back what was learned").first.click()
+    page.get_by_label("To after event").fill("0")
+    page.get_by_role("button", name="Roll back what was learned").click()
+    page.get_by_text("Done: policies know what they knew then.").wait_for()
+
+
+@pytest.mark.slow
+def test_a_browser_signs_in_with_a_key_and_out(tmp_path: Path, open_page: Open) -> None:
+    with Keyed(tmp_path) as keyed:
+        key = keyed.key("admin")
+        page = open_page()
+        page.goto(f"{keyed.url}/experiments/e")
+        assert page.get_by_role("heading", name="Sign in").is_visible()
+        assert page.locator(":focus").get_attribute("id") == "key"
+        page.keyboard.type("oa_wrong")
+        page.keyboard.press("Enter")
+        page.get_by_text("This key is unknown").wait_for()
+        page.get_by_label("Key", exact=True).fill(key)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/experiments/e")
+        assert page.locator("#pulse", has_text="live").is_visible()
+        assert page.evaluate("document.cookie") == "", "no script reads the session"
+        page.get_by_text("Archive", exact=True).first.click()
+        page.get_by_role("button", name="Archive").click()
+        page.get_by_text("Done: it is archived.").wait_for()
+        page.goto(f"{keyed.url}/docs")
+        page.locator(".opblock").first.wait_for()
+        page.goto(f"{keyed.url}/")
+        page.get_by_role("button", name="Sign out").click()
+        page.goto(f"{keyed.url}/")
+        assert page.get_by_role("heading", name="Sign in").is_visible()
+
+
+@pytest.mark.slow
+def test_no_id_and_no_label_runs_as_a_script(site: Listening, open_page: Open) -> None:
+    body = {"experiment_id": HOSTILE, "arms": [{"id": HOSTILE}, {"id": "b"}]}
+    assert site.client.post("/v1/experiments", json=body).status_code == 201
+    one = quote(HOSTILE, safe="")
+    asked = {"decision_id": HOSTILE, "unit_id": HOSTILE, "eligible_actions": [HOSTILE]}
+    assert site.client.post(f"/v1/experiments/{one}/decisions", json=asked).status_code == 201
+    learn(site, 4, HOSTILE)
+    page = open_page()
+    for path in ("/", f"/experiments/{one}", f"/experiments/{one}/decisions/{one}", f"/?search={one}"):
+        page.goto(f"{site.url}{path}")
+        page.wait_for_timeout(300)
+        assert HOSTILE in page.inner_text("body") or HOSTILE in page.content().replace("&lt;", "<"), path
+    page.goto(f"{site.url}/create")
+    page.get_by_label("Id", exact=True).fill(HOSTILE)
+    page.get_by_label("Actions").fill(HOSTILE)
+    page.locator("#as-json", has_text="onerror").wait_for()
+
+
+@pytest.mark.slow
+def test_everything_is_done_with_keys_alone(site: Listening, open_page: Open) -> None:
+    page = open_page()
+    page.goto(f"{site.url}/")
+    page.keyboard.press("Tab")
+    assert page.locator(":focus").inner_text() == "Skip to content"
+    assert page.locator(":focus").bounding_box()["x"] >= 0, "it is seen once it has the focus"
+    page.keyboard.press("Enter")
+    assert page.locator(":focus").get_attribute("id") == "main"
+    reach(page, "New experiment")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/create")
+    reach(page, "", "in-experiment_id")
+    page.keyboard.type("by keys")
+    page.keyboard.press("Tab")
+    page.keyboard.type("a\nb")
+    reach(page, "Create")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/experiments/by%20keys**")
+    reach(page, "Archive")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.locator(":focus").evaluate("e => [e.tagName, e.innerText]") == ["BUTTON", "Archive"]
+    page.keyboard.press("Enter")
+    page.get_by_text("Done: it is archived.").wait_for()
+
+
+def reach(page: Any, text: str, id: str = "") -> None:
+    """Press Tab until something has the focus; whatever had it before was seen to have it."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        focus = page.locator(":focus")
+        if focus.count() == 0:
+            continue
+        said = focus.evaluate("e => [e.innerText, e.id, getComputedStyle(e).outlineStyle]")
+        assert said[2] != "none", f"nobody sees that {said[0] or said[1]} has the focus"
+        if (id and said[1] == id) or (text and said[0].strip() == text):
+            return
+    pytest.fail(f"{text or id} cannot be reached with Tab")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 768, 1440])
+@pytest.mark.slow
+def test_pages_fit_and_nobody_is_left_out(
+    site: Listening, open_page: Open, tmp_path: Path, width: int, theme: str
+) -> None:
+    banner(site)
+    learn(site, 40)
+    assert site.client.post("/v1/experiments/banner/policies", json={"policy": "exp3_ix"}).status_code == 201
+    page = open_page(width, theme)
+    script = (AXE / "axe.min.js").read_text(encoding="utf-8")
+    paths = (
+        "/",
+        "/experiments/banner",
+        "/experiments/banner/decisions/~3",
+        "/create?kind=vectors",
+        "/keys",
+        "/sign-in",
+    )
+    for path in (*paths, "/experiments/nowhere"):
+        page.goto(f"{site.url}{path}")
+        page.wait_for_timeout(400)
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        page.screenshot(path=tmp_path / f"{path.replace('/', '_')[:40]}-{width}-{theme}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than the window"
+        page.evaluate(script)
+        found = page.evaluate("axe.run()")["violations"]
+        assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == [], path
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).slice(0, 3).map(Number)")
+    assert (sum(light) > 380) == (theme == "light")
+
+
+@pytest.mark.slow
+def test_a_page_goes_on_where_the_service_was_started_again(tmp_path: Path, open_page: Open) -> None:
+    with Listening(tmp_path) as first:
+        banner(first)
+        learn(first, 3)
+        page = open_page()
+        page.goto(f"{first.url}/experiments/banner")
+        page.locator("#pulse[data-state=on]").wait_for()
+        until(page, "Decisions", "3")
+    page.locator("#pulse[data-state=lost]").wait_for()
+    second = Listening(tmp_path)
+    second.listener.close()
+    second.listener, second.port, second.url = socket.create_server(("127.0.0.1", first.port)), first.port, first.url
+    second.thread.start()
+    with httpx.Client(base_url=second.url, timeout=PATIENCE) as second.client:
+        second.wait_until(lambda: second.client.get("/health/ready").status_code == 200)
+        learn(second, 4)
+        page.locator("#pulse[data-state=on]").wait_for()
+        until(page, "Decisions", "7")
+    second.stop()
+
+
+@pytest.mark.slow
+def test_what_breaks_the_policy_of_a_page_does_not_run(site: Listening, chromium: Any) -> None:
+    """This is what the other tests rely on: the browser says so, and they hear it."""
+    context = chromium.new_context()
+    page, said = context.new_page(), []
+    page.on("console", lambda one: said.append(one.text))
+    page.goto(f"{site.url}/")
+    page.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.ran = 1'}))"
+    )
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p style=\"color: red\" onclick=\"ran = 1\">x</p>')")
+    page.get_by_text("x", exact=True).click()
+    assert page.evaluate("window.ran") is None
+    assert sum("Content Security Policy" in one for one in said) >= 3
+    context.close()
+
+
+@pytest.mark.slow
+def test_the_page_without_scripts_tells_the_same(site: Listening, open_page: Open) -> None:
+    banner(site)
+    learn(site, 12)
+    page = open_page(java_script_enabled=False)
+    page.goto(f"{site.url}/experiments/banner")
+    assert tile(page, "Decisions") == "12"
+    page.get_by_text("Archive", exact=True).first.click()
+    page.get_by_role("button", name="Archive").click()
+    assert page.get_by_text("Done: it is archived.").is_visible()
