@@ -33,6 +33,7 @@ LIMITS = {"paint_overview_s": 0.3, "paint_experiment_s": 0.3, "open_page_core": 
 PAGES = 50
 RATE = 100  # requests a second of the bystander
 PAINTS = 5
+ROUNDS = 3
 HEAP_GROWTH_MAX = 2_000_000  # bytes
 ONE = "/experiments/long"
 
@@ -138,13 +139,18 @@ def measure(experiments: int, decisions: int, seconds: float) -> dict[str, Any]:
             httpx.get(f"{server.url}{ONE}", timeout=120).raise_for_status()
             bystander(server, 3.0)  # compiled, and buckets counted
             found: dict[str, Any] = in_a_browser(server, seconds)
-            for n in (0, 1, PAGES):
-                with pages_open(server, n):
-                    found[f"with_{n}"] = bystander(server, seconds)
-                time.sleep(3.0)
-    alone, one, fifty = (found[f"with_{n}"] for n in (0, 1, PAGES))
-    found["open_page_core"] = one["core"] - alone["core"]
-    found["fifty_pages_p99_ms"] = fifty["p99_ms"] - alone["p99_ms"]
+            rounds: dict[int, list[dict[str, Any]]] = {0: [], 1: [], PAGES: []}
+            for _ in range(ROUNDS):  # in turn: what else the machine does meets all of them
+                for n, some in rounds.items():
+                    with pages_open(server, n):
+                        some.append(bystander(server, seconds))
+                    time.sleep(1.0)
+    found["rounds"] = {str(n): some for n, some in rounds.items()}
+    core = {n: statistics.median(one["core"] for one in some) for n, some in rounds.items()}
+    p99 = {n: min(one["p99_ms"] for one in some) for n, some in rounds.items()}
+    found["open_page_core"] = core[1] - core[0]
+    found["fifty_pages_core"] = core[PAGES] - core[0]
+    found["fifty_pages_p99_ms"] = p99[PAGES] - p99[0]
     return found
 
 

@@ -7,6 +7,7 @@ keep the connection. It ends with the service, and where the key of who listens 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -36,7 +37,11 @@ async def events(service: Service, call: Call) -> Answer:
 
 async def _told(service: Service, call: Call, name: str | None) -> AsyncGenerator[bytes]:
     state = call.scope.setdefault("state", {})
-    last, quiet, tick = _place(service, call, name), 0, 0
+    last, quiet, tick = (
+        _place(service, call, name),
+        0,
+        secrets.randbelow(EVERY),
+    )  # many begin with a start, and not at once
     yield b"retry: 2000\nevent: hello\ndata: 0\n\n"
     while not state.get(ENDING):
         await asyncio.sleep(TICK)

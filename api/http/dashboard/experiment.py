@@ -104,6 +104,7 @@ async def _made(service: Service, call: Call, live: Live) -> bytes:
         "latency": latency_of(service),
         "suspicion": suspected.get(live.row.key) if live.problem.n_choices <= WATCHED_MAX else None,
         "untrue": UNTRUE,
+        "drawn": live.kind.has_curve,
         "queries": _queries(told),
         "plots": await _plots(service, live),
         "recent": await _recent(live),
