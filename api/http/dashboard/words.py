@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...experiment.lineup import Guard
+from ...experiment.lineup_schemas import Guard
 from ...service.live import Live
 from .figures import count, mean, number, share
 
