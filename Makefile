@@ -49,6 +49,7 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/service.py || echo "going on without the service's figures"
 	@$(PY) benchmarks/neighbours.py || echo "a bystander waited longer than it should, or the machine was busy"
 	@$(PY) benchmarks/client.py || echo "the client cost more than it should, or the machine was busy"
+	@$(PY) benchmarks/dashboard.py || echo "a page cost more than it should, no browser was found, or the machine was busy"
 	@$(PY) benchmarks/soak.py || echo "the service grew, slowed down or erred, or the machine was busy"
 	@$(PY) benchmarks/log.py
 	@$(PY) benchmarks/sizes.py

@@ -29,7 +29,7 @@ def reach(n: int, stderr: float | None) -> float | None:
     """Return how far the sequence reaches to either side of a mean of n rewards; None where nothing tells.
 
     >>> round(reach(500, 0.01), 4), reach(1, None)
-    (0.0308, None)
+    (0.0304, None)
     """
     if stderr is None or n < 2:
         return None
