@@ -153,6 +153,27 @@ def test_a_browser_signs_in_with_a_key_and_out(tmp_path: Path, open_page: Open) 
 
 
 @pytest.mark.slow
+def test_a_link_of_another_site_leads_into_the_session(tmp_path: Path, open_page: Open) -> None:
+    """The cookie is strict and does not come with it; what another site sends as a form still changes nothing."""
+    with Keyed(tmp_path) as keyed:
+        page = open_page()
+        page.goto(f"{keyed.url}/sign-in")
+        page.get_by_label("Key", exact=True).fill(keyed.key("admin"))
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(f"{keyed.url}/")
+        other = keyed.url.replace("127.0.0.1", "localhost")  # another site, for a browser
+        page.goto(f"{other}/sign-in")
+        page.evaluate(
+            "(to) => { const a = document.createElement('a'); a.href = to; a.textContent = 'there'; "
+            "document.querySelector('main').append(a); }",
+            f"{keyed.url}/experiments/e",
+        )
+        page.get_by_role("link", name="there").click()
+        page.get_by_role("heading", name="e", exact=True).wait_for()
+        assert keyed.operator.get("/v1/experiments/e").json()["archived"] is False
+
+
+@pytest.mark.slow
 def test_no_id_and_no_label_runs_as_a_script(site: Listening, open_page: Open) -> None:
     body = {"experiment_id": HOSTILE, "arms": [{"id": HOSTILE}, {"id": "b"}]}
     assert site.client.post("/v1/experiments", json=body).status_code == 201

@@ -55,5 +55,9 @@ async def end(service: Service, call: Call) -> Answer:
 
 
 def sign_in(call: Call, status: int, back: str, wrong: str = "") -> Answer:
-    """Return the page that asks for a key, and leads back."""
-    return page(call, "sign_in.html", status, back=back if OWN.fullmatch(back) else "/", wrong=wrong)
+    """Return the page that asks for a key, and leads back.
+
+    Who follows a link of another site comes without the cookie, as that is strict: they look once more by themselves.
+    """
+    again = status == 401 and call.fields.get(b"sec-fetch-site") == b"cross-site"
+    return page(call, "sign_in.html", status, back=back if OWN.fullmatch(back) else "/", wrong=wrong, again=again)
