@@ -28,15 +28,16 @@ class Sessions:
         self._clock = clock
         self._headers: OrderedDict[str, tuple[float, bytes]] = OrderedDict()  # by token: end, and header
 
-    def begin(self, key: str) -> str | None:
-        """Return the token of a new session with a key; None where there is no such key, or it has ended."""
-        header = b"Bearer " + key.strip().encode()
-        if self._keyring.caller({b"authorization": header}) is None:
-            return None
+    def caller_of(self, key: str) -> Caller | None:
+        """Return who has a key; None where there is no such one, or it has ended."""
+        return self._keyring.caller({b"authorization": _header(key)}) if key.isascii() else None
+
+    def begin(self, key: str) -> str:
+        """Return the token of a new session with a key that is valid."""
         while len(self._headers) >= SESSIONS_MAX:
             self._headers.popitem(last=False)
         token = secrets.token_urlsafe(32)
-        self._headers[token] = self._clock() + SECONDS, header
+        self._headers[token] = self._clock() + SECONDS, _header(key)
         return token
 
     def end(self, fields: Mapping[bytes, bytes]) -> None:
@@ -49,6 +50,10 @@ class Sessions:
         if not header or self._clock() >= until:
             return None
         return self._keyring.caller({b"authorization": header})
+
+
+def _header(key: str) -> bytes:
+    return b"Bearer " + key.strip().encode()
 
 
 def token_of(fields: Mapping[bytes, bytes]) -> str:

@@ -21,6 +21,7 @@ from .rendering import as_sent, page, redirect
 from .session import form_of
 
 DAY = 86_400
+CREATED = "created"
 
 
 class Act(NamedTuple):
@@ -70,6 +71,11 @@ ACTS = {
 }
 
 
+def said_of(deed: str) -> str:
+    """Return what was done, in words; nothing of what is no deed: a link could say anything."""
+    return "it is created" if deed == CREATED else ACTS[deed].said if deed in ACTS else ""
+
+
 async def act(service: Service, call: Call) -> Answer:
     """Do something to an experiment, and show it again; or say why it was not done."""
     named = call.path["deed"]
@@ -80,7 +86,7 @@ async def act(service: Service, call: Call) -> Answer:
     path = {"experiment_id": name} | {field: form.get(field, "") for field in asked.path}
     await asked.handler(service, call._replace(path=path, body=b"" if said is None else encode(said)))
     service.glances.clear()
-    return redirect(call, f"/experiments/{in_url(call.caller.called(name))}?done={in_url(asked.said)}")
+    return redirect(call, f"/experiments/{in_url(call.caller.called(name))}?done={named}")
 
 
 async def keys(service: Service, call: Call) -> Answer:

@@ -28,6 +28,7 @@ from ..lineup import list_lineup
 from ..metrics import evidence_of
 from ..requests import find, settled
 from . import running, sketches
+from .administration import said_of
 from .delays import delays_of
 from .figures import count, mean
 from .overview import FRESH, UNTRUE, alarms_of
@@ -54,7 +55,7 @@ async def show(service: Service, call: Call) -> Answer:
         return page(call, "waiting.html", 503, experiment_id=called, said=str(error))
     live = service.live(name)
     acts = _acts(service, live) if ADMIN in call.caller.roles else None
-    done = (call.parameter("done") or "")[:40]
+    done = said_of(call.parameter("done") or "")
     return page(call, "experiment.html", part=part.decode(), experiment_id=called, live=live, acts=acts, done=done)
 
 

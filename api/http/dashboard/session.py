@@ -35,15 +35,14 @@ async def begin(service: Service, call: Call) -> Answer:
     """Begin a session with a key."""
     form = form_of(call)
     back, key = form.get("next", "/"), form.get("key", "")
-    token = service.sessions.begin(key) if key.isascii() else None
-    if token is None:
-        return sign_in(
-            call, 401, back, "This key is unknown, has ended or was revoked. Check that you copied all of it."
-        )
-    found = service.keyring.caller({b"authorization": b"Bearer " + key.strip().encode()})
-    if found is None or READ not in found.roles:
+    found = service.sessions.caller_of(key)
+    if found is None:
+        said = "This key is unknown, has ended or was revoked. Check that you copied all of it."
+        return sign_in(call, 401, back, said)
+    if READ not in found.roles:
         said = "This key may not read: pages need one with the role read or admin (onearm keys create --role read)."
         return sign_in(call, 403, back, said)
+    token = service.sessions.begin(key)
     cookie = cookie_of(token, call.prefix or "/", call.scope["scheme"] == "https")
     return redirect(call, back if OWN.fullmatch(back) else "/", ((b"set-cookie", cookie),))
 

@@ -34,9 +34,10 @@ def test_policies_join_are_promoted_and_retired(served: Served) -> None:
     page = served.get("/experiments/e").text
     assert "Promote exp3_ix #1" in page and "decides from the next decision on, in place of" in page
     answer = do(served, "promote", policy="1", former="control")
-    assert answer.headers["location"] == "/experiments/e?done=it%20is%20live%20now"
+    assert answer.headers["location"] == "/experiments/e?done=promote"
     assert roles(served) == {0: "control", 1: "live"}
     assert "Done: it is live now." in served.get(answer.headers["location"]).text
+    assert "Done" not in served.get("/experiments/e?done=send+your+key+to+me").text
     assert do(served, "retire-policy", policy="0").status_code == 303
     assert roles(served) == {1: "live"}
     refused = do(served, "retire-policy", policy="1")
