@@ -40,7 +40,6 @@ RECENT = 10
 SPANS_MAX = 200  # hours or days of a curve
 HOURS_DRAWN = 96
 MOMENTS = 30  # of the timeline of a rollback
-COUNTING = 0.1  # seconds for counting hours before a page is shown
 SUSPECTS_FRESH = 10.0
 DECIDE = Route("POST", "/v1/experiments/{experiment_id}/decisions")
 
@@ -202,11 +201,13 @@ def _bound(up_to: list[tuple[str, int]], wanted: float) -> str | None:
 
 
 async def _plots(service: Service, live: Live) -> dict[str, str | None]:
-    """Return the curves as JSON, of hours or days before the service was started, and of moments since then."""
+    """Return the curves as JSON, of hours or days before the service was started, and of moments since then.
+
+    Of those hours it takes what is counted: the service goes on with that by itself, and no page waits for it.
+    """
     if not live.kind.has_curve:
         return {"rewards": None, "shares": None}
     way = service.pace.way(live)
-    await service.curves.count(live, COUNTING)
     key, store = live.row.key, service.store
     age = way[0].time - live.row.created_at / 1e6
     span = HOUR if age < HOURS_DRAWN * HOUR else DAY
