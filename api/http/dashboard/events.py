@@ -37,11 +37,8 @@ async def events(service: Service, call: Call) -> Answer:
 
 async def _told(service: Service, call: Call, name: str | None) -> AsyncGenerator[bytes]:
     state = call.scope.setdefault("state", {})
-    last, quiet, tick = (
-        _place(service, call, name),
-        0,
-        secrets.randbelow(EVERY),
-    )  # many begin with a start, and not at once
+    last, quiet, again = _place(service, call, name), 0, False
+    tick = secrets.randbelow(EVERY)  # many begin with a start, and need not look at once
     yield b"retry: 2000\nevent: hello\ndata: 0\n\n"
     while not state.get(ENDING):
         await asyncio.sleep(TICK)
@@ -53,8 +50,8 @@ async def _told(service: Service, call: Call, name: str | None) -> AsyncGenerato
                 place = _place(service, call, name)
             except OnearmError:  # it was deleted
                 return
-            if place != last:
-                last, word = place, b"event: news\ndata: 1\n\n"
+            if place != last or again:  # what is shown then may be some moments old: so say it once more
+                again, last, word = place != last, place, b"event: news\ndata: 1\n\n"
         if not word and quiet >= QUIET:
             word = b": still here\n\n"
         quiet = 0 if word else quiet

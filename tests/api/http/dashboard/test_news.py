@@ -64,6 +64,22 @@ def test_news_are_told_and_nothing_else(tmp_path: Path, listen: Open) -> None:
         assert heard(line, b"0\r\n\r\n"), "it ends with its experiment"
 
 
+def test_what_a_page_shows_in_the_end_is_how_it_is(tmp_path: Path, listen: Open) -> None:
+    """What is shown is made once for a moment: a page that asks within it gets what was before, and hears once more."""
+    with Listening(tmp_path) as listening:
+        line = listen(listening, "/events?experiment=e")
+        shown = ""
+        for _ in range(2):
+            listening.client.get("/experiments/e/live")  # somebody looks just before
+            if not shown:
+                assert listening.client.post(DECIDE).status_code == 201
+            assert heard(line, b"event: news")
+            shown = listening.client.get("/experiments/e/live").text
+        assert "<dt>Decisions</dt><dd>1<" in shown
+        line.socket.settimeout(5.0)
+        assert not heard(line, b"event: news"), "then there is no more"
+
+
 def test_it_knows_no_idle_time_out(tmp_path: Path, listen: Open) -> None:
     with Listening(tmp_path, limits=Limits(idle_seconds=1.0, read_seconds=1.0)) as listening:
         line = listen(listening)
