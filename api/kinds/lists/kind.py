@@ -12,6 +12,7 @@ from ..arms.report import report, tally
 from ..kind import DECIDED_BY, Kind, Several
 from . import http, problem, slots
 from .bodies import ListDecision
+from .forms import FORMS
 
 LISTS = Kind(
     name="lists",
@@ -49,6 +50,7 @@ LISTS = Kind(
     has_arms=True,
     slims=False,  # the details of its events say which slots are one list, and some may wait for their rewards
     gym=GYM,
+    forms=FORMS,
     no_examples="{id!r} fills lists: examples that someone else made are of single decisions; leave them out",
     changes=CHANGES,
     describe=lambda work: {"arms": list(work.roster.arms)},

@@ -18,6 +18,7 @@ FILLED: dict[str, dict[str, str]] = {
     "arms": {"arms": "cat\ndog\n", "reward_low": "0", "reward_high": "1", "wait_time": "30m", "default": "0"},
     "contexts": {"arms": "cat\ndog", "context": "numbers", "length": "3"},
     "states": {"arms": "go\nstay", "states": "4"},
+    "lists": {"arms": "cat\ndog\nfox", "slots": "2"},
     "streams": {"slots": "2", "horizon": "100", "low": "0", "high": "1"},
     "vectors": {"domain": "box", "low": "0 -1", "high": "1, 1", "feedback": "gradient"},
     "queries": {"queries": "pump\nvalve", "horizon": "20", "policy": "successive_halving"},

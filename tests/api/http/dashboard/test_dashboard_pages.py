@@ -23,6 +23,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "windows": {"arms": [{"id": "a"}, {"id": "b"}], "reward": {"wait_time": "1h", "default": 0}},
     "features": {"arms": [{"id": "a"}, {"id": "b"}], "problem": {"context": {"kind": "features"}}},
     "states": {"arms": [{"id": "a"}, {"id": "b"}], "problem": {"states": {"count": 2}}},
+    "lists": {"arms": [{"id": "a"}, {"id": "b"}, {"id": "c"}], "problem": {"kind": "lists", "slots": {"max": 2}}},
     "stream": {"problem": {"kind": "arm_stream", "slots": 2, "reward_range": [0, 1], "horizon": 100}},
     "vector": {"problem": {"kind": "vector", "domain": {"kind": "ball", "dimension": 2}, "feedback": "gradient"}},
     "queries": {
