@@ -130,6 +130,12 @@ def explain(
 
 
 @loop
+def tell_law(params: Any, state: Any, instance: Instance, law: Array) -> None:
+    """Write the probability with which `select` takes each available action to `law`, float64[k]; NaN if unknown."""
+    write_law(params, state, instance, law)
+
+
+@loop
 def recommendation(params: Any, state: Any, key: Key) -> int:
     """Return what a policy would commit to now: a slot or a hypothesis, -1 where there is nothing. Only reads."""
     return recommend(params, state, key)

@@ -70,6 +70,11 @@ def compile_explain(spec: Definition) -> Entry:
     return loop.explain.entry(*_example(spec), numbers, numbers, numbers, parts)
 
 
+def compile_law(spec: Definition) -> Entry:
+    """Return `tell_law` of a spec."""
+    return loop.tell_law.entry(*_example(spec), np.zeros(spec.problem.n_choices))
+
+
 def _example(spec: Definition) -> tuple[Any, Any, Instance]:
     """Return params, state and instance of the types that the kernels of a spec are made for."""
     params, problem = spec.policy.params, spec.problem

@@ -112,6 +112,16 @@ def explain(
     )
 
 
+def rank(
+    tell_law: Callable[..., None], params: Any, state: Any, instance: Instance, labels: Sequence[str]
+) -> list[Ranked]:
+    """Return the available actions with their probabilities, the likeliest first: `tell_law` is that of the loop."""
+    law = np.zeros(len(instance.available))
+    tell_law(params, state, instance, law)
+    able = np.flatnonzero(instance.available)
+    return [Ranked(labels[a], or_null(law[a])) for a in able[np.argsort(_last(law[able]), kind="stable")].tolist()]
+
+
 def _parts(parts: Array, names: list[str], values: Array) -> list[Contribution]:
     moved = [j for j in np.argsort(-np.abs(parts), kind="stable").tolist() if parts[j] != 0 and j <= len(names)]
     return [

@@ -18,7 +18,7 @@ from ...engine.replay.folding import NOT_JUDGED
 from ...engine.task import best_arm, hypotheses, thresholds
 from ...engine.vocabulary import VECTOR_FEEDBACKS, Player
 from ..kinds.table import kind_of
-from .compiling import compile_bound, compile_explain
+from .compiling import compile_bound, compile_explain, compile_law
 from .spec import Spec
 
 ARMS = [{"id": "a"}, {"id": "b"}]
@@ -78,5 +78,7 @@ def entries_of(spec: Spec) -> Iterator[Entry]:
         yield from filter(None, compile_bound(spec, Bound(Player(params, state, spec.run, np.zeros(0)))))
     rows = params, state, spec.run, empty(0, spec.problem)
     yield from (loop.fold.entry(*rows, *NOT_JUDGED), loop.replay.entry(*rows))
+    if kind.action_kind == "arm":
+        yield compile_law(spec)
     if explains(params):
         yield compile_explain(spec)

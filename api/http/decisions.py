@@ -161,6 +161,8 @@ async def _decide_one(live: Live, raw: bytes, header_id: str | None) -> tuple[Re
     _check_baseline(live, body)
     if body.explain:
         await live.prepare_explanations()  # first: nothing may be awaited between finding nothing and deciding
+    if body.rank:
+        await live.prepare_rankings()
     decision_id = one_id(body.decision_id, header_id)
     return await live.turns.take(_decide_now, live, body, decision_id, raw)
 

@@ -40,6 +40,7 @@ class Decide(msgspec.Struct, forbid_unknown_fields=True):
     slots: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)  # [AskedSlot], where a list is filled
     decision_id: str | None = None
     explain: bool = False
+    rank: bool = False  # tell the probabilities of all actions
     hint: list[float] | None = None  # a forecast of the loss's gradient, where a vector is decided
     unit_id: str | None = None  # whom it is for
     defer_activation: bool = False  # it is not shown yet: rewards are waited for once it is activated

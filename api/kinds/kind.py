@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import numpy as np
 
-from ...engine import snapshot
+from ...engine import loop, snapshot
 from ...engine.actions import pack_detail
 from ...engine.choices import Choice
 from ...engine.contexts import context_at, n_actions, unpack_contexts
@@ -59,6 +59,7 @@ DECIDED_BY = (
     "excluded_actions",
     "slots",
     "explain",
+    "rank",
     "hint",
 )
 
@@ -72,6 +73,7 @@ class Request(NamedTuple):
     available: Array  # bool[k], over the actions of the call or all arms
     labels: Sequence[str] | None = None  # ids of the actions, where they came with the call
     names: list[list[str]] | None = None  # of the features of each action, where an explanation is asked for
+    ranked: bool = False  # whether the probabilities of all actions are asked for
     reasons: str | None = None  # that explanation, JSON
     unit: np.uint64 = NOBODY  # whom the decision is for
     time: int = 0  # when it is made, in microseconds since 1970 UTC as it is on record
@@ -157,6 +159,7 @@ class Work:
     rewards: int = 0
     archived: bool = False
     explainer: Callable[..., None] | None = None  # compiled where it is asked for
+    tell_law: Callable[..., None] = staticmethod(loop.tell_law.python)  # the same
     unusable: OnearmError | None = None  # what everything is refused with
 
     def take_up(self, spec: Definition, kernels: Kernels) -> None:

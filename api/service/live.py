@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from ...engine import snapshot
+from ...engine import loop, snapshot
 from ...engine.errors import InvalidInput, OnearmError
 from ...engine.features import unit_of
 from ...engine.kernel import Entry
@@ -24,7 +24,7 @@ from ...engine.protocol import explains, marks
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Base, Event, Experiment
 from ...engine.vocabulary import CHANGE, DECIDE, EXTERNAL, Action, Decision, Feedback, Problem
-from ..experiment.compiling import Kernels, compile_explain
+from ..experiment.compiling import Kernels, compile_explain, compile_law
 from ..experiment.explanation import EXPLAINING
 from ..experiment.lineup import Member, first_member, leader, policy_of
 from ..experiment.report import ENOUGH, warnings_of
@@ -161,6 +161,7 @@ class Live(Work):
         self.versions = spec.versions_json()
         self.decide_waits = self.kind.decide_waits or marks(spec.policy.params)
         self.since = self.explainer = None
+        self.tell_law = loop.tell_law.python
         self.take_up(spec, kernels)
         if self.kind.moves is None:  # a move takes microseconds as Python too, and needs no turn
             self.turns.take_up(kernels.select, kernels.update)
@@ -296,6 +297,12 @@ class Live(Work):
             )
         if self.explainer is None:
             self.explainer = await self._pools.creations.run(compile_explain, self.spec)
+
+    async def prepare_rankings(self) -> None:
+        """Have at hand what tells the probabilities of all actions."""
+        self.check_usable()
+        if self.tell_law is loop.tell_law.python:
+            self.tell_law = await self._pools.creations.run(compile_law, self.spec)
 
     async def learn(self, record: Record, action: Action, feedback: Feedback, reward_id: str, now: int) -> None:
         """Learn what came of a decision and queue the event; the caller checked it and waited for the lock."""

@@ -16,7 +16,7 @@ from ....engine.problem import check_reward
 from ....engine.states.learned import learned_by
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import EXTERNAL, Action, Array, Decision, Feedback
-from ...experiment.explanation import explain, notes_on
+from ...experiment.explanation import explain, notes_on, rank
 from ...experiment.explanation_schemas import Explanation
 from ...experiment.intake import check_labels, mask_of
 from ...experiment.plan import held_for
@@ -65,19 +65,20 @@ def request(work: Work, body: Decide | Example) -> Request:
         available = mask_of(numbers, available, body.eligible_actions, body.excluded_actions)
     context = intake.read(intake.shown(body.context, body.state, body.begins), actions)  # it says why what does not fit
     names = intake.names(body.context, actions) if isinstance(body, Decide) and body.explain else None
-    return Request(context, available, labels, names)
+    return Request(context, available, labels, names, ranked=isinstance(body, Decide) and body.rank)
 
 
 def explained(work: Work, request: Request) -> Request:
     """Return the request with what is said of the decision: why, where that is asked for, and that it is a repeat."""
     policy, state = work.spec.policy, work.state
-    if request.names is None and policy.repeats is None:
+    if request.names is None and policy.repeats is None and not request.ranked:
         return request
     instance = work.asked(request)
-    said = Explanation()
+    said, labels = Explanation(), request.labels or work.roster.labels
+    if request.names is None and request.ranked:
+        said.ranking = rank(work.tell_law, policy.params, state, instance, labels)
     if request.names is not None:
         assert work.explainer is not None, "explanations are compiled before"
-        labels = request.labels or work.roster.labels
         said = explain(work.explainer, policy.params, state, instance, labels, request.names)
         said.model = leader_of(policy, state)
         if (learned := learned_by(policy, state)) is not None:
@@ -140,7 +141,9 @@ def answer(work: Work, event: Event) -> ArmDecision:
         decided.constraints_applied = said.constraints_applied or decided.constraints_applied
         decided.relaxed = said.relaxed or UNSET
         if said.ranking:
-            decided.ranking, decided.explanation = said.ranking, said.explanation
+            decided.ranking = said.ranking
+        if said.explanation:
+            decided.explanation = said.explanation
             decided.model = UNSET if said.model is None else said.model
             decided.plan = UNSET if said.plan is None else said.plan
             decided.notes = notes_on(work.spec) or UNSET
