@@ -35,6 +35,7 @@ from ..http.app import create_app
 from ..http.connection import Limits
 from ..http.endpoint import BODY_MAX
 from ..http.guard import Guard
+from ..http.personalizer.calls import Wire
 from ..http.server import Network, Server, make_room
 from ..service.archives import Archives
 from ..service.clocks import CLOSE_AFTER_START, Clocks
@@ -66,6 +67,7 @@ def _limit(name: str) -> dict[str, Any]:
 @database_option
 @policy_file_option
 @artefact_option
+@click.option("--personalizer", is_flag=True, help="Answer clients of Azure Personalizer too, at /personalizer.")
 @click.option("--insecure", is_flag=True, help="Let everyone who reaches the address read and write everything.")
 @click.option(
     "--allowed-host",
@@ -144,6 +146,7 @@ def serve(
     host: str,
     port: int,
     database: str,
+    personalizer: bool,
     insecure: bool,
     allowed_hosts: tuple[str, ...],
     cors_origins: tuple[str, ...],
@@ -194,6 +197,7 @@ def serve(
             cache_bytes=cache_bytes,
             state_limits=StateLimits(state_bytes, state_bytes_all),
             prefix=prefix,
+            wire=Wire() if personalizer else None,
             rates=None if max_requests_per_second is None else Rates(max_requests_per_second),
             experiments_max=max_experiments,
             clocks=Clocks(grace=close_after_start),

@@ -35,6 +35,8 @@ from .document import openapi
 from .endpoint import BODY_MAX, Answer, encode, fields_of, http_problem, respond
 from .gate import is_open, key_needed, too_many_requests
 from .guard import Guard
+from .personalizer.calls import Wire, with_key
+from .personalizer.errors import as_told
 from .routes import endpoint_of, routes
 from .trace import Trace, trace_of
 
@@ -61,6 +63,7 @@ class DecisionApp(FastAPI):
     body_bytes = BODY_MAX  # of a request at most
     rates: Rates | None = None
     prefix = ""
+    wire: Wire | None = None  # Personalizer's, where its clients are answered
     caller: Callable[[Mapping[bytes, bytes]], Caller | None]  # of the headers, as a keyring finds them
     of_session: Callable[[Mapping[bytes, bytes]], Caller | None]  # the same, by the cookie of a browser
 
@@ -72,27 +75,19 @@ class DecisionApp(FastAPI):
             scope = below(scope, self.prefix)
         fields = scope["fields"] = fields_of(scope["headers"])
         scope["trace"] = trace_of(fields)
-        if (refused := self.guard.refusal(scope)) is not None:
-            await self._refuse(refused, scope, send)
-            return
         if b"%" in scope["raw_path"]:
             scope = {**scope, "path": parted(scope["raw_path"])}
-        caller = self.caller(fields)
-        if caller is None and b"cookie" in fields and b"authorization" not in fields:
-            caller = self.of_session(fields)
-            if caller is not None and (refused := self.guard.unasked(scope)) is not None:
-                await self._refuse(refused, scope, send)
-                return
-        if caller is None:
-            if not is_open(scope["path"]):
-                await self._refuse(key_needed(scope), scope, send)
-                return
-            caller = NOBODY
-        if self.rates is not None and caller.key is not None and (seconds := self.rates.wait(caller.key)):
-            await self._refuse(too_many_requests(self.rates.per_second, seconds), scope, send)
+        wired = None if self.wire is None else self.wire.asked(scope)
+        if wired is not None:
+            scope["fields"] = with_key(fields)
+        if (refused := self.guard.refusal(scope) or self._let_in(scope)) is not None:
+            await self._refuse(refused if wired is None else as_told(refused), scope, send)
             return
-        scope["caller"] = caller
-        if scope["method"] == "POST" and (found := HOT.fullmatch(scope["path"])):
+        if wired is not None:
+            scope["app"] = self
+            scope["path_params"] = wired.path
+            await wired.endpoint(scope, receive, send)
+        elif scope["method"] == "POST" and (found := HOT.fullmatch(scope["path"])):
             scope["app"] = self
             scope["path_params"] = found.groupdict("")
             endpoint = decide_endpoint if found["decision_id"] is None else reward_endpoint
@@ -100,6 +95,23 @@ class DecisionApp(FastAPI):
         else:  # Starlette takes the prefix off again
             whole = {**scope, "path": self.prefix + scope["path"]} if self.prefix else scope
             await super().__call__(whole, receive, send)
+
+    def _let_in(self, scope: Scope) -> Answer | None:
+        """Find out who asks, and write it down; return what they are answered instead where they may not."""
+        fields = scope["fields"]
+        caller = self.caller(fields)
+        if caller is None and b"cookie" in fields and b"authorization" not in fields:
+            caller = self.of_session(fields)
+            if caller is not None and (refused := self.guard.unasked(scope)) is not None:
+                return refused
+        if caller is None:
+            if not is_open(scope["path"]):
+                return key_needed(scope)
+            caller = NOBODY
+        if self.rates is not None and caller.key is not None and (seconds := self.rates.wait(caller.key)):
+            return too_many_requests(self.rates.per_second, seconds)
+        scope["caller"] = caller
+        return None
 
     async def _refuse(self, answer: Answer, scope: Scope, send: Send) -> None:
         self.state.service.requests.refuse(answer.status)
@@ -125,6 +137,7 @@ def create_app(
     guard: Guard = DecisionApp.guard,
     body_bytes: int = BODY_MAX,
     prefix: str = "",
+    wire: Wire | None = None,
     rates: Rates | None = None,
     experiments_max: int = EXPERIMENTS_MAX,
     archives: Archives | None = None,
@@ -140,8 +153,9 @@ def create_app(
 
     A request has at most `body_bytes`, decisions in memory take `cache_bytes`, states what `state_limits` say, and a
     tenant has at most `experiments_max`. `archives` go by default beside a database that is a file. `prefix` is that of
-    a proxy, such as /bandit. `refused` is what the server counts, for the metrics; `watcher` is told of transactions,
-    `started` called when it answers, `advanced` whenever one more experiment is recovered, or cannot be.
+    a proxy, such as /bandit; `wire` answers Personalizer's clients, who are not answered without. `refused` is what the
+    server counts, for the metrics; `watcher` is told of transactions, `started` called when it answers, `advanced`
+    whenever one more experiment is recovered, or cannot be.
     """
 
     @asynccontextmanager
@@ -172,6 +186,7 @@ def create_app(
     app.body_bytes = body_bytes
     app.rates = rates
     app.prefix = prefix
+    app.wire = wire
     app.router.redirect_slashes = False  # it would send clients to whatever Host says
     app.openapi = openapi  # type: ignore[method-assign]
     app.router.routes.extend(routes())

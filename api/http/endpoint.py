@@ -28,6 +28,7 @@ log = logging.getLogger("onearm")
 
 BODY_MAX = 4_000_000
 JSON = b"application/json"
+NO_CONTENT = 204
 encode = msgspec.json.Encoder().encode
 
 
@@ -120,7 +121,8 @@ class Endpoint:
         except OnearmError as error:
             answer = self._refused(error, scope)
         except asyncio.CancelledError:  # the service ends, and waited for it as long as it does
-            answer = problem(503, "stopping", "the service stopped before this was done: ask again")
+            says = "the service stopped before this was done: ask again"
+            answer = self._refused(Unavailable("stopping", says), scope)
         except Exception as error:
             log.error("a request to %s failed", self._route.path, exc_info=error)
             failed = exhausted(error) or OnearmError("internal_error", "the service failed; its log says how")
@@ -152,12 +154,8 @@ def fields_of(headers: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
 async def respond(answer: Answer, send: Send, trace: Trace = UNTRACED) -> None:
     """Send an answer, with what the request goes by."""
     content = answer.content if isinstance(answer.content, bytes) else encode(answer.content)
-    headers = [
-        (b"content-type", answer.kind),
-        (b"content-length", b"%d" % len(content)),
-        *answer.headers,
-        *trace,
-    ]
+    body = [(b"content-type", answer.kind), (b"content-length", b"%d" % len(content))]
+    headers = [*(() if answer.status == NO_CONTENT else body), *answer.headers, *trace]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
 
@@ -213,6 +211,7 @@ TITLES = {
     429: "Too many requests",
     431: "Headers too large",
     500: "Internal error",
+    501: "Not built",
     503: "Unavailable",
     507: "Insufficient storage",
 }

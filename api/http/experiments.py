@@ -79,7 +79,7 @@ def listed(service: Service, call: Call) -> Mapping[str, Live | Experiment]:
 async def read_one(service: Service, call: Call) -> Answer:
     """Read one experiment, its counters, and the digest of its state."""
     live = service.live(call.path["experiment_id"])
-    digest = await live.turns.take(live.digest)
+    digest = await live.turns.take(live.read_state, snapshot.digest)
     found = describe(live, call.caller)  # behind it: what the state has learned is what is counted
     found.digest = digest
     return Answer(200, found)

@@ -207,14 +207,14 @@ class Live(Work):
             raise self.unusable or refolding()
         return made
 
-    async def digest(self) -> str:
-        """Return the digest of the state as it is, computed in another thread; rewards wait meanwhile."""
+    async def read_state(self, look: Callable[[Any], Made]) -> Made:
+        """Return what `look` finds in the state as it is, in another thread; rewards wait meanwhile."""
         self.check_usable()
         async with self.keeping.awake(), self._pools.reads.turn():
             self.check_usable()
             self.reading.begin()
             try:
-                return await self._pools.reads.call(snapshot.digest, self.state)
+                return await self._pools.reads.call(look, self.state)
             finally:
                 self.reading.end()
 
