@@ -119,7 +119,8 @@ def rank(
     law = np.zeros(len(instance.available))
     tell_law(params, state, instance, law)
     able = np.flatnonzero(instance.available)
-    return [Ranked(labels[a], or_null(law[a])) for a in able[np.argsort(_last(law[able]), kind="stable")].tolist()]
+    order = able[np.argsort(_last(law[able]), kind="stable")]
+    return [Ranked(labels[a], or_null(p)) for a, p in zip(order.tolist(), law[order].tolist(), strict=True)]
 
 
 def _parts(parts: Array, names: list[str], values: Array) -> list[Contribution]:

@@ -16,10 +16,10 @@ Features = list[dict[str, msgspec.Raw]]
 
 
 class RankAction(msgspec.Struct, forbid_unknown_fields=True):
-    """An action, with its features as a list of objects."""
+    """An action, with its features as a list of objects, which are read with the decision."""
 
     id: Id
-    features: Features | None = None
+    features: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
 
 
 class Rank(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
