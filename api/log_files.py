@@ -46,9 +46,9 @@ def form_of(path: Path, form: str | None, option: str = "--format") -> str:
     return "obd" if form == "csv" and _is_campaign(path) else form
 
 
-def form_to_write(path: Path, form: str | None) -> str:
+def form_to_write(path: Path, form: str | None, option: str = "--to") -> str:
     """Return the format in which a file is written: the one that a person named, or else that of its ending."""
-    return form or _by_ending(path, WRITERS, "--to")
+    return form or _by_ending(path, WRITERS, option)
 
 
 def read_log(path: Path, form: str | None, dimension: int | None = None) -> Log:

@@ -131,7 +131,7 @@ def explain(
 
 @loop
 def tell_law(params: Any, state: Any, instance: Instance, law: Array) -> None:
-    """Write the probability with which `select` takes each available action to `law`, float64[k]; NaN if unknown."""
+    """Write how likely `select` takes each available action to `law`, float64[k]; NaN for no answer."""
     write_law(params, state, instance, law)
 
 
@@ -431,9 +431,8 @@ def play_out(
                 instance = Instance(t, context, available, NOBODY, 0)
                 decision = select(params, state, instance, key)
                 mark(params, state, instance, decision, key)
-                detail[0] = draw_answer(kind, means[i, decision.action], Key(nature, number + t))
                 queries[i, j, t] = decision.action
-                answers[i, j, t] = detail[0]
+                detail[0] = answers[i, j, t] = draw_answer(kind, means[i, decision.action], Key(nature, number + t))
                 update(params, state, instance, decision, Feedback(0.0, detail), key)
             recommended[i, j] = recommend(params, state, Key(run, number + budget))
 
@@ -462,16 +461,12 @@ def answer_all(
     those of the problem's choice.
     """
     for i in range(len(runs)):
-        rewards[i] = 0.0
-        regrets[i] = 0.0
-        delays[i] = 0
-        made[i] = 0
+        rewards[i] = regrets[i] = 0.0
+        delays[i] = made[i] = 0
         if acting[i]:
             state = row_of(states, i)
             instance = instance_at(times[i], contexts, i, available[i], NOBODY, 0)
-            reward, delay = _answer(params, state, instance, actions[i], details[i], Key(runs[i], times[i]))
-            rewards[i] = reward
-            delays[i] = delay
+            rewards[i], delays[i] = _answer(params, state, instance, actions[i], details[i], Key(runs[i], times[i]))
             made[i] = trials(rules, actions[i], details[i])
             regrets[i] = regret(params, state, instance, actions[i])
 
@@ -480,9 +475,8 @@ def answer_all(
 def observe_all(params: Any, states: Any, runs: Array, times: Array, contexts: Any, available: Array) -> None:
     """Let n copies of an environment show what arrives, at times int64[n]: writes contexts and `available` [n, ...]."""
     for i in range(len(runs)):
-        t = times[i]
-        instance = instance_at(t, contexts, i, available[i], NOBODY, 0)
-        observe(params, row_of(states, i), t, instance.context, instance.available, Key(runs[i], t))
+        instance = instance_at(times[i], contexts, i, available[i], NOBODY, 0)
+        observe(params, row_of(states, i), times[i], instance.context, instance.available, Key(runs[i], times[i]))
 
 
 @routine

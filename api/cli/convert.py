@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from itertools import islice
@@ -17,41 +15,13 @@ from ...engine.errors import InvalidInput
 from ...engine.storage.events import Events
 from ...engine.storage.log import BadLines, no_good_line
 from ...engine.storage.tables import Event
-from ...engine.vocabulary import ACTIVATION, CHANGE, CORRECTED, EARLY, LEARN, OUTCOME
 from ..console import print_json, progress
-from ..log_files import EXPORTS, READERS, WRITERS, form_of, form_to_write, module_of, open_writer, source_of
+from ..log_files import READERS, WRITERS, form_of, form_to_write, module_of, open_writer, source_of
 from ..service.experiment_log import opened
+from .fitting import WORDS, Copy
 from .json_option import as_json
 
 PAGE = 5000  # events
-WORDS = {  # what a field of an event is to people
-    "action": "actions",
-    "actions": "ids of actions",
-    "available": "which actions were available",
-    "context": "contexts",
-    "decision_id": "ids of decisions",
-    "detail": "what else was revealed, or why something was decided",
-    "propensity": "propensities",
-    "reward_id": "ids of rewards",
-    "sent": "what was sent",
-    "time": "times",
-    "unit_id": "ids of those whom decisions are for",
-    "policy": "which of several policies decided",
-    "vector": "vectors",
-    "change": "changes of an experiment",
-    "outcome": "rewards that were not learned by themselves",
-    "activation": "whether decisions were shown",
-    "correction": "corrections of rewards",
-    "reward": "decisions without a reward",
-}
-# Kinds of events that only our exports hold, by what they are.
-_BESIDE = {
-    CHANGE: "change",
-    OUTCOME: "outcome",
-    EARLY: "outcome",
-    ACTIVATION: "activation",
-    CORRECTED: "correction",
-}
 
 
 @click.command()
@@ -93,7 +63,7 @@ def convert(
         _check_places(source, target)
         with ExitStack() as stack:
             events, origin = _events(source, source_form, experiment, stack)
-            copy = _Copy(form, lossy)
+            copy = Copy(form, lossy)
             with open_writer(form, partial, events.problem, events.spec) as out:
                 for page in _pages(events.rows):
                     out.write_events(copy.fitting(page))
@@ -110,60 +80,6 @@ def convert(
             partial.unlink()
     _tell(source, origin, target, form, copy, events.bad_lines, refused=refused, as_json=as_json)
     return 1 if refused else 0
-
-
-class _Copy:
-    """Events on their way into a format: how many they are, and what of them is left out."""
-
-    def __init__(self, form: str, lossy: bool) -> None:
-        self.count: Counter[str] = Counter()  # "decisions", "rewards", "changes", "outcomes", "activations", ...
-        self.left_out: Counter[str] = Counter()  # by what it is in `WORDS`
-        self._form, self._lossy = form, lossy
-        lacks: frozenset[str] = getattr(module_of(form).Writer, "LACKS", frozenset())
-        self._lacks = sorted(lacks & set(WORDS))
-
-    def fitting(self, events: list[Event]) -> list[Event]:
-        """Return events as the format can hold them, and count them."""
-        return [fitting for event in events if (fitting := self._fitting(event)) is not None]
-
-    def check_left_out(self, unrewarded: int) -> None:
-        """Count the decisions that the format has no place for, as they have no reward."""
-        self.count["decisions"] -= unrewarded
-        if unrewarded:
-            self._leave_out("reward", unrewarded)
-
-    def _fitting(self, event: Event) -> Event | None:
-        if event.kind in _BESIDE:
-            of = _BESIDE[event.kind]
-            if self._form not in EXPORTS:
-                self._leave_out(of)
-                return None
-            self.count[f"{of}s"] += 1
-            return event
-        self.count["rewards" if event.kind == LEARN else "decisions"] += 1
-        if self._lacks and not self._is_at_home(event):
-            for field in self._lacks:
-                if getattr(event, field) not in (None, "", 0) and not (event.kind == LEARN and field == "context"):
-                    self._leave_out(field)
-                    nothing: dict[str, Any] = {field: 0 if field == "time" else None}
-                    event = event._replace(**nothing)
-        return event
-
-    def _is_at_home(self, event: Event) -> bool:
-        """Whether an event was read from a line of the same format, which then holds everything."""
-        if event.sent is None:
-            return False
-        sent = json.loads(event.sent)
-        return isinstance(sent, dict) and sent.get("from") == self._form
-
-    def _leave_out(self, field: str, count: int = 1) -> None:
-        if not self._lossy:
-            raise InvalidInput(
-                "cannot_hold",
-                f"{self._form} has no place for {WORDS[field]}, which this log has: write jsonl or parquet, or say "
-                "--lossy to leave them out",
-            )
-        self.left_out[field] += count
 
 
 def _check_places(source: str, target: Path) -> None:
@@ -209,7 +125,7 @@ def _pages(events: Iterator[Event]) -> Iterator[list[Event]]:
 
 
 def _tell(
-    source: str, origin: str, target: Path, form: str, copy: _Copy, bad: BadLines, *, refused: bool, as_json: bool
+    source: str, origin: str, target: Path, form: str, copy: Copy, bad: BadLines, *, refused: bool, as_json: bool
 ) -> None:
     counts = {name: copy.count[name] for name in ("decisions", "rewards", "changes")}
     counts |= {name: copy.count[name] for name in ("outcomes", "activations") if copy.count[name]}

@@ -2,41 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..console import print_json, progress
-from ..log_files import writer
+from ..log_files import EXPORTS, WRITERS, form_to_write, open_writer
 from .json_option import as_json
 from .options import DatabaseCommand, database_option
+
+if TYPE_CHECKING:
+    from ..service.experiment_log import ExperimentLog
 
 
 @click.command(cls=DatabaseCommand)
 @click.argument("experiment")
 @click.argument("file", type=click.Path(path_type=Path))
 @database_option
+@click.option("--format", "form", type=click.Choice(WRITERS), help="What FILE shall be; default: by its ending.")
 @as_json
-def export(experiment: str, file: Path, database: str, as_json: bool) -> None:
-    """Write the log of EXPERIMENT to FILE, as JSON lines (.jsonl) or Parquet (.parquet).
+def export(experiment: str, file: Path, database: str, form: str | None, as_json: bool) -> None:
+    """Write the log of EXPERIMENT to FILE, as JSON lines (.jsonl) or Parquet (.parquet), which hold all of it.
 
-    A running service is not disturbed; what it logs meanwhile is left out.
+    As dsjson or vw it is decisions and what was learned of them, for Vowpal Wabbit; what these formats cannot hold is
+    left out and counted. A running service is not disturbed; what it logs meanwhile is left out.
 
     \b
-    Example:
+    Examples:
       onearm export hello hello.jsonl --database sqlite:///onearm.db
+      onearm export hello hello.dsjson
     """
     from ..service.experiment_log import opened
 
-    with opened(database, experiment) as log:
+    form = form_to_write(file, form, "--format")
+    with opened(database, experiment) as log, progress("exporting", log.size - log.begins, "events") as advance:
         last, note = log.size - log.begins, log.note
-        with progress("exporting", last, "events") as advance, writer(file, log.problem, log.spec, log.begins) as out:
-            for page in log.pages():
-                out.write_events(page)
-                advance(len(page))
+        if form in EXPORTS:
+            left_out: dict[str, int] = {}
+            _export(log, form, file, advance)
+        else:
+            left_out = _export_what_fits(log, form, file, advance)
     if as_json:
-        print_json({"experiment": experiment, "file": str(file), "events": last} | ({"note": note} if note else {}))
-    else:
-        click.echo(f"{last} events of {experiment} in {file}", err=True)
-        if note is not None:
-            click.echo(note, err=True)
+        told: dict[str, Any] = {"experiment": experiment, "file": str(file), "events": last}
+        print_json(told | ({"note": note} if note else {}) | ({"left_out": left_out} if left_out else {}))
+        return
+    click.echo(f"{last} events of {experiment} in {file}", err=True)
+    for what, count in left_out.items():
+        click.echo(f"left out: {what} ({count:,})", err=True)
+    if note is not None:
+        click.echo(note, err=True)
+
+
+def _export(log: ExperimentLog, form: str, file: Path, advance: Callable[[int], None]) -> None:
+    with open_writer(form, file, log.problem, log.spec, log.begins) as out:
+        for page in log.pages():
+            out.write_events(page)
+            advance(len(page))
+
+
+def _export_what_fits(log: ExperimentLog, form: str, file: Path, advance: Callable[[int], None]) -> dict[str, int]:
+    """Write what another format can hold; return in words what it cannot, and how much that is."""
+    from .fitting import WORDS, Copy
+
+    copy = Copy(form, lossy=True)
+    with open_writer(form, file, log.problem, log.spec) as out:
+        for page in log.pages():
+            out.write_events(copy.fitting(page))
+            advance(len(page))
+    copy.check_left_out(getattr(out, "unrewarded", 0))
+    return {WORDS[field]: count for field, count in copy.left_out.items()}

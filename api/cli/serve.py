@@ -130,7 +130,12 @@ def _limit(name: str) -> dict[str, Any]:
 )
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="A certificate (PEM): the service speaks HTTPS.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its key (PEM), where that is in a file of its own.")
-@click.option("--root-path", default="", help="The prefix under which a proxy has the service, such as /bandit.")
+@click.option(
+    "--root-path",
+    default="",
+    callback=lambda *given: _checked_prefix(*given),
+    help="The prefix under which a proxy has the service, such as /bandit.",
+)
 @click.option(
     "--forwarded-allow-ips",
     default=Network._field_defaults["proxies"],
@@ -176,13 +181,11 @@ def serve(
       onearm serve --port 8080 --database sqlite:///run.db
     """
     in_text = log_format == "text"
-    _get_ready_to_compile(in_text)
     _check_private(host, insecure, database)
     guard = Guard([*({host} - EVERY_ADDRESS), *allowed_hosts], cors_origins)
     limits = Limits(max_connections, max_header_bytes, idle_timeout, read_timeout)
     network = Network(tls_cert, tls_key, forwarded_allow_ips).checked()
-    prefix = _checked_prefix(root_path)
-    _be_a_server(limits)
+    _be_a_server(limits, in_text)
     refused: Counter[str] = Counter()
     with _listen(host, port) as listener:
         service_log.configure(log_format, access_log)
@@ -196,7 +199,7 @@ def serve(
             body_bytes=max_body_bytes,
             cache_bytes=cache_bytes,
             state_limits=StateLimits(state_bytes, state_bytes_all),
-            prefix=prefix,
+            prefix=root_path,
             wire=Wire() if personalizer else None,
             rates=None if max_requests_per_second is None else Rates(max_requests_per_second),
             experiments_max=max_experiments,
@@ -211,14 +214,13 @@ def serve(
         Server(served, limits, network=network, refused=refused).run(sockets=[listener])
 
 
-def _get_ready_to_compile(in_text: bool) -> None:
-    """Let a kernel that compiles hold up requests for a moment only, and say which does."""
+def _be_a_server(limits: Limits, in_text: bool) -> None:
+    """Let this process have as many connections as it may, and nothing that holds all of them up.
+
+    A kernel that compiles does so for a moment only, and says which it is.
+    """
     sys.setswitchinterval(SWITCH_SECONDS)
     WAITING.listener = say_what_compiles if in_text else _log_what_compiles
-
-
-def _be_a_server(limits: Limits) -> None:
-    """Let this process have as many connections as it may, and nothing that holds all of them up."""
     make_room(limits)
     quiet_garbage_collector()
 
@@ -314,7 +316,7 @@ def _address(host: str, port: int, scheme: str = "http") -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def _checked_prefix(root_path: str) -> str:
+def _checked_prefix(context: click.Context, option: click.Parameter, root_path: str) -> str:
     """Return a prefix of paths; none is empty."""
     if root_path and not PREFIX.fullmatch(root_path):
         raise InvalidInput("bad_root_path", f"--root-path {root_path!r} is no prefix: write it as /bandit or /a/bandit")

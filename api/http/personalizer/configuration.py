@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from ....engine.errors import Conflict, InvalidInput, NotFound
 from ...experiment.lineup import leader
+from ...kinds.arms.problem import exploring_policy
 from ...service.live import Live
 from ...service.service import Service
 from .. import lineup
@@ -187,10 +188,8 @@ def _body(said: ServiceConfiguration) -> dict[str, Any]:
     if said.reward_aggregation:
         reward["aggregation"] = OURS.get(said.reward_aggregation, said.reward_aggregation)
     share = said.exploration_percentage
-    explored = share is not None and share is not UNSET
-    return {"reward": reward} | (
-        {"policy": {"name": "linear_greedy", "params": {"epsilon": share}}} if explored else {}
-    )
+    explored = {} if share is None or share is UNSET else {"policy": exploring_policy(share)}
+    return {"reward": reward, **explored}
 
 
 def _differs(said: ServiceConfiguration, now: ServiceConfiguration, field: str) -> bool:

@@ -94,6 +94,11 @@ def default_policy(problem: Problem) -> dict[str, Any]:
     return DEFAULT_POLICY
 
 
+def exploring_policy(share: float) -> dict[str, Any]:
+    """Return the policy of contexts that takes any action with the probability `share`, and else what looks best."""
+    return {"name": "linear_greedy", "params": {"epsilon": share}}
+
+
 def with_reward_max(policy: Any, declared: Declared) -> Any:
     """Return the spec of a policy; a param `reward_max` that is left out becomes the highest reward declared.
 

@@ -29,7 +29,8 @@ class Writer:
     """
 
     # Fields of `Event`:
-    LACKS = frozenset({"available", "detail", "reward_id", "body_hash", "vector", "unit_id", "policy"})
+    LACKS = frozenset({"detail", "reward_id", "body_hash", "vector", "unit_id", "policy"})
+    NEEDS = frozenset({"propensity"})  # of a decision
 
     def __init__(self, path: Path, problem: Problem, spec: dict[str, Any]) -> None:
         check_problem(problem, "dsjson")
@@ -70,22 +71,32 @@ def _written(event: Event, reward: float | None, problem: Problem) -> bytes:
 
 
 def _described(event: Event, reward: float | None, problem: Problem) -> dict[str, Any]:
-    """Return a decision that was read from something else."""
+    """Return a decision that was read from something else; actions that could not be chosen are no part of it."""
     assert event.action is not None
     shared, actions, ids = described(event, problem)
     name = event.decision_id or str(event.number)
-    others = [a + 1 for a in range(len(actions)) if a != event.action]
+    there = _available(event, len(actions))
+    chosen = there.index(event.action)
+    others = [place + 1 for place in range(len(there)) if place != chosen]
     return {
         "_label_probability": event.propensity,
-        "_label_Action": event.action + 1,
-        "_labelIndex": event.action,
+        "_label_Action": chosen + 1,
+        "_labelIndex": chosen,
         "o": [] if reward is None else [{"v": reward, "EventId": name, "ActionTaken": False}],
         **({"Timestamp": _timestamp(event.time)} if event.time else {}),
         "Version": "1",
         "EventId": name,
-        "a": [event.action + 1, *others],
-        "c": shared | {"_multi": [{"_tag": tag} | action for tag, action in zip(ids, actions, strict=True)]},
+        "a": [chosen + 1, *others],
+        "c": shared | {"_multi": [{"_tag": ids[a]} | actions[a] for a in there]},
     }
+
+
+def _available(event: Event, n_actions: int) -> list[int]:
+    """Return the positions of the actions that could be chosen, of those that there were."""
+    if event.available is None:
+        return list(range(n_actions))
+    mask: list[int] = np.flatnonzero(np.unpackbits(np.frombuffer(event.available, np.uint8), count=n_actions)).tolist()
+    return mask
 
 
 def _timestamp(time: int) -> str:

@@ -27,6 +27,7 @@ class Writer:
     written in the end, in the order of the decisions, and those without a reward are left out.
     """
 
+    NEEDS = frozenset({"propensity"})  # of a decision
     LACKS = frozenset({"time", "detail", "reward_id", "body_hash", "vector", "unit_id", "policy"})  # fields of `Event`
 
     def __init__(self, path: Path, problem: Problem, spec: dict[str, Any]) -> None:
