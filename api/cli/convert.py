@@ -12,12 +12,11 @@ from typing import Any
 import click
 
 from ...engine.errors import InvalidInput
-from ...engine.storage.events import Events
 from ...engine.storage.log import BadLines, no_good_line
 from ...engine.storage.tables import Event
-from ..console import print_json, progress
-from ..log_files import READERS, WRITERS, form_of, form_to_write, module_of, open_writer, source_of
-from ..service.experiment_log import opened
+from ..console import print_json
+from ..log_files import READERS, WRITERS, form_to_write, open_writer
+from .any_log import events_of
 from .fitting import WORDS, Copy
 from .json_option import as_json
 
@@ -62,7 +61,7 @@ def convert(
     try:
         _check_places(source, target)
         with ExitStack() as stack:
-            events, origin = _events(source, source_form, experiment, stack)
+            events, origin = events_of(source, source_form, experiment, stack, "converting")
             copy = Copy(form, lossy)
             with open_writer(form, partial, events.problem, events.spec) as out:
                 for page in _pages(events.rows):
@@ -91,32 +90,6 @@ def _check_places(source: str, target: Path) -> None:
     read = Path(source.split("///", 1)[-1]) if "://" in source else Path(source)
     if target.exists() and read.exists() and target.samefile(read):
         raise InvalidInput("same_file", f"{target} is what is read: name another file to write")
-
-
-def _events(source: str, form: str | None, experiment: str | None, stack: ExitStack) -> tuple[Events, str]:
-    """Open what is read, with a bar; return its events and its format."""
-    is_database = "://" in source
-    if is_database != (form == "database") and (form is not None or not is_database):
-        if form == "database":
-            raise InvalidInput("no_database_url", f"{source} is no URL of a database, such as sqlite:///onearm.db")
-        if is_database:
-            raise InvalidInput(
-                "no_file", f"{source} is the URL of a database: leave out --from, or say --from database"
-            )
-    if is_database:
-        log = stack.enter_context(opened(source, experiment))
-        if log.note is not None:
-            click.echo(log.note, err=True)
-        advance = stack.enter_context(progress("converting", log.size - log.begins, "events"))
-        return log.events(advance), "database"
-    if experiment is not None:
-        raise InvalidInput("no_database", f"{source} is no database: --experiment is for one")
-    path = Path(source)
-    form = form_of(path, form, "--from")
-    file = source_of(path)
-    file.progress = stack.enter_context(progress("converting", file.size, "bytes"))
-    events: Events = module_of(form).read_events(file)
-    return events, form
 
 
 def _pages(events: Iterator[Event]) -> Iterator[list[Event]]:

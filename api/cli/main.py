@@ -24,6 +24,7 @@ COMMANDS = {
     "train": "Train a policy that asks, against an adversary.",
     "evaluate-active": "Find what policies that ask lose at worst, by difficulty.",
     "warm": "Compile what will be needed, before it is.",
+    "warm-start": "Make an experiment of a log, with a policy that has learned it.",
     "verify": "Make every decision of a log again and name the first that differs.",
     "backup": "Copy a database while it is in use.",
     "restore": "Put a backup in place of a database, if it verifies.",

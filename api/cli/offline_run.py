@@ -72,7 +72,7 @@ def run(
         if strict:
             refuse_bad_lines(found_log.main.bad_lines)
         if not methods:
-            options = _allowed(found_log, options)
+            options = allowed(found_log, options)
         with progress("judging", len(found_log.main) * len(candidates) * passes(options), "rows") as advance:
             found = evaluate(candidates, found_log, options, advance)
         speed = found.events * len(candidates) / max(time.process_time() - began, 1e-9)
@@ -107,7 +107,7 @@ def _drawing(log: str, report: Path | None, plots: Path | None) -> Any:
         ) from None
 
 
-def _allowed(log: Readings, options: Options) -> Options:
+def allowed(log: Readings, options: Options) -> Options:
     """Return what is asked where nobody says: without propensities match alone."""
     unknown = int(np.isnan(log.facts.propensity).sum())
     if not unknown:

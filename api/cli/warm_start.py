@@ -1,0 +1,94 @@
+"""`onearm warm-start`: a policy that knows a log, as an experiment for the service."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+
+import click
+
+from ...engine.snapshot import digest
+from ...engine.storage.store import Store
+from ...engine.vocabulary import Policy
+from ..console import print_json, progress
+from ..experiment.tenants import parts_of
+from ..offline.candidates import of_policy
+from ..offline.evaluation import Evaluation, evaluate, passes
+from ..offline.options import Options
+from ..offline.reading import place_of, read
+from ..service.given_log import check_free, given, put, spec_of
+from .any_log import events_of
+from .json_option import as_json
+from .offline_options import RangeType
+from .offline_run import allowed
+from .options import DatabaseCommand, database_option, format_option, policy_file_option, seed_option
+from .telling import as_data, tell
+
+LEARN = 0.5  # of the log: what the policy learns before it is judged, frozen, on the rest
+
+
+@click.command(cls=DatabaseCommand)
+@click.argument("log")
+@click.option("--experiment", required=True, metavar="NAME", help="What the new experiment is called.")
+@click.option("--policy", metavar="NAME[:JSON]", help="Which policy learns; default: that of such a problem.")
+@policy_file_option
+@format_option
+@click.option("--reward-range", type=RangeType(), metavar="LOW:HIGH", help="Between what rewards must lie.")
+@database_option
+@seed_option
+@as_json
+def warm_start(
+    log: str,
+    experiment: str,
+    policy: str | None,
+    form: str | None,
+    reward_range: tuple[float, float] | None,
+    database: str,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Make an experiment of LOG, whose policy has learned all of it, and say what the policy is worth.
+
+    LOG is a file that `onearm convert` knows. Its decisions become given ones of the new experiment, from which the
+    service goes on. First the policy learns half of the log, and is judged, frozen, on the rest. No service may have
+    the database open.
+
+    \b
+    Example:
+      onearm warm-start cooked.dsjson --experiment news --policy squarecb
+    """
+    with ExitStack() as stack:
+        events, _ = events_of(log, form, None, stack, "reading")
+        spec = spec_of(events, experiment, policy, reward_range, seed)
+    store = Store.open(database)
+    try:
+        check_free(store, experiment)
+        evaluation, speed = _judged(log, form, spec.policy, reward_range, seed)
+        with ExitStack() as stack:
+            events, _ = events_of(log, form, None, stack, "learning")
+            found = put(store, experiment, spec, given(events, spec), time.time_ns() // 1000)
+    finally:
+        store.close()
+    if as_json:
+        made = {"experiment": experiment, "policy": spec.policy.spec, "decisions": found.number}
+        print_json({**made, "rewards": found.rewards, "digest": digest(found.state), "evaluation": as_data(evaluation)})
+        return
+    tell(evaluation, f"{log}: {spec.policy.name}, which learned half of it, on the other half", speed)
+    learned = f"{found.number:,} decisions and {found.rewards:,} rewards"
+    click.echo(f"{parts_of(experiment)[1]} has learned {learned}; onearm serve goes on from there", err=True)
+
+
+def _judged(
+    log: str, form: str | None, policy: Policy, reward_range: tuple[float, float] | None, seed: int
+) -> tuple[Evaluation, float]:
+    """Return what a policy is worth that learned the first half of a log, on the rest; and decisions a second."""
+    place, candidates = place_of(log, form, None), [of_policy(policy)]
+    options = Options(("snips",), learn=LEARN, seed=seed, reward_range=reward_range)
+    began = time.process_time()
+    with ExitStack() as stack:
+        with progress("reading", place.size, "bytes") as advance:
+            readings = read(place, candidates, options, stack, progress=advance)
+        options = allowed(readings, options)
+        with progress("judging", len(readings.main) * passes(options), "rows") as advance:
+            found = evaluate(candidates, readings, options, advance)
+    return found, found.events / max(time.process_time() - began, 1e-9)

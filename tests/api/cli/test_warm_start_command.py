@@ -1,0 +1,120 @@
+"""`onearm warm-start`: a log becomes an experiment whose policy knows it, and what it is worth is said."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.served import Served, log_of
+
+from onearm.engine.storage.store import Store
+from onearm.engine.vocabulary import EXTERNAL, LEARN
+
+ACTIONS = [{"id": "soup", "warm": True}, {"id": "pizza", "price": 9}]
+MEALS = [{"_tag": action["id"]} | action for action in ACTIONS]
+
+
+@pytest.fixture
+def cooked(onearm: Any) -> Path:
+    """Return a log of 60 decisions in which pizza is always bought, and soup never; one is a bad line."""
+    luck, file = random.Random(1), Path("cooked.dsjson")
+    lines = []
+    for n in range(60):
+        place = luck.randrange(2)
+        label = {"_label_cost": -float(place), "_label_probability": 0.5, "_label_Action": place + 1}
+        about = {"_labelIndex": place, "EventId": f"e{n}", "o": [{"v": float(place)}], "c": {"u": {"n": n % 3}}}
+        lines.append(json.dumps(label | about | {"c": {"u": {"n": n % 3}, "_multi": MEALS}}))
+    file.write_text("\n".join([*lines, "{nonsense"]) + "\n")
+    return file
+
+
+def test_the_policy_has_learned_the_log_and_the_service_goes_on(onearm: Any, cooked: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/run.db"
+    asked = ("--experiment", "meals", "--policy", "squarecb", "--reward-range", "0:1", "--database", url)
+    done = onearm("warm-start", str(cooked), *asked, "--json")
+    assert done.code == 0, done.err
+    found = done.json
+    assert (found["experiment"], found["decisions"], found["rewards"]) == ("meals", 60, 60)
+    (estimate,) = found["evaluation"]["estimates"]
+    assert estimate["target"] == "squarecb" and estimate["value"] > 0.7, "it knows by half of the log that pizza pays"
+    assert onearm("verify", "--database", url).code == 0
+    with Served(tmp_path) as served:
+        served.recover()
+        assert served.digest("meals") == found["digest"]
+        body = {"context": {"u": {"n": 1}}, "actions": ACTIONS}
+        made = [served.decide(body | {"rank": True}, "meals").json() for _ in range(3)]
+        assert all(one["ranking"][0]["action_id"] == "pizza" and one["ranking"][0]["probability"] > 0.7 for one in made)
+        assert served.record("e7", "meals").json()["given"] is True
+
+
+def test_it_is_what_the_same_examples_teach(onearm: Any, cooked: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/log.db"
+    asked = ("--experiment", "meals", "--policy", "squarecb", "--database", url, "--json")
+    digest = onearm("warm-start", str(cooked), *asked).json["digest"]
+    lines = [json.loads(line) for line in cooked.read_text().splitlines()[:-1]]
+    with Served(tmp_path) as served:
+        problem = {"context": {"kind": "features"}, "actions": {"kind": "listed", "max": 2}}
+        served.create("meals", arms=[], problem=problem, policy={"name": "squarecb"}, seed=0)
+        for line in lines:
+            example = {
+                "action_id": MEALS[line["_labelIndex"]]["_tag"],
+                "value": -line["_label_cost"],
+                "propensity": 0.5,
+            }
+            body = {"examples": [example | {"context": {"u": line["c"]["u"]}, "actions": ACTIONS}]}
+            assert served.post("/v1/experiments/meals/examples:batch", body).status_code == 200
+        assert served.get("/v1/experiments/meals").json()["rewards"] == 60
+        assert served.digest("meals") == digest
+
+
+def test_an_export_becomes_an_experiment_with_another_policy_and_its_corrections(onearm: Any, tmp_path: Path) -> None:
+    with Served(tmp_path) as served:
+        served.create()
+        for n in range(6):
+            served.decide({"decision_id": f"{n}", "unit_id": "u"})
+            if n != 3:
+                served.reward(f"{n}", float(n % 2))
+        served.client.put("/v1/experiments/e/decisions/0/reward", content=b'{"value": 0.75}')
+        served.client.delete("/v1/experiments/e/decisions/1/reward")
+        url = served.url
+    assert onearm("export", "e", "e.jsonl", "--database", url).code == 0
+    done = onearm(
+        "warm-start", "e.jsonl", "--experiment", "~shop~again", "--policy", "ucb1", "--database", url, "--json"
+    )
+    assert done.code == 0, done.err
+    assert (done.json["decisions"], done.json["rewards"]) == (6, 4)
+    store = Store.open(url, write=False)
+    events = log_of(store, "~shop~again")[1]
+    store.close()
+    assert [event.seq for event in events] == list(range(1, 11))
+    assert [event.reward for event in events if event.kind == LEARN] == [0.75, 0.0, 0.0, 1.0]
+    assert [event.unit_id for event in events if event.kind == EXTERNAL] == ["u"] * 6
+    assert onearm("verify", "--database", url).code == 0
+
+
+def test_what_cannot_be_learned_leaves_nothing_behind(onearm: Any, cooked: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/run.db"
+    asked = ("--experiment", "meals", "--policy", "squarecb", "--database", url)
+    assert "0.5" in onearm("warm-start", str(cooked), *asked, "--reward-range", "0:0.5").err
+    assert onearm("warm-start", str(cooked), *asked).code == 0
+    again = onearm("warm-start", str(cooked), *asked)
+    assert again.code == 2 and "already" in again.err
+    rows = onearm("warm-start", str(cooked), "--experiment", "rows", "--policy", "exp3_ix", "--database", url)
+    assert rows.code == 2
+    store = Store.open(url, write=False)
+    assert [row.id for row in store.experiments()] == ["meals"]
+    store.close()
+
+
+def test_a_log_of_points_is_refused(onearm: Any, tmp_path: Path) -> None:
+    problem = {"kind": "vector", "domain": {"kind": "ball", "dimension": 2}}
+    with Served(tmp_path) as served:
+        served.create("mix", arms=[], problem=problem, policy={"name": "gradient_descent"})
+        served.decide({}, "mix")
+        url = served.url
+    onearm("export", "mix", "mix.jsonl", "--database", url)
+    done = onearm("warm-start", "mix.jsonl", "--experiment", "m", "--database", url)
+    assert done.code == 2 and "of something else" in done.err
