@@ -42,7 +42,7 @@ def spec_of(events: Events, name: str, policy: Any, reward_range: tuple[float, f
     Raises `InvalidInput` where decisions are no single actions, or something is told beside their rewards.
     """
     problem = events.problem
-    if problem.action_kind != "arm" or problem.detail_length or problem.states is not None:
+    if kind_of(problem).external is None or problem.detail_length or problem.states is not None:
         raise InvalidInput(
             "cannot_learn",
             "a warm start is of single actions and their rewards, and this log is of something else: an export is "
@@ -56,13 +56,13 @@ def spec_of(events: Events, name: str, policy: Any, reward_range: tuple[float, f
 
 def _problem(problem: Problem) -> dict[str, Any]:
     """Return the problem as a client writes it; where actions are listed there may be more than the log ever had."""
-    listed = {"kind": "listed", "max": max(problem.n_arms, ACTIONS)}
+    most = max(problem.n_arms, ACTIONS)
     if problem.layout == "named":
         bits = int(problem.context_shape[1]).bit_length() - 1
-        return {"context": {"kind": "features", "bits": bits}, "actions": listed}
+        return {"context": {"kind": "features", "bits": bits}, "actions": {"kind": "listed", "max": most}}
     if problem.layout == "actions":
         length = problem.context_shape[1]
-        most = min(listed["max"], max(problem.n_arms, NUMBERS_MAX // length))
+        most = max(problem.n_arms, min(most, NUMBERS_MAX // length))
         return {"actions": {"kind": "listed", "max": most, "length": length}}
     (length,) = problem.context_shape
     return {"context": {"kind": "dense", "length": length}} if length else {}

@@ -246,7 +246,7 @@ def test_a_person_sees_how_many_bytes_are_read(onearm: Any, log: Path, monkeypat
         assert (what, unit) == ("converting", "bytes")
         return nullcontext(told.append)
 
-    monkeypatch.setattr("onearm.api.cli.convert.progress", progress)
+    monkeypatch.setattr("onearm.api.cli.any_log.progress", progress)
     assert onearm("convert", str(log), "log.parquet").code == 0
     assert [sum(told)] == whole == [log.stat().st_size]
 

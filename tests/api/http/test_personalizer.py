@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.curled import answers
 from support.keyed import Keyed
 from support.served import Served, log_of
 from support.windowed import Windowed
@@ -290,3 +291,10 @@ def test_a_subscription_key_is_a_key_of_ours(tmp_path: Path) -> None:
             )
         deeds = keyed.operator.get("/v1/audit").json()["deeds"]
         assert "~shop~personalizer" in [one["subject"] for one in deeds if one["action"] == "experiments.create"]
+
+
+def test_the_calls_of_the_page_are_answered(tmp_path: Path) -> None:
+    with Served(tmp_path, wire=Wire()) as served:
+        ranked, rewarded, put, told = answers(served, "from-personalizer.md")
+        assert (ranked.status_code, rewarded.status_code) == (201, 204)
+        assert told.json() == put.json() and put.json()["learningMode"] == "Apprentice"
