@@ -38,8 +38,9 @@ async def rank(service: Service, call: Call) -> Answer:
     await at_work(service, call)
     answer = await decisions.decide(service, call._replace(body=encode(ours)))
     made: ArmDecision = answer.content
-    ranking = _ranking(made, ids)
-    ranking += [RankedAction(one, 0.0) for one in ids if one in (asked.excluded_actions or ())]
+    excluded = asked.excluded_actions or ()
+    ranking = _ranking(made, [one for one in ids if one not in excluded])
+    ranking += [RankedAction(one, 0.0) for one in ids if one in excluded]
     return Answer(201, RankResponse(ranking, made.decision_id, made.action_id), answer.headers)
 
 
@@ -49,8 +50,9 @@ def _ranking(made: ArmDecision, ids: list[str]) -> list[RankedAction]:
     Of an apprentice what the client would do by itself is done, and that is the first action.
     """
     chosen = made.action_id
-    if made.given is True or not made.ranking:
+    if made.given is True:
         return [RankedAction(chosen, 1.0)] + [RankedAction(one, 0.0) for one in ids if one != chosen]
+    assert made.ranking, "a rank asks for it"
     ranked = [RankedAction(one.action_id, one.probability) for one in made.ranking]
     return [one for one in ranked if one.id == chosen] + [one for one in ranked if one.id != chosen]
 

@@ -298,3 +298,17 @@ def test_the_calls_of_the_page_are_answered(tmp_path: Path) -> None:
         ranked, rewarded, put, told = answers(served, "from-personalizer.md")
         assert (ranked.status_code, rewarded.status_code) == (201, 204)
         assert told.json() == put.json() and put.json()["learningMode"] == "Apprentice"
+
+
+def test_a_rank_has_its_answer_after_a_compaction_too(tmp_path: Path) -> None:
+    with Served(tmp_path, wire=Wire()) as served:
+        problem = {"context": {"kind": "features"}, "actions": {"kind": "listed"}}
+        served.create("meals", arms=[], problem=problem, policy={"name": "squarecb"})
+        first = post(served, f"/x/meals{OLD}/rank", old_rank(eventId="1")).json()
+        post(served, f"/x/meals{OLD}/events/1/reward", {"value": 1})
+        post(served, f"/x/meals{OLD}/rank", old_rank(eventId="2"))
+        assert served.post("/v1/experiments/meals:compact", {"archive": False}).status_code == 200
+        served.restart()
+        again = post(served, f"/x/meals{OLD}/rank", old_rank(eventId="1")).json()
+        assert again == first
+        assert served.get("/metrics").text.count("/personalizer/rank") > 0
