@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MODULES = {"csv": "csv_table"}  # of engine/storage, where one is not called as its format
 READERS = ("jsonl", "parquet", "dsjson", "vw", "obd", "li", "csv")  # modules with `read_rows` and `read_events`
 EXPORTS = ("jsonl", "parquet")  # modules with a class `Writer` that holds all that an experiment logs
+EXPORTED = (*EXPORTS, "dsjson", "vw")  # as what a log is exported; the last two hold what others train on
 WRITERS = READERS  # modules with a class `Writer`
 ENDINGS = {  # of a name without that of its packing, .gz or .zst
     ".jsonl": "jsonl",
@@ -46,9 +47,14 @@ def form_of(path: Path, form: str | None, option: str = "--format") -> str:
     return "obd" if form == "csv" and _is_campaign(path) else form
 
 
-def form_to_write(path: Path, form: str | None, option: str = "--to") -> str:
+def form_to_write(path: Path, form: str | None) -> str:
     """Return the format in which a file is written: the one that a person named, or else that of its ending."""
-    return form or _by_ending(path, WRITERS, option)
+    return form or _by_ending(path, WRITERS, "--to")
+
+
+def form_to_export(path: Path, form: str | None) -> str:
+    """Return the format in which a log is exported: the one that a person named, or else that of its ending."""
+    return form or _by_ending(path, EXPORTED)
 
 
 def read_log(path: Path, form: str | None, dimension: int | None = None) -> Log:

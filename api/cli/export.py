@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..console import print_json, progress
-from ..log_files import EXPORTS, WRITERS, form_to_write, open_writer
+from ..log_files import EXPORTED, EXPORTS, form_to_export, module_of, open_writer
 from .json_option import as_json
 from .options import DatabaseCommand, database_option
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("experiment")
 @click.argument("file", type=click.Path(path_type=Path))
 @database_option
-@click.option("--format", "form", type=click.Choice(WRITERS), help="What FILE shall be; default: by its ending.")
+@click.option("--format", "form", type=click.Choice(EXPORTED), help="What FILE shall be; default: by its ending.")
 @as_json
 def export(experiment: str, file: Path, database: str, form: str | None, as_json: bool) -> None:
     """Write the log of EXPERIMENT to FILE, as JSON lines (.jsonl) or Parquet (.parquet), which hold all of it.
@@ -36,7 +36,7 @@ def export(experiment: str, file: Path, database: str, form: str | None, as_json
     """
     from ..service.experiment_log import opened
 
-    form = form_to_write(file, form, "--format")
+    form = form_to_export(file, form)
     with opened(database, experiment) as log, progress("exporting", log.size - log.begins, "events") as advance:
         last, note = log.size - log.begins, log.note
         if form in EXPORTS:
@@ -66,7 +66,7 @@ def _export_what_fits(log: ExperimentLog, form: str, file: Path, advance: Callab
     """Write what another format can hold; return in words what it cannot, and how much that is."""
     from .fitting import WORDS, Copy
 
-    copy = Copy(form, lossy=True)
+    copy = Copy(form, lossy=True, follows=getattr(module_of(form).Writer, "FOLLOWS", frozenset()))
     with open_writer(form, file, log.problem, log.spec) as out:
         for page in log.pages():
             out.write_events(copy.fitting(page))

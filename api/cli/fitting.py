@@ -44,16 +44,19 @@ _BESIDE = {
 
 
 class Copy:
-    """Events on their way into a format: how many they are, and what of them is left out."""
+    """Events on their way into a format: how many they are, and what of them is left out.
 
-    def __init__(self, form: str, lossy: bool) -> None:
+    What the format lacks is kept where its writer `follows` it, by leaving out actions that could not be chosen, say.
+    """
+
+    def __init__(self, form: str, lossy: bool, follows: frozenset[str] = frozenset()) -> None:
         self.count: Counter[str] = Counter()  # "decisions", "rewards", "changes", "outcomes", "activations", ...
         self.left_out: Counter[str] = Counter()  # by what it is in `WORDS`
         self._form, self._lossy = form, lossy
         self._gone: set[int | None] = set()  # decisions that are left out, by number
         writer = module_of(form).Writer
         lacks: frozenset[str] = getattr(writer, "LACKS", frozenset())
-        self._lacks = sorted(lacks & set(WORDS))
+        self._lacks = sorted((lacks - follows) & set(WORDS))
         self._needs: frozenset[str] = getattr(writer, "NEEDS", frozenset())
 
     def fitting(self, events: list[Event]) -> list[Event]:

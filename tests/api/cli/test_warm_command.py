@@ -63,7 +63,7 @@ def test_it_says_what_it_compiled_for_a_database(onearm: Any) -> None:
         assert client.post("/v1/experiments", json=body).status_code == 201
     done = onearm("warm", "--database", "sqlite:///run.db", "--json")
     names = {row["entry"].partition("(")[0] for row in done.json["entries"]}
-    assert names == {"decide", "learn", "decide_bound", "learn_bound", "fold", "replay", "explain"}
+    assert names == {"decide", "learn", "decide_bound", "learn_bound", "fold", "replay", "explain", "tell_law"}
 
 
 def test_a_policy_that_fits_nothing_is_told(onearm: Any) -> None:

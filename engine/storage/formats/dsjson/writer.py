@@ -29,8 +29,9 @@ class Writer:
     """
 
     # Fields of `Event`:
-    LACKS = frozenset({"detail", "reward_id", "body_hash", "vector", "unit_id", "policy"})
+    LACKS = frozenset({"available", "detail", "reward_id", "body_hash", "vector", "unit_id", "policy"})
     NEEDS = frozenset({"propensity"})  # of a decision
+    FOLLOWS = frozenset({"available"})  # by leaving out the actions that could not be chosen, which counts others anew
 
     def __init__(self, path: Path, problem: Problem, spec: dict[str, Any]) -> None:
         check_problem(problem, "dsjson")
