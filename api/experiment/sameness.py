@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any
 
 from ...engine.errors import OnearmError
@@ -22,11 +20,6 @@ def asks_for(body: dict[str, Any], said: dict[str, Any], stored: dict[str, Any])
         return True
     inside = said["policy"]["params"].get("policy")
     return "policy" not in body and said | {"policy": inside} == stored
-
-
-def hash_of(said: dict[str, Any]) -> bytes:
-    """Return what tells specs apart, as JSON."""
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
 
 
 def _is_from_before(stored: dict[str, Any]) -> bool:

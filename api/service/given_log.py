@@ -6,7 +6,6 @@ other, which folds and verifies.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -23,14 +22,13 @@ from ...engine.vocabulary import CORRECTED, EXTERNAL, LEARN, Problem
 from ..experiment.context_intake import NUMBERS_MAX
 from ..experiment.ids import is_id
 from ..experiment.intake import ACTIONS
-from ..experiment.sameness import hash_of
 from ..experiment.spec import Spec
 from ..experiment.tenants import parts_of
 from ..kinds.table import kind_of
-from .artefacts import stored
 from .folded import Recovered, finished, fold_log
 from .history import History
 from .importing import TIME_MAX, as_stored
+from .written import row_of
 
 TOGETHER = 2000  # events of one transaction
 PURGED = 10_000  # events that are taken away at once
@@ -136,15 +134,15 @@ def check_free(store: Store, name: str) -> None:
 
 def put(store: Store, name: str, spec: Spec, events: Iterator[Event], now: int) -> Recovered:
     """Write an experiment with these events; return what its log folds to. Where it does not, nothing is left of it."""
-    kind, said, versions = kind_of(spec.problem), spec.to_json(), spec.versions_json()
+    kind, said = kind_of(spec.problem), row_of(spec, now)
     key = store.reserve(now)
     try:
         rows = as_stored(events, History(spec, [], kind.change_types), kind)
         while part := [event._replace(experiment=key) for event in islice(rows, TOGETHER)]:
             store.append(part)
-        row = Experiment(key, name, json.dumps(said), hash_of(said), versions, now)
+        row = Experiment(key, name, said.spec, said.body_hash, said.versions, now)
         found = finished(fold_log(row, spec, kind, store))
-        store.add_experiment(name, row.spec, row.body_hash, versions, now, stored(spec.policy), None, key)
+        store.add_experiment(name, *said, key)
     except BaseException:
         while store.purge(key, PURGED):
             pass

@@ -25,7 +25,7 @@ from ...engine.storage.tables import Experiment
 from ..access.deeds import Deeds
 from ..access.keyring import Keyring
 from ..access.sessions import Sessions
-from ..experiment.sameness import asks_for, hash_of
+from ..experiment.sameness import asks_for
 from ..experiment.spec import Spec
 from ..experiment.tenants import DEFAULT, name_of, parts_of, unknown_experiment
 from ..kinds.table import kind_of

@@ -10,7 +10,6 @@ from support.served import ARMS, Served, assert_problem, assert_refused
 
 import onearm
 from onearm.api.experiment.explanation import notes_on, wrapped
-from onearm.api.experiment.sameness import hash_of
 from onearm.api.experiment.spec import Spec
 from onearm.api.service.experiment_log import opened
 from onearm.api.service.written import row_of
