@@ -78,7 +78,7 @@ class RewardQueue:
     """The file. Threads may share it, and so may processes: one of them sends."""
 
     def __init__(self, path: Path, most: int = MOST) -> None:
-        self.path = path
+        self.path = path.absolute()  # also where the process goes to another directory
         self.most = most
         self.trouble: str | None = None
         self.news = threading.Event()  # that something was put in
@@ -86,24 +86,51 @@ class RewardQueue:
         self._is_open = True
         try:
             self._file = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
-            self._file.execute("PRAGMA journal_mode = WAL")
-            self._file.execute("PRAGMA synchronous = NORMAL")
-            found = self._file.execute("PRAGMA user_version").fetchone()[0]
-            if found == 0:
-                self._file.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;")
+            try:
+                self._begin()
+            except BaseException:
+                self._file.close()
+                raise
         except sqlite3.Error as error:
             raise InvalidInput(
                 "bad_queue", f"the queue {str(path)!r} cannot be opened ({error}): name a file of a queue, or a new one"
             ) from None
+        self._is_at = _place(self.path)
+
+    def _begin(self) -> None:
+        """Make a new file a queue; raises `InvalidInput` for one that is something else, and leaves that as it is."""
+        ((found, tables),) = self._file.execute(
+            "SELECT user_version, (SELECT group_concat(name) FROM sqlite_master WHERE type = 'table') "
+            "FROM pragma_user_version"
+        )
+        held = set((tables or "").split(","))
+        if held != {""} if found == 0 else not {"rewards", "counts"} <= held:
+            raise InvalidInput(
+                "bad_queue",
+                f"the queue {str(self.path)!r} is a database of something else (it has the tables {tables}): name a "
+                "file of a queue, or a new one",
+            )
         if found > FORMAT:
             raise InvalidInput(
                 "bad_queue",
-                f"the queue {str(path)!r} was written by a newer onearm (format {found}, this one reads {FORMAT}): "
-                "take that one, or name another file",
+                f"the queue {str(self.path)!r} was written by a newer onearm (format {found}, this one reads "
+                f"{FORMAT}): take that one, or name another file",
             )
+        self._file.execute("PRAGMA journal_mode = WAL")
+        self._file.execute("PRAGMA synchronous = NORMAL")
+        if found == 0:
+            self._file.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;")
 
     def put(self, experiment: str, decision_id: str, body: bytes, shown: Shown | None = None) -> None:
-        """Let a reward wait. Raises `Unavailable` ("queue_full") where too many do: it is not in the file then."""
+        """Let a reward wait. Raises `Unavailable` where too many do ("queue_full"), or the file fails or is gone
+        ("queue_failed"): it is not in the file then.
+        """
+        if _place(self.path) != self._is_at:
+            raise Unavailable(
+                "queue_failed",
+                f"the file of the queue {str(self.path)!r} was deleted or replaced: what waited in it is sent as long "
+                "as this client is open; close it, and open another one",
+            )
         was = (None, None, None) if shown is None else (shown.asked, shown.action_id, shown.propensity)
         with self._lock:
             put = self._do(
@@ -210,3 +237,12 @@ class RewardQueue:
 
     def _why(self) -> str:
         return "" if self.trouble is None else f" ({self.trouble})"
+
+
+def _place(path: Path) -> tuple[int, int] | None:
+    """Return which file is at a path: its device and its number there; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
