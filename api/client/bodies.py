@@ -27,7 +27,17 @@ def plain(value: Any) -> Any:
     raise InvalidInput("bad_body", f"{type(value).__name__} is nothing that JSON can say: send numbers, text or lists")
 
 
-encode = msgspec.json.Encoder(enc_hook=plain).encode
+_encode = msgspec.json.Encoder(enc_hook=plain).encode
+
+
+def encode(body: Any) -> bytes:
+    """Return a body as JSON; raises `InvalidInput` for text with half a character, which no JSON can say."""
+    try:
+        return _encode(body)
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            "bad_body", f"the body has text that is not Unicode ({error}): send whole characters"
+        ) from None
 
 
 class Decoders(dict[Any, msgspec.json.Decoder[Any]]):
@@ -72,7 +82,7 @@ def refusal(status: int, content: bytes) -> OnearmError:
     try:
         problem: Problem = DECODERS[Problem].decode(content)
     except msgspec.DecodeError:
-        return KINDS.get(status, Unavailable)(
+        return (Forbidden if status in {401, 403} else Unavailable)(
             "no_service", f"{status} was answered, and no problem of onearm: see what stands before the service"
         )
     return error_of(problem)

@@ -25,35 +25,37 @@ class Choice(Generic[R]):
         self.answer = answer  # all that the service said; None where it was away
         self._learn = learn
         self._said = said  # returns what telling returns where nothing is sent yet
-        self._held: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+        self._held: list[tuple[tuple[Any, ...], dict[str, Any]]] = []  # what was told within a block
         self._is_within = False
 
     def _tell(self, *told: Any, **more: Any) -> R:
         if self._is_within:
-            self._held = told, more
+            self._held.append((told, more))
             return self._said()
         return self._learn(self, *told, **more)
 
-    def _sent(self, failed: bool) -> R:
-        """Send what was told within a block."""
-        held, self._held, self._is_within = self._held, None, False
-        return self._said() if held is None or failed else self._learn(self, *held[0], **held[1])
+    def _sent(self, failed: bool) -> Iterator[R]:
+        """Send what was told within a block, one after another."""
+        held, self._held, self._is_within = self._held, [], False
+        for told, more in [] if failed else held:
+            yield self._learn(self, *told, **more)
 
     def __enter__(self) -> Self:
         self._is_within = True
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
-        self._sent(kind is not None)
+        for _ in self._sent(kind is not None):
+            pass
 
     async def __aenter__(self) -> Self:
         self._is_within = True
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
-        sent = self._sent(kind is not None)
-        assert isinstance(sent, Awaitable)
-        await sent
+        for sent in self._sent(kind is not None):
+            assert isinstance(sent, Awaitable)
+            await sent
 
     def __repr__(self) -> str:
         shown = {name: value for name, value in vars(self).items() if name[0] != "_" and name != "answer"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from ...experiment.ids import in_url
+from ...experiment.ids import check_id, in_url
 from ..bodies import Told, encode, read
 from ..patience import Patience
 
@@ -76,4 +76,18 @@ class AsyncConnection:
 
 def path_of(experiment: str) -> str:
     """Return the path of an experiment."""
-    return f"/v1/experiments/{in_url(experiment)}"
+    return f"/v1/experiments/{in_path('experiment', experiment)}"
+
+
+def decision_path(path: str, decision_id: str) -> str:
+    """Return the path of a decision of the experiment at a path."""
+    return f"{path}/decisions/{in_path('decision_id', decision_id)}"
+
+
+def in_path(name: str, text: str) -> str:
+    """Return an id as it stands in a path; raises `InvalidInput` for what is none: `..` would ask for something else.
+
+    An id that the service gave begins with a tilde.
+    """
+    check_id(name, text.removeprefix("~") if isinstance(text, str) else text)
+    return in_url(text)

@@ -6,13 +6,15 @@ import uuid
 from typing import Any
 
 from ....engine.errors import Unavailable
-from ...experiment.ids import in_url
+from ...experiment.ids import check_id
 from ...http.schemas import Rewarded
 from ..bodies import Told, encode, given, read_item
 from ..reward_queue import RewardQueue
 from .batches import AsyncBatches
-from .connection import AsyncConnection
+from .connection import AsyncConnection, decision_path
 from .experiment import AsyncRemote
+
+ALONE_BYTES = 100_000  # a larger body is not gathered: it saves nothing, and one that is refused would refuse others
 
 
 class AsyncDeciding(AsyncRemote):
@@ -26,7 +28,7 @@ class AsyncDeciding(AsyncRemote):
 
     async def _decided(self, kind: type[Told], body: bytes, seconds: float | None = None) -> Told:
         """Return the answer to the body of a decision, which has its id; after `seconds` it is given up."""
-        if self._batch_s is None or seconds is not None:
+        if self._batch_s is None or seconds is not None or len(body) > ALONE_BYTES:
             return await self._connection.ask("POST", f"{self._path}/decisions", kind, body, seconds=seconds)
         try:
             return read_item(kind, await self._batches.decisions.ask(body))
@@ -48,17 +50,18 @@ class AsyncDeciding(AsyncRemote):
         """Tell a reward, or let it wait in the queue."""
         if self._queue is not None:
             self._queue.put(self.name, decision_id, encode({"decision_id": decision_id, **reward}))
-        elif self._batch_s is None:
+            return
+        item = b"" if self._batch_s is None else encode({"decision_id": decision_id, **reward})
+        if self._batch_s is None or len(item) > ALONE_BYTES:
             await self._rewarded_alone(decision_id, reward)
-        else:
-            item = encode({"decision_id": decision_id, **reward})
-            try:
-                read_item(Rewarded, await self._batches.rewards.ask(item))
-            except Unavailable:
-                await self._rewarded_alone(decision_id, reward)
+            return
+        try:
+            read_item(Rewarded, await self._batches.rewards.ask(item))
+        except Unavailable:
+            await self._rewarded_alone(decision_id, reward)
 
     async def _rewarded_alone(self, decision_id: str, reward: dict[str, Any]) -> None:
-        await self._connection.ask("POST", f"{self._path}/decisions/{in_url(decision_id)}/reward", Rewarded, reward)
+        await self._connection.ask("POST", f"{decision_path(self._path, decision_id)}/reward", Rewarded, reward)
 
     async def _rewarded_together(self, rewards: list[tuple[str, dict[str, Any]]]) -> None:
         """Tell rewards of decisions, or let them wait in the queue; raises what the first of them is refused for."""
@@ -81,8 +84,11 @@ def new_id() -> str:
 
 
 def asking(decision_id: str | None, **fields: Any) -> tuple[str, bytes]:
-    """Return the id of a decision and its body; the same bytes are sent however often it is tried."""
-    name = new_id() if decision_id is None else decision_id
+    """Return the id of a decision and its body; the same bytes are sent however often it is tried.
+
+    Raises `InvalidInput` where that is no id.
+    """
+    name = new_id() if decision_id is None else check_id("decision_id", decision_id)
     return name, encode({"decision_id": name, **given(**fields)})
 
 

@@ -7,11 +7,10 @@ from typing import Any
 import msgspec
 
 from ....engine.errors import Conflict, InvalidInput, NotFound
-from ...experiment.ids import in_url
 from ...http.schemas import DecisionRecord, Learned, Rewarded
 from ..bodies import encode, read_item
 from ..decided import Shown
-from .connection import AsyncConnection
+from .connection import AsyncConnection, decision_path
 
 
 class LearnedRaw(msgspec.Struct):
@@ -22,7 +21,7 @@ class LearnedRaw(msgspec.Struct):
 
 async def tell(connection: AsyncConnection, path: str, decision_id: str, reward: bytes) -> None:
     """Tell the reward of a decision that the service made."""
-    await connection.ask("POST", f"{path}/decisions/{in_url(decision_id)}/reward", Rewarded, reward)
+    await connection.ask("POST", f"{decision_path(path, decision_id)}/reward", Rewarded, reward)
 
 
 async def tell_shown(
@@ -56,7 +55,7 @@ async def tell_shown(
 
 
 async def _record(connection: AsyncConnection, path: str, decision_id: str) -> DecisionRecord:
-    return await connection.ask("GET", f"{path}/decisions/{in_url(decision_id)}", DecisionRecord)
+    return await connection.ask("GET", decision_path(path, decision_id), DecisionRecord)
 
 
 async def _tell_other(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ....engine.errors import InvalidInput, Unavailable, as_seen
+from ...experiment.ids import check_id
 from ...http.schemas import ArmStatus, World
 from ...http.window_schemas import Activated
 from ...kinds.arms.bodies import ArmDecision
@@ -61,13 +63,14 @@ class Arms(Deciding):
             defer_activation=deferred,
             explain=explain,
         )
+        if fallback is not None and not callable(fallback):
+            _taken(fallback)  # raises now what is wrong with it
         if fallback is None:
             return self._choice(self._decided(ArmDecision, body))
         try:
             return self._choice(self._decided(ArmDecision, body, self._away_s))
         except Unavailable:
-            taken = fallback(context, among) if callable(fallback) else fallback
-            action, propensity = (taken, None) if isinstance(taken, str) else taken
+            action, propensity = _taken(fallback(context, among) if callable(fallback) else fallback)
             shown, chance = Shown(body, action, propensity), math.nan if propensity is None else propensity
             return ArmChoice(name, action, chance, None, self.learn, nothing, shown)
 
@@ -125,10 +128,15 @@ class Arms(Deciding):
         told = _reward(reward, cost, next_state, ended) | given(
             action_id=action_id, propensity=propensity, reward_id=reward_id
         )
-        name, shown = name_of(decision), None if isinstance(decision, str) else decision._shown
+        name, shown = name_of(decision), _shown(decision)
         if shown is None:
             self._rewarded(name, told)
-        elif self._queue is not None:
+        else:
+            self._told_shown(name, shown, told)
+
+    def _told_shown(self, name: str, shown: Shown, told: dict[str, Any]) -> None:
+        """Tell the reward of what was shown while the service was away, or let it wait in the queue."""
+        if self._queue is not None:
             self._queue.put(self.name, name, encode({"decision_id": name, **told}), shown)
         else:
             tell_shown(self._connection, self._path, name, shown, told)
@@ -148,10 +156,13 @@ class Arms(Deciding):
         if any(len(column) != n for column in columns):
             raise InvalidInput("bad_batch", f"there are {n} decisions, and lists of other lengths: give each one")
         told = [
-            (name_of(decision), _reward(reward, _known(cost), next_state, bool(over)))
+            (decision, _reward(reward, _known(cost), next_state, bool(over)))
             for decision, reward, cost, next_state, over in zip(decisions, *columns, strict=True)
         ]
-        self._rewarded_together(told)
+        self._rewarded_together([(name_of(one), said) for one, said in told if _shown(one) is None])
+        for one, said in told:
+            if (shown := _shown(one)) is not None:
+                self._told_shown(name_of(one), shown, said)
 
     def learn_examples(self, examples: Sequence[dict[str, Any]]) -> LearnedRaw:
         """Let policies learn from decisions that somebody else made, as docs/http.md describes examples.
@@ -189,6 +200,24 @@ class Arms(Deciding):
     def _choice(self, made: ArmDecision) -> ArmChoice[None]:
         propensity = math.nan if made.propensity is None else made.propensity
         return ArmChoice(made.decision_id, made.action_id, propensity, made, self.learn, nothing)
+
+
+def _shown(decision: ArmChoice[Any] | str) -> Shown | None:
+    """Return what was shown while the service was away; None where it decided."""
+    return None if isinstance(decision, str) else decision._shown
+
+
+def _taken(fallback: Any) -> tuple[str, float | None]:
+    """Return the action of a fallback, and its probability where that is known."""
+    action, propensity = fallback if isinstance(fallback, (tuple, list)) and len(fallback) == 2 else (fallback, None)
+    known = propensity is None or (isinstance(propensity, numbers.Real) and 0.0 < float(propensity) <= 1.0)
+    if not isinstance(action, str) or not known:
+        raise InvalidInput(
+            "bad_fallback",
+            f"the fallback is {as_seen(fallback)}: it must be the id of an action, or that and the probability with "
+            "which you drew it, above 0 and at most 1",
+        )
+    return check_id("the action of a fallback", action), None if propensity is None else float(propensity)
 
 
 def _reward(reward: Any, cost: Any, next_state: Any, ended: bool) -> dict[str, Any]:

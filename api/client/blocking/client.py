@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 import httpx
 
-from ....engine.errors import InvalidInput, as_seen
+from ....engine.errors import InvalidInput
 from ...http.policy_schemas import ListedPolicy, Policies
 from ...http.schemas import Experiment, Experiments, Health, Listed, Version
 from ...opening import creation_body
+from ..arguments import check_above_0, check_from_0, check_service
 from ..bodies import given
 from ..decided import ArmChoice
 from ..reward_queue import MOST, RewardQueue
@@ -54,12 +55,11 @@ class Client:
         away_ms: float = 1000.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        for name, value in {"timeout": timeout, "away_ms": away_ms}.items():
-            if not value > 0:
-                raise InvalidInput("bad_client", f"{name} is {as_seen(value)}: it must be a number above 0")
-        for name, value in {"deadline": deadline, "batch_ms": batch_ms or 0.0}.items():
-            if not value >= 0:
-                raise InvalidInput("bad_client", f"{name} is {as_seen(value)}: it must be a number from 0 on")
+        check_service(base_url, key)
+        for name, above_0 in {"timeout": timeout, "away_ms": away_ms, "queue_max": queue_max}.items():
+            check_above_0(name, above_0)
+        for name, from_0 in {"deadline": deadline, "batch_ms": batch_ms or 0.0}.items():
+            check_from_0(name, from_0)
         self._connection = Connection(base_url, key=key, timeout=timeout, deadline=deadline, transport=transport)
         self._how = None if batch_ms is None else batch_ms / 1000, away_ms / 1000
         self._known: dict[tuple[type[Remote], str], Any] = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ....engine.errors import NotFound
-from ...experiment.ids import in_url
 from ...experiment.lineup_schemas import LearnFrom, Role
 from ...experiment.report_schemas import Report
 from ...http.correction_schemas import RolledBack
@@ -15,7 +14,7 @@ from ...http.schemas import ArmStatus, DecisionRecord, Deleted, Diagnostics, Exp
 from ..bodies import given
 from ..decided import Choice
 from ..reward_queue import RewardQueue
-from .connection import Connection, path_of
+from .connection import Connection, decision_path, in_path, path_of
 
 Named = Choice[Any] | str  # a decision, or its id
 
@@ -68,7 +67,7 @@ class Remote:
 
     def retire_arm(self, arm_id: str) -> ArmStatus:
         """Let an arm be chosen no more, or close a query."""
-        return self._connection.ask("POST", f"{self._path}/arms/{in_url(arm_id)}:retire", ArmStatus)
+        return self._connection.ask("POST", f"{self._path}/arms/{in_path('arm_id', arm_id)}:retire", ArmStatus)
 
     def policies(self) -> Lineup:
         """Return the policies that play a part, and what each is worth."""
@@ -126,7 +125,7 @@ class Remote:
 
     def _of(self, decision: Named) -> str:
         """Return the path of a decision."""
-        return f"{self._path}/decisions/{in_url(name_of(decision))}"
+        return decision_path(self._path, name_of(decision))
 
 
 def name_of(decision: Named) -> str:

@@ -7,11 +7,10 @@ from typing import Any
 import msgspec
 
 from ....engine.errors import Conflict, InvalidInput, NotFound
-from ...experiment.ids import in_url
 from ...http.schemas import DecisionRecord, Learned, Rewarded
 from ..bodies import encode, read_item
 from ..decided import Shown
-from .connection import Connection
+from .connection import Connection, decision_path
 
 
 class LearnedRaw(msgspec.Struct):
@@ -22,7 +21,7 @@ class LearnedRaw(msgspec.Struct):
 
 def tell(connection: Connection, path: str, decision_id: str, reward: bytes) -> None:
     """Tell the reward of a decision that the service made."""
-    connection.ask("POST", f"{path}/decisions/{in_url(decision_id)}/reward", Rewarded, reward)
+    connection.ask("POST", f"{decision_path(path, decision_id)}/reward", Rewarded, reward)
 
 
 def tell_shown(connection: Connection, path: str, decision_id: str, shown: Shown, reward: dict[str, Any]) -> None:
@@ -54,7 +53,7 @@ def tell_shown(connection: Connection, path: str, decision_id: str, shown: Shown
 
 
 def _record(connection: Connection, path: str, decision_id: str) -> DecisionRecord:
-    return connection.ask("GET", f"{path}/decisions/{in_url(decision_id)}", DecisionRecord)
+    return connection.ask("GET", decision_path(path, decision_id), DecisionRecord)
 
 
 def _tell_other(connection: Connection, path: str, decision_id: str, shown: Shown, reward: dict[str, Any]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from support.faulty import LOST, UNANSWERED, Faulty
 from support.served import Served, log_of
@@ -129,3 +131,36 @@ def test_without_a_fallback_it_is_an_error(client: Client, way: Faulty) -> None:
     way.away = True
     with Client("http://service", transport=way, deadline=0.1) as hasty, pytest.raises(Unavailable):
         hasty.decide("e")
+
+
+@pytest.mark.parametrize(
+    "wrong", [5, ("b",), ("b", 2.0), ("b", "0.5"), ("b", -0.5), ("b", 0.5, 1), "", "\ud800", [None]]
+)
+def test_what_is_no_fallback_is_refused_before_it_is_needed(client: Client, way: Faulty, wrong: Any) -> None:
+    with pytest.raises(InvalidInput):
+        client.decide("e", fallback=wrong)
+    assert way.asked == []
+    way.away = True
+    with pytest.raises(InvalidInput):
+        client.decide("e", fallback=lambda context, eligible: wrong)
+
+
+def test_rewards_that_are_told_together_may_be_of_fallbacks(client: Client, way: Faulty, served: Served) -> None:
+    made = [client.decide("e")]
+    way.away = True
+    made += [client.decide("e", fallback=("b", 0.5)), client.decide("e", fallback="a")]
+    way.away = False
+    client.experiment("e").learn_many(made, [1.0, 0.5, 0.25])
+    records = [served.record(one.decision_id).json() for one in made]
+    assert [record["reward"]["value"] for record in records] == [1.0, 0.5, 0.25]
+    assert [record["given"] for record in records] == [False, True, True]
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_what_stands_before_the_service_does_not_answer_for_it(tmp_path: Path, status: int) -> None:
+    stands = httpx.MockTransport(lambda request: httpx.Response(status, text="<h1>no backend</h1>"))
+    with Client("http://service", transport=stands, deadline=0.0) as client:
+        assert client.decide("e", fallback="b").is_fallback
+        with pytest.raises(Unavailable) as refused:
+            client.reward("e", "d", 1.0)
+        assert refused.value.code == "no_service"

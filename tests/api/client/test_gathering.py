@@ -97,3 +97,19 @@ def test_others_are_answered_where_the_first_one_is_interrupted(monkeypatch: pyt
         others.set()
         assert isinstance(first.exception(10), KeyboardInterrupt)
         assert bytes(second.result(10)) == b"2"
+
+
+def test_a_body_that_is_too_large_refuses_no_other(served: Served) -> None:
+    large = [0.5] * 1_500_000
+    with Client("http://service", transport=Faulty(served), batch_ms=50) as client, ThreadPoolExecutor(3) as pool:
+        tried = [pool.submit(client.decide, "e", context) for context in (None, large, None)]
+        assert {one.result().action_id for one in (tried[0], tried[2])} <= {"a", "b", "c"}
+        with pytest.raises(InvalidInput) as refused:
+            tried[1].result()
+        assert refused.value.code == "body_too_large"
+        names = [client.decide("e").decision_id for _ in range(3)]
+        told = [
+            pool.submit(client.reward, "e", name, 1.0, reward_id=of)
+            for name, of in zip(names, ("r", "x" * 5_000_000, "r"), strict=True)
+        ]
+        assert [type(one.exception()) for one in told] == [type(None), InvalidInput, type(None)]

@@ -230,3 +230,55 @@ def test_a_file_that_fails_is_told_and_sending_goes_on_once_it_is_mended(service
         assert client.queue.flush(SECONDS)
         assert client.queue.standing() == (0, 0, 1, None)
     assert rewards(service) == 1
+
+
+@pytest.mark.parametrize("name", ["..", "x" * 70_000])
+def test_a_fallback_with_no_id_keeps_no_other_waiting(service: Listening, file: Path, name: str) -> None:
+    """As a file may hold it that was written before ids were checked."""
+    queue = RewardQueue(file)
+    told = json.dumps({"decision_id": name, "value": 1.0}).encode()
+    queue.put("e", name, told, Shown(json.dumps({"decision_id": name}).encode(), "b", None))
+    queue.close()
+    with Client(service.url, queue=file) as client:
+        assert client.queue is not None
+        client.decide("e").reward(1.0)
+        assert client.queue.flush(SECONDS)
+        assert [(one.decision_id, one.code) for one in client.queue.refused()] == [(name, "bad_id")]
+    assert rewards(service) == 1
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_a_database_of_something_else_is_left_as_it_is(file: Path, version: int) -> None:
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TABLE rewards (points INTEGER)")
+        other.execute(f"PRAGMA user_version = {version}")
+    before = file.read_bytes()
+    with pytest.raises(InvalidInput, match="something else") as bad:
+        RewardQueue(file)
+    assert bad.value.code == "bad_queue"
+    assert file.read_bytes() == before
+    assert [found.name for found in file.parent.iterdir()] == [file.name]
+
+
+def test_a_file_that_is_gone_takes_no_more(service: Listening, file: Path) -> None:
+    """What is told would be lost at the end of the process."""
+    with Client(service.url, queue=file) as client:
+        assert client.queue is not None
+        client.decide("e").reward(1.0)
+        for part in file.parent.glob(f"{file.name}*"):
+            part.unlink()
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="deleted or replaced") as gone:
+                client.decide("e").reward(1.0)
+            assert gone.value.code == "queue_failed"
+            file.write_bytes(b"")  # another one in its place
+        assert client.queue.flush(SECONDS), "what it took before is sent"
+    assert rewards(service) == 1
+
+
+def test_the_file_stays_the_same_in_another_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with closing(RewardQueue(Path("rewards.db"))) as queue:
+        monkeypatch.chdir("/")
+        queue.put("e", "d", b"{}")
+        assert queue.path == tmp_path / "rewards.db"

@@ -203,6 +203,61 @@ def test_in_a_block_what_is_told_is_sent_at_its_end_unless_it_fails(reach: Reach
 
 
 def test_arguments_that_make_no_sense_are_refused() -> None:
-    for wrong in ({"timeout": 0}, {"deadline": -1}, {"batch_ms": -1}, {"away_ms": 0}):
+    for wrong in (
+        {"timeout": 0},
+        {"deadline": -1},
+        {"batch_ms": -1},
+        {"away_ms": 0},
+        {"timeout": "5"},
+        {"queue_max": 0},
+        {"queue_max": "many"},
+    ):
         with pytest.raises(InvalidInput):
             Client(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_service_that_no_request_can_reach_is_named_at_once() -> None:
+    for wrong in ({"base_url": "localhost:8080"}, {"base_url": ""}, {"key": "oa_secret\n"}, {"key": "caf\u00e9"}):
+        with pytest.raises(InvalidInput) as refused:
+            Client(**wrong)  # type: ignore[arg-type]
+        assert refused.value.code == "bad_client"
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "a/..", "\ud800", "x" * 70_000, 5])
+def test_what_is_no_id_asks_for_nothing_else(reach: Reach, name: Any) -> None:
+    client, way = reach()
+    banner = client.experiment("e")
+    calls = (
+        lambda: client.experiment(name).about(),
+        lambda: client.decide("e", decision_id=name, fallback="a"),
+        lambda: banner.retire_arm(name),
+        *([] if name == 5 else [lambda: banner.record(name), lambda: client.reward("e", name, 1.0)]),
+    )
+    for call in calls:
+        with pytest.raises(InvalidInput) as refused:
+            call()
+        assert refused.value.code == "bad_id"
+    assert way.asked == []
+    with pytest.raises(NotFound) as unknown:
+        banner.record("~12")
+    assert unknown.value.code == "unknown_decision"
+
+
+def test_text_that_no_json_can_say_is_refused(reach: Reach) -> None:
+    client, way = reach()
+    with pytest.raises(InvalidInput, match="not Unicode"):
+        client.decide("e", {"name": "\ud800"})
+    assert way.asked == []
+
+
+def test_all_that_is_told_in_a_block_is_sent(reach: Reach) -> None:
+    client, _ = reach()
+    client.create("w", arms=[{"id": "x"}], reward={"wait_time": "1h", "aggregation": "sum"})
+    with client.decide("w") as decision:
+        decision.reward(0.25, reward_id="view")
+        decision.reward(0.5, reward_id="click")
+    told = client.call("GET", f"/v1/experiments/w/decisions/{decision.decision_id}")
+    assert sorted(one["value"] for one in told["outcomes"]) == [0.25, 0.5]
+    with pytest.raises(Conflict), client.decide("e") as decision:
+        decision.reward(0.0)
+        decision.reward(1.0)
