@@ -81,7 +81,7 @@ async def _is_known(live: Live, share: Share, reward_id: str) -> bool:
     if (before.reward, before.reward_id) == (sent.reward, reward_id):
         return True
     await settled(share.record)
-    raise Conflict("reward_exists", live.kind.reward_exists(str(share.record.event.number), before))
+    raise Conflict("reward_exists", live.kind.reward_exists(f"~{share.record.event.number}", before))
 
 
 async def _learn(live: Live, shares: Sequence[Share], reward_id: str) -> None:

@@ -127,6 +127,13 @@ def _asked(slots: Any) -> list[AskedSlot]:
         raise InvalidInput("bad_slot", f"slots is {as_seen(slots)}: it must be a list of ids, or of objects with one")
     try:
         named = [{"id": slot} if isinstance(slot, str) else slot for slot in slots]
-        return msgspec.convert(named, list[AskedSlot])
+        return msgspec.convert(msgspec.to_builtins(named, enc_hook=_listed), list[AskedSlot])
     except msgspec.ValidationError as error:
         raise InvalidInput("bad_slot", f"slots is not a list of ids, or of objects with one: {error}") from None
+
+
+def _listed(value: Any) -> Any:
+    """Return an array or a number of NumPy as lists and numbers of Python."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    raise InvalidInput("bad_slot", f"a slot holds {as_seen(value)}: send numbers, text, lists or objects")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import golden
+import numpy as np
 import pytest
 
 import onearm
-from onearm.engine.errors import OnearmError
+from onearm.engine.errors import InvalidInput, OnearmError
 
 RANDOM = {"name": "epsilon_greedy", "params": {"epsilon": 0.5}}
 
@@ -111,3 +112,18 @@ def test_every_policy_of_arms_fills_lists_or_says_that_it_does_not_fit(name: str
         assert all(not slot.propensity <= 0.0 and not slot.propensity > 1.0 for slot in shelf.slots.values())
         engine.learn(shelf, t % 2)
     assert engine.rewards == 18
+
+
+def test_features_of_slots_may_be_arrays() -> None:
+    made = [onearm.open(RANDOM, ["a", "b"], slots={"max": 1, "length": 2}, seed=1) for _ in range(2)]
+    shown = [
+        engine.decide([{"id": "top", "features": features}])
+        for engine, features in zip(made, ([0.5, 2.0], np.array([0.5, 2.0])), strict=True)
+    ]
+    assert shown[0].action_ids == shown[1].action_ids
+    for engine, one in zip(made, shown, strict=True):
+        engine.learn(one, 1.0)
+    assert made[0].digest() == made[1].digest()
+    with pytest.raises(InvalidInput) as bad:
+        made[0].decide([{"id": "top", "features": object()}])
+    assert bad.value.code == "bad_slot"

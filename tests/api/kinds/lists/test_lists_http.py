@@ -367,3 +367,14 @@ def test_examples_of_somebody_else_are_not_imported_among_lists(served: Served) 
     fill(served)
     export = served.get("/v1/experiments/e/log").content.replace(b'"kind":"decide"', b'"kind":"given"', 1)
     assert_refused(served.post("/v1/experiments:import?experiment_id=copy", export), 422, "no_examples")
+
+
+def test_the_slot_that_has_its_reward_is_named_as_the_service_finds_it(served: Served) -> None:
+    fill(served)
+    fill(served, decision_id="d")
+    told = {"slots": [{"id": "s1", "value": 1.0}]}
+    assert served.reward("d", told).status_code == 200
+    refused = served.reward("d", {"slots": [{"id": "s1", "value": 0.0}]})
+    assert_refused(refused, 409, "reward_exists")
+    assert "'~5'" in refused.json()["detail"]
+    assert served.record("~5").json()["slot_id"] == "s1"
