@@ -236,7 +236,7 @@ def _count(contexts: Any, actions: Any, states: Any) -> int:
     if isinstance(contexts, int) and not isinstance(contexts, bool):
         return contexts
     several = next((given for given in (contexts, actions, states) if given is not None), None)
-    if several is None or isinstance(several, (str, dict)):
+    if isinstance(several, (str, dict)) or not hasattr(several, "__len__"):
         raise InvalidInput(
             "bad_context", f"contexts is {as_seen(contexts)}: it must be a list of them, or how many there are"
         )

@@ -261,3 +261,11 @@ def test_all_that_is_told_in_a_block_is_sent(reach: Reach) -> None:
     with pytest.raises(Conflict), client.decide("e") as decision:
         decision.reward(0.0)
         decision.reward(1.0)
+
+
+@pytest.mark.parametrize("several", [True, 2.5, "ab", None])
+def test_what_is_no_number_of_decisions_is_refused(reach: Reach, several: Any) -> None:
+    client, _ = reach()
+    with pytest.raises(InvalidInput) as bad:
+        client.experiment("e").decide_many(several)
+    assert bad.value.code == "bad_context"
