@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence, Sized
 from typing import Any
 
 from ....engine.errors import InvalidInput, Unavailable, as_seen
@@ -240,7 +240,7 @@ def _count(contexts: Any, actions: Any, states: Any) -> int:
     if isinstance(contexts, int) and not isinstance(contexts, bool):
         return contexts
     several = next((given for given in (contexts, actions, states) if given is not None), None)
-    if isinstance(several, (str, dict)) or not hasattr(several, "__len__"):
+    if isinstance(several, (str, dict)) or not isinstance(several, Sized):
         raise InvalidInput(
             "bad_context", f"contexts is {as_seen(contexts)}: it must be a list of them, or how many there are"
         )
