@@ -284,6 +284,10 @@ class Several:
     shares: Callable[[Work, Event, Any], Sequence[tuple[int, Feedback]]]  # what a body says of which, by number; of the
     # event of the last one, and a body as it was read
     follows: Callable[[Event | None, Event], None]  # refuses a decision of a log that does not go with the one before
+    goes_with: Callable[
+        [Event, Event], bool
+    ]  # whether two DECIDE events are of one; numbers of one that was broken off
+    # in the middle belong to another by now
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from weakref import WeakValueDictionary
 from ...engine.errors import InvalidInput, Unavailable
 from ...engine.storage.erasures import Counted
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Base
+from ...engine.storage.tables import Base, Event
 from ...engine.vocabulary import DECISIONS
+from ..kinds.kind import Several
 from .archives import Archives
 from .bases import archived
 from .chores import RETRY_SECONDS, Chores
@@ -210,5 +211,12 @@ def _named(store: Store, live: Live, names: Sequence[int | str]) -> list[int]:
             raise InvalidInput("not_a_pull", f"decision {event.number} read an arm, and is for nobody: erase pulls")
     early = store.early_of(key, [name for name in names if isinstance(name, str)])
     decided = [event for event in events if event.kind in DECISIONS and event.number is not None]
-    whole = [[event.number] if several is None else several.numbers(event) for event in decided]
-    return sorted({*early, *(number for some in whole for number in some if number is not None)})
+    if several is not None:
+        decided = [one for event in decided for one in _whole(store, key, several, event)]
+    return sorted({*early, *(event.number for event in decided if event.number is not None)})
+
+
+def _whole(store: Store, key: int, several: Several, event: Event) -> list[Event]:
+    """Return all decisions that one is made with. Runs in a worker thread."""
+    near = store.find(key, list(several.numbers(event)), [])
+    return [one for one in near if one.kind in DECISIONS and several.goes_with(event, one)]

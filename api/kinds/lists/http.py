@@ -73,6 +73,14 @@ def numbers(event: Event) -> range:
     return range(first, first + detail.slots)
 
 
+def goes_with(event: Event, other: Event) -> bool:
+    """Tell whether decisions are slots of one list: a list that broke off has fewer than it was to have."""
+    if event.detail is None or other.detail is None or event.number is None or other.number is None:
+        return event.number == other.number
+    one, another = detail_of(event), detail_of(other)
+    return (one.list_id, event.number - one.place) == (another.list_id, other.number - another.place)
+
+
 def follows(before: Event | None, event: Event) -> None:
     """Refuse the decision of a log that is not the next one of its list; `before` is the decision before it."""
     if event.detail is None and event.decision_id is None:

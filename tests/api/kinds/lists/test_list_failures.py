@@ -15,6 +15,8 @@ from support.served import Served
 from support.shelves import FOUR, create_lists, fill
 
 from onearm.api.cli.verify import has_fault, verified
+from onearm.api.kinds.kind import Request
+from onearm.api.service.live import Live
 from onearm.engine.vocabulary import DECIDE, LEARN
 
 DECISIONS = "/v1/experiments/e/decisions"
@@ -135,4 +137,25 @@ def test_a_log_that_was_made_short_knows_its_lists(served: Served) -> None:
     assert served.reward("page", {"slots": [{"id": "s0", "value": 0.5}]}).json() == {"status": "accepted"}
     assert served.reward("~7", 0.25).json() == {"status": "accepted"}
     assert [slot["slot_id"] for slot in served.record("page").json()["slots"]] == ["s0", "s1", "s2", "s3"]
+    assert not any(map(has_fault, verified(served.url)))
+
+
+def test_who_erases_what_is_left_of_a_list_erases_no_other(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy that fails in the middle leaves slots on record, and the next list has the numbers of the others."""
+    chosen, calls = Live.chosen, []
+
+    async def failing(live: Live, request: Request) -> Any:
+        calls.append(request)
+        if len(calls) == 2:
+            raise RuntimeError("a policy of somebody's own")
+        return await chosen(live, request)
+
+    monkeypatch.setattr(Live, "chosen", failing)
+    assert served.decide(BODY | {"decision_id": "broken"}).status_code == 500
+    assert served.decide(BODY | {"decision_id": "whole"}).status_code == 201
+    before = served.get(f"{DECISIONS}/whole").json()
+    answer = served.post("/v1/experiments/e:erase", {"decision_ids": ["~0"]})
+    assert (answer.status_code, answer.json()["decisions"]) == (200, 1)
+    assert served.get(f"{DECISIONS}/whole").json() == before
+    assert served.reward("whole", 1.0).status_code == 200
     assert not any(map(has_fault, verified(served.url)))
