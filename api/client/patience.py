@@ -13,13 +13,17 @@ from .bodies import refusal
 AGAIN = frozenset({408, 429, 502, 503, 504})  # statuses after which the same call may succeed
 HOPELESS = frozenset({"cannot_open", "database_lost"})  # codes of 503 that last until somebody mends the service
 FIRST_S, LONGEST_S = 0.05, 2.0  # how long the first wait is at most, and any
+BETWEEN = frozenset({408, 502, 504})  # of these what stands between says them, and does not know what was done
+UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)  # losses before anything was sent
 
 
 class Patience:
     """One call that is tried again; to be told of each failure."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, once: bool = False) -> None:
+        self.seconds = seconds
         self.until = time.monotonic() + seconds
+        self._once = once  # whether what may have been done already is not tried again
         self._longest = FIRST_S
 
     def left(self) -> float:
@@ -29,6 +33,8 @@ class Patience:
     def after_loss(self, error: httpx.TransportError) -> float:
         """Return how long to wait after a connection failed or was lost; raises `Unavailable` at the deadline."""
         said = str(error) or type(error).__name__
+        if self._once and not isinstance(error, UNSENT):
+            raise _unknown(said)
         lost = Unavailable("no_service", f"no service answers ({said}): see that it runs, and that base_url names it")
         return self._wait(lost, 0.0)
 
@@ -37,6 +43,8 @@ class Patience:
         refused = refusal(answer.status_code, answer.content)
         if answer.status_code not in AGAIN or refused.code in HOPELESS:
             raise refused
+        if self._once and answer.status_code in BETWEEN:
+            raise _unknown(str(refused))
         try:
             at_least = float(answer.headers.get("retry-after", 0))
         except ValueError:  # a date, which our service does not send
@@ -50,3 +58,11 @@ class Patience:
         if time.monotonic() + wait >= self.until:
             raise refused
         return wait
+
+
+def _unknown(said: str) -> Unavailable:
+    return Unavailable(
+        "unknown_outcome",
+        f"the answer was lost ({said}), and this call does something more where it is sent again: see whether it was "
+        "done, and send it again if it was not",
+    )

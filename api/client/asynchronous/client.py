@@ -202,8 +202,9 @@ class AsyncClient:
         return await self._connection.ask("GET", "/version", Version)
 
     async def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        """Return what the service answers to any call of docs/http.md, as JSON."""
-        return await self._connection.ask(method, path, Any, body, query=query)
+        """Return what the service answers to any call of docs/http.md, as JSON. A POST is sent once."""
+        once = method.upper() == "POST"
+        return await self._connection.ask(method, path, Any, body, query=query, once=once)
 
     def _of(self, kind: type[Of], name: str) -> Of:
         """Return an experiment; the same one each time, so that its calls are gathered."""

@@ -201,8 +201,9 @@ class Client:
         return self._connection.ask("GET", "/version", Version)
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        """Return what the service answers to any call of docs/http.md, as JSON."""
-        return self._connection.ask(method, path, Any, body, query=query)
+        """Return what the service answers to any call of docs/http.md, as JSON. A POST is sent once."""
+        once = method.upper() == "POST"
+        return self._connection.ask(method, path, Any, body, query=query, once=once)
 
     def _of(self, kind: type[Of], name: str) -> Of:
         """Return an experiment; the same one each time, so that its calls are gathered."""

@@ -47,20 +47,22 @@ class Connection:
         *,
         query: dict[str, Any] | None = None,
         seconds: float | None = None,
+        once: bool = False,
     ) -> Told:
         """Return what the service answers, as a `kind` of it. A body is bytes of JSON, or an object.
 
         It is tried again where the service is away or says so, for `seconds`, or as long as the deadline says; once
-        where that is 0. Raises what the service refuses it for, or `Unavailable` at the end of that time.
+        where that is 0. Raises what the service refuses it for, or `Unavailable` at the end of that time. What must be
+        done `once` is not tried again where its answer was lost: `Unavailable` ("unknown_outcome").
         """
         content = body if body is None or isinstance(body, bytes) else encode(body)
-        return read(kind, self._sent(method, path, content, query, seconds))
+        longest = self.deadline if seconds is None else seconds
+        return read(kind, self._sent(method, path, content, query, Patience(longest, once=once)))
 
     def _sent(
-        self, method: str, path: str, content: bytes | None, query: dict[str, Any] | None, seconds: float | None
+        self, method: str, path: str, content: bytes | None, query: dict[str, Any] | None, patience: Patience
     ) -> bytes:
-        longest = self.deadline if seconds is None else seconds
-        patience, left = Patience(longest), min(self.timeout, longest or self.timeout)
+        left = min(self.timeout, patience.seconds or self.timeout)
         while True:
             try:
                 answer = self._http.request(method, path, content=content, params=query, timeout=left)

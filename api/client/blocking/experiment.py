@@ -104,8 +104,9 @@ class Remote:
         return self._connection.ask("POST", f"{self._path}/policies/{policy}:retire", RetiredPolicy)
 
     def rollback(self, to: int | str) -> RolledBack:
-        """Set policies back to what they knew after an event, by its seq, or before a time."""
-        return self._connection.ask("POST", f"{self._path}/policies:rollback", RolledBack, {"to": to})
+        """Set policies back to what they knew after an event, by its seq, or before a time. Sent once."""
+        path = f"{self._path}/policies:rollback"
+        return self._connection.ask("POST", path, RolledBack, {"to": to}, once=True)
 
     def archive(self) -> Experiment:
         """Let no more be decided or rewarded; all can be read yet."""

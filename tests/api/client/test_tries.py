@@ -71,6 +71,22 @@ def test_other_calls_are_safe_to_try_again_too(reach: Reach, served: Served, cal
         assert len(client.experiments()) == before - 1
 
 
+@pytest.mark.parametrize("fault", [UNANSWERED, ELSEWHERE])
+@pytest.mark.parametrize("call", ["rollback", "call"])
+def test_what_would_do_more_a_second_time_is_not_tried_again_where_its_answer_is_lost(
+    reach: Reach, served: Served, fault: str, call: str
+) -> None:
+    client, way = reach()
+    client.decide("e").reward(1.0)
+    path = "/v1/experiments/e/policies:rollback"
+    way.faults = [BUSY, LOST, fault]
+    with pytest.raises(Unavailable) as refused:
+        client.experiment("e").rollback(2) if call == "rollback" else client.call("POST", path, {"to": 2})
+    assert refused.value.code == "unknown_outcome"
+    assert [asked for asked in way.asked if asked == ("POST", path)] == [("POST", path)] * 3
+    assert client.call("GET", "/v1/experiments/e")["seq"] == (3 if fault == UNANSWERED else 2)
+
+
 def prepared(client: Client) -> Callable[[str], Any]:
     """Return what calls things of an experiment that are there."""
     banner = client.open("p", policy="epsilon_greedy", arms=["a", "b", "c"])
@@ -92,7 +108,6 @@ def prepared(client: Client) -> Callable[[str], Any]:
         "retire_arm": lambda: banner.retire_arm("c").retired,
         "correct": lambda: banner.correct(learned, 0.5),
         "retract": lambda: banner.retract(learned),
-        "rollback": lambda: banner.rollback(1).to == 1,
         "restore": lambda: banner.restore(),
         "world_changed": lambda: adaptive.world_changed(),
         "commit": lambda: asked.commit().committed,
@@ -112,7 +127,6 @@ def prepared(client: Client) -> Callable[[str], Any]:
         "retire_arm",
         "correct",
         "retract",
-        "rollback",
         "restore",
         "world_changed",
         "commit",
