@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Collection, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ CREATE TABLE IF NOT EXISTS rewards (
     detail TEXT
 );
 CREATE INDEX IF NOT EXISTS waiting ON rewards (number) WHERE code IS NULL;
+CREATE TABLE IF NOT EXISTS service (base_url TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS counts (waiting INTEGER NOT NULL, refused INTEGER NOT NULL, sent INTEGER NOT NULL);
 INSERT INTO counts SELECT 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM counts);
 CREATE TRIGGER IF NOT EXISTS came AFTER INSERT ON rewards BEGIN UPDATE counts SET waiting = waiting + 1; END;
@@ -77,7 +79,11 @@ class Standing(NamedTuple):
 class RewardQueue:
     """The file. Threads may share it, and so may processes: one of them sends."""
 
-    def __init__(self, path: Path, most: int = MOST) -> None:
+    def __init__(self, path: Path, base_url: str, most: int = MOST) -> None:
+        """Open a file, or make it; it holds rewards for the service at one address.
+
+        Raises `InvalidInput` ("bad_queue") where it is none, or for the service at another address.
+        """
         self.path = path.absolute()  # also where the process goes to another directory
         self.most = most
         self.trouble: str | None = None
@@ -87,7 +93,7 @@ class RewardQueue:
         try:
             self._file = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
             try:
-                self._begin()
+                self._begin(base_url.rstrip("/"))
             except BaseException:
                 self._file.close()
                 raise
@@ -97,7 +103,7 @@ class RewardQueue:
             ) from None
         self._is_at = _place(self.path)
 
-    def _begin(self) -> None:
+    def _begin(self, base_url: str) -> None:
         """Make a new file a queue; raises `InvalidInput` for one that is something else, and leaves that as it is."""
         ((found, tables),) = self._file.execute(
             "SELECT user_version, (SELECT group_concat(name) FROM sqlite_master WHERE type = 'table') "
@@ -120,6 +126,14 @@ class RewardQueue:
         self._file.execute("PRAGMA synchronous = NORMAL")
         if found == 0:
             self._file.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;")
+            self._file.execute("INSERT INTO service SELECT ? WHERE NOT EXISTS (SELECT 1 FROM service)", (base_url,))
+        ((known,),) = self._file.execute("SELECT base_url FROM service")
+        if known != base_url:
+            raise InvalidInput(
+                "bad_queue",
+                f"the queue {str(self.path)!r} holds rewards for the service at {known}, and base_url is {base_url}: "
+                "name another file, or, where that service has moved, say so with onearm.client.move_queue",
+            )
 
     def put(self, experiment: str, decision_id: str, body: bytes, shown: Shown | None = None) -> None:
         """Let a reward wait. Raises `Unavailable` where too many do ("queue_full"), or the file fails or is gone
@@ -237,6 +251,17 @@ class RewardQueue:
 
     def _why(self) -> str:
         return "" if self.trouble is None else f" ({self.trouble})"
+
+
+def move_queue(path: str | Path, base_url: str) -> None:
+    """Let what waits in a file go to a service that has moved to another address; no client may have the file open."""
+    if not Path(path).is_file():
+        raise InvalidInput("bad_queue", f"there is no queue {str(path)!r}: name its file")
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as file:
+            file.execute("UPDATE service SET base_url = ?", (base_url.rstrip("/"),))
+    except sqlite3.Error as error:
+        raise InvalidInput("bad_queue", f"{str(path)!r} is no queue ({error}): name its file") from None
 
 
 def _place(path: Path) -> tuple[int, int] | None:

@@ -11,5 +11,6 @@ docs/client.md has the rest.
 from onearm.api.client.asynchronous.client import AsyncClient
 from onearm.api.client.blocking.client import Client
 from onearm.api.client.frames import as_frame, as_rows
+from onearm.api.client.reward_queue import move_queue
 
-__all__ = ["AsyncClient", "Client", "as_frame", "as_rows"]
+__all__ = ["AsyncClient", "Client", "as_frame", "as_rows", "move_queue"]

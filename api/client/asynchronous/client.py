@@ -64,7 +64,7 @@ class AsyncClient:
         self._connection = AsyncConnection(base_url, key=key, timeout=timeout, deadline=deadline, transport=transport)
         self._how = None if batch_ms is None else batch_ms / 1000, away_ms / 1000
         self._known: dict[tuple[type[AsyncRemote], str], Any] = {}
-        self.queue = None if queue is None else RewardQueue(Path(queue), queue_max)
+        self.queue = None if queue is None else RewardQueue(Path(queue), base_url, queue_max)
         self._sender = None if self.queue is None else Sender(self.queue, base_url, key, timeout)
 
     async def __aenter__(self) -> Self:

@@ -16,7 +16,7 @@ from support.keyed import Keyed
 from support.listening import Listening
 
 from onearm.api.client.decided import Shown
-from onearm.api.client.reward_queue import RewardQueue
+from onearm.api.client.reward_queue import RewardQueue, move_queue
 from onearm.api.service.service import Service
 from onearm.client import Client
 from onearm.engine.errors import InvalidInput, Unavailable
@@ -51,6 +51,7 @@ def test_rewards_wait_until_the_service_is_there_and_are_sent_once(service: List
         assert client.queue is not None
         assert client.queue.standing()[:3] == (30, 0, 0)
     assert rewards(service) == 0
+    move_queue(file, service.url)
     with Client(service.url, queue=file) as client:
         assert client.queue is not None and client.queue.flush(SECONDS)
         assert client.queue.standing() == (0, 0, 30, None)
@@ -65,6 +66,7 @@ def test_a_process_that_dies_leaves_them_to_the_next(service: Listening, file: P
     told = f"client = Client({NOWHERE!r}, queue={str(file)!r})\nclient.reward('e', {name!r}, 1.0)\nos._exit(9)"
     done = subprocess.run([sys.executable, "-c", f"import os\nfrom onearm.client import Client\n{told}"], check=False)
     assert done.returncode == 9
+    move_queue(file, service.url)
     with Client(service.url, queue=file) as client:
         assert client.queue is not None and client.queue.flush(SECONDS)
     assert rewards(service) == 1
@@ -122,6 +124,7 @@ def test_a_fallback_waits_with_its_reward(service: Listening, file: Path) -> Non
     with Client(NOWHERE, queue=file, away_ms=20) as client:
         decision = client.decide("e", fallback="b", decision_id="d")
         decision.reward(1.0)
+    move_queue(file, service.url)
     with Client(service.url, queue=file) as client:
         assert client.queue is not None and client.queue.flush(SECONDS)
         assert client.queue.refused() == []
@@ -134,17 +137,17 @@ def test_files_that_are_no_queue_are_refused(tmp_path: Path, file: Path) -> None
     other = tmp_path / "notes.txt"
     other.write_text("these are my notes, and no database of anything" * 50)
     with pytest.raises(InvalidInput, match="cannot be opened") as bad:
-        RewardQueue(other)
+        RewardQueue(other, "http://service")
     assert bad.value.code == "bad_queue"
     assert other.read_text().startswith("these are my notes")
-    queue = RewardQueue(file)
+    queue = RewardQueue(file, "http://service")
     queue.put("e", "d", b"{}", Shown(b"{}", "a", None))
     (waits,) = queue.waiting(10)
     assert waits.shown is not None and (waits.shown.action_id, waits.shown.propensity) == ("a", None)
     queue._file.execute("PRAGMA user_version = 2")
     queue.close()
     with pytest.raises(InvalidInput, match="newer onearm"):
-        RewardQueue(file)
+        RewardQueue(file, "http://service")
     with pytest.raises(InvalidInput, match="closed"):
         queue.put("e", "d", b"{}")
 
@@ -235,10 +238,11 @@ def test_a_file_that_fails_is_told_and_sending_goes_on_once_it_is_mended(service
 @pytest.mark.parametrize("name", ["..", "x" * 70_000])
 def test_a_fallback_with_no_id_keeps_no_other_waiting(service: Listening, file: Path, name: str) -> None:
     """As a file may hold it that was written before ids were checked."""
-    queue = RewardQueue(file)
+    queue = RewardQueue(file, "http://service")
     told = json.dumps({"decision_id": name, "value": 1.0}).encode()
     queue.put("e", name, told, Shown(json.dumps({"decision_id": name}).encode(), "b", None))
     queue.close()
+    move_queue(file, service.url)
     with Client(service.url, queue=file) as client:
         assert client.queue is not None
         client.decide("e").reward(1.0)
@@ -254,7 +258,7 @@ def test_a_database_of_something_else_is_left_as_it_is(file: Path, version: int)
         other.execute(f"PRAGMA user_version = {version}")
     before = file.read_bytes()
     with pytest.raises(InvalidInput, match="something else") as bad:
-        RewardQueue(file)
+        RewardQueue(file, "http://service")
     assert bad.value.code == "bad_queue"
     assert file.read_bytes() == before
     assert [found.name for found in file.parent.iterdir()] == [file.name]
@@ -278,7 +282,24 @@ def test_a_file_that_is_gone_takes_no_more(service: Listening, file: Path) -> No
 
 def test_the_file_stays_the_same_in_another_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with closing(RewardQueue(Path("rewards.db"))) as queue:
+    with closing(RewardQueue(Path("rewards.db"), "http://service")) as queue:
         monkeypatch.chdir("/")
         queue.put("e", "d", b"{}")
         assert queue.path == tmp_path / "rewards.db"
+
+
+def test_a_file_holds_rewards_for_the_service_at_one_address(tmp_path: Path) -> None:
+    file = tmp_path / "rewards.db"
+    with closing(RewardQueue(file, "http://one/")) as queue:
+        queue.put("e", "d", b'{"value": 1.0}')
+    with pytest.raises(InvalidInput, match="for the service at http://one, and base_url is http://two") as refused:
+        RewardQueue(file, "http://two")
+    assert refused.value.code == "bad_queue"
+    move_queue(file, "http://two/")
+    with closing(RewardQueue(file, "http://two")) as queue:
+        assert queue.standing().waiting == 1
+    with pytest.raises(InvalidInput, match="there is no queue"):
+        move_queue(tmp_path / "other.db", "http://two")
+    (tmp_path / "text").write_text("no database at all, but a text of some length\n" * 20)
+    with pytest.raises(InvalidInput, match="is no queue"):
+        move_queue(tmp_path / "text", "http://two")
