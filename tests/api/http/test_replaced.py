@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from support.served import assert_refused, log_of
 from support.windowed import GRACE, Windowed, assert_clean
@@ -65,16 +64,17 @@ def test_the_action_that_was_shown_is_learned(served: Windowed, propensity: floa
     assert_clean(served)
 
 
-def test_whoever_evaluates_reads_what_was_shown(served: Windowed) -> None:
-    others = [defer(served, f"d{n}") for n in range(2)]
-    for n, (other, propensity) in enumerate(zip(others, (0.25, None), strict=True)):
+def test_whoever_evaluates_reads_what_was_shown_where_its_propensity_is_known(served: Windowed) -> None:
+    others = [defer(served, f"d{n}") for n in range(3)]
+    for n, (other, propensity) in enumerate(zip(others, (0.25, None, 0.5), strict=True)):
         activate(served, f"d{n}", other, propensity)
     served.pass_time(10)
     live = served.service.live("e")
     with read_rows(served.store, live.row.key, live.problem, Wanted()) as rows:
         columns = rows.columns()
-    assert columns.action.tolist() == ["ab".index(other) for other in others]
-    np.testing.assert_array_equal(columns.propensity, [0.25, np.nan])
+    assert columns.action.tolist() == ["ab".index(other) for other in (others[0], others[2])]
+    assert columns.propensity.tolist() == [0.25, 0.5]
+    assert rows.notes == ["1 decisions that somebody else made are left out, as nobody knows with which propensity"]
 
 
 def test_silence_is_the_default_of_what_was_shown(served: Windowed) -> None:
