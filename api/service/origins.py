@@ -59,6 +59,14 @@ def state_of_origin(store: Store, origin: Origin, source: Live, live: Live, poli
     return Known(Origin(origin.experiment, seq, number), state, len(found.history.roster.labels))
 
 
+def is_origin(there: Origin | None, asked: Origin | None) -> bool:
+    """Tell whether an origin is the one that is asked for, where a seq or a number that is left out is any."""
+    if there is None or asked is None:
+        return there is asked
+    seq = there.seq if asked.seq is None else asked.seq
+    return there == Origin(asked.experiment, seq, there.policy if asked.policy is None else asked.policy)
+
+
 def grown_to_here(known: Known, policy: Policy, live: Live) -> Any:
     """Return what a policy brings along as a state with the arms of now. The caller has the turn of `live`.
 

@@ -42,7 +42,7 @@ from ..experiment.spec import Spec
 from ..tasks import ended
 from .history import History
 from .live import Live
-from .origins import Known, grown_to_here, state_of_origin
+from .origins import Known, grown_to_here, is_origin, state_of_origin
 from .pools import Pools
 from .room import Room
 from .setting import Next, set_state
@@ -127,7 +127,7 @@ class Policies:
             known = await self._pools.creations.run(state_of_origin, *about)
 
         async def change() -> tuple[Member, bool]:
-            if (there := _known(live, policy.spec, wanted)) is not None:
+            if (there := _known(live, policy.spec, wanted, start)) is not None:
                 return there, False
             _check_another(live, policy, start)
             if wanted.role == "shadow":
@@ -381,10 +381,14 @@ def _fitting(created: Spec, spec: Any) -> tuple[Policy, int]:
     return policy, snapshot.size(policy.init(policy.params, created.problem))
 
 
-def _known(live: Live, spec: dict[str, Any], wanted: Wanted) -> Member | None:
-    """Return the policy that plays this part already, None without one; refuse it with another share or guard."""
-    same = [one for one in live.members if (one.spec, one.role) == (spec, wanted.role) and wanted.role != "live"]
-    if not same:
+def _known(live: Live, spec: dict[str, Any], wanted: Wanted, start: Beginning) -> Member | None:
+    """Return the policy that plays this part already, None without one; refuse it with another share or guard.
+
+    Whoever leads, and knew something else at its beginning, is another one.
+    """
+    same = [one for one in live.members if (one.spec, one.role) == (spec, wanted.role)]
+    asked = start.origin if isinstance(start, Brought) else None
+    if not same or (wanted.role in LEADING and not is_origin(same[0].origin, asked)):
         return None
     if (same[0].share, same[0].guard, same[0].learn_from) != (_share(wanted), wanted.guard or None, wanted.learn_from):
         raise Conflict(

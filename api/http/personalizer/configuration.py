@@ -64,7 +64,7 @@ TOLD = ("last_configuration_edit_date",)
 AT_CREATION = ("reward_wait_time", "default_reward", "reward_aggregation", "exploration_percentage")
 _configuration = msgspec.json.Decoder(ServiceConfiguration)
 _settings = msgspec.json.Decoder(LearningSettings)
-_assign, _add, _promote = map(audited, (lineup.assign_policy, lineup.add_policy, lineup.promote_policy))
+_assign, _add = map(audited, (lineup.assign_policy, lineup.add_policy))
 
 
 async def read_service(service: Service, call: Call) -> Answer:
@@ -107,7 +107,10 @@ async def read_policy(service: Service, call: Call) -> Answer:
 
 
 async def write_policy(service: Service, call: Call) -> Answer:
-    """Let another policy decide from now on, which has learned nothing; whoever did goes on as a shadow."""
+    """Let another policy have the part of the one that decides, knowing nothing; whoever had it goes on as a shadow.
+
+    The one that has the part already keeps it, and what it learned.
+    """
     said, live = read(_settings, call.body, "the policy"), service.live(call.path["experiment_id"])
     try:
         params = msgspec.json.decode(said.arguments or "{}", type=dict[str, Any])
@@ -116,16 +119,16 @@ async def write_policy(service: Service, call: Call) -> Answer:
             "a policy with arguments that are no JSON object, as those of Vowpal Wabbit,",
             'name one of ours (onearm policies) with its params, as {"name": "squarecb", "arguments": "{}"}',
         )
-    body = {"policy": {"name": said.name, "params": params}, "role": "live"}
+    body = {"policy": {"name": said.name, "params": params}, **_part(live)}
     await _add(service, call._replace(body=encode(body)))
     return Answer(200, _settings_of(live))
 
 
 async def reset_policy(service: Service, call: Call) -> Answer:
-    """Let the policy decide with which the experiment was made; it went on learning."""
+    """Give the part back to the policy with which the experiment was made; it went on learning."""
     live = service.live(call.path["experiment_id"])
     if leader(live.members).policy != 0:
-        await _promote(service, _of_policy(call, 0, {}))
+        await _assign(service, _of_policy(call, 0, _part(live)))
     return Answer(200, _settings_of(live))
 
 
@@ -134,6 +137,12 @@ def _found(service: Service, call: Call) -> Live | None:
         return service.live(call.path["experiment_id"])
     except NotFound:
         return None
+
+
+def _part(live: Live) -> dict[str, Any]:
+    """Return the part of the policy that decides, or would, as clients say it: the learning mode."""
+    first = leader(live.members)
+    return {"role": first.role, "learn_from": first.learn_from}
 
 
 def _of_policy(call: Call, number: int, body: dict[str, Any]) -> Call:

@@ -102,6 +102,18 @@ def test_a_policy_comes_back_as_it_was_earlier_in_the_same_experiment(served: Se
     life.assert_verifies()
 
 
+def test_the_same_call_again_adds_no_second_leader_and_another_origin_is_another_one(served: Served) -> None:
+    seq = learned(served)
+    life = Life(served, UNIFORM)
+    body = {"policy": GREEDY, "role": "live", "start": {"experiment": "there"}}
+    told = [served.post(PATH, body) for _ in range(2)]
+    assert [(one.status_code, one.json()["policy"]) for one in told] == [(201, 1), (200, 1)]
+    for number, start in ((2, {"experiment": "there", "seq": seq - 10}), (3, "empty")):
+        again = [served.post(PATH, body | {"start": start}) for _ in range(2)]
+        assert [(one.status_code, one.json()["policy"]) for one in again] == [(201, number), (200, number)]
+    life.assert_verifies()
+
+
 def test_what_does_not_fit_is_refused(served: Served) -> None:
     seq = learned(served)
     life = Life(served, UNIFORM)

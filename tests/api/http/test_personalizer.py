@@ -219,6 +219,21 @@ def test_another_policy_decides_and_the_first_one_comes_back(wired: Windowed) ->
     )
 
 
+@pytest.mark.parametrize("mode", ["Online", "Apprentice"])
+def test_the_same_policy_again_keeps_what_was_learned_and_the_mode(wired: Windowed, mode: str) -> None:
+    name = f"kept-{mode.lower()}"
+    there, policy = f"/x/{name}{NEW}/configurations", {"name": "squarecb", "arguments": "{}"}
+    ask(wired, "PUT", f"{there}/service", {"learningMode": mode})
+    first = ask(wired, "GET", f"{there}/policy").json()
+    told = [ask(wired, "PUT", f"{there}/policy", policy).json() for _ in range(2)]
+    assert told[0] == told[1] and told[0]["name"] == "squarecb"
+    ask(wired, "PUT", f"{there}/policy", told[0])
+    assert len(wired.get(f"/v1/experiments/{name}/policies").json()["policies"]) == 2
+    assert ask(wired, "GET", f"{there}/service").json()["learningMode"] == mode
+    assert ask(wired, "DELETE", f"{there}/policy").json() == first
+    assert ask(wired, "GET", f"{there}/service").json()["learningMode"] == mode
+
+
 def test_the_model_is_what_the_experiment_tells_the_digest_of(wired: Windowed) -> None:
     post(wired, f"{OLD}/rank", old_rank())
     model = ask(wired, "GET", "model")

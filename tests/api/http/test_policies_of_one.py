@@ -335,6 +335,14 @@ def test_the_same_part_with_another_share_is_refused_and_a_guard_can_be_taken_of
     assert "guard" not in life.do(1, "assign", role="canary", share=0.2, guard=None)
 
 
+def test_a_live_policy_that_is_added_again_leads_already(served: Served) -> None:
+    Life(served, UNIFORM)
+    path = "/v1/experiments/e/policies"
+    told = [served.post(path, {"policy": policy, "role": "live"}) for policy in ("ucb1", "ucb1", UNIFORM, "ucb1")]
+    numbers = [(one.status_code, one.json()["policy"]) for one in told]
+    assert numbers == [(201, 1), (200, 1), (201, 2), (201, 3)], "whoever led before does so no more"
+
+
 def test_two_policies_never_play_a_part_that_one_alone_plays(served: Served) -> None:
     life = Life(served, law("epsilon_greedy"))
     life.join(UNIFORM, role="control", share=0.2)
