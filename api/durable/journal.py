@@ -48,6 +48,7 @@ class Failed(NamedTuple):
 
     events: int
     error: OnearmError
+    is_told: bool = False  # whether whoever decides has heard of it
 
     def told(self, more: int) -> OnearmError:
         """Return what is raised; so many `more` events came behind it."""
@@ -75,7 +76,6 @@ class Journal:
         self._tail: list[Event] = []  # what is not committed; where a commit is broken off it may be
         self._bytes = 0  # of log, since the last snapshot
         self._failed: Failed | None = None  # the last commit: nothing behind it may be written, as the log has a gap
-        self._is_told = True  # whether whoever decides has heard of that
         self._adding = threading.Lock()  # held while the tail changes
         self._committing = threading.Lock()  # held while it is committed
         self._process = os.getpid()
@@ -92,6 +92,7 @@ class Journal:
         """
         self.torn = True
         with self._committing, self._adding:
+            self._tell()  # a commit may have failed since the check
             last = None if self._failed is not None else self.store.last(self.row.key)[0]
             self._tail = [] if last is None else [event for event in self._tail if event.seq > last]
             self._failed = None
@@ -103,17 +104,23 @@ class Journal:
         return found
 
     def check(self) -> None:
-        """Raise `Unavailable` where nothing more can be written, or where a commit in the background failed."""
+        """Raise `Unavailable` where nothing more can be written, or where a commit in the background failed.
+
+        Nothing is locked for it: in a process that was forked locks may stay as they were at that moment.
+        """
+        if os.getpid() != self._process:
+            raise Unavailable(
+                "other_process",
+                f"the engine of {self.row.id!r} was opened before this process was forked: open it after that",
+            )
         if self._over.is_set():
             raise Unavailable("closed", f"the engine of {self.row.id!r} is closed: open it again")
-        if self._failed is not None and not self._is_told:
-            self._is_told = True
-            raise self._failed.told(len(self._tail) - self._failed.events)
+        self._tell()
 
     @property
     def is_closed(self) -> bool:
-        """Whether the database was given up."""
-        return self._over.is_set()
+        """Whether the database was given up, or is that of the process from which this one was forked."""
+        return self._over.is_set() or os.getpid() != self._process
 
     @property
     def is_sound(self) -> bool:
@@ -216,11 +223,14 @@ class Journal:
         """Commit what is not yet. Where that fails it is lost, which is said, and the log is folded again."""
         with self._committing:
             self._commit([])
+            self._tell()
 
-    def _fail(self, events: int, error: OnearmError) -> OnearmError:
-        """Take note of a commit that failed, and return what is said of it."""
-        self._failed, self._is_told = Failed(events, error), True
-        return self._failed.told(0)
+    def _tell(self) -> None:
+        """Raise, once, where a commit failed, in the background too."""
+        failed = self._failed
+        if failed is not None and not failed.is_told:
+            self._failed = failed._replace(is_told=True)
+            raise failed.told(len(self._tail) - failed.events)
 
     def keep_if_due(self, work: Work) -> None:
         """Keep a snapshot where the log has become long enough since the last one."""
@@ -238,44 +248,44 @@ class Journal:
         with self._committing:
             while pending.whole is None and self._failed is None:
                 self._commit([pending])
+            self._tell()
         self._bytes = 0
 
-    def _commit(self, kept: Sequence[PendingSnapshot]) -> None:
-        """Write what waits, and the next parts of snapshots, in one transaction; the lock is held."""
+    def _commit(self, kept: Sequence[PendingSnapshot]) -> Failed | None:
+        """Write what waits, and the next parts of snapshots, in one transaction; the lock is held.
+
+        Return how that failed, which nobody has been told yet. Behind a commit that failed nothing is written.
+        """
         with self._adding:
             batch = list(self._tail)
         if self._failed is not None or not (batch or kept):
-            return
+            return None
         try:
-            if os.getpid() != self._process:
-                raise Unavailable(
-                    "other_process", "the engine was opened before this process was forked: open it after that"
-                )
             parts = [part for one in kept for part in one.take()]
             whole = [one.whole for one in kept if one.whole is not None]
             self.store.append(batch, parts=parts, snapshots=whole)
             with self._adding:
                 del self._tail[: len(batch)]
         except OnearmError as error:
-            raise self._fail(len(batch), error) from error
+            self._failed = Failed(len(batch), error)
         except BaseException:  # somebody broke it off, and it may be on record or not
             self.torn = True
             raise
+        return self._failed
 
     def _commit_now_and_then(self) -> None:
         """Commit what waits, again and again, until it is over. Runs in a thread of its own."""
         while not self._over.wait(self._pace.seconds):
-            try:
-                self.flush()
-            except OnearmError as error:
-                log.error("experiment %r: %s", self.row.id, error)
-                self._is_told = False
+            with self._committing:
+                failed = self._commit([])
+            if failed is not None:
+                log.error("experiment %r: %s", self.row.id, failed.told(0))
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Commit what is not yet, and give the database up; again it does nothing."""
-        if self._over.is_set() or os.getpid() != self._process:
+        if self.is_closed:
             return
         self._over.set()
         try:

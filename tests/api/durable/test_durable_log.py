@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.broken_store import FULL, Broken
 from support.logged_engines import ARMS, CASES, Pair
 from support.served import Served
 
@@ -205,25 +206,6 @@ def test_a_long_log_is_kept_as_snapshots_meanwhile(here: dict[str, Any], monkeyp
 
 
 # Where it fails
-
-
-class Broken:
-    """A store that writes nothing for a while."""
-
-    def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-        store = engine._journal.store  # type: ignore[union-attr]
-        self.append, self.error = store.append, None
-        monkeypatch.setattr(store, "append", self)
-
-    error: BaseException | None
-
-    def __call__(self, *given: Any, **named: Any) -> None:
-        if self.error is not None:
-            raise self.error
-        self.append(*given, **named)
-
-
-FULL = Unavailable("commit_failed", "nothing was written, as the disk is full")
 
 
 def test_a_call_that_cannot_be_committed_changes_nothing(
