@@ -150,7 +150,7 @@ def _of_policy(call: Call, number: int, body: dict[str, Any]) -> Call:
 
 
 def _settings_of(live: Live) -> LearningSettings:
-    spec = live.spec.policy.spec
+    spec = leader(live.members).spec
     return LearningSettings(spec["name"], encode(spec["params"]).decode())
 
 
@@ -160,10 +160,10 @@ def _unmade() -> ServiceConfiguration:
 
 
 def _of(live: Live) -> ServiceConfiguration:
-    """Return the configuration of an experiment; without a window it waits for no reward."""
-    window = live.spec.window
+    """Return the configuration with which an experiment was made; without a window it waits for no reward."""
+    window = live.created.window
     found = _told(0, None, "earliest") if window is None else _told(window.wait // 10**6, *window[1:3])
-    found.exploration_percentage = live.spec.policy.spec["params"].get("epsilon")
+    found.exploration_percentage = live.created.policy.spec["params"].get("epsilon")
     found.learning_mode, found.last_configuration_edit_date = _mode(live), iso(live.row.created_at)
     return found
 

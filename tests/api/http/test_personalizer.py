@@ -234,6 +234,17 @@ def test_the_same_policy_again_keeps_what_was_learned_and_the_mode(wired: Window
     assert ask(wired, "GET", f"{there}/service").json()["learningMode"] == mode
 
 
+def test_with_another_policy_and_a_canary_the_configuration_is_what_was_put(wired: Windowed) -> None:
+    there = f"/x/tried{NEW}/configurations"
+    made = ask(wired, "PUT", f"{there}/service", {"explorationPercentage": 0.2, "rewardWaitTime": "PT5M"}).json()
+    put = ask(wired, "PUT", f"{there}/policy", {"name": "linear_greedy", "arguments": '{"epsilon": 0.5}'}).json()
+    canary = {"policy": "squarecb", "role": "canary", "share": 0.1}
+    assert wired.post("/v1/experiments/tried/policies", canary).status_code == 201
+    assert ask(wired, "GET", f"{there}/policy").json() == put and put["name"] == "linear_greedy"
+    again = ask(wired, "PUT", f"{there}/service", made)
+    assert (again.status_code, again.json()) == (200, made)
+
+
 def test_the_model_is_what_the_experiment_tells_the_digest_of(wired: Windowed) -> None:
     post(wired, f"{OLD}/rank", old_rank())
     model = ask(wired, "GET", "model")
