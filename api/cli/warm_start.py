@@ -16,7 +16,8 @@ from ..offline.candidates import of_policy
 from ..offline.evaluation import Evaluation, evaluate, passes
 from ..offline.options import Options
 from ..offline.reading import place_of, read
-from ..service.given_log import check_free, given, put, spec_of
+from ..service.given_log import given, put, spec_of
+from ..service.written import check_free
 from .any_log import events_of
 from .json_option import as_json
 from .offline_options import RangeType

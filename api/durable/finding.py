@@ -18,7 +18,7 @@ from ..service.artefacts import keep_all
 from ..service.clocks import microseconds
 from ..service.history import History
 from ..service.refusals import INCOMPLETE
-from ..service.written import row_of
+from ..service.written import check_free, row_of
 from .journal import Journal
 from .pace import pace_of
 
@@ -65,11 +65,7 @@ def _known(store: Store, name: str) -> Experiment | None:
 
 def _made(store: Store, name: str, spec: Spec | None) -> Experiment:
     """Write a new experiment."""
-    if name in store.buried():
-        raise Conflict(
-            "experiment_deleted",
-            f"there was an experiment {name!r}, which was deleted: an id is never used again; take another",
-        )
+    check_free(store, name)
     if spec is None:
         there = ", ".join(row.id for row in store.experiments()[:20]) or "none"
         raise NotFound(

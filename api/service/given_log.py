@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.errors import Conflict, InvalidInput
+from ...engine.errors import InvalidInput
 from ...engine.problem import check_reward
 from ...engine.storage.events import Events
 from ...engine.storage.spool import Joined
@@ -124,12 +124,6 @@ def _given(event: Event, number: int, seq: int, ids: set[str]) -> Event:
 
 def _time(event: Event) -> int:
     return min(max(event.time, 0), TIME_MAX)
-
-
-def check_free(store: Store, name: str) -> None:
-    """Raise `Conflict` where there is an experiment of this name."""
-    if any(row.id == name for row in store.experiments()):
-        raise Conflict("experiment_exists", f"there is an experiment {name!r} already: choose another name")
 
 
 def put(store: Store, name: str, spec: Spec, events: Iterator[Event], now: int) -> Recovered:

@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import NamedTuple
 
+from ...engine.errors import Conflict
+from ...engine.storage.store import Store
 from ...engine.storage.tables import StoredArtefact
 from ..experiment.spec import Spec
 from .artefacts import stored
@@ -27,3 +29,14 @@ def row_of(spec: Spec, created_at: int, archived_at: int | None = None) -> Row:
     said = spec.to_json()
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
     return Row(json.dumps(said), digest, spec.versions_json(), created_at, stored(spec.policy), archived_at)
+
+
+def check_free(store: Store, name: str) -> None:
+    """Raise `Conflict` where there is an experiment of this name, or was one."""
+    if any(row.id == name for row in store.experiments()):
+        raise Conflict("experiment_exists", f"there is an experiment {name!r} already: choose another name")
+    if name in store.buried():
+        raise Conflict(
+            "experiment_deleted",
+            f"there was an experiment {name!r}, which was deleted: an id is never used again; take another",
+        )

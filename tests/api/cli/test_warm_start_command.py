@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from support.served import Served, log_of
 
+from onearm import open as open_engine
+from onearm.engine.errors import Conflict
 from onearm.engine.storage.store import Store
 from onearm.engine.vocabulary import EXTERNAL, LEARN
 
@@ -118,3 +120,17 @@ def test_a_log_of_points_is_refused(onearm: Any, tmp_path: Path) -> None:
     onearm("export", "mix", "mix.jsonl", "--database", url)
     done = onearm("warm-start", "mix.jsonl", "--experiment", "m", "--database", url)
     assert done.code == 2 and "of something else" in done.err
+
+
+def test_the_name_of_a_deleted_experiment_is_refused_before_anything_is_learned(
+    onearm: Any, cooked: Path, tmp_path: Path
+) -> None:
+    with Served(tmp_path) as served:
+        served.create("meals")
+        assert served.client.delete("/v1/experiments/meals", params={"confirm": "meals"}).status_code == 200
+        url = served.url
+    done = onearm("warm-start", str(cooked), "--experiment", "meals", "--policy", "squarecb", "--database", url)
+    assert done.code == 2 and "'meals', which was deleted" in done.err
+    assert "judging" not in done.err
+    with pytest.raises(Conflict, match="'meals', which was deleted"):
+        open_engine("ucb1", arms=["a"], database=url, experiment="meals")
