@@ -23,6 +23,7 @@ from .spec import Spec
 
 ARMS = [{"id": "a"}, {"id": "b"}]
 NAMED = {"kind": "features"}
+SLOTS = {"max": 2}
 BALL: dict[str, Any] = {"kind": "ball", "dimension": 2}
 SIMPLEX: dict[str, Any] = {"kind": "simplex", "dimension": 3}
 # One of each: entries are compiled for kinds of contexts and feedback, and serve any number of arms or features.
@@ -33,6 +34,8 @@ PROBLEMS: list[dict[str, Any]] = [
     {"arms": ARMS, "problem": {"states": {"count": 2}}},
     {"problem": {"actions": {"kind": "listed", "length": 2}}},
     {"problem": {"context": NAMED, "actions": {"kind": "listed"}}},
+    {"arms": ARMS, "problem": {"kind": "lists", "slots": SLOTS}},
+    {"problem": {"kind": "lists", "context": NAMED, "actions": {"kind": "listed"}, "slots": SLOTS}},
     {"problem": {"kind": "arm_stream", "slots": 2}},
     *(
         {"problem": {"kind": "vector", "domain": domain, "feedback": feedback}}
