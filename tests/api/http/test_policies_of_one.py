@@ -341,6 +341,10 @@ def test_a_live_policy_that_is_added_again_leads_already(served: Served) -> None
     told = [served.post(path, {"policy": policy, "role": "live"}) for policy in ("ucb1", "ucb1", UNIFORM, "ucb1")]
     numbers = [(one.status_code, one.json()["policy"]) for one in told]
     assert numbers == [(201, 1), (200, 1), (201, 2), (201, 3)], "whoever led before does so no more"
+    assert served.post(f"{path}/1:retire").status_code == 200
+    anew = served.post(path, {"policy": "ucb1", "role": "shadow", "start": "empty"})
+    assert (anew.status_code, anew.json()["policy"]) == (201, 4)
+    assert served.post(f"{path}/4:promote").json()["role"] == "live"
 
 
 def test_two_policies_never_play_a_part_that_one_alone_plays(served: Served) -> None:
