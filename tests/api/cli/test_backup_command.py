@@ -85,7 +85,7 @@ def test_what_is_no_database_is_not_backed_up(onearm: Any, tmp_path: Path) -> No
 def test_a_database_in_use_is_not_replaced(onearm: Any, client: Direct) -> None:
     assert onearm("backup", "copies/monday.db", "--database", URL).code == 0
     done = onearm("restore", "copies/monday.db", "--database", URL)
-    assert (done.code, "is in use by process" in done.err) == (2, True), done
+    assert (done.code, "is in use by this process itself" in done.err) == (2, True), done
     play(client, 1)
 
 

@@ -25,7 +25,8 @@ def test_the_page_names_the_role_of_every_call() -> None:
     for calls, role in ROW.findall(PAGE.read_text().partition("\n| call |")[2].partition("\n\n")[0]):
         for method, path in re.findall(r"`(GET|POST|PUT|DELETE) ([^`?]+)[^`]*`", calls):
             assert said.setdefault((method, path), role) == role
-    assert said == {(entry.method, entry.path.replace("experiment_id", "id")): entry.role for entry in TABLE}
+    table = {(entry.method, entry.path.replace("experiment_id", "id")): entry for entry in TABLE}
+    assert said == {call: entry.role for call, entry in table.items() if call in said or not entry.page}
 
 
 def test_the_first_calls_of_the_page_are_answered_as_it_says(tmp_path: Path) -> None:

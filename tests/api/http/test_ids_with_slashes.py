@@ -112,9 +112,9 @@ def test_small_letters_and_other_encoded_characters_are_the_same_path(hub: Serve
 
 
 def test_pages_and_lists_lead_to_such_ids(hub: Served) -> None:
-    links = re.findall('href="(/v1/[^"]*)"', hub.get("/").text)
-    found = {hub.get(html.unescape(link)).json()["experiment_id"] for link in links}
-    assert found >= set(IDS)
+    links = list(map(html.unescape, re.findall('href="(/experiments/[^"]*)"', hub.get("/").text)))
+    titles = [re.search("<h1[^>]*>(.*?)</h1>", hub.get(link).text, re.DOTALL) for link in links]
+    assert {html.unescape(title[1].strip()) for title in titles if title is not None} >= set(IDS)
     listed, after = [], ""
     while after is not None:
         page = hub.get(f"/v1/experiments?limit=3&after={quote(after, safe='')}").json()
