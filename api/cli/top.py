@@ -100,13 +100,13 @@ def picture(url: str, rows: list[Row], hidden: int, experiment: str | None, trou
     """Return the screen: the table, and the curve of one experiment."""
     table = Table(box=SIMPLE_HEAD, expand=True, caption=_note(hidden), caption_justify="left")
     for name in HEADS[:2]:
-        table.add_column(name, overflow="ellipsis", no_wrap=True)
-    for name in HEADS[2:7]:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, overflow="fold")
+    shown = [list(map(_shown, _cells(row)[2:7])) for row in rows]
+    for name, *cells in zip(HEADS[2:7], *shown, strict=True):  # names may take a second line, figures never
+        table.add_column(name, justify="right", min_width=max(map(len, [*name.split(), *cells])))
     table.add_column("", no_wrap=True)
     table.add_column(HEADS[7], overflow="ellipsis", no_wrap=True, ratio=1)
-    for row in rows:
-        numbers = map(_shown, _cells(row)[2:7])
+    for row, numbers in zip(rows, shown, strict=True):
         spark, alarms = Text(sparkline(row.means[-SPARK:]), style="cyan"), Text("; ".join(row.alarms), style="bold red")
         table.add_row(Text(row.experiment), Text(row.policy), *numbers, spark, alarms)
     title = Text(_title(url, rows), style="bold")

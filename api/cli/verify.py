@@ -73,6 +73,8 @@ def verify(log: Path | None, form: str | None, database: str, archives: Path | N
         found = verified(database, Archives.beside(parse_url(database)) if archives is None else Archives(archives))
     if as_json:
         print_json({"experiments": found})
+    elif not found:
+        click.echo(f"there is no experiment in {database}: nothing was verified")
     else:
         columns = ["experiment", "decides", "events", "decisions", "first difference", "digest", "note"]
         rows = [

@@ -56,10 +56,23 @@ def read(kind: type[Told], content: bytes | msgspec.Raw) -> Told:
     try:
         told: Told = DECODERS[kind].decode(content)
     except msgspec.DecodeError as error:
-        raise Unavailable(
-            "no_service", f"what answers is not onearm ({error}): see that base_url leads to the service"
-        ) from None
+        raise _misread(content, error) from None
     return told
+
+
+def _misread(content: bytes | msgspec.Raw, error: msgspec.DecodeError) -> OnearmError:
+    """Return what is said of an answer that is none to this call."""
+    try:
+        fields = sorted(msgspec.json.decode(content, type=dict[str, msgspec.Raw]))
+    except msgspec.DecodeError:
+        fields = []
+    if "decision_id" in fields:
+        return InvalidInput(
+            "other_decisions",
+            "the experiment decides something else than this asks for, and has done so: its answer has "
+            f"{', '.join(fields)}; ask with client.vectors, client.queries, client.stream, or client.call for lists",
+        )
+    return Unavailable("no_service", f"what answers is not onearm ({error}): see that base_url leads to the service")
 
 
 def read_item(kind: type[Told], content: bytes | msgspec.Raw) -> Told:

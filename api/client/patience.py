@@ -35,7 +35,7 @@ class Patience:
         said = str(error) or type(error).__name__
         if self._once and not isinstance(error, UNSENT):
             raise _unknown(said)
-        lost = Unavailable("no_service", f"no service answers ({said}): see that it runs, and that base_url names it")
+        lost = Unavailable("no_service", f"no service answers ({said}): see that it runs at that address")
         return self._wait(lost, 0.0)
 
     def after_answer(self, answer: httpx.Response) -> float:

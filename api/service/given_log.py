@@ -67,11 +67,15 @@ def _problem(problem: Problem) -> dict[str, Any]:
 
 
 def _arms(events: Events) -> list[dict[str, Any]]:
-    """Return the arms: those of an export by their ids, and else by their numbers."""
+    """Return the arms: those of an export by their ids, those of a table by its labels, and else by their numbers."""
     if events.problem.layout != "dense":
         return []
+    k = events.problem.n_arms
     arms: list[dict[str, Any]] = events.spec.get("arms", [])
-    return arms if len(arms) == events.problem.n_arms else [{"id": str(a)} for a in range(events.problem.n_arms)]
+    labels: list[str] = events.spec.get("labels", [])
+    if len(arms) == k:
+        return arms
+    return [{"id": label} for label in (labels if len(labels) == k and all(map(is_id, labels)) else map(str, range(k)))]
 
 
 def given(events: Events, spec: Spec) -> Iterator[Event]:

@@ -106,8 +106,8 @@ def test_other_kinds_and_archived_ones(client: Client) -> None:
     assert rows["adverts"].reward_mean is None
 
 
-def drawn(rows: list[Row], **more: Any) -> str:
-    console = Console(file=StringIO(), width=140, height=40)
+def drawn(rows: list[Row], width: int = 140, **more: Any) -> str:
+    console = Console(file=StringIO(), width=width, height=40)
     given: dict[str, Any] = {"hidden": 0, "experiment": None, "trouble": None} | more
     console.print(picture("http://here", rows, **given))
     text = console.file.getvalue()  # type: ignore[attr-defined]
@@ -126,3 +126,11 @@ def test_the_screen_has_a_line_each_and_the_curve_of_one() -> None:
     assert "0.500   █" in text
     assert "[b]odd: no rewards since this began" in drawn([other, row], experiment="[b]odd")
     assert "onearm demo" in drawn([])
+
+
+def test_where_there_is_little_room_names_are_broken_and_no_figures() -> None:
+    name = "an experiment of a long name"
+    row = Row(name, "arms", "adaptive(thompson_beta)", 150_000, 1500.0, 1234.5, 123_456, 0.75, 0.3333, [], [0.5] * 9)
+    text = drawn([row], width=100)
+    assert all(figure in text for figure in ("1,500", "1,234", "123,456", "0.75", "0.3333")), text
+    assert text.count(name) == 1, "over the curve"

@@ -307,3 +307,9 @@ def test_an_export_to_which_arms_joined_says_what_to_verify_instead(onearm: Any,
 
 
 DENSE = {"context": {"kind": "dense", "length": 2}}
+
+
+def test_where_there_is_no_experiment_it_says_so(onearm: Any) -> None:
+    Store.open(URL).close()
+    done = onearm("verify", "--database", URL)
+    assert (done.code, done.out) == (0, f"there is no experiment in {URL}: nothing was verified\n")

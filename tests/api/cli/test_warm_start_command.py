@@ -134,3 +134,12 @@ def test_the_name_of_a_deleted_experiment_is_refused_before_anything_is_learned(
     assert "judging" not in done.err
     with pytest.raises(Conflict, match="'meals', which was deleted"):
         open_engine("ucb1", arms=["a"], database=url, experiment="meals")
+
+
+def test_arms_have_the_labels_of_a_table(onearm: Any, tmp_path: Path) -> None:
+    Path("shop.csv").write_text("action,reward,propensity\nsale,1,0.5\nfree,0,0.5\nsale,1,0.5\nfree,1,0.5\n")
+    url = f"sqlite:///{tmp_path}/run.db"
+    done = onearm("warm-start", "shop.csv", "--experiment", "shop", "--policy", "ucb1", "--database", url)
+    assert done.code == 0, done.err
+    with open_engine(database=url, experiment="shop") as engine:
+        assert engine.decide().action_id == "sale"
