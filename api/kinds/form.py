@@ -5,10 +5,15 @@ A form has fields of text, and builds what `POST /v1/experiments` reads of a pro
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...engine.errors import InvalidInput
+
+WHOLE = re.compile(r"[+-]?[0-9]{1,18}")  # of what fits in 64 bits
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class Field(NamedTuple):
@@ -60,14 +65,26 @@ def lines_of(given: Mapping[str, str], field: str) -> list[str]:
 
 
 def number_of(given: Mapping[str, str], field: str, label: str) -> float | int | None:
-    """Return the number of a field, None where it is empty."""
+    """Return the number of a field, which is finite, and whole where it is written so; None where it is empty.
+
+    >>> number_of({"x": "7"}, "x", "X"), number_of({"x": "1e3"}, "x", "X"), number_of({}, "x", "X")
+    (7, 1000.0, None)
+    """
     text = given.get(field, "").strip()
     if not text:
         return None
-    try:
-        return int(text) if text.lstrip("+-").isdigit() else float(text)
-    except ValueError:
-        raise FormError(field, f"{label} is {text[:40]!r}: it must be a number") from None
+    number = int(text) if WHOLE.fullmatch(text) else float(text) if NUMBER.fullmatch(text) else math.nan
+    if not math.isfinite(number):
+        raise FormError(field, f"{label} is {text[:40]!r}: it must be a number, such as 2 or 0.5")
+    return number
+
+
+def whole_of(given: Mapping[str, str], field: str, label: str) -> int | None:
+    """Return the whole number of a field, None where it is empty."""
+    text = given.get(field, "").strip()
+    if text and not WHOLE.fullmatch(text):
+        raise FormError(field, f"{label} is {text[:40]!r}: it must be a whole number of at most 18 digits")
+    return int(text) if text else None
 
 
 def numbers_of(given: Mapping[str, str], field: str, label: str) -> list[float | int]:

@@ -6,11 +6,13 @@ So rules, refusals and the audit log are those of the API.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ....engine.errors import InvalidInput, NotFound, OnearmError
 from ....engine.storage.access import BACKUP
+from ...access.keys import DAY_SECONDS, check_seconds
 from ...experiment.ids import in_url
+from ...kinds.form import FormError, number_of, whole_of
 from ...service.service import Service
 from .. import corrections, experiments, lineup
 from ..audit import audited
@@ -20,8 +22,9 @@ from ..requests import iso
 from .rendering import as_sent, page, redirect
 from .session import form_of
 
-DAY = 86_400
 CREATED = "created"
+PERCENT, EVENT = "the percent of decisions", "the event"
+Number = TypeVar("Number", int, float)
 
 
 class Act(NamedTuple):
@@ -40,7 +43,9 @@ def _promotion(form: Mapping[str, str]) -> Any:
 
 def _joining(form: Mapping[str, str]) -> Any:
     role = form.get("role", "shadow")
-    share = {} if role == "shadow" else {"share": _number(form, "percent") / 100.0}
+    share = (
+        {} if role == "shadow" else {"share": _filled(number_of(form, "percent", PERCENT), "percent", PERCENT) / 100.0}
+    )
     guard: dict[str, Any] = {"guard": {}} if role == "canary" and form.get("guard") else {}
     return {"policy": form.get("policy", "").strip(), "role": role} | share | guard
 
@@ -48,15 +53,14 @@ def _joining(form: Mapping[str, str]) -> Any:
 def _rollback(form: Mapping[str, str]) -> Any:
     if moment := form.get("moment", "").strip():
         return {"to": moment if moment.endswith("Z") else f"{moment}Z"}
-    return {"to": int(_number(form, "seq"))}
+    return {"to": _filled(whole_of(form, "seq", EVENT), "seq", EVENT)}
 
 
-def _number(form: Mapping[str, str], field: str) -> float:
-    text = form.get(field, "").strip()
-    try:
-        return float(text)
-    except ValueError:
-        raise InvalidInput(f"bad_{field}", f"{field} is {text[:40]!r}: it must be a number") from None
+def _filled(number: Number | None, field: str, label: str) -> Number:
+    """Return the number of a field that may not be empty."""
+    if number is None:
+        raise FormError(field, f"{label} is empty: give a number")
+    return number
 
 
 ACTS = {
@@ -96,15 +100,22 @@ async def keys(service: Service, call: Call) -> Answer:
 
 async def make_key(service: Service, call: Call) -> Answer:
     """Make a key, and show it this once."""
-    form = form_of(call)
+    try:
+        body = _key(form_of(call))
+    except InvalidInput as error:
+        return await _keys(service, call, refusal(error).status, wrong=str(error))
+    return await _done(service, call._replace(body=encode(body), path={}), create_key)
+
+
+def _key(form: Mapping[str, str]) -> dict[str, Any]:
     body: dict[str, Any] = {"name": form.get("name", "").strip(), "roles": [form.get("role", "read")]}
     if tenant := form.get("tenant", "").strip():
         body["tenant"] = tenant
     if pattern := form.get("experiments", "").strip():
         body["experiments"] = pattern
-    if form.get("days", "").strip():
-        body["expires_in"] = _number(form, "days") * DAY
-    return await _done(service, call._replace(body=encode(body), path={}), create_key)
+    if (days := number_of(form, "days", "the days until it ends")) is not None:
+        body["expires_in"] = check_seconds("until the key ends", days * DAY_SECONDS)
+    return body
 
 
 async def rotate(service: Service, call: Call) -> Answer:

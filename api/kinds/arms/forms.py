@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..form import ARMS, Field, Form, arms_of, lines_of, number_of
+from ..form import ARMS, Field, Form, arms_of, lines_of, whole_of
 
 CONTEXT = Field(
     "context",
@@ -37,7 +37,7 @@ def _alone(given: Mapping[str, str]) -> dict[str, Any]:
 def _by_features(given: Mapping[str, str]) -> dict[str, Any]:
     context: dict[str, Any] = {"kind": "features"}
     if given.get("context") == "numbers":
-        context = {"kind": "dense", "length": number_of(given, "length", LENGTH.label)}
+        context = {"kind": "dense", "length": whole_of(given, "length", LENGTH.label)}
     return {"arms": arms_of(given), "problem": {"context": context}}
 
 

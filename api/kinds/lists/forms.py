@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..form import ARMS, Field, Form, arms_of, number_of
+from ..form import ARMS, Field, Form, arms_of, whole_of
 
 SLOTS = Field("slots", "Slots", "How many places a list has at most.", "3", about=("problem.slots", "slots"))
 
 
 def _build(given: Mapping[str, str]) -> dict[str, Any]:
-    slots = {"max": number_of(given, "slots", SLOTS.label)}
+    slots = {"max": whole_of(given, "slots", SLOTS.label)}
     return {"arms": arms_of(given), "problem": {"kind": "lists", "slots": slots}}
 
 

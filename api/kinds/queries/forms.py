@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..form import Field, Form, lines_of, number_of
+from ..form import Field, Form, lines_of, whole_of
 
 QUERIES = Field(
     "queries", "What can be asked", "One a line: each says something of itself.", lines=True, about=("queries",)
@@ -15,7 +15,7 @@ BUDGET = Field("horizon", "Budget", "How many questions there are.", "30", about
 
 def _build(given: Mapping[str, str]) -> dict[str, Any]:
     problem = {"kind": "queries", "task": "arms", "queries": lines_of(given, "queries")}
-    return {"problem": problem | {"horizon": number_of(given, "horizon", BUDGET.label)}}
+    return {"problem": problem | {"horizon": whole_of(given, "horizon", BUDGET.label)}}
 
 
 FORMS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..form import Field, Form, FormError, number_of, numbers_of
+from ..form import Field, Form, FormError, number_of, numbers_of, whole_of
 
 SHAPES = ("ball", "box", "simplex")
 DOMAIN = Field(
@@ -38,7 +38,7 @@ def _build(given: Mapping[str, str]) -> dict[str, Any]:
     if shape == "box":
         domain |= {name: numbers_of(given, name, f"the box's {name}") for name in ("low", "high")}
     else:
-        domain["dimension"] = number_of(given, "dimension", DIMENSION.label)
+        domain["dimension"] = whole_of(given, "dimension", DIMENSION.label)
     if shape == "ball" and (radius := number_of(given, "radius", RADIUS.label)) is not None:
         domain["radius"] = radius
     return {"problem": {"kind": "vector", "domain": domain, "feedback": given.get("feedback", "gradient")}}

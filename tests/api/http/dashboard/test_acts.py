@@ -57,6 +57,16 @@ def test_what_was_learned_is_rolled_back_to_a_seq_or_a_moment(served: Served) ->
     assert served.get("/v1/experiments/e").json()["digest"] == before
     for wrong in ({"seq": "-1"}, {"seq": "x"}, {"seq": "99"}, {"moment": "soon"}):
         assert do(served, "roll-back", **wrong).status_code == 422, wrong
+    for said in ("inf", "nan", "1e999", "1.9", "1_0", "", "9" * 5000, str(2**53 + 1)):
+        answer = do(served, "roll-back", seq=said)
+        assert answer.status_code == 422 and said[:40] in answer.text, said
+    assert served.get("/v1/experiments/e").json()["digest"] == before
+
+
+@pytest.mark.parametrize("percent", ["inf", "nan", "", "1e999", "ten"])
+def test_a_share_that_is_no_number_is_refused(served: Served, percent: str) -> None:
+    assert do(served, "join", policy="exp3_ix", role="canary", percent=percent).status_code == 422
+    assert roles(served) == {0: "live"}
 
 
 def test_the_timeline_of_a_rollback_has_moments_that_it_takes(served: Served) -> None:
@@ -111,3 +121,8 @@ def test_a_key_is_made_shown_once_and_revoked_on_the_page_of_keys(served: Served
     assert "new key" in post(f"/keys/{text.split('_')[1]}/rotate").text
     assert "has ended" in post(f"/keys/{text.split('_')[1]}/revoke").text
     assert post("/keys", name="x", role="king").status_code == 422
+    n = len(served.client.get("/v1/keys", headers=headers).json()["keys"])
+    for days in ("inf", "nan", "1e308", "1e999", "-1", "ten"):
+        refused = post("/keys", name="x", role="admin", days=days)
+        assert refused.status_code == 422 and "<h1>Keys" in refused.text, days
+    assert len(served.client.get("/v1/keys", headers=headers).json()["keys"]) == n, "no key without an end was made"
