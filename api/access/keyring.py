@@ -83,6 +83,14 @@ class Keyring:
         found = self._cached.get(sent) or self._look_up(sent)
         return found if found is not None and self._clock() < found.until else None
 
+    def caller_by_id(self, id: str | None) -> Caller | None:
+        """Return who has the key of an id; None where there is no such one, or it has ended."""
+        if not self._rows:
+            return ANYONE
+        row = None if id is None else self._by_id.get(id)
+        found = None if row is None else caller_of(row)
+        return found if found is not None and self._clock() < found.until else None
+
     def _look_up(self, header: bytes) -> Caller | None:
         """Return the caller of a header, and remember it; nothing of one that fits no key is remembered."""
         text = _sent(header)

@@ -1,6 +1,7 @@
 """Sessions of browsers: who signed in with a key goes on with a cookie, which says nothing of the key.
 
 A session is in memory alone, for twelve hours, and ends with the service, with its key, or when its owner signs out.
+Of a key there are twenty at most: with one more the oldest of that key ends, and none of another.
 The cookie is HttpOnly and SameSite=Strict, so no script reads it and no page of another site sends it.
 """
 
@@ -8,16 +9,24 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable, Mapping
 from http.cookies import CookieError, SimpleCookie
+from typing import NamedTuple
 
 from .caller import Caller
 from .keyring import Keyring
 
 SECONDS = 12 * 3600
-SESSIONS_MAX = 10_000
+SESSIONS_MAX = 20  # of one key
 NAME = "onearm"
+
+
+class Session(NamedTuple):
+    """Whose a session is, and until when."""
+
+    key: str | None  # the id of the key; None where no key is asked for
+    until: float
 
 
 class Sessions:
@@ -26,34 +35,37 @@ class Sessions:
     def __init__(self, keyring: Keyring, clock: Callable[[], float] = time.monotonic) -> None:
         self._keyring = keyring
         self._clock = clock
-        self._headers: OrderedDict[str, tuple[float, bytes]] = OrderedDict()  # by token: end, and header
+        self._begun: dict[str, Session] = {}  # by token
+        self._tokens: dict[str | None, deque[str]] = {}  # by key, the oldest first
 
     def caller_of(self, key: str) -> Caller | None:
         """Return who has a key; None where there is no such one, or it has ended."""
-        return self._keyring.caller({b"authorization": _header(key)}) if key.isascii() else None
+        if not key.isascii():
+            return None
+        return self._keyring.caller({b"authorization": b"Bearer " + key.strip().encode()})
 
-    def begin(self, key: str) -> str:
-        """Return the token of a new session with a key that is valid."""
-        while len(self._headers) >= SESSIONS_MAX:
-            self._headers.popitem(last=False)
+    def begin(self, caller: Caller) -> str:
+        """Return the token of a new session of who has a key that is valid."""
+        tokens = self._tokens.setdefault(caller.key, deque())
+        while len(tokens) >= SESSIONS_MAX:
+            self._forget(tokens[0])
         token = secrets.token_urlsafe(32)
-        self._headers[token] = self._clock() + SECONDS, _header(key)
+        self._begun[token] = Session(caller.key, self._clock() + SECONDS)
+        tokens.append(token)
         return token
 
     def end(self, fields: Mapping[bytes, bytes]) -> None:
         """End the session of a request, if it has one."""
-        self._headers.pop(token_of(fields), None)
+        if (token := token_of(fields)) in self._begun:
+            self._forget(token)
 
     def caller(self, fields: Mapping[bytes, bytes]) -> Caller | None:
         """Return whose session a request is of; None where it is of none, or the key is not valid any more."""
-        until, header = self._headers.get(token_of(fields), (0.0, b""))
-        if not header or self._clock() >= until:
-            return None
-        return self._keyring.caller({b"authorization": header})
+        found = self._begun.get(token_of(fields))
+        return None if found is None or self._clock() >= found.until else self._keyring.caller_by_id(found.key)
 
-
-def _header(key: str) -> bytes:
-    return b"Bearer " + key.strip().encode()
+    def _forget(self, token: str) -> None:
+        self._tokens[self._begun.pop(token).key].remove(token)
 
 
 def token_of(fields: Mapping[bytes, bytes]) -> str:

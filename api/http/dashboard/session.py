@@ -42,7 +42,7 @@ async def begin(service: Service, call: Call) -> Answer:
     if READ not in found.roles:
         said = "This key may not read: pages need one with the role read or admin (onearm keys create --role read)."
         return sign_in(call, 403, back, said)
-    token = service.sessions.begin(key)
+    token = service.sessions.begin(found)
     cookie = cookie_of(token, call.prefix or "/", call.scope["scheme"] == "https")
     return redirect(call, back if OWN.fullmatch(back) else "/", ((b"set-cookie", cookie),))
 

@@ -12,7 +12,7 @@ import pytest
 from support.keyed import Keyed
 from support.listening import DECIDE, PATIENCE
 
-from onearm.api.access.sessions import Sessions
+from onearm.api.access.sessions import SESSIONS_MAX, Sessions
 
 
 @pytest.fixture(scope="module")
@@ -101,13 +101,25 @@ def test_it_ends_where_its_owner_signs_out_or_its_key_ends(keyed: Keyed, browser
 def test_it_ends_after_half_a_day(keyed: Keyed) -> None:
     now = [0.0]
     sessions = Sessions(keyed.service.keyring, clock=lambda: now[0])
-    token = sessions.begin(keyed.key("read"))
+    reader = sessions.caller_of(keyed.key("read"))
+    assert reader is not None
+    token = sessions.begin(reader)
     fields = {b"cookie": f"onearm={token}".encode()}
     now[0] = 12 * 3600 - 1
     assert sessions.caller(fields) is not None
     now[0] += 1
     assert sessions.caller(fields) is None
     assert sessions.caller({b"cookie": b"onearm=guess"}) is None
+
+
+def test_who_signs_in_often_ends_sessions_of_their_own_key_alone(keyed: Keyed, browser: httpx.Client) -> None:
+    sign_in(browser, keyed.key("admin"))
+    key = keyed.key("read", tenant="shop")
+    cookies = [dict(httpx.post(f"{keyed.url}/sign-in", content=f"key={key}").cookies) for _ in range(SESSIONS_MAX + 1)]
+    known = [httpx.get(keyed.url, cookies=one).status_code for one in cookies]
+    assert known == [401] + [200] * SESSIONS_MAX, "the oldest of the key has ended"
+    assert browser.get("/").status_code == 200, "and none of another key"
+    assert key.split("_")[2] not in str(vars(keyed.service.sessions)), "nothing of a key is kept in clear"
 
 
 def test_under_a_prefix_the_cookie_is_for_the_prefix(tmp_path: Path) -> None:
