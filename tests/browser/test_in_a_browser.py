@@ -15,6 +15,8 @@ import pytest
 from support.keyed import Keyed
 from support.listening import PATIENCE, Listening
 
+from onearm.api.service.pace import EVERY
+
 AXE = Path(__file__).resolve().parents[1] / "fixtures" / "axe"
 # sha256 of the files of axe-core 4.14.1 (MPL-2.0)
 AXE_FILES = {
@@ -76,11 +78,14 @@ def test_an_experiment_is_made_by_the_form_decides_and_its_curve_moves(site: Lis
     until(page, "Decisions", "0")
     learn(site, 7)
     until(page, "Decisions", "7")
+    page.locator("#rewards", has_text="Not enough yet").wait_for()
+    page.wait_for_timeout(1000 * (EVERY + 0.5))  # until the moment of these is on record
+    learn(site, 5)
     page.locator("#plot-rewards canvas").wait_for()
     before = page.locator("#plot-rewards").get_attribute("data-plot")
     page.evaluate("document.querySelector('#plot-rewards canvas').kept = true")
     learn(site, 20)
-    until(page, "Decisions", "27")
+    until(page, "Decisions", "32")
     assert page.locator("#plot-rewards").get_attribute("data-plot") != before
     assert page.evaluate("document.querySelector('#plot-rewards canvas').kept"), "the curve was not made anew"
 

@@ -19,6 +19,7 @@ from ...experiment.ids import in_url
 from ...service.draws import CHOICES_MAX as WATCHED_MAX
 from ...service.live import Live
 from ...service.measured import Route
+from ...service.pace import CHOICES_MAX
 from ...service.service import Service
 from .. import experiments, reports
 from ..curves import LATEST
@@ -201,12 +202,13 @@ def _bound(up_to: list[tuple[str, int]], wanted: float) -> str | None:
 
 
 async def _plots(service: Service, live: Live) -> dict[str, str | None]:
-    """Return the curves as JSON, of hours or days before the service was started, and of moments since then.
+    """Return the curves that there can be, as JSON, of hours or days before the service started and moments since.
 
-    Of those hours it takes what is counted: the service goes on with that by itself, and no page waits for it.
+    Where a curve has no two points yet it is None. Of those hours it takes what is counted: the service goes on with
+    that by itself, and no page waits for it.
     """
     if not live.kind.has_curve:
-        return {"rewards": None, "shares": None}
+        return {}
     way = service.pace.way(live)
     key, store = live.row.key, service.store
     age = way[0].time - live.row.created_at / 1e6
@@ -214,7 +216,9 @@ async def _plots(service: Service, live: Live) -> dict[str, str | None]:
     rows = await service.pools.counts.run(store.buckets, key, span, LATEST, SPANS_MAX) if age > HOUR else []
     points = [*running.before(rows, way[0].time), *way]
     labels = live.roster.labels if live.tally.choices == len(live.roster.labels) else ()
-    found = {"rewards": running.of_rewards(points), "shares": running.of_shares(points, labels)}
+    found: dict[str, dict[str, object] | None] = {"rewards": running.of_rewards(points)}
+    if 2 <= len(labels) <= CHOICES_MAX:
+        found["shares"] = running.of_shares(points, labels)
     return {name: None if plot is None else json.dumps(plot, separators=(",", ":")) for name, plot in found.items()}
 
 

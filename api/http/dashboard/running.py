@@ -15,7 +15,7 @@ from ....engine.storage.buckets import ALL
 from ....engine.storage.moments import Moments, together
 from ....engine.storage.tables import Bucket
 from ...experiment.sums import mean_of
-from ...service.pace import CHOICES_MAX, EVERY, Point
+from ...service.pace import CHOICES_MAX, Point
 
 ALPHA = 0.05
 TIGHT_AT = 500
@@ -67,12 +67,10 @@ def thinned(points: Sequence[Point], most: int) -> list[Point]:
 
 
 def of_rewards(points: Sequence[Point]) -> dict[str, object] | None:
-    """Return the curve of the mean reward, with its sequence and the mean of late; None where no reward came."""
+    """Return the curve of the mean reward, with its sequence and the mean of late; None where it has no two points."""
     some = [point for point in thinned(points, POINTS_MAX) if point.mean is not None]
-    if not some:
+    if not some or some[0].rewards == some[-1].rewards:
         return None
-    if len(some) == 1:  # a line, and not a dot in an empty year
-        some = [some[0]._replace(time=some[0].time - EVERY), *some]
     reaches = [reach(point.rewards, point.stderr) for point in some]
     known = list(zip(some, reaches, strict=True))
     low = [None if wide is None else _short(point.mean - wide) for point, wide in known if point.mean is not None]
@@ -102,11 +100,9 @@ def _lately(points: Sequence[Point]) -> list[float | None]:
 
 
 def of_shares(points: Sequence[Point], labels: Sequence[str]) -> dict[str, object] | None:
-    """Return the curve of the share of each choice, between each point and the next; None where they are too many."""
-    k = min(len(labels), CHOICES_MAX)
+    """Return the curve of the share of each of 2 to 12 choices, between points; None where it has no two points."""
+    k = len(labels)
     some = [point for point in thinned(points, SHARES_MAX) if point.taken]
-    if not 1 < k == len(labels) or not some:
-        return None
     nothing = Point(0.0, 0, 0, None, None, ())
     x: list[float] = []
     shares: list[list[float]] = [[] for _ in range(k)]
@@ -116,10 +112,8 @@ def of_shares(points: Sequence[Point], labels: Sequence[str]) -> dict[str, objec
             x.append(round(now.time, 1))
             for a in range(k):
                 shares[a].append(round(100.0 * gained[a] / total, 2))
-    if not x:
+    if len(x) < 2:
         return None
-    if len(x) == 1:
-        x, shares = [x[0] - EVERY, *x], [one * 2 for one in shares]
     series = [{"label": label[:40], "y": shares[a], "colour": a % 8} for a, label in enumerate(labels)]
     return {"x": x, "series": series, "unit": " %", "range": [0, 100]}
 

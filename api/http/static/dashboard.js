@@ -42,6 +42,7 @@
 
   const moment = (seconds, step) => {
     const text = new Date(seconds * 1e3).toISOString();
+    if (step < 1 && seconds % 1) return null; // between two seconds: it would say the one before again
     return step >= 86400 ? text.slice(5, 10) : step >= 60 ? text.slice(11, 16) : text.slice(11, 19);
   };
   const tellLast = (chart) => chart.setLegend({ idx: chart.data[0].length - 1 }); // where no pointer is over the curve

@@ -67,3 +67,13 @@ def test_many_points_become_few_with_the_first_and_the_last() -> None:
     some = thinned(points, 60)
     assert (len(some), some[0], some[-1]) == (60, points[0], points[-1])
     assert of_rewards(points) is None and of_shares(points, ["a", "b"]) is None
+
+
+def test_of_one_moment_no_curve_is_drawn() -> None:
+    """Of a point it would be a line without a length, on an axis of years."""
+    now = Point(10.0, 4, 4, 0.5, 0.1, (3, 1))
+    idle = [now, now._replace(time=20.0), now._replace(time=30.0)]
+    for points in ([now], idle):
+        assert of_rewards(points) is None and of_shares(points, ["a", "b"]) is None
+    later = Point(40.0, 5, 5, 0.6, 0.1, (4, 1))
+    assert of_rewards([*idle, later]) is not None and of_shares([*idle, later], ["a", "b"]) is not None
