@@ -17,7 +17,7 @@ from onearm.api.http.routes import TABLE
 from onearm.engine.storage.tables import EVENT
 from onearm.engine.vocabulary import DECIDE
 
-HOSTILE = '<img src=x onerror="alert(1)">\'{{7*7}}'
+HOSTILE = '<img src=x onerror="alert(1)">\'{{77777*77777}}'
 SHAPES: dict[str, dict[str, Any]] = {
     "arms": {"arms": [{"id": "a"}, {"id": "b"}], "reward": {"range": [0, 1]}},
     "windows": {"arms": [{"id": "a"}, {"id": "b"}], "reward": {"wait_time": "1h", "default": 0}},
@@ -136,7 +136,7 @@ def test_ids_and_labels_stay_text_wherever_they_stand(served: Served) -> None:
     for path in ("/", one, f"{one}/decisions/{_quoted(HOSTILE)}", f"/?search={_quoted(HOSTILE)}"):
         page = page_of(served, path)
         assert HOSTILE in page.text, path
-        assert "49" not in page.text.replace("2026", ""), "a template in an id is none"
+        assert str(77777**2) not in page.text, "a template in an id is none"
     assert "alert(1)" in page_of(served, f"/experiments/{_quoted('no' + HOSTILE)}", 404).text
 
 
