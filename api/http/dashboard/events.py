@@ -38,6 +38,7 @@ async def events(service: Service, call: Call) -> Answer:
 async def _told(service: Service, call: Call, name: str | None) -> AsyncGenerator[bytes]:
     state = call.scope.setdefault("state", {})
     last, quiet, again = _place(service, call, name), 0, False
+    service.pace.watch()
     tick = secrets.randbelow(EVERY)  # many begin with a start, and need not look at once
     yield b"retry: 2000\nevent: hello\ndata: 0\n\n"
     while not state.get(ENDING):
@@ -46,6 +47,7 @@ async def _told(service: Service, call: Call, name: str | None) -> AsyncGenerato
         if tick % EVERY == 0:
             if _left(service, call):
                 return
+            service.pace.watch()
             try:
                 place = _place(service, call, name)
             except OnearmError:  # it was deleted

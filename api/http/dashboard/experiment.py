@@ -69,6 +69,7 @@ async def live_part(service: Service, call: Call) -> bytes:
     """Return that part, made once for all who look at the same moment."""
     name = call.path["experiment_id"]
     service.live(name).check_usable()
+    service.pace.watch()
     key = ("experiment", name, call.caller, call.prefix, call.site)
     made: bytes = await service.glances.get(key, FRESH, lambda: _made(service, call, service.live(name)))
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from ...experiment.explanation import wrapped
 from ...experiment.lineup import leader, shares_of
 from ...experiment.report import warnings_of
 from ...service.live import Live
-from ...service.pace import Rate
+from ...service.pace import AT_ONCE, Rate
 from ...service.service import Service
 from ..endpoint import Answer, Call
 from ..experiments import listed, shown
@@ -67,6 +68,7 @@ async def rows(service: Service, call: Call) -> Answer:
 
 
 async def _table(service: Service, call: Call) -> bytes:
+    service.pace.watch()
     key = ("overview", call.caller, call.prefix, call.site, call.query)
     made: bytes = await service.glances.get(key, FRESH, lambda: _made(service, call))
     return made
@@ -82,7 +84,11 @@ async def _made(service: Service, call: Call) -> bytes:
     asked = _asked(call)
     mine = listed(service, call)
     suspected = service.writer.draws.known
-    alarms = {name: alarms_of(one, suspected) for name, one in mine.items()}
+    alarms: dict[str, Sequence[str]] = {}
+    for i, (name, one) in enumerate(mine.items()):
+        if i % AT_ONCE == 0:
+            await asyncio.sleep(0)
+        alarms[name] = alarms_of(one, suspected)
     found = _sorted(_sought(mine, asked["search"], call), asked["sort"], alarms, service)
     pages = max(1, -(-len(found) // PAGE))
     at = min(asked["at"], pages)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from onearm.api.experiment.report import Mean
-from onearm.api.service.pace import KEPT, POINTS_MAX, Pace, Rate
+from onearm.api.service.pace import AT_ONCE, CHOICES_MAX, KEPT, LOOKS, POINTS_MAX, Pace, Rate
 
 
 class Tally:
@@ -78,5 +81,74 @@ def test_the_way_has_few_points_however_long_it_is_and_ends_now() -> None:
     gaps = [two.time - one.time for one, two in pairwise(way[:-1])]
     assert max(gaps) <= 4 * min(gaps)
     assert len(pace.way(idle)) == 2, "it was seen once, and stood still"
-    pace.follow([live])
+    pace.forget([live])
     assert len(pace.way(idle)) == 1, "of what is gone nothing is kept"
+    assert len(pace.way(live)) == len(way)
+
+
+def test_the_way_goes_on_where_arms_join() -> None:
+    now = [0.0]
+    pace, live = Pace(lambda: now[0], lambda: now[0]), live_of(1)
+    pace.follow([live])
+    now[0], live.tally.choices = 2.0, 3
+    live.tally.taken.append(0)
+    go_on(live, 4)
+    pace.follow([live])
+    assert [point.taken for point in pace.way(live)] == [(0, 0, 0), (4, 0, 0), (4, 0, 0)]
+    now[0], live.tally.choices = 4.0, CHOICES_MAX + 1
+    go_on(live, 1)
+    pace.follow([live])
+    assert [point.taken for point in pace.way(live)] == [()] * 4
+    assert [(point.decisions, point.mean) for point in pace.way(live)] == [(0, 0.5), (4, 0.5), (5, 0.5), (5, 0.5)]
+
+
+def test_where_it_stood_still_is_on_its_way_even_where_points_are_far_apart() -> None:
+    now = [0.0]
+    pace, live = Pace(lambda: now[0], lambda: now[0]), live_of(1)
+    for _ in range(POINTS_MAX + 1):
+        now[0] += 2.0
+        go_on(live, 1)
+        pace.follow([live])
+    stood = live.number
+    now[0] += 100.0
+    pace.follow([live])
+    assert pace.way(live)[-2].decisions == stood
+
+
+def test_it_follows_many_without_a_long_piece() -> None:
+    """Between two pieces whatever waits goes on: here it counts how many points there are by then."""
+    lives = [live_of(key) for key in range(3 * AT_ONCE)]
+    pace = Pace()
+
+    async def go_round() -> list[int]:
+        seen, looking = [], asyncio.ensure_future(pace.look(lives))
+        while not looking.done():
+            await asyncio.sleep(0)
+            seen.append(sum(len(pace.way(live)) > 1 for live in lives))
+        return seen
+
+    assert max(two - one for one, two in pairwise([0, *asyncio.run(go_round())])) == AT_ONCE
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_it_looks_more_often_while_somebody_looks_at_a_page(monkeypatch: pytest.MonkeyPatch, watched: bool) -> None:
+    monkeypatch.setattr("onearm.api.service.pace.EVERY", 0.0)
+    live, pace = live_of(1), Pace()
+    looks = 0
+
+    async def look(lives: object) -> None:
+        nonlocal looks
+        looks += 1
+
+    monkeypatch.setattr(pace, "look", look)
+
+    async def a_while() -> None:
+        if watched:
+            pace.watch()
+        pace.start(lambda: [live])
+        for _ in range(10 * LOOKS):
+            await asyncio.sleep(0)
+        await pace.stop()
+
+    asyncio.run(a_while())
+    assert looks >= 9 * LOOKS if watched else 9 <= looks <= 11
