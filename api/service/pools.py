@@ -18,6 +18,7 @@ Made = TypeVar("Made")
 P = ParamSpec("P")
 
 READS_WAITING = 16  # reports, and digests of large states: some seconds each where a log is long
+REMAKES_WAITING = 4  # each folds a log up to its decision
 CREATIONS_WAITING = 64
 STEPS_WAITING = 100_000  # as many as may wait for their turns anyway
 EXPORTS_MAX = 16  # that are under way; who reads slowly keeps one, and no thread
@@ -75,6 +76,7 @@ class Pools:
 
     def __init__(self) -> None:
         self.reads = Pool("reports and digests", 1, READS_WAITING)
+        self.remakes = Pool("decisions made again", 1, REMAKES_WAITING)
         self.lookups = Pool("look-ups of decisions", 4, LOOKUPS_WAITING)
         self.steps = Pool("steps of policies", 4, STEPS_WAITING)
         self.creations = Pool("creations of experiments", 1, CREATIONS_WAITING)

@@ -49,7 +49,7 @@ async def again(service: Service, call: Call) -> Answer:
     assert number is not None, "this is a decision"
     if seq <= live.base:
         return page(call, "again.html", note=f"it lies before the base of the log, event {live.base:,}", same=None, n=0)
-    made = await service.pools.reads.run(_verified, service, live, seq)
+    made = await service.pools.remakes.run(_verified, service, live, seq)
     same = made.first_difference is None
     note = "" if same else _fault(made, number)
     return page(call, "again.html", same=same, note=note, n=made.decisions)

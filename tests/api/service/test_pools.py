@@ -15,6 +15,7 @@ from support.served import Served, assert_problem
 from support.slow_steps import Held
 
 from onearm.api.http import logs
+from onearm.api.http.dashboard import decision
 from onearm.api.service import importing, pools
 from onearm.api.service.pools import Pool
 from onearm.engine.errors import Unavailable
@@ -54,6 +55,29 @@ def test_rewards_do_not_wait_for_reports(served: Served, monkeypatch: pytest.Mon
     assert [reward.json() for reward in rewards] == [{"status": "accepted"}] * 3
     assert [report.status_code for report in reports] == [200] * pools.READS_WAITING
     served.assert_consistent("other")
+
+
+def test_reports_do_not_wait_for_decisions_that_are_made_again(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To make one again folds the log before it, in the one thread for reports."""
+    name = served.decide({}, "other").json()["decision_id"]
+    held = Held(decision.verify_log)
+    monkeypatch.setattr(decision, "verify_log", held)
+    one = f"/experiments/other/decisions/{name}/again"
+
+    async def ask(client: httpx.AsyncClient) -> list[httpx.Response]:
+        many = [asyncio.create_task(client.post(one)) for _ in range(pools.REMAKES_WAITING + 1)]
+        await asyncio.to_thread(held.begun.wait, 60.0)
+        try:
+            report = asyncio.create_task(client.get(f"{LONG}/report?segments=2"))
+            assert (await asyncio.wait([report], timeout=30.0))[0], "it waits behind them"
+            beyond = await client.post(one)
+            assert beyond.status_code == 503 and "decisions made again" in beyond.text
+            assert not any(again.done() for again in many)
+        finally:
+            held.let_go.set()
+        return [await report, *[await again for again in many]]
+
+    assert [answer.status_code for answer in at_once(served, ask)] == [200] * (pools.REMAKES_WAITING + 2)
 
 
 def test_reports_beyond_the_queue_are_refused_at_once(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
