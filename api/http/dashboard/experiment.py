@@ -14,7 +14,7 @@ from typing import Any
 
 from ....engine.errors import Conflict, InvalidInput, Unavailable
 from ....engine.storage.buckets import DAY, HOUR
-from ...access.caller import ADMIN
+from ...access.caller import ADMIN, OPERATOR, Caller
 from ...experiment.ids import in_url
 from ...service.draws import CHOICES_MAX as WATCHED_MAX
 from ...service.live import Live
@@ -103,7 +103,7 @@ async def _made(service: Service, call: Call, live: Live) -> bytes:
         "arms": _arms(told),
         "lineup": None if lineup is None else _lineup(lineup, live),
         "delays": delays_of(live),
-        "latency": latency_of(service),
+        "latency": latency_of(service, call.caller),
         "suspicion": suspected.get(live.row.key) if live.problem.n_choices <= WATCHED_MAX else None,
         "untrue": UNTRUE,
         "drawn": live.kind.has_curve,
@@ -187,10 +187,10 @@ def _estimate(one: dict[str, Any]) -> tuple[float, float, float] | None:
     return (one["low"], one["value"], one["high"])
 
 
-def latency_of(service: Service) -> dict[str, str | None] | None:
-    """Return within what time half and nearly all decisions were answered, of all experiments."""
+def latency_of(service: Service, caller: Caller) -> dict[str, str | None] | None:
+    """Return within what time half and nearly all decisions of all tenants were answered; that is the operator's."""
     histogram = service.requests.seconds.get(DECIDE)
-    if histogram is None:
+    if histogram is None or not caller.may(OPERATOR):
         return None
     up_to = histogram.up_to()
     n = up_to[-1][1]

@@ -87,6 +87,16 @@ def test_a_session_may_what_its_key_may(keyed: Keyed, browser: httpx.Client) -> 
     assert browser.get("/experiments/e").status_code == 404
 
 
+def test_how_fast_all_are_answered_is_told_to_the_operator_alone(keyed: Keyed) -> None:
+    operator, tenant = keyed.operator, keyed.asking("read", tenant="shop")
+    banners = keyed.asking("read", experiments="~shop~*")
+    assert operator.post("/v1/experiments/~shop~banner/decisions", json={}).status_code == 201
+    assert "Answered within" in operator.get("/experiments/~shop~banner").text
+    for client, page in ((tenant, "/experiments/banner"), (banners, "/experiments/~shop~banner")):
+        told = client.get(page)
+        assert told.status_code == 200 and "Answered within" not in told.text
+
+
 def test_it_ends_where_its_owner_signs_out_or_its_key_ends(keyed: Keyed, browser: httpx.Client) -> None:
     key = keyed.key("read")
     assert sign_in(browser, key).status_code == 303
