@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,9 @@ def test_an_experiment_is_made_by_the_form_decides_and_its_curve_moves(site: Lis
     page.wait_for_timeout(1000 * (EVERY + 0.5))  # until the moment of these is on record
     learn(site, 5)
     page.locator("#plot-rewards canvas").wait_for()
+    legend = page.locator("#plot-rewards .u-legend .u-value")
+    legend.first.filter(has_text=re.compile(r"\d\d:\d\d:\d\d")).wait_for()  # the newest, while nothing is hovered
+    assert float(legend.nth(1).inner_text()) == 0.4167, "5 of 12 rewards are 1"
     before = page.locator("#plot-rewards").get_attribute("data-plot")
     page.evaluate("document.querySelector('#plot-rewards canvas').kept = true")
     learn(site, 20)
