@@ -39,7 +39,7 @@ def test_a_key_begins_a_session_that_no_script_reads(keyed: Keyed, browser: http
     assert (answer.status_code, answer.headers["location"]) == (303, "/experiments/e?x=1")
     (morsel,) = SimpleCookie(answer.headers["set-cookie"]).values()
     assert morsel["httponly"] and morsel["samesite"] == "Strict" and morsel["path"] == "/" and not morsel["secure"]
-    assert key not in answer.headers["set-cookie"] and key.split("_")[2] not in morsel.value
+    assert key not in answer.headers["set-cookie"] and key.split("_", 2)[2] not in morsel.value
     assert browser.get("/").status_code == browser.get("/openapi.json").status_code == 200
     assert "Sign out" in browser.get("/").text
     secure = httpx.post(f"{keyed.url}/sign-in", content=f"key={key}", headers={"X-Forwarded-Proto": "https"})
@@ -129,7 +129,7 @@ def test_who_signs_in_often_ends_sessions_of_their_own_key_alone(keyed: Keyed, b
     known = [httpx.get(keyed.url, cookies=one).status_code for one in cookies]
     assert known == [401] + [200] * SESSIONS_MAX, "the oldest of the key has ended"
     assert browser.get("/").status_code == 200, "and none of another key"
-    assert key.split("_")[2] not in str(vars(keyed.service.sessions)), "nothing of a key is kept in clear"
+    assert key.split("_", 2)[2] not in str(vars(keyed.service.sessions)), "nothing of a key is kept in clear"
 
 
 def test_under_a_prefix_the_cookie_is_for_the_prefix(tmp_path: Path) -> None:
