@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import json
 import re
 from html.parser import HTMLParser
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
+from support.meeting import at_once
 from support.served import Served
 
+from onearm.api.http.dashboard import overview
+from onearm.api.http.dashboard.overview import alarms_of
 from onearm.api.http.dashboard.rendering import POLICY
 from onearm.api.http.routes import TABLE
 from onearm.engine.storage.tables import EVENT
@@ -154,6 +159,29 @@ def test_experiments_with_alarms_come_first(served: Served) -> None:
     assert "no reward has come for 100 decisions" in text and "1 needs a look" in text
     newest = served.get("/overview?sort=newest").text
     assert re.findall(r'<th scope="row"><a href="/experiments/([^"]*)"', newest) == ["fine", "silent", "e", "hello"]
+
+
+def test_others_go_on_between_the_alarms_of_many_experiments(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(5):
+        served.create(f"e{i}")
+    turns, seen = [0], []
+
+    def alarms(*given: Any) -> list[str]:
+        seen.append(turns[0])
+        return alarms_of(*given)
+
+    monkeypatch.setattr(overview, "AT_ONCE", 1)
+    monkeypatch.setattr(overview, "alarms_of", alarms)
+
+    async def ask(client: httpx.AsyncClient) -> httpx.Response:
+        page = asyncio.create_task(client.get("/"))
+        while not page.done():
+            await asyncio.sleep(0)
+            turns[0] += 1
+        return await page
+
+    assert at_once(served, ask).status_code == 200
+    assert len(set(seen)) == len(seen) >= 6, "one at a time"
 
 
 def test_the_list_is_searched_sorted_and_has_pages(served: Served) -> None:
