@@ -34,6 +34,7 @@ SENT = {  # a value of each field of a decision's body
     "excluded_actions": ["a"],
     "slots": [{"id": "x"}],
     "explain": True,
+    "rank": True,
     "hint": [1.0, 0.0, 0.0],
 }
 

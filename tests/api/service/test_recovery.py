@@ -231,7 +231,7 @@ def test_lists_show_what_is_not_folded_yet_with_what_its_log_counts(recovering: 
     assert [one.pop("recovering", False) for one in listed] == [False, True, True, True, False]
     page = served.get("/v1/experiments?after=hello&limit=2").json()
     assert ([one["experiment_id"] for one in page["experiments"]], page["next"]) == (["a", "b"], "b")
-    assert served.get("/").text.count("<td>recovering</td>") == 3
+    assert served.get("/").text.count('<span class="tag">recovering</span>') == 3
     gate.lift()
     served.recover()
     assert served.get("/v1/experiments").json()["experiments"] == listed

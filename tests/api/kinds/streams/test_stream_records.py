@@ -75,7 +75,7 @@ def test_the_record_of_a_move(served: Served) -> None:
     assert reward == told(made) | {"reward_id": "r"}
     assert served.record("~1", "s").json() == pulled
     assert served.record("~arm a1", "s").status_code == 404
-    assert "<td><code>early_drop</code></td>" in served.get("/").text
+    assert "<code>early_drop</code></td>" in served.get("/").text
     assert served.get("/v1/experiments").json()["experiments"][-1]["n_arms"] == 1
 
 
