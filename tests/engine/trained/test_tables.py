@@ -71,7 +71,7 @@ def test_the_service_stands_beside_a_bare_endpoint() -> None:
     one = {"cpu_us": 80.4, "per_second": 6123.0, "p50_ms": 9.96, "p99_ms": 20.0}
     result = {
         "connections": 64,
-        **dict.fromkeys(("plain", "context", "state", "actions", "batch", "reward", "one"), one),
+        **dict.fromkeys(("plain", "context", "state", "actions", "batch", "reward", "one", "bare_one"), one),
         "ratios": {"plain": 0.65, "context": 0.7, "actions": 0.75, "reward": 0.5, "postgres": 0.8},
         "state_cost": 1.054,
         "batch_gain": 3.14,
@@ -83,7 +83,7 @@ def test_the_service_stands_beside_a_bare_endpoint() -> None:
     assert lines[2] == "| decide, no context | 64 | 80 | 0.65 | 6,123 | 10.0 | 20.0 |"
     assert lines[8] == "| decide, no context | 1 | 80 | - | 6,123 | 10.0 | 20.0 |"
     assert "1.05 of the CPU" in lines[10] and "3.1 times" in lines[10] and "0.80 times" in lines[10]
-    assert "0.26 ms more" in lines[10]
+    assert "0.26 ms more" in lines[10] and "answers in 9.96 ms" in lines[10]
     del result["ratios"]["postgres"]
     assert "PostgreSQL" not in TABLES["service"](result)
 
