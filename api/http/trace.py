@@ -40,10 +40,16 @@ def trace_of(fields: Mapping[bytes, bytes]) -> Trace:
     return (REQUEST_ID, name), (PARENT, span)
 
 
+def name_of(scope: Mapping[str, Any]) -> str:
+    """Return what a request goes by."""
+    name: bytes = scope["trace"][0][1]
+    return name.decode()
+
+
 def told_of(route: Route, scope: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the log says of a request: its id, its route, the experiment, the key's id; never a context."""
     caller: Caller | None = scope.get("caller")
-    said: dict[str, Any] = {"request_id": scope["trace"][0][1].decode()}
+    said: dict[str, Any] = {"request_id": name_of(scope)}
     if route is not NO_ROUTE:
         said |= {"method": route.method, "route": route.path}
     part = scope.get("path_params", {}).get("experiment_id")

@@ -13,6 +13,7 @@ from ...service.service import Service
 from .. import decisions, windowed
 from ..bodies import read
 from ..endpoint import Answer, Call, encode
+from ..trace import name_of
 from .bodies import (
     EventReward,
     RankedAction,
@@ -82,7 +83,7 @@ async def reward_slots(service: Service, call: Call) -> Answer:
 async def _rewarded(service: Service, call: Call, body: dict[str, Any]) -> Answer:
     """Take a reward; where several come to one each call is one more, by the name that its request goes by."""
     if service.live(call.path["experiment_id"]).windows is not None:
-        body["reward_id"] = call.header(CALLED) or call.scope["trace"][0][1].decode()
+        body["reward_id"] = call.header(CALLED) or name_of(call.scope)
     await decisions.reward(service, call._replace(body=encode(body)))
     return DONE
 

@@ -13,13 +13,20 @@ from ....engine.errors import InvalidInput, as_seen
 from ....engine.vocabulary import Array, Columns, Problem
 from ...durable.journal import Asked
 from ...experiment.ids import check_id
-from ...experiment.intake import mask_of
+from ...experiment.intake import Intake, mask_of
 from ..kind import Request
 
 
 def checked_unit(unit_id: str | None) -> str | None:
     """Return whom a decision is for; raise `InvalidInput` where that is no id."""
     return unit_id if unit_id is None else check_id("unit_id", unit_id)
+
+
+def check_listed(intake: Intake, actions: Sequence[dict[str, Any]] | None) -> None:
+    """Refuse actions of a call where there are arms, and a call without any where it is to list them."""
+    if intake.per_call != (actions is not None):
+        rule = "list the actions of this call" if intake.per_call else "this engine has arms, so leave them out"
+        raise InvalidInput("bad_actions", f"actions is {'missing' if actions is None else 'given'}: {rule}")
 
 
 def eligible_mask(numbers: dict[str, int], active: Array, eligible: Iterable[str] | None) -> Array:

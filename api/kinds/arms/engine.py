@@ -47,7 +47,7 @@ from ....engine.vocabulary import (
 from ...durable.journal import Asked, Journal
 from ...experiment.compiling import compile_bound, compile_explain
 from ...experiment.explanation import EXPLAINING, explain, notes_on
-from ...experiment.intake import check_labels, check_propensity
+from ...experiment.intake import check_propensity
 from ...experiment.plan import held_for
 from ...experiment.plan_schemas import Plan
 from ...experiment.spec import Spec
@@ -56,8 +56,9 @@ from ...service.history import ChangeTakenBack, WorldChanged
 from ..engine import NO_UNITS, PolicyEngine
 from ..kind import Kind, Request
 from ..pending import REMEMBERED, Many
-from .calls import asked_of, calls_of, checked_unit, eligible_mask, joined, sent_of
+from .calls import asked_of, calls_of, check_listed, checked_unit, eligible_mask, joined, sent_of
 from .decided import ArmDecision, ArmDecisions
+from .http import of_call
 from .kind import ARMS
 
 
@@ -433,14 +434,12 @@ class Engine(PolicyEngine[ArmDecision]):
     ) -> tuple[Sequence[str], Request]:
         """Return the ids of what can be chosen, and what the kernels see."""
         intake, roster = self.spec.intake, self.roster
-        if intake.per_call != (actions is not None):
-            rule = "list the actions of this call" if intake.per_call else "this engine has arms, so leave them out"
-            raise InvalidInput("bad_actions", f"actions is {'missing' if actions is None else 'given'}: {rule}")
+        check_listed(intake, actions)
         labels: Sequence[str] = roster.labels
         numbers, active = roster.numbers, roster.active
         if actions is not None:
-            labels = check_labels([action.get("id") for action in actions], intake.actions_max)
-            numbers, active = {label: a for a, label in enumerate(labels)}, np.ones(len(labels), np.bool_)
+            called = of_call(actions, intake.actions_max)
+            labels, numbers, active = called.labels or labels, called.numbers, called.active
         checked = intake.read(context, roster.arms if actions is None else actions)
         return labels, Request(checked, eligible_mask(numbers, active, eligible))
 

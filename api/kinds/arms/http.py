@@ -52,8 +52,12 @@ def offered(work: Work, sent: bytes) -> Offered:
         raise InvalidInput("missing_actions", "the decision has no actions: list them, each with its id and features")
     if not intake.per_call:
         return Offered(roster.arms, None, roster.numbers, roster.active)
-    actions = _actions(work, sent)
-    labels = [action["id"] for action in actions]
+    return of_call(_actions(work, sent), intake.actions_max)
+
+
+def of_call(actions: Sequence[dict[str, Any]], most: int) -> Offered:
+    """Return what a call lists, at most so many actions, once their ids are checked."""
+    labels = check_labels([action.get("id") for action in actions], most)
     return Offered(actions, labels, {label: a for a, label in enumerate(labels)}, np.ones(len(labels), np.bool_))
 
 
@@ -229,12 +233,11 @@ def external(work: Work, body: Example) -> tuple[Request, Action]:
 
 
 def _actions(work: Work, raw: bytes) -> list[dict[str, Any]]:
-    """Return the actions that a call lists, each an object with its id."""
+    """Return the actions that a call lists as objects; their ids are not checked yet."""
     actions: list[dict[str, Any]]
     if work.spec.intake.encoder is None:
         rows = read(_row_actions, raw, "the list of actions")
         actions = [{"id": row.id} if row.features is None else {"id": row.id, "features": row.features} for row in rows]
     else:
         actions = read(_named_actions, raw, "the list of actions")
-    check_labels([action.get("id") for action in actions], work.spec.intake.actions_max)
     return actions

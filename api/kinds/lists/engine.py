@@ -24,10 +24,10 @@ from ....engine.features import unit_of
 from ....engine.problem import check_reward
 from ....engine.vocabulary import Decision, Feedback
 from ...experiment.ids import check_id
-from ...experiment.intake import check_labels
 from ...experiment.spec import Spec
+from ..arms.calls import check_listed
 from ..arms.decided import ArmDecision
-from ..arms.http import Offered
+from ..arms.http import Offered, of_call
 from ..engine import PolicyEngine
 from ..kind import NO_DETAIL, Made
 from ..pending import REMEMBERED
@@ -111,14 +111,10 @@ class ListEngine(PolicyEngine[ArmDecision]):
     def _offered(self, actions: Sequence[dict[str, Any]] | None) -> Offered:
         """Return what can be chosen: the arms, or the actions of a call."""
         intake, roster = self.spec.intake, self.roster
-        if intake.per_call != (actions is not None):
-            rule = "list the actions of this call" if intake.per_call else "this engine has arms, so leave them out"
-            raise InvalidInput("bad_actions", f"actions is {'missing' if actions is None else 'given'}: {rule}")
+        check_listed(intake, actions)
         if actions is None:
             return Offered(roster.arms, None, roster.numbers, roster.active)
-        labels = check_labels([action.get("id") for action in actions], intake.actions_max)
-        active = np.ones(len(labels), np.bool_)
-        return Offered(actions, labels, {label: a for a, label in enumerate(labels)}, active)
+        return of_call(actions, intake.actions_max)
 
 
 def _asked(slots: Any) -> list[AskedSlot]:
