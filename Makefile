@@ -69,6 +69,7 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/papers/actively_learn.py
 	@$(PY) benchmarks/papers/loop.py
 	@$(PY) benchmarks/evaluate_speed.py
+	@$(PY) benchmarks/propensity_alarms.py
 	@$(PY) benchmarks/personalizer_clients.py || echo "a client of Personalizer's was not answered as it should, or the machine was busy"
 	@$(PY) benchmarks/dsjson_out.py || echo "going on without Vowpal Wabbit on an exported log"
 	@$(PY) benchmarks/tables.py

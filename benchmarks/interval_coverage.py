@@ -1,4 +1,4 @@
-"""How often intervals hold what they say: coverage, miscoverage over all times, false alarms, and what they cost.
+"""How often intervals hold what they say: coverage, miscoverage over all times, and what they cost.
 
 Run: python benchmarks/interval_coverage.py [--json] [--repeats 500] [--paths 2000]. Writes results/coverage.json.
 
@@ -7,7 +7,6 @@ intervals   biased logs of 2,000 decisions are drawn from a data set whose rewar
             intervals, or it is not
 sequences   paths of 5,000 decisions; the capital at the true value is looked at after every one, by the bettors'
             product itself and not by what the package stores
-alarms      of paths with true propensities, how many ever raise one; and how soon an argmax that logs its softmax does
 seconds     of CPU of each at a million decisions
 """
 
@@ -33,7 +32,7 @@ from onearm.engine.estimate.binomial import clopper_pearson
 from onearm.engine.estimate.bootstrap import bootstrap
 from onearm.engine.estimate.diagnostics import diagnose
 from onearm.engine.estimate.doubly_robust import dr
-from onearm.engine.estimate.eprocess import action_e_process, weight_e_process
+from onearm.engine.estimate.eprocess import weight_e_process
 from onearm.engine.estimate.interval import empirical_bernstein, normal
 from onearm.engine.estimate.likelihood import empirical_likelihood, weighted_likelihood
 from onearm.engine.estimate.terms import Interval, Terms
@@ -253,58 +252,6 @@ def sequences(count: int) -> list[dict[str, Any]]:
     return found
 
 
-def laws(rng: np.random.Generator, n: int, k: int) -> Array:
-    """Return the softmax laws of random scores of k arms, float64[n, k]."""
-    return _softmax(1.5 * rng.standard_normal((n, k)))
-
-
-def alarms(count: int, steps: int) -> dict[str, Any]:
-    """Return the shares of paths with an alarm under true propensities, and when false ones are found."""
-    k = 10
-    false: dict[str, int] = {
-        "weights": 0,
-        "weights, unbounded": 0,
-        "arms": 0,
-        "diagnose: weights": 0,
-        "diagnose: arms": 0,
-    }
-    for number in track(range(count), "alarms", console=CONSOLE, transient=True):
-        rng = np.random.default_rng([11, number])
-        law = 0.9 * laws(rng, steps, k) + 0.01
-        action = np.minimum((rng.random((steps, 1)) > np.cumsum(law, axis=1)).sum(axis=1), k - 1)
-        propensity = law[np.arange(steps), action]
-        target = np.full(steps, 1.0 / k)
-        seen = diagnose(propensity, target, action, k)
-        false["weights"] += weight_e_process(target / propensity, 10.0).alarm_at is not None
-        false["weights, unbounded"] += weight_e_process(target / propensity).alarm_at is not None
-        false["arms"] += action_e_process(action, propensity, k, 0.01).alarm_at is not None
-        false["diagnose: weights"] += seen.weights.alarm_at is not None
-        false["diagnose: arms"] += seen.arms is not None and seen.arms.alarm_at is not None
-    caught: dict[str, list[int | None]] = {"weights": [], "arms": [], "diagnose: weights": [], "diagnose: arms": []}
-    for number in range(100):
-        rng = np.random.default_rng([12, number])
-        law = 0.9 * laws(rng, 20_000, k) + 0.01
-        action = law.argmax(axis=1)
-        propensity, target = law.max(axis=1), np.full(20_000, 1.0 / k)
-        seen = diagnose(propensity, target, action, k)
-        caught["weights"].append(weight_e_process(target / propensity, 10.0).alarm_at)
-        caught["arms"].append(action_e_process(action, propensity, k, 0.01).alarm_at)
-        caught["diagnose: weights"].append(seen.weights.alarm_at)
-        caught["diagnose: arms"].append(None if seen.arms is None else seen.arms.alarm_at)
-    return {
-        "paths": count,
-        "decisions": steps,
-        "false": {name: hits / count for name, hits in false.items()},
-        "argmax_logged_as_softmax": {
-            name: {
-                "caught": sum(moment is not None for moment in moments) / len(moments),
-                "latest": max((moment for moment in moments if moment is not None), default=None),
-            }
-            for name, moments in caught.items()
-        },
-    }
-
-
 def seconds() -> dict[str, float]:
     """Return the median seconds of CPU of each at a million decisions, warm."""
     rng = np.random.default_rng(3)
@@ -354,7 +301,6 @@ def main() -> None:
         "true_value": digits().value,
         "intervals": coverage(arguments.repeats, DECISIONS),
         "sequences": sequences(arguments.paths),
-        "alarms": alarms(arguments.paths, STEPS),
         "seconds": seconds(),
     }
     RESULT.parent.mkdir(exist_ok=True)
@@ -366,7 +312,6 @@ def main() -> None:
         print(f"{row['estimator']:6} {row['interval']:22} covers {row['covered']:.3f}, width {row['width']:.4f}")
     for row in result["sequences"]:
         print(f"{row['world']:12} {row['variant']:14} miscovered {row['miscovered']:.4f}")
-    print(json.dumps(result["alarms"], indent=2))
     for name, took in result["seconds"].items():
         print(f"{name:30} {took:7.3f} s")
 

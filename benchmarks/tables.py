@@ -18,7 +18,7 @@ from active_tables import active, active_more
 from budgets_tables import budgets
 from changes_tables import changes
 from defaults_tables import defaults
-from evaluate_tables import coverage, evaluate_speed, evaluate_speed_more
+from evaluate_tables import coverage, evaluate_speed, evaluate_speed_more, propensity_alarms
 from lists_tables import lists
 from lives_tables import lives
 from loop_tables import loop
@@ -340,6 +340,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "active": active,
     "active-more": active_more,
     "coverage": coverage,
+    "propensity_alarms": propensity_alarms,
     "evaluate_speed": evaluate_speed,
     "evaluate_speed-more": evaluate_speed_more,
 }

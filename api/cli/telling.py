@@ -58,11 +58,12 @@ def _diagnosis(of: Diagnostics) -> dict[str, Any]:
     """Return diagnostics as JSON; of an e-process its largest value and when it raised the alarm."""
     data = of._asdict() | {"tail": of.tail._asdict(), "weights": _bets(of.weights)}
     data["arms"] = None if of.arms is None else _bets(of.arms)
+    data["law"] = None if of.law is None else _bets(of.law)
     if of.actions is not None:
         data["actions"] = {
             name: column.tolist() if isinstance(column, np.ndarray) else column
             for name, column in of.actions._asdict().items()
-        }
+        } | {"likeliest": of.actions.likeliest._asdict()}
     return data
 
 

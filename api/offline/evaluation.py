@@ -283,7 +283,7 @@ def _diagnostics(rows: Rows, cases: Sequence[Case]) -> list[Diagnostics | None]:
     if drawn is not None and np.isnan(drawn[1]).any():
         drawn = None
     told = action, n_arms, rows.decisions or None, rewarded
-    return [diagnose(facts.propensity, case.plain.target, *told, drawn=drawn) for case in cases]
+    return [diagnose(facts.propensity, case.plain.target, *told, drawn=drawn, targets=len(cases)) for case in cases]
 
 
 def _ranking(

@@ -28,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..vocabulary import Array
+from .eprocess import CROWDS
 from .tails import chi_square_tail
 
 _FIRST = 64  # rows before the first bet, and between bets at the least
@@ -37,12 +38,24 @@ _MOST = 0.5  # of the capital that is bet
 _COCHRAN = 5  # decisions of each arm from which on the counts' chi-square has its law: 1 in 900 is below 0.001
 
 
+class Likeliest(NamedTuple):
+    """How often propensities are above 1 / (arms + 1), which they can be of so many arms at most.
+
+    `average` is that of 1 / (arms propensity) over all decisions, 0 where the propensity is smaller.
+    """
+
+    arms: int
+    average: float  # 1 at most where propensities are true
+    z: float  # standard errors by which it is above 1
+
+
 class Actions(NamedTuple):
     """Counts of actions against what the propensities promise: sample-ratio mismatch."""
 
     counts: Array  # int64[k]
     promised: Array  # float64[k], sum of 1{action = a} / propensity: about n where the propensities are true
     z: Array  # float64[k], standard errors between the two, as rows vary; no test where draws are few; NaN for none
+    likeliest: Likeliest  # that which is farthest above 1
     p_value: float  # at most alpha in a share alpha of logs with true propensities; no row: NaN
 
 
@@ -68,7 +81,18 @@ def count_actions(action: Array, propensity: Array, n_arms: int) -> Actions:
         p_value = chi_square_tail(float(((count - expected) ** 2).sum() / expected), n_arms - 1)
     else:
         p_value = math.exp(-max(0.0, _log_capital(action, inverse, n_arms)))
-    return Actions(count, promised, z, p_value)
+    return Actions(count, promised, z, _likeliest(propensity, n_arms), p_value)
+
+
+def _likeliest(propensity: Array, n_arms: int) -> Likeliest:
+    found = Likeliest(1, math.nan, -math.inf)
+    for arms in CROWDS[n_arms >= CROWDS].tolist() if len(propensity) else []:
+        above = np.where(propensity * (arms + 1) > 1.0, 1.0 / (arms * propensity), 0.0)
+        error = float(above.std()) / math.sqrt(len(above))
+        gap = float(above.mean()) - 1.0
+        z = gap / error if error > 0.0 else math.copysign(math.inf, gap) if gap else 0.0
+        found = max(found, Likeliest(arms, gap + 1.0, z), key=lambda one: one.z)
+    return found
 
 
 def drawn_evenly(propensity: Array, n_arms: int) -> bool:

@@ -19,10 +19,11 @@ from ..vocabulary import Array
 from .counts import Actions, count_actions, drawn_evenly
 from .eprocess import EProcess, action_e_process, weight_e_process
 from .weighting import weights
+from .whole_law import law_e_process
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 _HEAVY = 0.7  # a Pareto k from which on means converge too slowly to be trusted: Vehtari et al. 2024
-RARE = 1e-3  # a p-value below which counts are called wrong
+_OF_WEIGHTS, _OF_ARMS, _OF_LAW, _OF_COUNTS = 0.4, 0.25, 0.25, 0.1  # shares of alpha: what each test may err
 _COMPLETE = 0.99  # a share of rewarded decisions below which a person must know
 _FEW = 100.0  # an effective sample size below which normal intervals cover too little
 UNREACHABLE = 0.01  # a share of decisions, or of what a target does, that may be for sure and is not worth a word
@@ -51,7 +52,9 @@ class Diagnostics(NamedTuple):
     tail: Tail
     weights: EProcess  # against: weights average 1
     actions: Actions | None
-    arms: EProcess | None  # against: each arm's 1{action = a} / propensity averages 1
+    rare: float  # a p-value of the counts below which they are called wrong
+    arms: EProcess | None  # against: each arm's 1{action = a} / propensity averages 1, and large ones are rare
+    law: EProcess | None  # against: actions are drawn by the whole laws; None where these are not told
     unreachable: float  # share of the target's actions where the log took another one for sure
     warnings: list[str]  # in plain words; none where all is well
 
@@ -64,8 +67,10 @@ def diagnose(
     decisions: int | None = None,
     rewarded: int | None = None,
     propensity_min: float | None = None,
-    alpha: float = 0.05,
+    alpha: float = 0.01,
     drawn: tuple[Array, Array] | None = None,
+    law: Array | None = None,
+    targets: int = 1,
 ) -> Diagnostics:
     """Return what the logged propensities and the target's probabilities, float64[n], say of a log.
 
@@ -74,9 +79,14 @@ def diagnose(
     what is said of actions is said of these, and nothing is without them, for rewards may come more often after some
     arms. A weight that is not known counts as 0 then, as if it had come first: they average at most 1 still.
 
+    `law`, float64[n, k], has the probabilities of all actions at each of the n decisions: with it faults are found that
+    the propensity of one action cannot tell, such as labels that are swapped.
+
+    Where one log is looked at for several `targets`, `alpha` is the share of logs where any of them has such a warning.
+
     `propensity_min` is the logger's floor, known beforehand. Without it, and where the arms were not drawn evenly, only
-    weights that are too large are found: too small ones may wait for one not seen yet. No alarm is false in more than a
-    share `alpha` of logs, whatever their propensities are.
+    weights that are too large are found: too small ones may wait for one not seen yet. In no more than a share `alpha`
+    of logs with true propensities any warning says that they are false, whatever these propensities are.
 
     Source: Kish 1965; Vehtari, Simpson, Gelman, Yao, Gabry, "Pareto smoothed importance sampling", 2024 (tail);
     Fabijan et al., "Diagnosing sample ratio mismatch in online controlled experiments", 2019; `eprocess`.
@@ -87,35 +97,49 @@ def diagnose(
     weight = weights(propensity, target, "diagnose")
     propensity = np.asarray(propensity, np.float64)
     n = len(weight)
-    smallest = float(propensity.min()) if n else math.nan
     missing = max(0, decisions - max(rewarded, n)) if decisions is not None and rewarded is not None else 0
     floor = _floor(propensity, n_arms, propensity_min)
     most = None if floor is None or missing else max(1.0, float(np.asarray(target).max())) / floor
-    bets = weight_e_process(np.concatenate([np.zeros(missing), weight]), most, alpha)
-    counts = arms = None
+    of_weights = _OF_WEIGHTS * alpha / targets
+    bets = weight_e_process(np.concatenate([np.zeros(missing), weight]), most, of_weights)
     if drawn is None and action is not None and not missing:
         drawn = np.asarray(action, np.int64), propensity
-    if drawn is not None and n_arms is not None and (n_arms == 1 or _sure(drawn[1]) <= UNREACHABLE):
-        arms = action_e_process(*drawn, n_arms, _floor(drawn[1], n_arms, propensity_min), alpha)
-        counts = count_actions(*drawn, n_arms)
-    square = float(np.square(weight).sum())
+    counts, arms = _of_actions(drawn, n_arms, propensity_min, _OF_ARMS * alpha)
     found = Diagnostics(
         decisions=n if decisions is None else decisions,
         rewarded=rewarded / decisions if rewarded is not None and decisions else math.nan,
-        effective_sample_size=float(weight.sum()) ** 2 / square if square > 0.0 else 0.0,
+        effective_sample_size=_effective(weight),
         overlap=float(np.count_nonzero(weight)) / n if n else math.nan,
-        propensity_min=smallest,
+        propensity_min=float(propensity.min()) if n else math.nan,
         weight_mean=float(weight.mean()) if n else math.nan,
         weight_error=float(weight.std()) / math.sqrt(n) if n else math.nan,
         tail=weight_tail(weight),
         weights=bets,
         actions=counts,
+        rare=_OF_COUNTS * alpha,
         arms=arms,
+        law=None if law is None or action is None else law_e_process(np.asarray(action), law, _OF_LAW * alpha),
         unreachable=unreachable(propensity, target),
         warnings=[],
     )
-    found.warnings.extend(_warnings(found, n, alpha))
+    found.warnings.extend(_warnings(found, n, of_weights))
     return found
+
+
+def _of_actions(
+    drawn: tuple[Array, Array] | None, n_arms: int | None, propensity_min: float | None, alpha: float
+) -> tuple[Actions | None, EProcess | None]:
+    """Return what speaks against the propensities of actions; nothing where actions are unknown, or taken for sure."""
+    if drawn is None or n_arms is None or (n_arms > 1 and _sure(drawn[1]) > UNREACHABLE):
+        return None, None
+    arms = action_e_process(*drawn, n_arms, _floor(drawn[1], n_arms, propensity_min), alpha)
+    return count_actions(*drawn, n_arms), arms
+
+
+def _effective(weight: Array) -> float:
+    """Return how many equal weights would say as much: Kish 1965."""
+    square = float(np.square(weight).sum())
+    return float(weight.sum()) ** 2 / square if square > 0.0 else 0.0
 
 
 def _floor(propensity: Array, n_arms: int | None, known: float | None) -> float | None:
@@ -178,7 +202,9 @@ def pareto_k(ordered: Array) -> float:
     quartile = excess[math.floor(m / 4.0 + 0.5) - 1]
     b = 1.0 / excess[-1] + (1.0 - np.sqrt(points / (np.arange(1, points + 1) - 0.5))) / (3.0 * quartile)
     shape = np.log1p(-b[:, None] * excess).mean(axis=1)
-    profile = m * (np.log(-b / shape) - shape - 1.0)
+    # Where b is 0, as it can be where all excesses are equal, the tail is exponential, and -b / shape 1 / their mean.
+    rate = np.where(shape == 0.0, 1.0 / excess.mean(), -b / np.where(shape == 0.0, 1.0, shape))
+    profile = m * (np.log(rate) - shape - 1.0)
     likeliest = np.exp(profile - profile.max())
     centre = float((b * likeliest).sum() / likeliest.sum())
     k = float(np.log1p(-centre * excess).mean())
@@ -202,18 +228,21 @@ def _warnings(found: Diagnostics, n: int, alpha: float) -> list[str]:
     if found.weights.alarm_at is not None:
         said.append(
             f"the weights do not average 1 (mean {found.weight_mean:.3g}, found after {found.weights.alarm_at} "
-            f"decisions, at an error of {alpha:g}): logged propensities are not those by which actions were drawn, or "
-            "the target takes actions that the logger never does"
+            f"decisions, at an error of {alpha:g}): logged propensities are not those by which actions "
+            "were drawn, or the target takes actions that the logger never does"
         )
     if found.arms is not None and found.actions is not None and found.arms.alarm_at is not None:
-        average = found.actions.promised / found.actions.counts.sum()
-        # An arm of which too little came may be a rare one: it is named where all have come too seldom.
-        arm = int(np.argmax(average) if average.max() > 1.0 else np.argmin(average))
         said.append(
             f"arms are not taken as often as their propensities promise (found after {found.arms.alarm_at} decisions): "
-            f"1 / propensity of arm {arm} averages {average[arm]:.3g} and not 1"
+            + _most_wrong(found.actions)
         )
-    if found.actions is not None and found.actions.p_value < RARE:
+    if found.law is not None and found.law.alarm_at is not None:
+        said.append(
+            f"actions are not drawn by the probabilities that the log has of all of them (found after "
+            f"{found.law.alarm_at} decisions): look whether its columns are in the order of the actions, and whether "
+            "what is logged is what was drawn from"
+        )
+    if found.actions is not None and found.actions.p_value < found.rare:
         said.append(
             f"sample-ratio mismatch: counts of actions like these have a chance of {found.actions.p_value:.2g} under "
             "the logged propensities"
@@ -229,6 +258,20 @@ def _warnings(found: Diagnostics, n: int, alpha: float) -> list[str]:
             "decide the estimate; clip the weights, or use dr with a good model"
         )
     return said
+
+
+def _most_wrong(actions: Actions) -> str:
+    """Say which arm was taken too often, or that the likeliest were, whichever is farther from what was promised."""
+    average = actions.promised / actions.counts.sum()
+    z, crowd = actions.z, actions.likeliest
+    if not np.nanmax(z, initial=0.0) >= crowd.z:
+        return (
+            f"propensities above 1 / {crowd.arms + 1} come too often, as if the likeliest action were taken and not "
+            f"drawn: 1 / ({crowd.arms} propensity) of these averages {crowd.average:.3g}, and can be 1 at most"
+        )
+    # An arm of which too little came may be a rare one: it is named where all have come too seldom.
+    arm = int(np.argmax(average) if average.max() > 1.0 else np.argmin(average))
+    return f"1 / propensity of arm {arm} averages {average[arm]:.3g} and not 1"
 
 
 def _of_rewards(found: Diagnostics) -> list[str]:

@@ -6,6 +6,10 @@ Bets against too small ones, eta (1 - w), need a bound of the weights, or one la
 is. The capital, 1 at the start, is an e-process: with probability 1 - alpha it never reaches 1 / alpha while the
 propensities are true.
 
+That the likeliest action is taken more often than its propensity says is told by no arm where it is another one each
+time. So half of the capital is bet on sizes: at most m arms can have a propensity above 1 / (m + 1), so that
+1{propensity > 1 / (m + 1)} / (m propensity) is on average 1 at most, for every m. It is never above (m + 1) / m.
+
 Source: Ramdas, Gruenwald, Vovk, Shafer, "Game-theoretic statistics and safe anytime-valid inference", 2023; the test of
 the mean weight: Karampatziakis, Mineiro, Ramdas, "Off-policy confidence sequences", 2021. Bets of all sizes, each with
 its share of the capital, as in `sequence`.
@@ -28,6 +32,9 @@ _SIZES = 2.0 ** np.arange(-16, 0)  # of bets; the largest risks half of the capi
 _ROOM = 0.01  # above 1, of bounds that leave less: bets on small weights must end somewhere
 _ROUNDING = 1e-9  # by which a probability, a sum of others, may be above 1
 _EVERY = 64  # decisions between two looks at the capital
+CROWDS = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64])  # m, of bets on propensities above 1 / (m + 1)
+_CROWD_SIZES = 2.0 ** np.arange(-7, 0, 2)  # of these: nothing that is bet on can grow more than twice
+_CROWD_IDLE = np.log1p(-_CROWD_SIZES)  # what such a bet grows by where propensities are small
 
 
 class EProcess(NamedTuple):
@@ -44,6 +51,8 @@ class EState(NamedTuple):
     size: Array  # float64[2, j], eta of bets on too large, and on too small ones; 0: that bet is not made
     idle: Array  # float64[2, j], ln of what a bet on an arm grows by at each decision for another arm
     growth: Array  # float64[arms, 2, j], ln of what each bet has grown to, less `idle` for each decision
+    crowd: Array  # int64[m], so many arms at most have a propensity above 1 / (crowd + 1); none for weights
+    crowd_growth: Array  # float64[m, c], ln of what the bets on these have grown to, but for what each decision costs
     seen: Array  # int64[2]: decisions, and those after which the alarm came, or 0
     limit: float  # ln of the capital at which the alarm comes
 
@@ -86,7 +95,9 @@ def action_e_process(
     alpha: float = 0.05,
     at: Array | None = None,
 ) -> EProcess:
-    """Test whether 1{action = a} / propensity averages 1 for every arm a: the mean of the arms' e-processes.
+    """Test whether 1{action = a} / propensity averages 1 for every arm a, and whether large propensities are rare.
+
+    The capital is half the mean of the arms' e-processes, and half that of propensities above 1 / (m + 1).
 
     `propensity_min` is a floor of the propensities that was known before the log was read; without it only arms that
     are taken too often are found. The alarm is looked for after every 64 decisions.
@@ -127,14 +138,14 @@ def action_e_process(
 
 def start_weights(weight_max: float | None = None, alpha: float = 0.05) -> EState:
     """Return the state before the first weight."""
-    return _start(1, weight_max, alpha)
+    return _start(1, weight_max, alpha, CROWDS[:0])
 
 
 def start_actions(n_arms: int, propensity_min: float | None = None, alpha: float = 0.05) -> EState:
     """Return the state before the first action."""
     if propensity_min is not None and not 0.0 < propensity_min <= 1.0:
         raise InvalidInput("propensity_min", f"propensity_min is {propensity_min}: it must be in (0, 1]")
-    return _start(n_arms, None if propensity_min is None else 1.0 / propensity_min, alpha)
+    return _start(n_arms, None if propensity_min is None else 1.0 / propensity_min, alpha, CROWDS[n_arms >= CROWDS])
 
 
 def log_e(state: EState) -> float:
@@ -169,6 +180,12 @@ def add_actions(state: EState, action: Array, propensity: Array) -> None:
         for j in range(state.size.shape[1]):
             state.growth[a, 0, j] += log(1.0 + state.size[0, j] * gap) - state.idle[0, j]
             state.growth[a, 1, j] += log(1.0 - state.size[1, j] * gap) - state.idle[1, j]
+        for m in range(len(state.crowd)):
+            if propensity[i] * (state.crowd[m] + 1) <= 1.0:
+                continue
+            gap = 1.0 / (state.crowd[m] * propensity[i]) - 1.0
+            for j in range(len(_CROWD_SIZES)):
+                state.crowd_growth[m, j] += log(1.0 + _CROWD_SIZES[j] * gap) - _CROWD_IDLE[j]
         state.seen[0] += 1
         if state.seen[1] == 0 and state.seen[0] % _EVERY == 0 and _log_capital(state) >= state.limit:
             state.seen[1] = state.seen[0]
@@ -180,18 +197,29 @@ def add_many(state: EState, action: Array, propensity: Array) -> None:
     >>> state = start_actions(2)
     >>> add_many(state, np.zeros(20, np.int64), np.full(20, 0.5))
     >>> round(log_capital(state), 6), round(log_e(state), 6)
-    (4.680612, 4.680612)
+    (3.993767, 3.993767)
     """
     gap = 1.0 / propensity[:, np.newaxis] - 1.0
     for side, signed in enumerate((gap, -gap)):
         np.add.at(state.growth[:, side], action, np.log1p(state.size[side] * signed) - state.idle[side])
+    for m, crowd in enumerate(state.crowd.tolist()):
+        large = propensity[propensity * (crowd + 1) > 1.0, np.newaxis]
+        grown = np.log1p(_CROWD_SIZES * (1.0 / (crowd * large) - 1.0)) - _CROWD_IDLE
+        state.crowd_growth[m] += grown.sum(axis=0)
     state.seen[0] += len(action)
 
 
 def log_capital(state: EState) -> float:
     """Return what `log_e` does but for the last digits; nothing is compiled."""
     sides = 2 if state.size[1, 0] > 0.0 else 1
-    logs = (state.growth + state.seen[0] * state.idle)[:, :sides]
+    of_arms = _log_mean((state.growth + state.seen[0] * state.idle)[:, :sides])
+    if not len(state.crowd):
+        return of_arms
+    return _log_mean(np.array([of_arms, _log_mean(state.crowd_growth + state.seen[0] * _CROWD_IDLE)]))
+
+
+def _log_mean(logs: Array) -> float:
+    """Return ln of the mean of what `logs` are the logarithms of."""
     largest = logs.max()
     return float(largest + np.log(np.exp(logs - largest).mean()))
 
@@ -215,10 +243,24 @@ def _log_capital(state: EState) -> float:
         for side in range(sides):
             for j in range(n_sizes):
                 total += exp(state.growth[a, side, j] + state.seen[0] * state.idle[side, j] - largest)
-    return largest + log(total / (n_arms * sides * n_sizes))
+    of_arms = largest + log(total / (n_arms * sides * n_sizes))
+    n_crowds, n_sizes = state.crowd_growth.shape
+    if n_crowds == 0:
+        return of_arms
+    largest = -math.inf
+    for m in range(n_crowds):
+        for j in range(n_sizes):
+            largest = max(largest, state.crowd_growth[m, j] + state.seen[0] * _CROWD_IDLE[j])
+    total = 0.0
+    for m in range(n_crowds):
+        for j in range(n_sizes):
+            total += exp(state.crowd_growth[m, j] + state.seen[0] * _CROWD_IDLE[j] - largest)
+    of_crowds = largest + log(total / (n_crowds * n_sizes))
+    largest = max(of_arms, of_crowds)
+    return largest + log(0.5 * (exp(of_arms - largest) + exp(of_crowds - largest)))
 
 
-def _start(n_arms: int, weight_max: float | None, alpha: float) -> EState:
+def _start(n_arms: int, weight_max: float | None, alpha: float, crowd: Array) -> EState:
     if not 0.0 < alpha < 1.0:
         raise InvalidInput("alpha", f"alpha is {alpha}: it must be in (0, 1), as 0.05")
     if weight_max is not None and not 1.0 <= weight_max < math.inf:
@@ -227,4 +269,5 @@ def _start(n_arms: int, weight_max: float | None, alpha: float) -> EState:
     size = np.stack([_SIZES, against])
     idle = np.stack([np.log1p(-_SIZES), np.log1p(against)]) * (n_arms > 1)
     growth = np.zeros((n_arms, 2, len(_SIZES)))
-    return EState(size, idle, growth, np.zeros(2, np.int64), -math.log(alpha))
+    crowd_growth = np.zeros((len(crowd), len(_CROWD_SIZES)))
+    return EState(size, idle, growth, crowd, crowd_growth, np.zeros(2, np.int64), -math.log(alpha))

@@ -269,20 +269,34 @@ def test_the_table_of_coverage_shows_what_was_found(module: Callable[[str], Modu
     def path(world: str, miscovered: float) -> dict[str, Any]:
         return {"world": world, "variant": "plain", "miscovered": miscovered, "paths": 2000, "decisions": 5000}
 
-    caught = {"weights": {"caught": 1.0, "latest": 1166}}
     found = {
         "machine": result()["machine"],
         "level": 0.95,
         "intervals": [row("ips", "normal", 0.952), row("dr", "normal", 0.956), row("dr", "empirical_bernstein", 1.0)],
         "sequences": [path("heavy", 0.0155), path("rare", 0.014)],
-        "alarms": {"false": {"weights": 0.0035, "arms": 0.004}, "argmax_logged_as_softmax": caught},
     }
     lines = module("evaluate_tables").coverage(found).splitlines()
     assert "| 95% intervals: covered, and mean width | `ips` | `dr` |" in lines
     assert "| normal | 95.2%, 0.092 | 95.6%, 0.092 |" in lines
     assert "| empirical-bernstein | - | 100.0%, 0.092 |" in lines
     assert "| plain | 1.55% | 1.40% |" in lines
-    assert "| weights | 0.35% | 100% | 1,166 decisions |" in lines and "| arms | 0.40% | - | - |" in lines
+
+
+def test_the_table_of_alarms_shows_what_was_found(module: Callable[[str], ModuleType]) -> None:
+    def row(law: str, decisions: int, share: float) -> dict[str, Any]:
+        found = {"law": law, "decisions": decisions, "logs": 100, "any": share, "any with the law": 0.0}
+        return found | {"limit": 0.04}
+
+    found = {
+        "machine": result()["machine"],
+        "false": [row("even", 20, 0.01), row("even", 1000, 0.02), row("odd", 20, 0.0), row("odd", 1000, 0.03)],
+        "power_decisions": [100],
+        "power": [{"law": "odd", "fault": "swapped", "logs": 100, "100": 0.12, "100 with the law": 0.75}],
+    }
+    lines = module("evaluate_tables").propensity_alarms(found).splitlines()
+    assert "| even | 1.0%; 0.0% | 2.0%; 0.0% |" in lines and "| logs of each | 100 | 100 |" in lines
+    assert "| swapped: odd | 12%; 75% |" in lines
+    assert any("odd, 1,000 decisions, which came nearest, 3.0% of 4.0%" in line for line in lines)
 
 
 def test_an_evaluation_that_fails_ends_the_measurement(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from ....engine.estimate.diagnostics import RARE, Diagnostics
+from ....engine.estimate.diagnostics import Diagnostics
 from .findings import Findings
 from .words import percent, rounded
 
@@ -65,7 +65,8 @@ def _false_log(found: Diagnostics) -> bool:
     arms, actions = found.arms, found.actions
     return (
         (arms is not None and arms.alarm_at is not None)
-        or (actions is not None and actions.p_value < RARE)
+        or (actions is not None and actions.p_value < found.rare)
+        or (found.law is not None and found.law.alarm_at is not None)
         or found.rewarded > 1.0
     )
 

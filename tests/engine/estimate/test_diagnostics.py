@@ -13,7 +13,9 @@ from onearm.engine.estimate.diagnostics import diagnose, pareto_k, weight_tail
 from onearm.engine.estimate.eprocess import (
     action_e_process,
     add_actions,
+    add_many,
     add_weights,
+    log_capital,
     log_e,
     start_actions,
     start_weights,
@@ -42,7 +44,7 @@ def test_the_capital_against_weights_is_the_mean_of_all_bets_products() -> None:
     assert both.at[-1] == 60
 
 
-def test_the_capital_against_arms_is_the_mean_over_arms_of_all_bets_products() -> None:
+def test_the_capital_against_actions_is_the_mean_of_all_bets_products() -> None:
     law, action = softmax_log(60, 3, 1)
     propensity = law[np.arange(60), action]
     capital = []
@@ -50,10 +52,14 @@ def test_the_capital_against_arms_is_the_mean_over_arms_of_all_bets_products() -
         weight = (action == arm) / propensity
         capital.append(np.prod(1.0 + SIZES[:, None] * (weight - 1.0), axis=1).mean())
         capital.append(np.prod(1.0 + SIZES[:, None] / 99.0 * (1.0 - weight), axis=1).mean())
+    crowds = []
+    for m in (1, 2, 3):
+        weight = (propensity > 1.0 / (m + 1)) / (m * propensity)
+        crowds += [np.prod(1.0 + size * (weight - 1.0)) for size in (1 / 128, 1 / 32, 1 / 8, 1 / 2)]
     found = action_e_process(action, propensity, 3, 0.01)
-    assert found.log_e[-1] == pytest.approx(math.log(np.mean(capital)), rel=1e-10)
+    assert found.log_e[-1] == pytest.approx(math.log((np.mean(capital) + np.mean(crowds)) / 2.0), rel=1e-10)
     only_up = action_e_process(action, propensity, 3)
-    assert only_up.log_e[-1] == pytest.approx(math.log(np.mean(capital[::2])), rel=1e-10)
+    assert only_up.log_e[-1] == pytest.approx(math.log((np.mean(capital[::2]) + np.mean(crowds)) / 2.0), rel=1e-10)
 
 
 def test_the_alarm_comes_at_the_first_decision_at_which_the_capital_is_twenty() -> None:
@@ -84,16 +90,26 @@ def test_pages_of_any_length_are_the_same_bits() -> None:
 
 
 def test_true_propensities_of_every_outcome_leave_the_capital_at_one_on_average() -> None:
-    """Exact: all action sequences of 5 decisions between two arms, weighted by their probability."""
+    """Exact: all action sequences of 5 decisions between two arms, weighted by their probability.
+
+    That against actions is less: bets on large propensities lose where fewer arms have them than could have.
+    """
     law = np.array([[0.5, 0.5], [0.9, 0.1], [0.3, 0.7], [0.2, 0.8], [0.6, 0.4]])
-    mean = {"weights": 0.0, "arms": 0.0}
+    mean = {"weights": 0.0, "arms": 0.0, "crowds": 0.0}
     for number in range(32):
         action = np.array([number >> i & 1 for i in range(5)])
         propensity = law[np.arange(5), action]
         chance = float(propensity.prod())
         mean["weights"] += chance * math.exp(weight_e_process(0.5 / propensity, 5.0).log_e[-1])
         mean["arms"] += chance * math.exp(action_e_process(action, propensity, 2, 0.1).log_e[-1])
-    assert list(mean.values()) == pytest.approx([1.0, 1.0], rel=1e-12)
+        crowds = []
+        for m in (1, 2):
+            large = (propensity > 1.0 / (m + 1)) / (m * propensity)
+            crowds += [np.prod(1.0 + size * (large - 1.0)) for size in (1 / 128, 1 / 32, 1 / 8, 1 / 2)]
+        mean["crowds"] += chance * float(np.mean(crowds))
+    assert mean["weights"] == pytest.approx(1.0, rel=1e-12)
+    assert 0.7 < mean["crowds"] < 1.0
+    assert mean["arms"] == pytest.approx((1.0 + mean["crowds"]) / 2.0, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -186,9 +202,10 @@ def test_a_floor_that_only_the_data_know_is_no_bound_of_the_weights() -> None:
         assert not any("average" in warning or "mismatch" in warning for warning in seen.warnings)
 
 
+@pytest.mark.jit
 def test_a_floor_that_was_told_finds_propensities_that_are_all_too_large() -> None:
-    law, action = softmax_log(10_000, 4, 7)
-    propensity, target = np.minimum(1.2 * law[np.arange(10_000), action], 0.999), np.full(10_000, 0.25)
+    law, action = softmax_log(20_000, 4, 7)
+    propensity, target = np.minimum(1.2 * law[np.arange(20_000), action], 0.999), np.full(20_000, 0.25)
     blind, told = (diagnose(propensity, target, action, 4, propensity_min=floor) for floor in (None, 0.01))
     assert blind.arms is not None
     assert told.arms is not None
@@ -245,7 +262,7 @@ def test_false_propensities_are_found_though_rewards_are_missing() -> None:
 
 @pytest.mark.jit
 def test_true_propensities_raise_no_alarm_and_a_logged_softmax_of_an_argmax_does() -> None:
-    """100 paths of 1500 decisions, looked at after each; benchmarks/interval_coverage.py has more and longer ones."""
+    """100 paths of 1500 decisions, looked at after each; benchmarks/propensity_alarms.py has more and longer ones."""
     false = np.zeros(4, np.int64)
     for seed in range(100):
         law, action = softmax_log(1500, 10, seed)
@@ -292,3 +309,28 @@ def test_a_few_sure_decisions_are_no_news() -> None:
     assert seen.unreachable == pytest.approx(5 * 0.9 / 2000)
     assert seen.actions is not None
     assert not any("never tried" in warning for warning in seen.warnings)
+
+
+def test_the_likeliest_action_that_is_taken_always_is_found_though_it_is_another_each_time() -> None:
+    """Scores so far apart that the likeliest action mostly has more than half of the probability."""
+    for seed in range(3):
+        power = np.exp(5.0 * np.random.default_rng(seed).standard_normal((600, 10)))
+        law = power / power.sum(axis=1, keepdims=True)
+        seen = diagnose(law.max(axis=1), np.full(600, 0.1), law.argmax(axis=1), 10)
+        assert seen.arms is not None and seen.arms.alarm_at is not None
+        assert seen.arms.alarm_at <= 512
+        assert any("propensities above 1 / 2 come too often" in warning for warning in seen.warnings)
+
+
+def test_many_actions_at_once_are_added_as_one_after_another() -> None:
+    law, action = softmax_log(500, 3, 8)
+    one, many = start_actions(3), start_actions(3)
+    add_actions(one, action, law[np.arange(500), action])
+    for page in (slice(0, 0), slice(0, 123), slice(123, 500)):
+        add_many(many, action[page], law[np.arange(500), action][page])
+    assert log_capital(many) == pytest.approx(log_e(one), rel=1e-9)
+    assert one.crowd_growth == pytest.approx(many.crowd_growth, rel=1e-9)
+
+
+def test_excesses_of_one_size_have_a_tail_without_a_warning() -> None:
+    assert math.isfinite(pareto_k(np.repeat([1.0, 2.0], [360, 40])))
