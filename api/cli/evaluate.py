@@ -8,7 +8,7 @@ import click
 
 from ..offline.options import LIST_METHODS, METHODS
 from .json_option import as_json
-from .offline_options import asking_options, method_option, reading_options, showing_options
+from .offline_options import asking_options, method_option, naming_options, reading_options, showing_options
 from .options import format_option, policy_file_option, seed_option
 
 
@@ -26,6 +26,7 @@ from .options import format_option, policy_file_option, seed_option
 )
 @policy_file_option
 @reading_options
+@naming_options
 @method_option(*METHODS, *LIST_METHODS)
 @asking_options
 @showing_options

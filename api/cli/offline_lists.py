@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from ...engine.errors import InvalidInput
 from ...engine.storage.formats.slots import Slots, read_slots
+from ...engine.storage.rows import Naming
 from ..console import print_json, progress
 from ..log_files import form_of, source_of
 from ..offline.candidates import candidate, checked
@@ -50,6 +51,8 @@ def run_lists(
     for name in NOT_FOR_LISTS:
         if asked.pop(name) is not None:
             raise InvalidInput("not_for_lists", f"--{name} is not for logs of lists: leave it out")
+    if asked.pop("naming") != Naming():
+        raise InvalidInput("not_for_lists", "columns are named of tables of single decisions: leave these options out")
     context = click.get_current_context()
     own = is_own(log, form)
     for name in (set(SINGLE) - {"learn"}) if own else SINGLE:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -72,6 +73,24 @@ _READING = (
     ),
     click.option("--strict", is_flag=True, help="Stop at bad lines, which are otherwise counted and left out."),
 )
+_NAMING = (
+    click.option(
+        "--features",
+        metavar="A,B,C",
+        help="Tables: the columns that are the context: numbers, labels or times. By default those called x0, x1, ...",
+    ),
+    click.option("--action", metavar="COLUMN", help="Tables: what was chosen, where the column's name does not tell."),
+    click.option("--reward", metavar="COLUMN", help="Tables: what came of it."),
+    click.option(
+        "--reward-is",
+        type=click.Choice(("reward", "cost")),
+        default="reward",
+        help="Tables: a cost is minus a reward.",
+    ),
+    click.option("--propensity", metavar="COLUMN", help="Tables: how likely that was, in (0, 1]."),
+    click.option("--time", metavar="COLUMN", help="Tables: when it was decided."),
+    click.option("--unit", metavar="COLUMN", help="Tables: whom it was decided for; intervals count units."),
+)
 _ASKING = (
     click.option(
         "--interval",
@@ -131,6 +150,30 @@ def _all(options: tuple[Callable[[Command], Command], ...]) -> Callable[[Command
         return command
 
     return decorate
+
+
+def naming_options(command: Command) -> Command:
+    """Take what the columns of a table are called, as `naming`."""
+
+    @functools.wraps(command)
+    def named(
+        *args: Any,
+        features: str | None,
+        action: str | None,
+        reward: str | None,
+        reward_is: str,
+        propensity: str | None,
+        time: str | None,
+        unit: str | None,
+        **asked: Any,
+    ) -> Any:
+        from ...engine.storage.rows import Naming
+
+        wanted = tuple(dict.fromkeys(name.strip() for name in (features or "").split(",") if name.strip()))
+        naming = Naming(action, reward, propensity, time, unit, reward_is == "cost", wanted)
+        return command(*args, naming=naming, **asked)
+
+    return _all(_NAMING)(cast(Command, named))
 
 
 def method_option(*names: str) -> Callable[[Any], Any]:

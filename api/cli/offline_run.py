@@ -17,6 +17,7 @@ import numpy as np
 
 from ...engine.errors import Damaged, InvalidInput, Unavailable
 from ...engine.storage.log import BadLines
+from ...engine.storage.rows import Naming
 from ..console import print_json, progress
 from ..offline.candidates import Candidate, candidate
 from ..offline.embeddings import embedding_of
@@ -39,6 +40,7 @@ def run(
     dimension: int | None,
     strict: bool,
     segment: str | None,
+    naming: Naming,
     embedding: str | None,
     baseline: str | None,
     methods: tuple[str, ...],
@@ -67,6 +69,7 @@ def run(
                 dimension=dimension,
                 n_arms=arms,
                 segment=segment,
+                naming=naming,
                 progress=advance,
             )
         if strict:

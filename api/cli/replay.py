@@ -11,7 +11,7 @@ from ...policies import catalog
 from ..offline.candidates import Candidate, checked, of_policy, sweep
 from ..offline.options import METHODS
 from .json_option import as_json
-from .offline_options import asking_options, method_option, reading_options, showing_options
+from .offline_options import asking_options, method_option, naming_options, reading_options, showing_options
 from .offline_run import run
 from .options import format_option, policy_file_option, policy_option, seed_option
 from .rehearsing import rehearse_all, vectors_of
@@ -31,6 +31,7 @@ from .rehearsing import rehearse_all, vectors_of
 )
 @click.option("--segments", type=int, help="Vectors: show the regret against the best point of so many parts, too.")
 @reading_options
+@naming_options
 @method_option(*METHODS)
 @asking_options
 @showing_options

@@ -29,6 +29,7 @@ def as_data(found: Evaluation) -> dict[str, Any]:
         "bad_line_numbers": bad.lines,
         "bad_line_reasons": bad.reasons,
         "notes": found.rows.notes,
+        "unused_columns": found.rows.unused,
         "level": found.options.level,
         "estimates": [each._asdict() for each in found.estimates],
         "diagnostics": {

@@ -11,8 +11,9 @@ from tempfile import NamedTemporaryFile
 from ...engine.errors import InvalidInput
 from ...engine.replay.matching import check_matching
 from ...engine.storage.header import problem_in
-from ...engine.storage.rows import Rows, Wanted
+from ...engine.storage.rows import Naming, Rows, Wanted
 from ...engine.storage.source import STDIN, Source
+from ...engine.vocabulary import NO_CONTEXT
 from ..log_files import EXPORTS, form_of, module_of, source_of
 from ..service.experiment_log import opened
 from .candidates import Candidate
@@ -22,6 +23,8 @@ from .options import MODELLED, Options
 DATABASE = "database"
 DIMENSION = 256  # columns that named features are hashed to, for what reads rows of numbers
 NAMED = ("dsjson", "vw")  # formats whose features have names
+TABLES = ("csv", "jsonl", "parquet")  # formats in which a table can be, with columns of any names
+NAMES = Naming()  # columns by their usual names
 Advance = Callable[[int], None]
 
 
@@ -49,6 +52,11 @@ class Place:
             return self.form in NAMED
         problem = problem_in(source_of(Path(self.name)), self.form)
         return problem is not None and problem.layout == "named"
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is a table of decisions, and no export."""
+        return self.form in TABLES and (self.form == "csv" or problem_in(source_of(Path(self.name)), self.form) is None)
 
     def rows(self, wanted: Wanted, progress: Advance = lambda count: None) -> Rows:
         """Read it."""
@@ -81,11 +89,18 @@ def read(
     dimension: int | None = None,
     n_arms: int | None = None,
     segment: str | None = None,
+    naming: Naming = NAMES,
     progress: Advance = lambda count: None,
 ) -> Readings:
     """Read a log as each of the candidates reads it, and as models of the reward do; `stack` closes it in the end."""
     if place.name == str(STDIN) and (place.form in EXPORTS or len(candidates) > 1 or MODELLED & set(options.methods)):
         place = _kept(place, stack)
+    if naming != NAMES and not place.is_table:
+        raise InvalidInput(
+            "no_columns",
+            f"{place.name} is no table of decisions: --features, --action, --reward, --propensity, --time and --unit "
+            "name columns of CSV, Parquet or JSON lines",
+        )
     named = place.is_named
     if dimension is not None and not named:
         raise InvalidInput("no_dimension", f"{place.name} has no named features: --dimension is for these")
@@ -97,7 +112,7 @@ def read(
 
     def as_read(columns: int | None) -> Rows:
         if columns not in read_before:
-            wanted = Wanted(contexts=contexts, dimension=columns, n_arms=n_arms, segment=segment)
+            wanted = Wanted(contexts=contexts, dimension=columns, n_arms=n_arms, segment=segment, naming=naming)
             read_before[columns] = stack.enter_context(place.rows(wanted, progress))
         return read_before[columns]
 
@@ -111,9 +126,28 @@ def read(
                 "bad_arms",
                 f"{place.name} says itself that it has {rows.problem.n_arms} arms: leave out --arms {n_arms}",
             )
+        _check_features(place, candidates, rows)
         return rows
 
     return Readings(checked(as_read(main)), [as_read(way) for way in ways])
+
+
+def _check_features(place: Place, candidates: Sequence[Candidate], rows: Rows) -> None:
+    """Refuse candidates that decide by contexts where nobody said which of the columns are the context."""
+    if not rows.unused or rows.problem.context_shape != (0,):
+        return
+    reading = [
+        each.label
+        for each in candidates
+        if each.policy is not None and _reads(each) and each.policy.contexts != NO_CONTEXT
+    ]
+    if reading:
+        raise InvalidInput(
+            "no_features",
+            f"{reading[0]} decides by the context, and {place.name} does not say which of its columns that is: choose "
+            f"among {', '.join(map(repr, rows.unused))[:500]} by --features A,B,C, and leave out what is known only "
+            "afterwards",
+        )
 
 
 def _kept(place: Place, stack: ExitStack) -> Place:

@@ -23,6 +23,19 @@ PAGE = 1 << 16  # rows of a page, about: readers choose what suits them
 
 
 @dataclass(frozen=True)
+class Naming:
+    """Which columns of a table are what, where a person says it; None: what their names say."""
+
+    action: str | None = None
+    reward: str | None = None
+    propensity: str | None = None
+    time: str | None = None
+    unit: str | None = None  # whom a decision is for
+    is_cost: bool = False  # whether the reward is minus what stands there
+    features: tuple[str, ...] = ()  # of the context; () for those that are called x0, x1, ...
+
+
+@dataclass(frozen=True)
 class Wanted:
     """What is wanted of a log: readers leave out what is not, and are faster for it."""
 
@@ -30,6 +43,7 @@ class Wanted:
     dimension: int | None = None  # named features become rows of so many numbers; None: `Features`
     n_arms: int | None = None  # where the log itself does not say how many there are; None: the largest action shows it
     segment: str | None = None  # the column, key or feature whose value names the segment of a row
+    naming: Naming = Naming()  # of a table
 
 
 class Page(NamedTuple):
@@ -58,6 +72,7 @@ class Rows:
         self.ratios_only = False  # whether weights must be divided by their sum, as all are too small alike
         self.labels: list[str] = []  # what the log calls each arm, where it names them
         self.notes: list[str] = []  # what a person must know of the log, in words
+        self.unused: list[str] = []  # columns of a table that were not read
         self.finish: Callable[[Page], Page] = lambda page: page
         self.rewarded: Callable[[Page], Page] = lambda page: page  # the rows of a page that have a reward
         self._memory = MEMORY if memory is None else memory

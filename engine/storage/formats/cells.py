@@ -257,8 +257,8 @@ def number_text(value: float) -> str:
 
 
 def raw(texts: pa.Array) -> list[bytes]:
-    """Return texts as the bytes that they are."""
-    found: list[bytes] = texts.cast(pa.binary()).to_pylist()
+    """Return texts as the bytes that they are, and numbers as texts."""
+    found: list[bytes] = texts.cast(pa.string()).cast(pa.binary()).to_pylist()
     return found
 
 

@@ -12,9 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from ...errors import InvalidInput
+from ...features import unit_of
 from ...problem import ARMS_MAX
 from ...vocabulary import Array
 from ..log import BadLines, reading
+from ..rows import Naming
 from ..source import STDIN, Source
 from .cells import Table, coded, floats, raw, wholes
 
@@ -50,10 +52,12 @@ class Roles(NamedTuple):
     features: list[str]
 
 
-def roles_of(names: list[str]) -> Roles | None:
+def roles_of(names: list[str], naming: Naming, path: object) -> Roles | None:
     """Return what columns of these names are, None where there is no action or no reward.
 
-    >>> roles_of(["user_id", "item_id", "response"])[:4]
+    What a person says of them holds; columns that are not there are refused.
+
+    >>> roles_of(["user_id", "item_id", "response"], Naming(), "log.csv")[:4]
     ('item_id', 'response', 1.0, None)
     """
 
@@ -61,20 +65,30 @@ def roles_of(names: list[str]) -> Roles | None:
         found = {name.strip().lower(): name for name in reversed(names)}
         return next((found[name] for name in usual if name in found), None)
 
-    action, reward, cost = first(ACTIONS), first(REWARDS), first(COSTS)
+    said = (naming.action, naming.reward, naming.propensity, naming.time, naming.unit, *naming.features)
+    for name in said:
+        if name is not None and name not in names:
+            raise InvalidInput("bad_column", f"{path} has no column {name!r}: it has {', '.join(names)[:300]}")
+    action, reward, cost = naming.action or first(ACTIONS), naming.reward or first(REWARDS), first(COSTS)
     if action is None or (reward is None and cost is None):
         return None
     return Roles(
         action,
         reward or cost or "",
-        -1.0 if reward is None else 1.0,
-        first(PROPENSITIES),
-        first(TIMES),
+        -1.0 if reward is None or naming.is_cost else 1.0,
+        naming.propensity or first(PROPENSITIES),
+        naming.time or first(TIMES),
         first(["decision_id"]),
-        first(["unit_id"]),
+        naming.unit or first(["unit_id"]),
         first(["user_id"]),
         [name for name in dict.fromkeys(names) if FEATURE.fullmatch(name.strip())],
     )
+
+
+def units_in(texts: pa.Array) -> Array:
+    """Return by what the units of ids are known, uint64[n]; an empty cell is nobody."""
+    ids, place = coded(texts)
+    return np.array([unit_of(None if not one else one.decode("utf-8", "replace")) for one in ids], np.uint64)[place]
 
 
 class Arms:

@@ -147,7 +147,7 @@ def test_nothing_matched_is_null_and_explained(onearm: Any, tmp_path: Path) -> N
         ("empty.jsonl", b"", [], "is empty"),
         ("words.jsonl", b"these are words\nand more\n", [], "holds not one good line ({'not_json': 2})"),
         ("words.parquet", b"these are words", [], "is not a Parquet file"),
-        ("words.csv", b"a,b\n1,2\n", [], "its first line must name an action"),
+        ("words.csv", b"a,b\n1,2\n", [], "its columns must name an action"),
         ("words.txt", b"{}", [], "does not end in .jsonl"),
         ("words.jsonl", b"\xff\xfe\x00", [], "holds not one good line"),
         ("words.jsonl", b'{"onearm": 99}\n', [], "is an export of the format 99: this version of onearm reads 1"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import compress
+from itertools import chain, compress
 from operator import attrgetter
 from typing import Any
 
@@ -12,18 +12,27 @@ import numpy as np
 
 from ....columns import empty
 from ....vocabulary import Problem
+from ...arrow import format_module
 from ...log import BadLines
-from ...rows import Rows, Wanted
+from ...rows import Naming, Rows, Wanted
 from ...source import Source
 from ..segments import is_feature, reads_contexts
 from ..table_rows import TablePage, rows_of_table
 from .decoding import Lines, decoded
-from .lines import BareRow, Row
+from .lines import UNREADABLE, BareRow, Row
 from .values import actions_of, array_of, shaped
+
+_LOOKED_AT = 100  # lines that tell which keys there are
 
 
 def read_table(source: Source, blocks: Iterator[bytes], wanted: Wanted, bad_lines: BadLines) -> Rows:
     """Return the rows of a plain table."""
+    first = next(blocks, b"")
+    blocks, names = chain([first], blocks), _names_in(first)
+    if wanted.naming != Naming() or (names and not {"action", "reward"} <= set(names)):
+        by_name = format_module("jsonl.named_table", "a table whose keys have names of its own")
+        named: Rows = by_name.read_table(source, blocks, names, wanted, bad_lines)
+        return named
     contexts = reads_contexts(wanted)
     kind: Any = Row if contexts else BareRow
     name = None if is_feature(wanted.segment) else wanted.segment
@@ -32,6 +41,17 @@ def read_table(source: Source, blocks: Iterator[bytes], wanted: Wanted, bad_line
         kind, name = msgspec.defstruct("SegmentRow", [field], bases=(kind,), kw_only=True), "segment"
     lines = decoded(source, blocks, msgspec.json.Decoder(kind), bad_lines, start=1)
     return rows_of_table(source.path, _table_pages(lines, bad_lines, name, contexts), bad_lines, wanted)
+
+
+def _names_in(block: bytes) -> list[str]:
+    """Return the keys of the first lines, in the order in which they come."""
+    names: dict[str, None] = {}
+    for line in block.splitlines()[:_LOOKED_AT]:
+        try:
+            names |= dict.fromkeys(msgspec.json.decode(line, type=dict[str, Any]))
+        except UNREADABLE:
+            continue
+    return list(names)
 
 
 def _table_pages(lines: Lines, bad_lines: BadLines, segment: str | None, contexts: bool) -> Iterator[TablePage]:

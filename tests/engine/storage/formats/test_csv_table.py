@@ -19,7 +19,7 @@ from onearm.engine.errors import InvalidInput
 from onearm.engine.storage import rows
 from onearm.engine.storage.formats import csv_columns, csv_table, jsonl, parquet, texts
 from onearm.engine.storage.formats.csv_columns import roles_of
-from onearm.engine.storage.rows import Rows, Wanted
+from onearm.engine.storage.rows import Naming, Rows, Wanted
 from onearm.engine.storage.source import Source
 from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE, EXTERNAL, LEARN, Problem
@@ -62,7 +62,7 @@ def test_a_table_of_numbers_is_taken_as_it_stands(tmp_path: Path) -> None:
     ],
 )
 def test_columns_are_known_by_their_usual_names(header: str, wanted: tuple[Any, ...]) -> None:
-    roles = roles_of(header.split(","))
+    roles = roles_of(header.split(","), Naming(), "log.csv")
     assert roles is not None
     assert roles[:4] == wanted
 
@@ -87,7 +87,8 @@ def test_labels_are_numbered_in_their_order(tmp_path: Path, labels: list[str], o
         identity = order == ["0", "1", "2"]
         shown = ", ".join(f"{arm} = {label}" for arm, label in enumerate(order))
         named = [f"arms are the {len(order)} labels of 'item_id' in their order: {shown}"]
-        assert found.notes == [*([] if identity else named), NO_PROPENSITIES]
+        unread = "columns that were not read: user_id"
+        assert found.notes == [*([] if identity else named), NO_PROPENSITIES, unread]
     assert read(path, Wanted(n_arms=9)).problem.n_arms == 9
 
 

@@ -1,0 +1,204 @@
+"""Tables of decisions, one a line, whose columns have names: what each is, and the rows that they make.
+
+What reads the cells - a text of commas, Parquet, lines of JSON - says which columns there are, and gives those that are
+wanted. What each column is follows from its name (`roles_of`), or from what a person says of it (`Naming`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from ...columns import take
+from ...errors import InvalidInput
+from ...problem import REWARD_MAX
+from ...vocabulary import Array, Problem
+from ..log import BadLines, no_good_line
+from ..rows import Page, Rows, Wanted
+from .cells import Block, floats, kept_cells, page_of, segment_places, unknown
+from .csv_columns import ACTIONS, COSTS, REWARDS, Arms, Roles, Users, are_numbers, roles_of, units_in, users_of
+from .named_features import FeatureFound, NamedFeatures, told
+from .segments import Segments
+
+LABELS_SHOWN = 10
+
+
+class Columnar(Protocol):
+    """Lines of which each has a cell for each column."""
+
+    names: list[str]
+
+    def blocks(self, wanted: Sequence[str]) -> Iterator[Block]:
+        """Yield the cells of the columns `wanted`, some lines at a time."""
+
+
+class Decisions(NamedTuple):
+    """A table that was read, with all its decisions: those without a reward have NaN."""
+
+    roles: Roles
+    rows: Rows
+    waiting: int  # decisions without a reward
+
+    def rewarded(self, path: Path) -> Rows:
+        """Return the rows that have a reward; there is at least one."""
+        if self.waiting:
+            if self.waiting == self.rows.decisions:
+                raise no_good_line(path, self.rows.bad_lines)
+            self.rows.rewarded = _rewarded
+        return self.rows
+
+
+def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_lines: BadLines) -> Decisions:
+    """Read all decisions of a table that `path` names; features of users may lie beside it in a file of their own."""
+    rows = Rows(bad_lines)
+    roles = _roles(table, wanted, path, form)
+    users = users_of(path, roles) if wanted.contexts and not roles.features else None
+    features = _Features(roles, wanted, users)
+    segments, waiting, arms = Segments(rows.segments), 0, None
+    optional = [roles.propensity, roles.unit_id, wanted.segment]
+    names = [roles.action, roles.reward, *(name for name in optional if name), *features.names]
+    for cells, lines in table.blocks(names):
+        rest = iter(cells[2:])
+        score, unit, segment = (next(rest) if name else None for name in optional)
+        arms = arms or Arms(are_numbers(roles.action, cells[0]), wanted.n_arms)
+        kept = np.ones(len(lines), np.bool_)
+        reward = _rewards(cells[1], roles.sign, lines, kept, bad_lines)
+        propensity = _propensities(score, lines, kept, bad_lines)
+        context, wrong = features.cells(list(rest), len(lines))
+        bad_lines.drop("bad_context", wrong, lines, kept)
+        action = arms.actions(cells[0], lines, kept, bad_lines)
+        if not kept.any():
+            continue
+        context = context if kept.all() else context[kept]
+        place = None if segment is None else segment_places(segments, kept_cells(segment, kept))
+        page = page_of(action, propensity, reward, context, lines, place, kept)
+        if unit is not None:
+            page = page._replace(columns=page.columns._replace(unit=units_in(kept_cells(unit, kept))))
+        waiting += int(np.isnan(page.columns.reward).sum())
+        rows.append(page)
+        rows.decisions += len(page.line)
+    if not rows.decisions or arms is None:
+        raise no_good_line(path, bad_lines)
+    n_arms, rows.labels, arm = arms.finished()
+    found, d, contexts = features.finished()
+    rows.problem = Problem(n_arms, (d,))
+    rows.finish = _finisher(n_arms, arm, contexts)
+    taken = {roles.action, roles.reward, roles.time, roles.decision_id, *names}
+    rows.unused = [name for name in table.names if name and name not in taken]
+    rows.notes += _notes(roles, rows.labels, users, found)
+    if rows.unused:
+        rows.notes.append(f"columns that were not read: {', '.join(rows.unused)}")
+    return Decisions(roles, rows, waiting)
+
+
+class _Features:
+    """The contexts of a table: of columns that are named, of those whose names say so, or of users."""
+
+    def __init__(self, roles: Roles, wanted: Wanted, users: Users | None) -> None:
+        self._users = users
+        self._named = NamedFeatures(wanted.naming.features) if wanted.contexts and wanted.naming.features else None
+        self.names: list[str] = []
+        if self._named is not None:
+            self.names = list(wanted.naming.features)
+        elif users is not None:
+            self.names = [roles.user or ""]
+        elif wanted.contexts:
+            self.names = roles.features
+
+    def cells(self, columns: list[pa.Array], n: int) -> tuple[Array, Array]:
+        """Return what is kept of n lines, float64[n, ...], and bool[n], which of them cannot be read."""
+        if self._named is not None:
+            return self._named.cells(columns)
+        if self._users is not None:
+            places = self._users.places(columns[0])
+            return places[:, np.newaxis], places < 0
+        context = np.stack([floats(texts) for texts in columns], 1) if columns else np.zeros((n, 0))
+        return context, ~np.isfinite(context).all(axis=1)
+
+    def finished(self) -> tuple[list[FeatureFound], int, Callable[[Array], Array] | None]:
+        """Return what named features are, the length of contexts, and what makes them of what was kept."""
+        if self._named is not None:
+            found, rows = self._named.finished()
+            return found, sum(each.columns for each in found), rows
+        if self._users is not None:
+            of_users = self._users.features
+            return [], of_users.shape[1], lambda kept: of_users[kept[:, 0].astype(np.int64)]
+        return [], len(self.names), None
+
+
+def _roles(table: Columnar, wanted: Wanted, path: Path, form: str) -> Roles:
+    roles = roles_of(table.names, wanted.naming, path)
+    if roles is None:
+        raise InvalidInput(
+            "wrong_format",
+            f"{path} is not {form}: its columns must name an action ({', '.join(ACTIONS)}) and a reward "
+            f"({', '.join(REWARDS)}) or a cost ({', '.join(COSTS)}), and has {', '.join(table.names)[:100]!r}; say "
+            "which columns they are: --action, --reward",
+        )
+    if wanted.segment is not None and wanted.segment not in table.names:
+        raise InvalidInput(
+            "bad_segment", f"{path} has no column {wanted.segment!r}: it has {', '.join(table.names)[:200]}"
+        )
+    return roles
+
+
+def _rewards(texts: pa.Array, sign: float, lines: Array, kept: Array, bad_lines: BadLines) -> Array:
+    reward = 0.0 + sign * floats(texts)
+    wrong = ~(np.abs(reward) <= REWARD_MAX)
+    if wrong.any():
+        wrong &= ~unknown(texts, np.isnan(reward))
+        bad_lines.drop("bad_reward", wrong, lines, kept)
+    return reward
+
+
+def _propensities(texts: pa.Array | None, lines: Array, kept: Array, bad_lines: BadLines) -> Array:
+    if texts is None:
+        return np.full(len(lines), np.nan)
+    propensity = floats(texts)
+    if (strange := ~((propensity > 0.0) & (propensity <= 1.0))).any():
+        strange &= ~unknown(texts, np.isnan(propensity))
+        bad_lines.drop("bad_propensity", strange, lines, kept)
+    return propensity
+
+
+def _finisher(n_arms: int, arm: Array | None, contexts: Callable[[Array], Array] | None) -> Callable[[Page], Page]:
+    """Return what makes arms of codes, and contexts of what was kept of them."""
+    mask = np.ones((1, n_arms), np.bool_)
+
+    def finish(page: Page) -> Page:
+        columns = page.columns._replace(available=mask)
+        if arm is not None:
+            columns = columns._replace(action=arm[columns.action])
+        if contexts is not None:
+            columns = columns._replace(context=contexts(columns.context))
+        return page._replace(columns=columns)
+
+    return finish
+
+
+def _rewarded(page: Page) -> Page:
+    """Return the rows that have a reward."""
+    there = ~np.isnan(page.columns.reward)
+    return page if there.all() else Page(take(page.columns, there), page.line[there], page.segment[there])
+
+
+def _notes(roles: Roles, labels: list[str], users: Users | None, found: list[FeatureFound]) -> list[str]:
+    """Return what a person must know of how a table was read."""
+    notes = []
+    if labels != [str(arm) for arm in range(len(labels))]:
+        shown = ", ".join(f"{arm} = {label}" for arm, label in enumerate(labels[:LABELS_SHOWN]))
+        more = ", ..." if len(labels) > LABELS_SHOWN else ""
+        notes.append(f"arms are the {len(labels)} labels of {roles.action!r} in their order: {shown}{more}")
+    if roles.sign < 0.0:
+        notes.append(f"rewards are minus {roles.reward!r}")
+    if roles.propensity is None:
+        notes.append("the log says nothing of propensities: weighted estimates need them")
+    if users is not None:
+        notes.append(f"contexts are the {users.features.shape[1]} features of users in {users.name}")
+    if found:
+        notes.append(told(found))
+    return notes

@@ -1,0 +1,182 @@
+"""The context of a decision, out of columns that have names: numbers, labels and times become rows of numbers.
+
+    a number     one column: itself
+    a label      a column for each that there is, 1 where it stands; of more than 64 labels, 64 columns that they share
+                 by their hash
+    a time       days since the first one; sine and cosine of the hour of the day; and a column for each day of the week
+    missing      one column more, 1 where the cell is empty, where any is; the others of its feature are 0 then
+
+What a feature is, its first cells tell that are not empty: a number if half of them can be read as numbers, a time if
+half of them can be read in ISO 8601, a label otherwise. A cell of a number or a time that holds something else breaks
+its line.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from ...errors import InvalidInput
+from ...features import DIMENSION_MAX, feature_number
+from ...vocabulary import Array
+from .cells import MISSING, UNKNOWN, coded, floats, moments
+
+LABELS_MAX = 64
+_LOOKED_AT = 1000  # cells that tell what a feature is
+_DAY = 86_400e6  # microseconds
+_WEEK = 7
+_THURSDAY = 3  # 1970-01-01, Monday being 0
+
+Kind = Literal["number", "label", "time"]
+
+
+class FeatureFound(NamedTuple):
+    """What a feature was found to be."""
+
+    name: str
+    kind: Kind
+    labels: int  # how many labels there are, 0 of numbers and times
+    missing: int  # cells that are empty
+    columns: int  # of the rows of numbers that it takes
+
+
+class NamedFeatures:
+    """Takes the cells of features page by page; `finished` says how many columns they make, and makes them.
+
+    A page keeps one float64 for each cell: the number, the place of the label, microseconds of the time; NaN where it
+    is missing.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._features = [_Feature(name) for name in names]
+
+    def cells(self, columns: list[pa.Array]) -> tuple[Array, Array]:
+        """Return float64[n, features], and bool[n], whether a cell of the row cannot be read."""
+        read = [feature.cells(column) for feature, column in zip(self._features, columns, strict=True)]
+        return np.stack([values for values, _ in read], 1), np.any([wrong for _, wrong in read], axis=0)
+
+    def finished(self) -> tuple[list[FeatureFound], Callable[[Array], Array]]:
+        """Return what the features are, and what makes float64[n, d] of float64[n, features]."""
+        found = [feature.found() for feature in self._features]
+        d = sum(each.columns for each in found)
+        if d > DIMENSION_MAX:
+            widest = max(found, key=lambda each: each.columns)
+            raise InvalidInput(
+                "too_many_features",
+                f"the features make {d} numbers of each row, {widest.columns} of them {widest.name!r}: at most "
+                f"{DIMENSION_MAX} are allowed; name fewer features",
+            )
+        ends = np.cumsum([each.columns for each in found]).tolist()
+
+        def rows(cells: Array) -> Array:
+            made = np.zeros((len(cells), d))
+            for j, feature in enumerate(self._features):
+                feature.write(cells[:, j], made[:, ends[j] - found[j].columns : ends[j]])
+            return made
+
+        return found, rows
+
+
+class _Feature:
+    """One feature, as its cells come."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._kind: Kind | None = None
+        self._missing = 0
+        self._code: dict[bytes, int] = {}
+        self._first = math.inf  # microseconds of the earliest time
+
+    def cells(self, texts: pa.Array) -> tuple[Array, Array]:
+        """Return the values of the cells, float64[n], NaN for missing ones, and bool[n], which cannot be read."""
+        labels, place = coded(texts)
+        empty = np.array([label.strip().lower() in UNKNOWN for label in labels], np.bool_)
+        missing = empty[place]
+        self._missing += int(missing.sum())
+        if self._kind is None:
+            if missing.all():
+                return np.full(len(missing), np.nan), np.zeros(len(missing), np.bool_)
+            self._kind = _kind_of([label for label, none in zip(labels, empty, strict=True) if not none])
+        if self._kind == "label":
+            codes = [
+                -1 if none else self._code.setdefault(label.strip(), len(self._code))
+                for label, none in zip(labels, empty, strict=True)
+            ]
+            values = np.array(codes, np.float64)[place]
+            values[missing] = np.nan
+            return values, np.zeros(len(missing), np.bool_)
+        if self._kind == "number":
+            values = np.where(missing, np.nan, floats(texts))
+            return values, ~missing & ~np.isfinite(values)
+        whole = moments(texts)
+        values = np.where(missing | (whole == MISSING), np.nan, whole.astype(np.float64))
+        self._first = min(self._first, float(np.nanmin(values, initial=math.inf)))
+        return values, ~missing & np.isnan(values)
+
+    def found(self) -> FeatureFound:
+        """Return what it is, when all cells have come."""
+        kind = self._kind or "label"
+        own = {"number": 1, "time": 3 + _WEEK, "label": min(len(self._code), LABELS_MAX)}[kind]
+        return FeatureFound(self.name, kind, len(self._code), self._missing, own + (self._missing > 0))
+
+    def write(self, values: Array, made: Array) -> None:
+        """Write the columns of a page, float64[n, columns], which are 0."""
+        there = ~np.isnan(values)
+        if self._missing:
+            made[:, -1] = ~there
+        rows, known = np.flatnonzero(there), values[there]
+        if self._kind == "number":
+            made[rows, 0] = known
+        elif self._kind == "time":
+            days = known / _DAY
+            made[rows, 0] = days - math.floor(self._first / _DAY)
+            angle = 2.0 * np.pi * (days - np.floor(days))
+            made[rows, 1], made[rows, 2] = np.sin(angle), np.cos(angle)
+            made[rows, 3 + (np.floor(days).astype(np.int64) + _THURSDAY) % _WEEK] = 1.0
+        elif self._kind == "label":
+            made[rows, self._columns_of_labels()[known.astype(np.int64)]] = 1.0
+
+    def _columns_of_labels(self) -> Array:
+        """Return the column of each label by its code, int64[labels]: in the order of the labels, or by their hash."""
+        labels = list(self._code)
+        if len(labels) > LABELS_MAX:
+            texts = [label.decode("utf-8", "replace") for label in labels]
+            return np.array([feature_number("", f"{self.name}={text}") % LABELS_MAX for text in texts], np.int64)
+        column = np.empty(len(labels), np.int64)
+        column[sorted(range(len(labels)), key=labels.__getitem__)] = np.arange(len(labels))
+        return column
+
+
+def _kind_of(labels: list[bytes]) -> Kind:
+    """Return what most of the different cells, of which none is missing, can be read as."""
+    texts = pa.array(labels[:_LOOKED_AT], pa.binary()).cast(pa.string(), safe=False)
+    if np.isfinite(floats(texts)).mean() >= 0.5:
+        return "number"
+    return "time" if (moments(texts) != MISSING).mean() >= 0.5 else "label"
+
+
+def told(found: list[FeatureFound]) -> str:
+    """Say what the features are.
+
+    >>> told([FeatureFound("country", "label", 5, 0, 5), FeatureFound("age", "number", 0, 12, 2)])
+    'contexts are 7 numbers: country (5 labels), age (number, 12 missing)'
+    """
+
+    def one(each: FeatureFound) -> str:
+        what = f"{each.labels} labels" if each.kind == "label" else each.kind
+        if each.labels > LABELS_MAX:
+            what += f", hashed to {LABELS_MAX} numbers"
+        return f"{each.name} ({what}{f', {each.missing} missing' if each.missing else ''})"
+
+    return f"contexts are {sum(each.columns for each in found)} numbers: {', '.join(map(one, found))}"
+
+
+def refuse_unknown(names: tuple[str, ...], known: list[str], path: object) -> None:
+    """Refuse features that are no columns."""
+    for name in names:
+        if name not in known:
+            raise InvalidInput("bad_features", f"{path} has no column {name!r}: it has {', '.join(known)[:300]}")

@@ -1,0 +1,72 @@
+"""`onearm evaluate` and `replay` on tables of people: columns by name, and none dropped in silence."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+OFFERS = ("mug", "hat", "cup")
+
+
+def shop(tmp_path: Path, n: int = 3000) -> Path:
+    """Write a log of three offers drawn evenly, of which each country buys another one; age says nothing."""
+    rng = np.random.default_rng(7)
+    path = tmp_path / "log.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["offer", "bought", "chance", "country", "device", "age", "margin"])
+        for country, device, offer in zip(*rng.integers(0, 3, (3, n)).tolist(), strict=True):
+            bought = int(rng.random() < (0.6 if offer == country else 0.1))
+            age = "" if rng.random() < 0.1 else int(rng.integers(18, 80))
+            writer.writerow([OFFERS[offer], bought, 1 / 3, f"land {country}", f"device {device}", age, 2 * bought])
+    return path
+
+
+ROLES = ("--action", "offer", "--reward", "bought", "--propensity", "chance")
+
+
+@pytest.mark.jit  # three thousand rows of a regression
+def test_features_by_name_are_learned(onearm: Any, tmp_path: Path) -> None:
+    log = str(shop(tmp_path))
+    features = ("--features", "country,device,age")
+    done = onearm("evaluate", log, *ROLES, *features, "--target", "linucb", "--target", "action:0", "--json")
+    value = {each["target"]: each["value"] for each in done.json["estimates"]}
+    assert value["linucb"] > 0.5  # of .6; whoever does not know the country gets .27
+    assert value["action:0"] == pytest.approx(0.27, abs=0.04)
+    assert done.json["unused_columns"] == ["margin"]
+    contexts = "contexts are 8 numbers: country (3 labels), device (3 labels), age (number, "
+    assert any(note.startswith(contexts) for note in done.json["notes"])
+    told = onearm("evaluate", log, *ROLES, *features, "--target", "linucb", "--segment", "country")
+    assert contexts in " ".join(told.err.split())
+    assert "columns that were not read: margin" in " ".join(told.err.split())
+
+
+def test_a_target_that_reads_contexts_is_refused_where_nobody_named_them(onearm: Any, tmp_path: Path) -> None:
+    log = str(shop(tmp_path, 30))
+    done = onearm("evaluate", log, *ROLES, "--target", "linucb")
+    assert done.code == 2
+    said = " ".join(done.err.split())
+    assert "linucb decides by the context" in said
+    assert "choose among 'country', 'device', 'age', 'margin' by --features A,B,C" in said
+    replayed = onearm("replay", log, *ROLES, "--policy", "linucb")
+    assert (replayed.code, "--features" in replayed.err) == (2, True)
+
+
+def test_targets_that_read_no_contexts_need_no_features(onearm: Any, tmp_path: Path) -> None:
+    done = onearm("evaluate", str(shop(tmp_path, 30)), *ROLES, "--target", "uniform", "--target", "action:1", "--json")
+    assert done.code == 0
+    assert done.json["unused_columns"] == ["country", "device", "age", "margin"]
+
+
+def test_columns_of_what_is_no_table_are_refused(onearm: Any, tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    made = onearm("simulate", "--env", "bernoulli", "--policy", "uniform", "--horizon", "20", "--log", str(log))
+    assert made.code == 0
+    done = onearm("evaluate", str(log), "--target", "uniform", "--features", "a")
+    assert (done.code, "is no table of decisions" in " ".join(done.err.split())) == (2, True)
+    lists = onearm("evaluate", str(log), "--target", "uniform", "--method", "cascade", "--features", "a")
+    assert (lists.code, "single decisions" in " ".join(lists.err.split())) == (2, True)
