@@ -35,6 +35,8 @@ from .options import format_option, policy_file_option, seed_option
 def evaluate(log: str, form: str | None, targets: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     """Estimate what each --target would have earned on LOG, with intervals and what speaks against them.
 
+    To find out which policy, with which params, learns best on data like these, take `onearm replay`.
+
     LOG is a file that `onearm convert` knows (see docs/logs.md), packed (.gz, .zst) or not, - for standard input, or
     the URL of a database. Logs of lists, with several slots, have methods of their own (slate-ips, independent,
     cascade, pseudo-inverse) and the targets uniform, logged and first.

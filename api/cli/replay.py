@@ -49,6 +49,8 @@ def replay(
 ) -> None:
     """Let policies decide on the rows of LOG, learning from it, and rank them by what each would have earned.
 
+    To ask what one policy or rule would have earned, and whether the log can tell, take `onearm evaluate`.
+
     LOG is a file that `onearm convert` knows (see docs/logs.md), packed (.gz, .zst) or not, - for standard input, or
     the URL of a database. `match` is the mean reward where policy and log agree (for logs drawn uniformly), `snips`
     weights every row by the policy's probability over the logged one; with a model of the reward there are more. All

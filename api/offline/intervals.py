@@ -17,7 +17,23 @@ BY_UNIT = ("normal", "bootstrap", "empirical-likelihood")  # intervals that can 
 
 
 def interval_of(name: str, case: Case, method: str, terms: Terms) -> Interval:
-    """Return the interval of an estimate by a method; its ends are NaN, and a note says why, where there is none."""
+    """Return the interval of an estimate by a method; its ends are NaN, and a note says why, where there is none.
+
+    No end lies beyond what rewards can be, where that was stated: a mean of them does not either.
+    """
+    found = _as_computed(name, case, method, terms)
+    if case.options.reward_range is None:
+        return found
+    return found._replace(
+        low=_cut(found.low, case.options.reward_range), high=_cut(found.high, case.options.reward_range)
+    )
+
+
+def _cut(end: float, within: tuple[float, float]) -> float:
+    return end if np.isnan(end) else min(max(end, within[0]), within[1])
+
+
+def _as_computed(name: str, case: Case, method: str, terms: Terms) -> Interval:
     level = case.options.level
     if name in BY_UNIT:
         terms = estimate.by_unit(terms, case.groups)

@@ -26,6 +26,9 @@ _HEAVY = 0.7  # a Pareto k from which on means converge too slowly to be trusted
 _OF_WEIGHTS, _OF_ARMS, _OF_LAW, _OF_COUNTS = 0.4, 0.25, 0.25, 0.1  # shares of alpha: what each test may err
 _COMPLETE = 0.99  # a share of rewarded decisions below which a person must know
 _FEW = 100.0  # an effective sample size below which normal intervals cover too little
+_LEANS = 0.1  # a share of all weight that one decision may carry; with more its reward is the value
+_FAR = 2.0  # times 1, up or down, from which on an average weight is no accident of a long log
+_LONG = 100  # decisions of a log that is looked at so
 UNREACHABLE = 0.01  # a share of decisions, or of what a target does, that may be for sure and is not worth a word
 _ROUNDING = 1e-8  # by which propensities of 1 / k may be below it, and a little more
 _LONG_ENOUGH = 25  # weights, for a tail of 5
@@ -56,6 +59,7 @@ class Diagnostics(NamedTuple):
     arms: EProcess | None  # against: each arm's 1{action = a} / propensity averages 1, and large ones are rare
     law: EProcess | None  # against: actions are drawn by the whole laws; None where these are not told
     unreachable: float  # share of the target's actions where the log took another one for sure
+    useless: str | None  # why no estimate by weights must be used, in plain words
     warnings: list[str]  # in plain words; none where all is well
 
 
@@ -95,8 +99,7 @@ def diagnose(
     Refuses: unknown propensities, and those outside (0, 1].
     """
     weight = weights(propensity, target, "diagnose")
-    propensity = np.asarray(propensity, np.float64)
-    n = len(weight)
+    propensity, n = np.asarray(propensity, np.float64), len(weight)
     missing = max(0, decisions - max(rewarded, n)) if decisions is not None and rewarded is not None else 0
     floor = _floor(propensity, n_arms, propensity_min)
     most = None if floor is None or missing else max(1.0, float(np.asarray(target).max())) / floor
@@ -120,6 +123,7 @@ def diagnose(
         arms=arms,
         law=None if law is None or action is None else law_e_process(np.asarray(action), law, _OF_LAW * alpha),
         unreachable=unreachable(propensity, target),
+        useless=None if missing else _useless(weight),
         warnings=[],
     )
     found.warnings.extend(_warnings(found, n, of_weights))
@@ -211,6 +215,26 @@ def pareto_k(ordered: Array) -> float:
     return (m * k + 5.0) / (m + 10.0)
 
 
+def _useless(weight: Array) -> str | None:
+    """Return why weights say nothing, None where they may."""
+    n, total = len(weight), float(weight.sum())
+    if n < _LONG or total == 0.0:
+        return None
+    if (share := float(weight.max()) / total) > _LEANS:
+        return (
+            f"do not use this value: one decision of {n:,} carries {share:.0%} of all weight (its own is "
+            f"{weight.max():,.3g}), so that its reward decides; choose a target nearer to the log, or log more "
+            "exploration"
+        )
+    if not 1.0 / _FAR <= total / n <= _FAR:
+        return (
+            f"do not use this value: all weights add up to {total / n:.3g} of the number of decisions, and to about 1 "
+            "of it where propensities are true and what the target does came often enough; choose a target nearer to "
+            "the log, or log more exploration"
+        )
+    return None
+
+
 def _warnings(found: Diagnostics, n: int, alpha: float) -> list[str]:
     """Say in plain words what speaks against trusting the estimates."""
     if n == 0:
@@ -218,6 +242,8 @@ def _warnings(found: Diagnostics, n: int, alpha: float) -> list[str]:
     if found.overlap == 0.0:
         return ["the target never takes an action that was logged: nothing can be said of it"]
     said = _of_rewards(found)
+    if found.useless is not None and found.unreachable <= UNREACHABLE:
+        said.insert(0, found.useless)
     if found.unreachable > UNREACHABLE:
         said.append(
             f"{100.0 * found.unreachable:.3g} % of what the target does was never tried: there the log took another "

@@ -249,7 +249,12 @@ def good_rewards(
 def no_good_line(path: Path, bad_lines: BadLines) -> InvalidInput:
     """Return what is wrong with a file that holds not one good line."""
     advice = ADVICE
-    if bad_lines.count["other_problem"]:
+    if bad_lines.count["continuous_action"]:
+        advice = (
+            "its actions are numbers of a range (continuous actions, CATS), and onearm evaluates choices among a few: "
+            "log the bin that was drawn as the action, and its probability"
+        )
+    elif bad_lines.count["other_problem"]:
         advice = "lines with several slots are evaluated by methods for lists, as --method cascade"
     return InvalidInput("wrong_format", f"{path} holds not one good line ({dict(bad_lines.count)}): {advice}")
 

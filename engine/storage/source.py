@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from ..errors import InvalidInput
 from .arrow import format_module
 from .formats.packing import ending_of, packing_of
 
 STDIN = Path("-")
+BINARY = b"VWFB"  # how the binary logs begin that Vowpal Wabbit's reinforcement learning library writes
 BLOCK = 1 << 21  # bytes of `blocks`; twice as many do not come back from the allocator: 5 times slower
 
 
@@ -66,11 +68,20 @@ class Source:
     def blocks(self) -> Iterator[bytes]:
         """Yield whole lines, some MB of them at a time; the last one may lack its newline.
 
-        A packed file that ends too early gives what it holds; `broken` then says why.
+        A packed file that ends too early gives what it holds; `broken` then says why. Raises `InvalidInput`
+        ("binary_log") for a log of Vowpal Wabbit's that is no text.
         """
+        begins = True
         rest = b""
         with self.open() as file:
             while block := self._block(file):
+                if begins and block.startswith(BINARY):
+                    raise InvalidInput(
+                        "binary_log",
+                        f"{self.path} is a binary log of Vowpal Wabbit's reinforcement learning library, which is not "
+                        "read here: let that library write it as dsjson first",
+                    )
+                begins = False
                 end = block.rfind(b"\n") + 1
                 if end:
                     yield b"".join((rest, memoryview(block)[:end]))  # one copy

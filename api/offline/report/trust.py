@@ -49,7 +49,8 @@ def _light(label: str, found: Diagnostics | None, shared: list[str]) -> Light:
     if found is None:
         return Light(label, AMBER, [] if UNKNOWN in shared else [UNKNOWN], [])
     own = [warning for warning in found.warnings if warning not in shared]
-    red = found.weights.alarm_at is not None or found.overlap == 0.0 or (not shared and _false_log(found))
+    broken = found.weights.alarm_at is not None or found.useless is not None or found.overlap == 0.0
+    red = broken or (not shared and _false_log(found))
     numbers = [
         (rounded(found.effective_sample_size), found.effective_sample_size),
         (_share(found.overlap), found.overlap),

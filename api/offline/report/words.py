@@ -46,6 +46,7 @@ BAD_LINES = {
     "bad_slots": "the slots do not fit each other",
     "bad_timestamp": "the time cannot be read",
     "broken": "the line is empty, or has too few or too many columns",
+    "continuous_action": "the action is a number of a range, not one of a few",
     "dangling_reward": "a reward whose decision is not in the log",
     "missing_label": "an action, a reward or a propensity is missing",
     "no_actions": "a decision with no action to choose from",

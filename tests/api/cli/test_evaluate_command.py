@@ -429,3 +429,32 @@ def test_of_a_log_that_never_draws_no_effective_sample_size_is_told(onearm: Any,
         "the weights leave 60.0 decisions' worth of evidence: "
         "normal intervals are too short; use a confidence sequence or Clopper-Pearson"
     ]
+
+
+def test_no_interval_goes_beyond_what_rewards_can_be_where_that_is_said(onearm: Any, tmp_path: Path) -> None:
+    file = rewarded(tmp_path, 30)
+    asked = ("--target", "action:2", "--method", "ips", "--interval", "normal", "--interval", "bootstrap", "--json")
+    wide = onearm("evaluate", str(file), *asked).json["estimates"]
+    assert any(each["low"] < 0.0 or each["high"] > 1.0 for each in wide)
+    for each in onearm("evaluate", str(file), *asked, "--reward-range", "0:1").json["estimates"]:
+        assert 0.0 <= each["low"] <= each["high"] <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "cats.dsjson",
+            '{"_label_ca":{"action":1.5,"cost":-1,"pdf_value":0.1},"c":{"x":1}}\n',
+            "continuous actions, CATS",
+        ),
+        ("rl.dsjson", "VWFB\x01\x00\x00\x00binary", "binary log of Vowpal Wabbit's reinforcement learning library"),
+    ],
+)
+def test_logs_of_vowpal_wabbit_that_are_not_read_are_named(
+    onearm: Any, tmp_path: Path, name: str, content: str, said: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    done = onearm("evaluate", str(tmp_path / name), "--target", "uniform")
+    assert (done.code, said in " ".join(done.err.split())) == (2, True)
+    assert "cascade" not in done.err

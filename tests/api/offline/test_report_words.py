@@ -119,7 +119,8 @@ def test_green_amber_and_red_say_whether_a_candidate_can_be_relied_on() -> None:
     good, few = row("good", 0.5, diagnostics=diagnostics()), row("few", 0.5, diagnostics=diagnostics(heavy=True))
     lights = diagnosed(findings(good, few))
     assert [(light.label, light.state) for light in lights] == [("good", GREEN), ("few", RED)]
-    assert "the weights do not average 1" in lights[1].warnings[0]
+    assert "do not use this value: one decision of 600 carries 100% of all weight" in lights[1].warnings[0]
+    assert "the weights do not average 1" in lights[1].warnings[1]
     assert [labels for labels, _, _ in by_state(lights)] == [["few"], ["good"]]  # the worst first
 
 

@@ -334,3 +334,16 @@ def test_many_actions_at_once_are_added_as_one_after_another() -> None:
 
 def test_excesses_of_one_size_have_a_tail_without_a_warning() -> None:
     assert math.isfinite(pareto_k(np.repeat([1.0, 2.0], [360, 40])))
+
+
+def test_what_must_not_be_used_is_said_first() -> None:
+    rng = np.random.default_rng(3)
+    propensity = np.where(rng.random(3000) < 0.001, 1e-6, 0.5)
+    leaning = diagnose(propensity, np.where(propensity < 0.5, 0.02, 0.5))
+    assert leaning.useless is not None
+    assert leaning.warnings[0] == leaning.useless
+    assert "do not use this value: one decision of 3,000 carries" in leaning.useless
+    far = diagnose(np.full(3000, 0.999), np.full(3000, 0.1))
+    assert far.useless is not None and "all weights add up to 0.1 of the number of decisions" in far.useless
+    law, action = softmax_log(3000, 4, 9)
+    assert diagnose(law[np.arange(3000), action], np.full(3000, 0.25), action, 4).useless is None

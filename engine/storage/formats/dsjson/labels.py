@@ -10,7 +10,7 @@ import numpy as np
 from ....problem import REWARD_MAX
 from ...log import BadLines
 
-OTHERS = {"_outcomes": "other_problem", "_label_ca": "other_problem", "rewardvalue": "dangling_reward"}
+OTHERS = {"_outcomes": "other_problem", "_label_ca": "continuous_action", "rewardvalue": "dangling_reward"}
 
 
 class Line(NamedTuple):

@@ -108,10 +108,10 @@ BAD: dict[str, list[Any]] = {
     "no_actions": [changed(c={}), changed(c={"_multi": []}), changed(c={"_multi": {}})],
     "other_problem": [
         changed(_outcomes=[]),
-        changed(_label_ca={"action": 1.0}),
         changed(c=GOOD["c"] | {"_slots": []}),
         changed(c={"_multi": [{"id": "p", "_slot_id": 0}]}),
     ],
+    "continuous_action": [changed(_label_ca={"action": 1.0})],
     "skip_learn": [changed(_skipLearn=True), changed(_SKIPLEARN=True), changed(_skiplearn=True, _label_cost=None)],
     "missing_label": [
         changed(_label_probability=None),
