@@ -5,7 +5,7 @@ Of a kind each, and of streams those of `onearm.api.arms_once.Stream`. Decisions
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 
@@ -70,6 +70,30 @@ class DecidesArms(Protocol):
 
     def false_alarm(self) -> None:
         """Tell the policy that the last change of the world was none."""
+        ...
+
+    def digest(self) -> str:
+        """Return the digest of the state."""
+        ...
+
+
+class FillsLists(Protocol):
+    """Fills lists. A decision has `slots` by their ids, each with `action_id` and `propensity`, and `action_ids`."""
+
+    def decide(
+        self,
+        slots: Sequence[str | dict[str, Any]] | None = None,
+        context: Any = None,
+        eligible: Iterable[str] | None = None,
+        *,
+        actions: Sequence[dict[str, Any]] | None = None,
+        unit_id: str | None = None,
+    ) -> Any:
+        """Fill a list: each slot gets another action."""
+        ...
+
+    def learn(self, decision: Any, rewards: float | Mapping[str, float]) -> None:
+        """Learn rewards of some slots by their ids, or one number, which goes to each slot; up is better."""
         ...
 
     def digest(self) -> str:

@@ -73,6 +73,9 @@ def open(
     horizon: int | None = None,
     reward_range: tuple[float, float] | None = None,
     remember: int = REMEMBERED,
+    database: str | None = None,
+    experiment: str | None = None,
+    commit: str | int = EACH,
 ) -> ListEngine: ...
 
 

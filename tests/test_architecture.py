@@ -75,7 +75,7 @@ LAZY = {
     "engine/storage/schema.py": "Alembic takes a quarter of a second, and hardly any database must be migrated",
     "engine/_root/__main__.py": "as the first: the command line is not needed by `import onearm`",
     "api/http/dashboard/rendering.py": "jinja2 takes a twentieth of the time of a start, and machines look at no pages",
-    "api/client/*/client.py": "a client that decides no vectors starts without NumPy",
+    "api/client/*/client.py": "a client that decides neither vectors nor lists starts without NumPy",
     "api/client/frames.py": "pandas need not be installed, and takes half a second",
     "api/kinds/*/*.py": "who serves decisions need not load Gymnasium",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeVar
 
 import msgspec
@@ -31,13 +32,30 @@ _encode = msgspec.json.Encoder(enc_hook=plain).encode
 
 
 def encode(body: Any) -> bytes:
-    """Return a body as JSON; raises `InvalidInput` for text with half a character, which no JSON can say."""
+    """Return a body as JSON; raises `InvalidInput` for what no JSON can say: half a character, and no finite number."""
     try:
-        return _encode(body)
+        content = _encode(body)
     except UnicodeEncodeError as error:
         raise InvalidInput(
             "bad_body", f"the body has text that is not Unicode ({error}): send whole characters"
         ) from None
+    if b"null" in content:  # which a number that is not finite becomes as well
+        _check_finite("", body)
+    return content
+
+
+def _check_finite(where: str, value: Any) -> None:
+    """Refuse NaN and infinities, wherever in a body they are."""
+    if isinstance(value, dict):
+        for name, one in value.items():
+            _check_finite(f"{where}.{name}" if where else str(name), one)
+    elif isinstance(value, (list, tuple)):
+        for place, one in enumerate(value):
+            _check_finite(f"{where}[{place}]", one)
+    elif hasattr(value, "tolist"):
+        _check_finite(where, value.tolist())
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInput("bad_body", f"{where} is {value}: a number must be finite; leave out what is not known")
 
 
 class Decoders(dict[Any, msgspec.json.Decoder[Any]]):
@@ -70,7 +88,7 @@ def _misread(content: bytes | msgspec.Raw, error: msgspec.DecodeError) -> Onearm
         return InvalidInput(
             "other_decisions",
             "the experiment decides something else than this asks for, and has done so: its answer has "
-            f"{', '.join(fields)}; ask with client.vectors, client.queries, client.stream, or client.call for lists",
+            f"{', '.join(fields)}; ask with client.lists, client.vectors, client.queries or client.stream",
         )
     return Unavailable("no_service", f"what answers is not onearm ({error}): see that base_url leads to the service")
 

@@ -5,8 +5,9 @@ In a `with` block what is told is sent at its end, and not at all where the bloc
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Generic, Self, TypeVar
+import math
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 from ..kinds.streams.bodies import StreamDecision
 
@@ -62,13 +63,13 @@ class Choice(Generic[R]):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
-class Shown:
+class Shown(NamedTuple):
     """What somebody showed while the service was away, and the body with which it was asked."""
 
-    def __init__(self, asked: bytes, action_id: str, propensity: float | None) -> None:
-        self.asked = asked
-        self.action_id = action_id
-        self.propensity = propensity  # None where nobody knows it
+    asked: bytes
+    action_id: str | None  # None where it is a list
+    propensity: float | None = None  # None where nobody knows it
+    filled: dict[str, str] | None = None  # which action was in each slot of the list, by the ids of the slots
 
 
 class ArmChoice(Choice[R]):
@@ -107,6 +108,44 @@ class ArmChoice(Choice[R]):
         """Tell what came of it; as `learn` of the experiment."""
         told = {"next_state": next_state, "ended": ended, "action_id": action_id, "propensity": propensity}
         return self._tell(value, cost, reward_id=reward_id, **told)
+
+
+class Slot(NamedTuple):
+    """What a slot of a list got, and with which probability given those above; NaN where that is not known."""
+
+    action_id: str
+    propensity: float
+
+
+class ListChoice(Choice[R]):
+    """A decision that filled a list. Its propensity is that of the whole list, the product over its slots."""
+
+    def __init__(
+        self,
+        decision_id: str,
+        slots: dict[str, Slot],
+        answer: Any,
+        learn: Callable[..., R],
+        said: Callable[[], R],
+        shown: Shown | None = None,
+    ) -> None:
+        super().__init__(decision_id, math.prod(slot.propensity for slot in slots.values()), answer, learn, said)
+        self.slots = slots  # by their ids, from the first one on
+        self._shown = shown
+
+    @property
+    def action_ids(self) -> list[str]:
+        """The ids of what is in the list, from the first slot on."""
+        return [slot.action_id for slot in self.slots.values()]
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether the service was away, and the caller's own list was taken."""
+        return self._shown is not None
+
+    def reward(self, rewards: float | Mapping[str, float], *, reward_id: str | None = None) -> R:
+        """Tell what came of it, by the ids of slots or of all; as `learn` of the experiment."""
+        return self._tell(rewards, reward_id=reward_id)
 
 
 class VectorChoice(Choice[R]):

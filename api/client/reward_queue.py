@@ -13,6 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from ...engine.errors import InvalidInput, OnearmError, Unavailable, as_seen
 from .decided import Shown
 
@@ -145,7 +147,7 @@ class RewardQueue:
                 f"the file of the queue {str(self.path)!r} was deleted or replaced: what waited in it is sent as long "
                 "as this client is open; close it, and open another one",
             )
-        was = (None, None, None) if shown is None else (shown.asked, shown.action_id, shown.propensity)
+        was = (None, None, None) if shown is None else _columns(shown)
         with self._lock:
             put = self._do(
                 "INSERT INTO rewards (experiment, decision_id, body, asked, action_id, propensity, time) "
@@ -170,8 +172,8 @@ class RewardQueue:
             most,
         )
         return [
-            Waiting(number, experiment, decision_id, body, None if asked is None else Shown(asked, *was))
-            for number, experiment, decision_id, body, asked, *was in rows
+            Waiting(number, experiment, decision_id, body, None if asked is None else _shown(asked, action, chance))
+            for number, experiment, decision_id, body, asked, action, chance in rows
         ]
 
     def sent(self, numbers: Sequence[int]) -> None:
@@ -251,6 +253,19 @@ class RewardQueue:
 
     def _why(self) -> str:
         return "" if self.trouble is None else f" ({self.trouble})"
+
+
+def _columns(shown: Shown) -> tuple[bytes, str | None, float | None]:
+    """Return what was shown as columns: where it is a list, that is in place of what was asked."""
+    asked = shown.asked if shown.filled is None else msgspec.json.encode(shown.filled)
+    return asked, shown.action_id, shown.propensity
+
+
+def _shown(asked: bytes, action_id: str | None, propensity: float | None) -> Shown:
+    """Return what was shown, of its columns."""
+    if action_id is not None:
+        return Shown(asked, action_id, propensity)
+    return Shown(b"", None, None, msgspec.json.decode(asked, type=dict[str, str]))
 
 
 def move_queue(path: str | Path, base_url: str) -> None:

@@ -112,8 +112,8 @@ def _check_alone(store: Store, row: Experiment, created: Spec) -> None:
 
 
 def _check_kind(spec: Spec) -> None:
-    """Refuse decisions that are several, one after another, which a journal cannot write together yet."""
+    """Refuse decisions that are several moves, of which a journal cannot learn yet."""
     kind = kind_of(spec.problem)
-    if kind.moves is not None or kind.several is not None:
+    if kind.moves is not None:
         what = f"the experiment {spec.id!r} decides {kind.plural}"
         raise InvalidInput("not_built", f"{what}, which takes the service: onearm serve")

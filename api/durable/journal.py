@@ -15,11 +15,11 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ...engine.errors import OnearmError, Unavailable
+from ...engine.errors import NotFound, OnearmError, Unavailable, as_seen
 from ...engine.snapshot import size
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event, Experiment
-from ...engine.vocabulary import CHANGE, DECIDE, EXTERNAL, Columns, Decision, Feedback
+from ...engine.vocabulary import CHANGE, DECIDE, DECISIONS, EXTERNAL, Columns, Decision, Feedback
 from ..experiment.spec import Spec
 from ..kinds.decided import Decided
 from ..kinds.kind import Kind, Request, Work, known
@@ -141,9 +141,17 @@ class Journal:
 
     def decided(self, work: Work, asked: Asked, decision: Decision) -> None:
         """Write a decision, the next one."""
+        self.write([self.numbered(work, asked, decision)])
+
+    def numbered(self, work: Work, asked: Asked, decision: Decision) -> Event:
+        """Return the event of a decision, the next one, for `write`."""
         event = self._decision(DECIDE, work, asked, decision, work.number)
         work.number += 1
-        self._append(event)
+        return event
+
+    def write(self, events: Iterable[Event]) -> None:
+        """Write decisions that are one for whoever asked, in one transaction."""
+        self._append(*events)
 
     def decided_many(self, work: Work, asked: Iterable[Asked], rows: Columns) -> None:
         """Write n decisions that were made together, in one transaction."""
@@ -164,12 +172,15 @@ class Journal:
             work.number += 1
         self._append(*events)
 
-    def learned(self, made: Decided, feedback: Feedback) -> None:
-        """Write what came of a decision."""
-        detail = self.kind.detail_json(feedback)
-        told = made.number, made.logged, known(made.propensity), self._place(microseconds())
-        self.tally.learn(made.chosen, feedback)
-        self._append(learned_event(*told, float(feedback.reward), detail, ""))
+    def learned(self, *several: tuple[Decided, Feedback]) -> None:
+        """Write what came of decisions, in one transaction."""
+        events = []
+        for made, feedback in several:
+            detail = self.kind.detail_json(feedback)
+            told = made.number, made.logged, known(made.propensity), self._place(microseconds())
+            self.tally.learn(made.chosen, feedback)
+            events.append(learned_event(*told, float(feedback.reward), detail, ""))
+        self._append(*events)
 
     def learned_many(self, rows: Columns) -> None:
         """Write what came of n decisions, in one transaction."""
@@ -216,6 +227,17 @@ class Journal:
         self.torn = False
         if len(self._tail) >= self._pace.events:
             self.flush()
+
+    def decision(self, decision_id: str) -> Event:
+        """Return the event of a decision by its id: the client's, or ~ and its number. Raises `NotFound`."""
+        self.flush()
+        own = decision_id.startswith("~") and decision_id[1:].isdecimal() and len(decision_id) < 19
+        asked: tuple[list[int], list[str]] = ([int(decision_id[1:])], []) if own else ([], [decision_id])
+        found = (one for one in self.store.find(self.row.key, *asked) if one.kind in DECISIONS)
+        event = next(found, None)
+        if event is None:
+            raise NotFound("unknown_decision", f"there is no decision {as_seen(decision_id)}: decide first")
+        return event
 
     # -- commits ---------------------------------------------------------------------------------------------------
 

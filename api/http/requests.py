@@ -12,7 +12,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from ...engine.errors import Conflict, InvalidInput
 from ...engine.storage.tables import Event
 from ..experiment.ids import check_id, is_id
-from ..kinds.kind import Several
+from ..kinds.kind import Several, part_of_a_list
 from ..service.live import Live
 from ..service.records import Record
 from ..service.refusals import being_erased, missing, refolding
@@ -93,11 +93,7 @@ def numbers_of(several: Several, event: Event) -> Sequence[int]:
     """Return the numbers of the decisions that are one for a client; `event` is that of the last one, or is refused."""
     numbers = several.numbers(event)
     if event.number != numbers[-1]:
-        raise Conflict(
-            "part_of_a_list",
-            f"decision ~{event.number} is one of those that were made together as ~{numbers[-1]}: name that, or the id "
-            "that you gave, and the slot",
-        )
+        raise part_of_a_list(event, numbers)
     return numbers
 
 

@@ -166,16 +166,18 @@ class PolicyEngine(Work, Generic[Made]):
             journal.decided(self, Asked(request), decision)
         return instance, decision
 
-    def _learn(self, decision: Made, feedback: Feedback) -> None:
-        """Learn what came of a decision, which then waits no more."""
+    def _learn(self, *several: tuple[Made, Feedback]) -> None:
+        """Learn what came of decisions, which then wait no more; all of it is on record together."""
         journal = self._journal
         if journal is not None:
             journal.torn = True
-        self.learn_from(decision.instance, Decision(decision.chosen, decision.propensity), feedback)
+        for decision, feedback in several:
+            self.learn_from(decision.instance, Decision(decision.chosen, decision.propensity), feedback)
         if journal is not None:
-            journal.learned(decision, feedback)
-        self._pending.drop(decision)
-        self.rewards += 1
+            journal.learned(*several)
+        for decision, _ in several:
+            self._pending.drop(decision)
+        self.rewards += len(several)
 
     def _decide_many(self, contexts: Any, available: Array, n: int, unit: Array = NO_UNITS, time: int = 0) -> Columns:
         """Make n decisions on the state as it is, from contexts of n rows and masks bool[n, k], or bool[1, k] for all.

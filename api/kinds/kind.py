@@ -383,3 +383,12 @@ def known(propensity: float) -> float | None:
 def id_of(event: Event) -> str:
     """Return the id of a decision: the client's, or the service's (~ and its number)."""
     return event.decision_id or f"~{event.number}"
+
+
+def part_of_a_list(event: Event, numbers: Sequence[int]) -> OnearmError:
+    """Return what one of several decisions that were made together is refused with, in place of all of them."""
+    return Conflict(
+        "part_of_a_list",
+        f"decision ~{event.number} is one of those that were made together as ~{numbers[-1]}: name that, or the id "
+        "that you gave, and the slot",
+    )

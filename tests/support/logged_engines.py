@@ -67,6 +67,15 @@ CASES: dict[str, Case] = {
         {"policy": {"name": "sticky", "params": {"policy": {"name": "exp3_ix", "params": {}}}}, "arms": ARMS},
         lambda engine, rng: engine.decide(unit_id=rng.choice("xyz"), time=rng.randrange(10**15)),
     ),
+    "lists": Case(
+        {"policy": 'linear_greedy:{"epsilon":0.5}', "arms": ARMS, "context": 1, "slots": {"max": 2, "length": 1}},
+        lambda engine, rng: engine.decide(
+            [{"id": "top", "features": [rng.random()]}, {"id": "side", "features": [1.0], "excluded_actions": ["b"]}],
+            [rng.random()],
+            unit_id=rng.choice(["u", None]),
+        ),
+        lambda engine, made, rng: engine.learn(made, {"side": rng.random(), "top": rng.random()}),
+    ),
     "vector": Case(
         {"domain": ball(2)},
         lambda engine, rng: engine.decide(),

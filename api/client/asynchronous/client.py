@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 import httpx
 
-from ....engine.errors import InvalidInput
 from ...http.policy_schemas import ListedPolicy, Policies
 from ...http.schemas import Experiment, Experiments, Health, Listed, Version
 from ...opening import creation_body
@@ -27,6 +26,7 @@ from .queries import AsyncQueries
 from .streams import AsyncStream
 
 if TYPE_CHECKING:
+    from .lists import AsyncLists
     from .vectors import AsyncVectors
 
 Of = TypeVar("Of", bound=AsyncRemote)
@@ -85,6 +85,12 @@ class AsyncClient:
         """Return an experiment that chooses arms, or actions of the call; nothing is asked yet."""
         return self._of(AsyncArms, name)
 
+    def lists(self, name: str) -> AsyncLists:
+        """Return an experiment that fills lists; nothing is asked yet."""
+        from .lists import AsyncLists
+
+        return self._of(AsyncLists, name)
+
     def vectors(self, name: str) -> AsyncVectors:
         """Return an experiment that decides vectors; nothing is asked yet."""
         from .vectors import AsyncVectors
@@ -140,6 +146,22 @@ class AsyncClient:
         self,
         experiment: str,
         policy: str | dict[str, Any] | None = None,
+        arms: Sequence[str | dict[str, Any]] | int | None = None,
+        *,
+        slots: int | dict[str, Any],
+        reward: dict[str, Any] | None = None,
+        context: int | dict[str, Any] = 0,
+        actions: int | dict[str, Any] | None = None,
+        seed: int = 0,
+        horizon: int | None = None,
+        reward_range: tuple[float, float] | None = None,
+    ) -> AsyncLists: ...
+
+    @overload
+    async def open(
+        self,
+        experiment: str,
+        policy: str | dict[str, Any] | None = None,
         *,
         domain: Any,
         feedback: str | None = None,
@@ -169,13 +191,9 @@ class AsyncClient:
         body = creation_body(experiment, arms, **problem) | given(policy=None if policy == "default" else policy)
         if reward is not None:
             body["reward"] = body.get("reward", {}) | reward
-        made = {"arms": self.experiment, "vector": self.vectors, "queries": self.queries}
-        if (kind := body["problem"].get("kind", "arms")) not in made:
-            raise InvalidInput(
-                "not_built", f"{kind} are not in the client yet: fill them by `call`, as docs/{kind}.md says"
-            )
+        made = {"arms": self.experiment, "lists": self.lists, "vector": self.vectors, "queries": self.queries}
         await self._connection.ask("POST", "/v1/experiments", Experiment, body)
-        return made[kind](experiment)
+        return made[body["problem"].get("kind", "arms")](experiment)
 
     async def experiments(self) -> list[Listed]:
         """Return all experiments of the key's tenant, as the list tells them."""

@@ -9,6 +9,7 @@ from ....engine.errors import Unavailable
 from ...experiment.ids import check_id
 from ...http.schemas import Rewarded
 from ..bodies import Told, encode, given, read_item
+from ..decided import Shown
 from ..reward_queue import RewardQueue
 from .batches import AsyncBatches
 from .connection import AsyncConnection, decision_path
@@ -49,7 +50,7 @@ class AsyncDeciding(AsyncRemote):
     async def _rewarded(self, decision_id: str, reward: dict[str, Any]) -> None:
         """Tell a reward, or let it wait in the queue."""
         if self._queue is not None:
-            self._queue.put(self.name, decision_id, encode({"decision_id": decision_id, **reward}))
+            self._put(decision_id, reward, None)
             return
         item = b"" if self._batch_s is None else encode({"decision_id": decision_id, **reward})
         if self._batch_s is None or len(item) > ALONE_BYTES:
@@ -59,6 +60,11 @@ class AsyncDeciding(AsyncRemote):
             read_item(Rewarded, await self._batches.rewards.ask(item))
         except Unavailable:
             await self._rewarded_alone(decision_id, reward)
+
+    def _put(self, decision_id: str, reward: dict[str, Any], shown: Shown | None) -> None:
+        """Let a reward wait in the queue, with what was shown while the service was away."""
+        assert self._queue is not None
+        self._queue.put(self.name, decision_id, encode({"decision_id": decision_id, **reward}), shown)
 
     async def _rewarded_alone(self, decision_id: str, reward: dict[str, Any]) -> None:
         await self._connection.ask("POST", f"{decision_path(self._path, decision_id)}/reward", Rewarded, reward)

@@ -32,8 +32,11 @@ async def tell_shown(
     Where the service does not know the decision, it is an example, which somebody else decided. Where it made the
     decision and its answer was lost, the reward says which action was shown in its place; an experiment without a
     window takes no such reward, and has what was shown as an example with an id of its own. Told again it is a
-    duplicate.
+    duplicate. Of lists there are no examples: what was shown must be what the service made.
     """
+    if shown.filled is not None:
+        await _tell_list(connection, path, decision_id, shown.filled, reward)
+        return
     try:
         record = await _record(connection, path, decision_id)
     except NotFound as error:
@@ -52,6 +55,27 @@ async def tell_shown(
         await tell(connection, path, decision_id, encode(reward))
     else:
         await _tell_other(connection, path, decision_id, shown, reward)
+
+
+async def _tell_list(
+    connection: AsyncConnection, path: str, decision_id: str, filled: dict[str, str], reward: dict[str, Any]
+) -> None:
+    """Tell the rewards of a list that was shown while the service was away, where the service made the same one."""
+    try:
+        slots = (await _record(connection, path, decision_id)).slots or []
+        made = {str(slot.slot_id): str(slot.action_id) for slot in slots}
+    except NotFound as error:
+        if error.code != "unknown_decision":
+            raise
+        made = {}
+    if made != filled:
+        seen = f"the service filled it with {', '.join(made.values())}" if made else "the service never heard of it"
+        raise InvalidInput(
+            "no_examples",
+            f"the list {decision_id!r} that was shown has {', '.join(filled.values())}, and {seen}: nothing can be "
+            "learned of a list that somebody else filled; tell no rewards of it",
+        )
+    await tell(connection, path, decision_id, encode(reward))
 
 
 async def _record(connection: AsyncConnection, path: str, decision_id: str) -> DecisionRecord:

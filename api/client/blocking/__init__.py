@@ -1,1 +1,1 @@
-"""The client for threads: made of the one for tasks by tests/blocking_client.py, never edited."""
+"""The client for threads: made of the one for tasks by `../made_blocking.py`, never edited."""

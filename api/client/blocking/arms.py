@@ -9,19 +9,18 @@ from typing import Any
 
 from ....engine.errors import InvalidInput, Unavailable, as_seen
 from ...experiment.ids import check_id
-from ...http.schemas import ArmStatus, World
-from ...http.window_schemas import Activated
 from ...kinds.arms.bodies import ArmDecision
-from ..bodies import encode, given
+from ..bodies import given
 from ..decided import ArmChoice, Choices, Shown
-from .deciding import Deciding, asking, nothing
-from .experiment import Named, name_of
+from .choosing import Choosing
+from .deciding import asking, nothing
+from .experiment import name_of
 from .telling import LearnedRaw, tell_shown
 
 Fallback = str | tuple[str, float] | Callable[[Any, Sequence[str] | None], str | tuple[str, float]]
 
 
-class Arms(Deciding):
+class Arms(Choosing):
     """Decisions on arms, and their rewards."""
 
     def decide(
@@ -137,7 +136,7 @@ class Arms(Deciding):
     def _told_shown(self, name: str, shown: Shown, told: dict[str, Any]) -> None:
         """Tell the reward of what was shown while the service was away, or let it wait in the queue."""
         if self._queue is not None:
-            self._queue.put(self.name, name, encode({"decision_id": name, **told}), shown)
+            self._put(name, told, shown)
         else:
             tell_shown(self._connection, self._path, name, shown, told)
 
@@ -171,31 +170,6 @@ class Arms(Deciding):
         """
         sent = [{"decision_id": asking(None)[0]} | example for example in examples]
         return self._connection.ask("POST", f"{self._path}/examples:batch", LearnedRaw, {"examples": sent})
-
-    def activate(self, decision: Named, action_id: str | None = None, propensity: float | None = None) -> Activated:
-        """Say that a deferred decision is shown now, or which other action is in its place."""
-        body = given(action_id=action_id, propensity=propensity)
-        return self._connection.ask("POST", f"{self._of(decision)}:activate", Activated, body)
-
-    def add_arm(self, arm: str | dict[str, Any]) -> ArmStatus:
-        """Let an arm join: its id, or an object with its id and more."""
-        body = {"id": arm} if isinstance(arm, str) else arm
-        return self._connection.ask("POST", f"{self._path}/arms", ArmStatus, body)
-
-    def world_changed(self, model: int | None = None) -> None:
-        """Tell the policy that the world is another one now; as the engine's."""
-        number = self._changes() + 1
-        self._connection.ask("POST", f"{self._path}/world", World, given(change="known", model=model, number=number))
-
-    def false_alarm(self) -> None:
-        """Tell the policy that the last change of the world was none; as the engine's."""
-        body = {"change": "false", "number": self._changes()}
-        self._connection.ask("POST", f"{self._path}/world", World, body)
-
-    def _changes(self) -> int:
-        """Return the number of the last change of the world, 0 where there was none."""
-        changes = (self.diagnostics()).changes
-        return changes[-1].number if changes else 0
 
     def _choice(self, made: ArmDecision) -> ArmChoice[None]:
         propensity = math.nan if made.propensity is None else made.propensity

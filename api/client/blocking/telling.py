@@ -30,8 +30,11 @@ def tell_shown(connection: Connection, path: str, decision_id: str, shown: Shown
     Where the service does not know the decision, it is an example, which somebody else decided. Where it made the
     decision and its answer was lost, the reward says which action was shown in its place; an experiment without a
     window takes no such reward, and has what was shown as an example with an id of its own. Told again it is a
-    duplicate.
+    duplicate. Of lists there are no examples: what was shown must be what the service made.
     """
+    if shown.filled is not None:
+        _tell_list(connection, path, decision_id, shown.filled, reward)
+        return
     try:
         record = _record(connection, path, decision_id)
     except NotFound as error:
@@ -50,6 +53,27 @@ def tell_shown(connection: Connection, path: str, decision_id: str, shown: Shown
         tell(connection, path, decision_id, encode(reward))
     else:
         _tell_other(connection, path, decision_id, shown, reward)
+
+
+def _tell_list(
+    connection: Connection, path: str, decision_id: str, filled: dict[str, str], reward: dict[str, Any]
+) -> None:
+    """Tell the rewards of a list that was shown while the service was away, where the service made the same one."""
+    try:
+        slots = (_record(connection, path, decision_id)).slots or []
+        made = {str(slot.slot_id): str(slot.action_id) for slot in slots}
+    except NotFound as error:
+        if error.code != "unknown_decision":
+            raise
+        made = {}
+    if made != filled:
+        seen = f"the service filled it with {', '.join(made.values())}" if made else "the service never heard of it"
+        raise InvalidInput(
+            "no_examples",
+            f"the list {decision_id!r} that was shown has {', '.join(filled.values())}, and {seen}: nothing can be "
+            "learned of a list that somebody else filled; tell no rewards of it",
+        )
+    tell(connection, path, decision_id, encode(reward))
 
 
 def _record(connection: Connection, path: str, decision_id: str) -> DecisionRecord:

@@ -67,10 +67,11 @@ def joined(requests: Sequence[Request], problem: Problem) -> tuple[Any, Array]:
     return concat_contexts([as_contexts(request.context) for request in requests]), np.array(masks)
 
 
-def sent_of(context: Any, actions: Any) -> str | None:
+def sent_of(context: Any, actions: Any, slots: Any = None) -> str | None:
     """Return what is on record of names that the log has as numbers alone: JSON, as clients send it."""
     said = {"context": context} if isinstance(context, dict) else {}
     said |= {} if actions is None else {"actions": actions}
+    said |= {} if slots is None else {"slots": slots}
     return msgspec.json.encode(said, enc_hook=lambda array: array.tolist()).decode() if said else None
 
 

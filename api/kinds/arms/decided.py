@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
+from ....engine.storage.tables import Event
 from ....engine.vocabulary import Array
 from ..decided import Decided, DecidedMany
 
@@ -20,6 +23,13 @@ class ArmDecision(Decided, frozen=True, eq=False, gc=False):
     def chosen(self) -> int:
         """The arm."""
         return self.action
+
+
+def arm_decision(event: Event, labels: Sequence[str], carried: dict[str, Any]) -> ArmDecision:
+    """Return the decision of an event of the log, with the ids of its actions and what it carries."""
+    assert event.number is not None and event.action is not None, "this chose an arm"
+    propensity = math.nan if event.propensity is None else event.propensity
+    return ArmDecision(event.number, labels[event.action], event.action, propensity, **carried)
 
 
 class ArmDecisions(DecidedMany, frozen=True, eq=False, gc=False):

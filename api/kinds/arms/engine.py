@@ -57,7 +57,7 @@ from ..engine import NO_UNITS, PolicyEngine
 from ..kind import Kind, Request
 from ..pending import REMEMBERED, Many
 from .calls import asked_of, calls_of, check_listed, checked_unit, eligible_mask, joined, sent_of
-from .decided import ArmDecision, ArmDecisions
+from .decided import ArmDecision, ArmDecisions, arm_decision
 from .http import of_call
 from .kind import ARMS
 
@@ -277,7 +277,7 @@ class Engine(PolicyEngine[ArmDecision]):
             value,
         )
         if journal is not None:
-            journal.learned(choice, Feedback(value, self._detail))
+            journal.learned((choice, Feedback(value, self._detail)))
         self._pending.drop(decided)
         self.rewards += 1
         if choice is not decided:
@@ -387,11 +387,7 @@ class Engine(PolicyEngine[ArmDecision]):
         self.rewards += len(masks)
 
     def _remade(self, event: Event) -> ArmDecision:
-        assert event.number is not None and event.action is not None, "this chose an arm"
-        propensity = math.nan if event.propensity is None else event.propensity
-        return ArmDecision(
-            event.number, self.labels(event)[event.action], event.action, propensity, **self._carried(event)
-        )
+        return arm_decision(event, self.labels(event), self._carried(event))
 
     def _shown(self, decided: ArmDecision, action_id: str | None, propensity: float | None) -> ArmDecision:
         """Return the decision of somebody else for what was shown in the place of one; that one, where it was."""

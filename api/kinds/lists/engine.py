@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,15 +23,17 @@ import numpy as np
 from ....engine.errors import InvalidInput, as_seen
 from ....engine.features import unit_of
 from ....engine.problem import check_reward
+from ....engine.storage.tables import Event
 from ....engine.vocabulary import Decision, Feedback
-from ...experiment.ids import check_id
+from ...durable.journal import Asked, Journal
 from ...experiment.spec import Spec
-from ..arms.calls import check_listed
-from ..arms.decided import ArmDecision
+from ..arms.calls import check_listed, checked_unit, ids_of, sent_of
+from ..arms.decided import ArmDecision, arm_decision
 from ..arms.http import Offered, of_call
 from ..engine import PolicyEngine
-from ..kind import NO_DETAIL, Made
+from ..kind import NO_DETAIL, Made, Request, part_of_a_list
 from ..pending import REMEMBERED
+from . import http as of_lists
 from .bodies import AskedSlot
 from .kind import LISTS
 from .problem import intake_of
@@ -44,6 +47,16 @@ class ListDecision:
     slots: dict[str, ArmDecision]
 
     @property
+    def decision_id(self) -> str:
+        """By what a log knows it: that of its last slot."""
+        return next(reversed(self.slots.values())).decision_id
+
+    @property
+    def propensity(self) -> float:
+        """The probability of the list, the product over its slots; NaN where that of one is not known."""
+        return math.prod(slot.propensity for slot in self.slots.values())
+
+    @property
     def action_ids(self) -> list[str]:
         """The ids of what is in the list, from the first slot on."""
         return [slot.action_id for slot in self.slots.values()]
@@ -52,8 +65,8 @@ class ListDecision:
 class ListEngine(PolicyEngine[ArmDecision]):
     """One policy at work on lists in this process; not to be shared between threads. `onearm.open` makes it."""
 
-    def __init__(self, spec: Spec, remember: int = REMEMBERED) -> None:
-        super().__init__(spec, LISTS, ArmDecision, remember)
+    def __init__(self, spec: Spec, remember: int = REMEMBERED, journal: Journal | None = None) -> None:
+        super().__init__(spec, LISTS, ArmDecision, remember, journal)
 
     def decide(
         self,
@@ -63,50 +76,94 @@ class ListEngine(PolicyEngine[ArmDecision]):
         *,
         actions: Sequence[dict[str, Any]] | None = None,
         unit_id: str | None = None,
-        time: int = 0,
+        time: int | None = None,
     ) -> ListDecision:
         """Fill a list: each slot gets another action, and nothing is learned meanwhile.
 
         `slots` are their ids, or objects with an "id", and "features", "eligible_actions" or "excluded_actions"; as
         many as a list may have, called by their places from "0" on, where they are left out. `context`, `eligible`,
         `actions`, `unit_id` and `time` hold for all of them, and are as those of arms.
-        Raises `InvalidInput` where a slot would be left without an action; nothing is decided then.
+        Raises `InvalidInput` where a slot would be left without an action; nothing is decided then. Where there is a
+        log, a list is one transaction.
         """
+        if self._journal is not None:
+            self._get_ready(self._journal)
         asked = default_slots(intake_of(self.spec).slots) if slots is None else _asked(slots)
-        request = request_of(self, self._offered(actions), asked, Wish(context, eligible))
-        unit = unit_of(None if unit_id is None else check_id("unit_id", unit_id))
+        request = request_of(self, self._offered(actions), asked, Wish(context, ids_of(eligible)))
+        unit, at = unit_of(checked_unit(unit_id)), self._when(time)
         labels = self.roster.labels if request.labels is None else request.labels
         made: list[ArmDecision] = []
+        events: list[Event] = []
         while (one := part(self, request)) is not None:
-            instance, (action, propensity) = self._decide(one._replace(unit=unit, time=time))
-            seen = {"_context": instance.context, "_available": instance.available, "_unit": unit, "_time": time}
-            choice = int(action), float(propensity)
-            made.append(ArmDecision(instance.t, labels[action], *choice, **seen, _engine=self._pending.engine))
-            self._pending.hold(made[-1])
+            one = one._replace(unit=unit, time=at)
+            is_last = len(made) == len(request.parts) - 1
+            sent = sent_of(context, actions, slots) if is_last and self._journal is not None else None
+            decision = self._decided(one, Asked(one, unit_id, sent), events)
+            action, propensity = int(decision.action), float(decision.propensity)
+            carried = {"_context": one.context, "_available": one.available, "_unit": unit, "_time": at}
+            number = self.number - 1
+            made.append(
+                ArmDecision(number, labels[action], action, propensity, **carried, _engine=self._pending.engine)
+            )
             request = request._replace(made=(*request.made, Made(Decision(action, propensity), None)))
+        if self._journal is not None:
+            self._journal.write(events)
+        for choice in made:
+            self._pending.hold(choice)
         return ListDecision({slot.id: choice for slot, choice in zip(asked, made, strict=True)})
 
-    def learn(self, decision: ListDecision, rewards: float | Mapping[str, float]) -> None:
+    def _decided(self, request: Request, asked: Asked, events: list[Event]) -> Decision:
+        """Decide for a slot; where there is a log, the event of it comes behind those of the slots above."""
+        journal = self._journal
+        if journal is not None:
+            asked = asked._replace(request=journal.begin(self, request))
+        decision = self.choose(request)
+        self._check(self, decision, request.available)
+        if journal is None:
+            self.number += 1
+        else:
+            events.append(journal.numbered(self, asked, decision))
+        return decision
+
+    def learn(self, decision: ListDecision | str, rewards: float | Mapping[str, float]) -> None:
         """Learn what came of a list: rewards of some slots by their ids, or one number, which goes to each of them.
 
-        Up is better. Each slot takes one reward. Nothing is learned where one of them is no number, outside of the
-        declared range, or of a slot that is not there or has its reward already.
+        Up is better. Each slot takes one reward. Where there is a log, the id of a list stands for it, however long ago
+        it was filled. Nothing is learned where one of the rewards is no number, outside of the declared range, or of a
+        slot that is not there or has its reward already.
         """
-        if not isinstance(decision, ListDecision):
-            raise InvalidInput("bad_decision", f"the decision is {as_seen(decision)}: give what decide() returned")
-        told = rewards if isinstance(rewards, Mapping) else dict.fromkeys(decision.slots, rewards)
+        if self._journal is not None:
+            self._get_ready(self._journal)
+        slots = self._slots_of(decision)
+        told = rewards if isinstance(rewards, Mapping) else dict.fromkeys(slots, rewards)
         found = []
         for slot_id, reward in told.items():
-            if slot_id not in decision.slots:
+            if slot_id not in slots:
                 raise InvalidInput(
                     "unknown_slot",
-                    f"there is no slot {as_seen(slot_id)}: those of the list are {', '.join(decision.slots)}",
+                    f"there is no slot {as_seen(slot_id)}: those of the list are {', '.join(slots)}",
                 )
             value = reward.item() if isinstance(reward, np.generic) else reward
-            made = self._pending.find(decision.slots[slot_id], self.number)
+            made = self._pending.find(slots[slot_id], self.number)
             found.append((made, Feedback(check_reward(value, self.limits), NO_DETAIL)))
-        for made, feedback in found:
-            self._learn(made, feedback)
+        self._learn(*found)
+
+    def _slots_of(self, decision: ListDecision | str) -> Mapping[str, ArmDecision | int]:
+        """Return the decisions for the slots of a list, or their numbers, by the ids of the slots."""
+        if isinstance(decision, ListDecision):
+            return decision.slots
+        if self._journal is None or not isinstance(decision, str):
+            also = "" if self._journal is None else ", or its decision_id"
+            seen = f"the decision is {as_seen(decision)}"
+            raise InvalidInput("bad_decision", f"{seen}: give what decide() returned{also}")
+        event = self._journal.decision(decision)
+        numbers = of_lists.numbers(event)
+        if event.detail is None or event.number != numbers[-1]:
+            raise part_of_a_list(event, numbers)
+        return {slot.id: number for slot, number in zip(of_lists.detail_of(event).filled, numbers, strict=True)}
+
+    def _remade(self, event: Event) -> ArmDecision:
+        return arm_decision(event, self.labels(event), self._carried(event))
 
     def _offered(self, actions: Sequence[dict[str, Any]] | None) -> Offered:
         """Return what can be chosen: the arms, or the actions of a call."""

@@ -155,7 +155,7 @@ class QueryEngine(PolicyEngine[Query]):
         if self._journal is not None:
             self._get_ready(self._journal)
         value = task_of(self.problem).check_answer(answer.item() if isinstance(answer, np.generic) else answer)
-        self._learn(self._pending.find(query, self.number), Feedback(0.0, np.array([value])))
+        self._learn((self._pending.find(query, self.number), Feedback(0.0, np.array([value]))))
 
     def tell_many(self, queries: Many, answers: Any) -> None:
         """Learn the answers to n queries, float64[n], in their order: what n calls of `tell` would.

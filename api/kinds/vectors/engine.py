@@ -121,7 +121,7 @@ class VectorEngine(PolicyEngine[VectorDecision]):
         made = self._pending.find(decision, self.number)
         action = made.chosen.copy()
         feedback = feedback_on(self.spec.problem, action, FeedbackBody(reward, loss, gradient, losses, example))
-        self._learn(made, feedback)
+        self._learn((made, feedback))
         if self._journal is None:
             self._tally.learn(action, feedback)
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 
-from blocking_client import CLIENT, blocking, made
+from onearm.api.client.made_blocking import CLIENT, blocking, made
 
 
 def test_the_files_are_those_that_are_made() -> None:
     files = made()
     assert {file.name for file in (CLIENT / "blocking").glob("*.py")} == {"__init__.py", *(file.name for file in files)}
     for file, source in files.items():
-        assert told(file.read_text()) == told(source), f"{file.name}: run .venv/bin/python tests/blocking_client.py"
+        made_again = "run .venv/bin/python -m onearm.api.client.made_blocking"
+        assert told(file.read_text()) == told(source), f"{file.name}: {made_again}"
 
 
 def test_what_is_for_tasks_is_gone() -> None:

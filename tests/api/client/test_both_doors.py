@@ -15,23 +15,27 @@ from support.both_doors import DOORS, Doors, opened
 import onearm
 from onearm.api.arms_once import Stream
 from onearm.api.client.asynchronous.arms import AsyncArms
+from onearm.api.client.asynchronous.lists import AsyncLists
 from onearm.api.client.asynchronous.queries import AsyncQueries
 from onearm.api.client.asynchronous.streams import AsyncStream
 from onearm.api.client.asynchronous.vectors import AsyncVectors
 from onearm.api.client.blocking.arms import Arms
+from onearm.api.client.blocking.lists import Lists
 from onearm.api.client.blocking.queries import Queries
 from onearm.api.client.blocking.streams import Stream as StreamAtService
 from onearm.api.client.blocking.vectors import Vectors
 from onearm.api.kinds.arms.engine import Engine
+from onearm.api.kinds.lists.engine import ListEngine
 from onearm.api.kinds.queries.engine import QueryEngine
 from onearm.api.kinds.vectors.engine import VectorEngine
-from onearm.api.methods import AsksQueries, DecidesArms, DecidesVectors, ReadsStream
+from onearm.api.methods import AsksQueries, DecidesArms, DecidesVectors, FillsLists, ReadsStream
 from onearm.engine.domain import ball
 from onearm.engine.errors import Conflict, InvalidInput
 
 pytestmark = pytest.mark.usefixtures("nothing_is_compiled")
 WHO = {
     DecidesArms: (Engine, Arms, AsyncArms),
+    FillsLists: (ListEngine, Lists, AsyncLists),
     DecidesVectors: (VectorEngine, Vectors, AsyncVectors),
     AsksQueries: (QueryEngine, Queries, AsyncQueries),
     ReadsStream: (Stream, StreamAtService, AsyncStream),
@@ -135,6 +139,48 @@ def test_the_world_is_told_to_have_changed(doors: Doors, python: Any) -> None:
         one.learn(one.decide(), 0.0)
         one.false_alarm()
     assert engine.digest() == twin.digest()
+
+
+def test_lists(doors: Doors, python: Any) -> None:
+    policy = {"name": "linear_greedy", "params": {"epsilon": 0.5}}
+    here: dict[str, Any] = {"policy": policy, "arms": 5, "context": 2, "slots": {"max": 3, "length": 1}, "seed": 4}
+    engine, twin = doors.open(**here), python(**here)
+    asked = [{"id": "top", "features": [1.0]}, {"id": "side", "features": np.array([0.5]), "excluded_actions": ["0"]}]
+    for step in range(6):
+        given = (asked, [float(step), 1.0], None if step % 2 else ["0", "1", "2", "4"])
+        shelf, same = engine.decide(*given, unit_id=f"u{step}"), twin.decide(*given, unit_id=f"u{step}")
+        assert shelf.action_ids == same.action_ids
+        assert shelf.propensity == pytest.approx(same.propensity)
+        assert list(shelf.slots) == ["top", "side"]
+        for slot_id, slot in same.slots.items():
+            assert (shelf.slots[slot_id].action_id, shelf.slots[slot_id].propensity) == (
+                slot.action_id,
+                slot.propensity,
+            )
+        rewards: Any = 0.5 if step % 3 == 0 else {"side": 1.0}
+        engine.learn(shelf, rewards)
+        twin.learn(same, rewards)
+    assert engine.digest() == twin.digest()
+
+
+def test_what_is_wrong_with_a_list_is_the_same_error(doors: Doors) -> None:
+    engine = doors.open(policy="ucb1", arms=["a", "b"], slots=2)
+    for call, code in (
+        (lambda: engine.decide("ab"), "bad_slot"),
+        (lambda: engine.decide(["x", "x"]), "duplicate_slot"),
+        (lambda: engine.decide(["x", "y", "z"]), "too_many_slots"),
+        (lambda: engine.decide(eligible=["a"]), "too_few_actions"),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            call()
+        assert refused.value.code == code
+    shelf = engine.decide()
+    for rewards, code in (({"nobody": 1.0}, "unknown_slot"), (math.nan, "bad_reward"), ({"0": math.inf}, "bad_reward")):
+        with pytest.raises(InvalidInput) as refused:
+            engine.learn(shelf, rewards)
+        assert refused.value.code == code
+    engine.learn(shelf, {"0": 1.0})
+    engine.learn(shelf, {"1": 0.0})
 
 
 def test_vectors(doors: Doors, python: Any) -> None:

@@ -170,3 +170,21 @@ def test_lists_of_other_lengths_are_refused_before_anything_is_sent(client: Clie
             wrong()
         assert isinstance(refused.value, InvalidInput)
     assert (banner.about().decisions, banner.about().rewards) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("context", "where"),
+    [
+        ({"user": {"age": float("nan")}}, r"context\.user\.age is nan"),
+        ({"prices": [1.0, float("inf")]}, r"context\.prices\[1\] is inf"),
+        (np.array([1.0, np.nan]), r"context\[1\] is nan"),
+        ({"age": np.float64("nan")}, r"context\.age is nan"),
+    ],
+)
+def test_what_is_no_finite_number_is_refused_and_does_not_become_null(client: Client, context: Any, where: str) -> None:
+    client.open("named", arms=["x", "y"], context={"kind": "features"})
+    with pytest.raises(InvalidInput, match=where) as refused:
+        client.decide("named", context)
+    assert refused.value.code == "bad_body"
+    assert client.decide("named", {"user": None}).action_id in ("x", "y")
+    assert client.experiment("named").about().decisions == 1

@@ -59,7 +59,10 @@ def test_a_service_takes_it_over_and_gives_it_back(
         for memory, _ in pair.waiting:
             found = served.record(memory.decision_id)
             assert found.status_code == 200 and found.json()["reward"] is None, found.text
-            propensity = found.json()["propensity"]
+            told = found.json()
+            propensity = (
+                math.prod(slot["propensity"] for slot in told["slots"]) if "slots" in told else told["propensity"]
+            )
             assert memory.propensity == pytest.approx(math.nan if propensity is None else propensity, nan_ok=True)
         rewarded, _ = pair.waiting.pop()
         answer = served.reward(rewarded.decision_id, REWARDS.get(name, {"value": 1.0}))

@@ -433,10 +433,53 @@ def test_what_only_the_service_can_go_on_with_is_refused_by_name(tmp_path: Path,
         assert refused.value.code == "not_built"
 
 
-def test_lists_are_refused_before_anything_is_written(here: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="decides lists, which takes the service") as refused:
-        onearm.open("ucb1", arms=ARMS, slots=2, **here)  # type: ignore[call-overload]
-    assert refused.value.code == "not_built" and not (tmp_path / "run.db").exists()
+def test_a_list_and_its_rewards_are_one_transaction_each(here: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with onearm.open("ucb1", arms=ARMS, slots=3, **here) as engine:
+        sizes: list[int] = []
+        journal: Any = engine._journal
+        append = journal.store.append
+        monkeypatch.setattr(
+            journal.store, "append", lambda events, **more: (sizes.append(len(events)), append(events, **more))
+        )
+        shelf = engine.decide()
+        engine.learn(shelf, {"1": 1.0})
+        engine.learn(shelf, {"0": 0.0, "2": 0.5})
+        assert sizes == [3, 1, 2]
+        with pytest.raises(Conflict, match="already has feedback"):
+            engine.learn(shelf, 1.0)
+        assert sizes == [3, 1, 2]
+
+
+def test_a_list_that_could_not_be_written_was_not_made(here: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with onearm.open("ucb1", arms=ARMS, slots=2, **here) as engine:
+        first, disk = engine.decide(), Broken(engine, monkeypatch)
+        disk.error = FULL
+        with pytest.raises(Unavailable):
+            engine.decide()
+        with pytest.raises(Unavailable):
+            engine.learn(first, 1.0)
+        disk.error = None
+        assert [slot.number for slot in engine.decide().slots.values()] == [2, 3]
+        engine.learn(first.decision_id, 1.0)
+        assert engine.rewards == 2
+
+
+def test_a_list_is_found_by_its_id_after_a_restart(here: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    with onearm.open("ucb1", arms=ARMS, slots=2, **here) as engine:
+        shelf = engine.decide(["top", "side"])
+        assert shelf.decision_id == "~1"
+        assert shelf.propensity == 1.0
+    with onearm.open(**here) as again:
+        again.learn("~1", {"side": 1.0})
+        for wrong, code in (("~0", "part_of_a_list"), ("~9", "unknown_decision"), ("x", "unknown_decision")):
+            with pytest.raises(OnearmError) as refused:
+                again.learn(wrong, 1.0)
+            assert refused.value.code == code
+        with pytest.raises(InvalidInput, match="there is no slot 'left'"):
+            again.learn("~1", {"left": 1.0})
+        again.learn(shelf, {"top": 0.0})
+        assert again.rewards == 2
+    verify(here, capsys)
 
 
 def test_what_the_log_cannot_say_yet_is_refused_by_name(here: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Make the client for threads of the one for tasks: `.venv/bin/python tests/blocking_client.py`.
+"""Make the client for threads of the one for tasks: `.venv/bin/python -m onearm.api.client.made_blocking`.
 
 What differs between them is a word here and there: `await` goes, and classes have other names. A test checks that
 what is in api/client/blocking/ is what this makes.
@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-CLIENT = Path(__file__).resolve().parent.parent / "api" / "client"
+CLIENT = Path(__file__).resolve().parent
 WORDS = [
     (r"\basync def\b", "def"),
     (r"\basync with\b", "with"),
