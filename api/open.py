@@ -17,8 +17,8 @@ With `slots` decisions fill lists: `onearm/api/kinds/lists/engine.py`. With a `d
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 from ..engine.choices import ARMS_MAX
 from ..engine.domain import Domain
@@ -26,9 +26,9 @@ from ..engine.errors import InvalidInput, as_seen
 from ..engine.task import Task
 from ..engine.vocabulary import FeedbackKind
 from ..policies import catalog
-from .durable.finding import opened
+from .durable.finding import Found, found
 from .durable.journal import Journal
-from .durable.pace import EACH
+from .durable.pace import EACH, pace_of
 from .experiment.spec import Spec
 from .kinds.arms.engine import Engine
 from .kinds.lists.engine import ListEngine
@@ -37,6 +37,9 @@ from .kinds.queries.engine import QueryEngine
 from .kinds.table import kind_of
 from .kinds.vectors.engine import VectorEngine
 from .opening import creation_body, is_count
+
+if TYPE_CHECKING:
+    from .durable.hosted import HostedStream
 
 DEFAULT = "default"  # stands for the policy that the problem calls for, as over HTTP
 
@@ -98,6 +101,39 @@ def open(
 @overload
 def open(
     policy: str | dict[str, Any] = DEFAULT,
+    arms: Sequence[str] | int = 2,
+    *,
+    reward: dict[str, Any] | None = None,
+    policies: Sequence[Mapping[str, Any]] | None = None,
+    context: int | dict[str, Any] = 0,
+    actions: int | dict[str, Any] | None = None,
+    feedback: FeedbackKind = "reward",
+    slots: int | dict[str, Any] | None = None,
+    seed: int = 0,
+    horizon: int | None = None,
+    reward_range: tuple[float, float] | None = None,
+    constraints: dict[str, Any] | None = None,
+    database: str,
+    experiment: str,
+) -> Any: ...
+
+
+@overload
+def open(
+    policy: str | dict[str, Any] = DEFAULT,
+    *,
+    stream: int | dict[str, Any],
+    seed: int = 0,
+    horizon: int | None = None,
+    reward_range: tuple[float, float] | None = None,
+    database: str,
+    experiment: str,
+) -> HostedStream: ...
+
+
+@overload
+def open(
+    policy: str | dict[str, Any] = DEFAULT,
     *,
     task: Task | dict[str, Any],
     seed: int = 0,
@@ -120,15 +156,18 @@ def open(
     task: Task | dict[str, Any] | None = None,
     states: int | Sequence[str] | dict[str, int] | None = None,
     slots: int | dict[str, Any] | None = None,
+    stream: int | dict[str, Any] | None = None,
     seed: int = 0,
     horizon: int | None = None,
     reward_range: tuple[float, float] | None = None,
+    reward: dict[str, Any] | None = None,
     constraints: dict[str, Any] | None = None,
     remember: int = REMEMBERED,
     database: str | None = None,
     experiment: str | None = None,
     commit: str | int = EACH,
-) -> Engine | ListEngine | VectorEngine | QueryEngine:
+    policies: Sequence[Mapping[str, Any]] | None = None,
+) -> Any:
     """Return a policy at work in this process: `decide()`, then `learn(decision, reward)`.
 
     `policy` is a name, name:{json params}, or {"name": ..., "params": {...}}. The default follows from the problem, as
@@ -148,19 +187,24 @@ def open(
     docs/http.md, a decision is a vector in it, and `feedback` says what is revealed: "gradient" if left out. With a
     `task`, a `Task` or the object of docs/http.md, there are `horizon` queries: `ask()` and `tell()`. A decision that
     you hold can be learned from whenever its reward comes; by its number alone while it is among the last `remember`.
+    With a `stream`, about how many arms will come or the object of docs/http.md, arms come once.
     With a `database`, sqlite:///FILE or postgresql://USER@HOST/NAME, all is on record there as an `experiment` of a
     service, and goes on when it is opened again, by these two alone as well. `commit` says when a call is on record:
-    "each" before it returns, a number once so many wait, "0.5s" after so long at most. docs/durable.md
+    "each" before it returns, a number once so many wait, "0.5s" after so long at most. There `reward` may say how long
+    rewards are waited for, {"wait_time": "30m", "default": 0}, and `policies` which others play a part beside this one,
+    [{"policy": "linucb", "role": "shadow"}]: then the methods are those of the client. docs/durable.md
     """
     _check(arms, task)
     name = _named_with(database, experiment, commit)
     of_arms: dict[str, Any] = {"context": context, "actions": actions, "states": states, "constraints": constraints}
-    of_all: dict[str, Any] = {"domain": domain, "feedback": feedback, "task": task, "seed": seed, "slots": slots}
-    body = creation_body(name, arms, **of_arms, **of_all, horizon=horizon, reward_range=reward_range)
+    of_all: dict[str, Any] = {"domain": domain, "feedback": feedback, "task": task, "slots": slots, "stream": stream}
+    rewards: dict[str, Any] = {"reward_range": reward_range, "reward": reward}
+    body = creation_body(name, arms, **of_arms, **of_all, **rewards, seed=seed, horizon=horizon)
     is_named_alone = arms is None and body == creation_body(name) and policy == DEFAULT
     body |= _named(policy)
     if database is not None:
-        return _with_log(opened(body, is_named_alone, database, commit), remember)
+        return _with_log(found(body, is_named_alone, database), remember, commit, policies)
+    _check_in_memory(body, policies)
     spec = Spec.from_json(body)
     return ENGINES[kind_of(spec.problem).name](spec, remember)
 
@@ -173,13 +217,38 @@ ENGINES: dict[str, Callable[..., Engine | ListEngine | VectorEngine | QueryEngin
 }
 
 
-def _with_log(journal: Journal, remember: int) -> Engine | ListEngine | VectorEngine | QueryEngine:
-    """Return the engine that goes on with a log."""
+def _with_log(found: Found, remember: int, commit: Any, policies: Sequence[Mapping[str, Any]] | None) -> Any:
+    """Return the engine that goes on with a log, by itself or at a service in this process."""
+    if found.needs_service is not None or policies is not None:
+        from .durable.hosted import hosted
+
+        return hosted(found, commit, policies or ())
     try:
-        return ENGINES[journal.kind.name](journal.created, remember, journal)
+        journal = Journal(found.share, found.row, found.created, found.kind, pace_of(commit))
+    except BaseException:
+        found.share.give_up()
+        raise
+    try:
+        return ENGINES[found.kind.name](found.created, remember, journal)
     except BaseException:
         journal.close()
         raise
+
+
+def _check_in_memory(body: dict[str, Any], policies: Any) -> None:
+    """Refuse what goes on beside decisions where there is no log that could say so."""
+    if body["problem"].get("kind") == "arm_stream":
+        raise InvalidInput(
+            "no_database",
+            "a stream is given, and no database: name one, or take onearm.api.arms_once.Stream, which is in memory",
+        )
+    for name in ("policies", "reward"):
+        if (policies if name == "policies" else body.get("reward", {}).get("wait_time")) is not None:
+            raise InvalidInput(
+                "no_database",
+                f"{name} is given, and no database: several policies, and rewards that are waited for, need a log; "
+                "name a database and an experiment",
+            )
 
 
 def _named_with(database: Any, experiment: Any, commit: Any) -> str:

@@ -26,12 +26,16 @@ def creation_body(
     task: Any = None,
     states: Any = None,
     slots: Any = None,
+    stream: Any = None,
     seed: int = 0,
     horizon: int | None = None,
     reward_range: tuple[float, float] | None = None,
+    reward: dict[str, Any] | None = None,
     constraints: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return a body without a policy. Where there are no arms, actions, domain or task it has two arms.
+    """Return a body without a policy. Where there are no arms, actions, domain, task or stream it has two arms.
+
+    `reward` is what docs/http.md says of windows: {"wait_time": "30m", "default": 0}.
 
     Raises `InvalidInput` where arguments contradict one another, or are nothing that JSON could say.
     """
@@ -39,12 +43,18 @@ def creation_body(
     if horizon is not None:
         problem["horizon"] = horizon
     body: dict[str, Any] = {"experiment_id": experiment_id, "seed": str(seed), "problem": problem}
-    body |= {} if reward_range is None else {"reward": {"range": reward_range}}
+    about_reward = ({} if reward_range is None else {"range": reward_range}) | (reward or {})
+    body |= {"reward": about_reward} if about_reward else {}
     body |= {} if constraints is None else {"constraints": constraints}
     if task is not None:
         given = {"arms": arms, "context": context or None, "actions": actions, "domain": domain, "feedback": feedback}
-        _check_alone(**given, states=states, slots=slots)
+        _check_alone("task", "queries are asked", **given, states=states, slots=slots, stream=stream)
         problem |= {"kind": "queries", **(task if isinstance(task, dict) else task.fields())}
+    elif stream is not None:
+        given = {"arms": arms, "context": context or None, "actions": actions, "domain": domain, "feedback": feedback}
+        _check_alone("stream", "arms come once", **given, states=states, slots=slots)
+        problem |= {"kind": "arm_stream", **(stream if isinstance(stream, dict) else {"arms": stream})}
+        problem |= body.pop("reward", {}) and {"reward_range": reward_range}
     elif domain is None:
         if slots is not None:
             problem |= {"kind": "lists", "slots": slots if isinstance(slots, dict) else {"max": slots}}
@@ -62,11 +72,11 @@ def is_count(given: Any) -> TypeGuard[int]:
     return isinstance(given, Integral) and not isinstance(given, bool)
 
 
-def _check_alone(**others: Any) -> None:
-    """Refuse what says something else of the problem than its task does."""
+def _check_alone(what: str, rule: str, **others: Any) -> None:
+    """Refuse what says something else of the problem than its task or its stream does."""
     for name, value in others.items():
         if value is not None:
-            raise InvalidInput("bad_spec", f"a task is given, and {name}: queries are asked; leave {name} out")
+            raise InvalidInput("bad_spec", f"a {what} is given, and {name}: {rule}; leave {name} out")
 
 
 def _check_no_arms(**others: Any) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...engine.errors import Conflict, InvalidInput, NotFound, as_seen
 from ...engine.storage.store import Store
@@ -13,48 +12,51 @@ from ..experiment.ids import check_id
 from ..experiment.lineup import Member
 from ..experiment.sameness import asks_for
 from ..experiment.spec import Spec
+from ..kinds.kind import Kind
 from ..kinds.table import kind_of
-from ..service.artefacts import keep_all
 from ..service.clocks import microseconds
 from ..service.history import History
-from ..service.refusals import INCOMPLETE
 from ..service.written import check_free, row_of
-from .journal import Journal
-from .pace import pace_of
+from .owners import OWNERS, Share
 
-log = logging.getLogger("onearm")
 SHOWN = 200  # characters of what differs
 
 
-def opened(body: dict[str, Any], is_named_alone: bool, database: Any, commit: Any) -> Journal:
-    """Return the journal of the experiment of a creation body in a database, which is made where there is none.
+class Found(NamedTuple):
+    """An experiment that an engine goes on with, and the share of its database that the engine has."""
+
+    share: Share
+    row: Experiment
+    created: Spec
+    kind: Kind
+    needs_service: str | None  # what the journal of an engine cannot write, in words
+
+
+def found(body: dict[str, Any], is_named_alone: bool, database: Any) -> Found:
+    """Return the experiment of a creation body in a database, which is made where there is none.
 
     Where it is `is_named_alone` the body has nothing but its id: then what is there is opened, whatever it is. Raises
-    `NotFound` where nothing is, `Conflict` where something else is, `Unavailable` where another process has the
-    database, and `InvalidInput` where only a service can go on with the experiment.
+    `NotFound` where nothing is, `Conflict` where something else is, and `Unavailable` where another process has the
+    database, or another engine of this one the experiment.
     """
-    pace = pace_of(commit)
     name = check_id("experiment", body["experiment_id"])
     if not isinstance(database, str):
         raise InvalidInput("bad_database_url", f"database is {as_seen(database)}: write sqlite:///FILE")
     spec = None if is_named_alone else Spec.from_json(body)
-    if spec is not None:
-        _check_kind(spec)
-    store = Store.open(database)
+    share = OWNERS.hold(database)
     try:
-        if store.incomplete:
-            log.warning("%s", INCOMPLETE)
-        keep_all(store)
+        share.claim(name)
+        store = share.store
         row = _known(store, name)
         if row is None:
             row = _made(store, name, spec)
         elif spec is not None:
             _check_same(store, row, body, spec)
         created = Spec.from_stored(json.loads(row.spec))
-        _check_alone(store, row, created)
-        return Journal(store, row, created, kind_of(created.problem), pace)
+        kind = kind_of(created.problem)
+        return Found(share, row, created, kind, _needs_service(store, row, created, kind))
     except BaseException:
-        store.close()
+        share.give_up()
         raise
 
 
@@ -96,24 +98,14 @@ def _shown(value: Any) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
-def _check_alone(store: Store, row: Experiment, created: Spec) -> None:
-    """Refuse what the service alone can do yet, by its name."""
-    _check_kind(created)
-    kind = kind_of(created.problem)
+def _needs_service(store: Store, row: Experiment, created: Spec, kind: Kind) -> str | None:
+    """Return what of an experiment goes on in time, or beside the decisions, so that it takes a service; or None."""
     history = History(created, store.changes(row.key), kind.change_types)
     members: tuple[Member, ...] = history.members(store.last(row.key)[0])
-    if created.window is not None:
-        what = f"waits {created.window.wait_time} for rewards"
-    elif [member.role for member in members] != ["live"]:
-        what = f"has several policies, or an apprentice ({', '.join(member.role for member in members)})"
-    else:
-        return
-    raise InvalidInput("not_built", f"the experiment {row.id!r} {what}, which takes the service: onearm serve")
-
-
-def _check_kind(spec: Spec) -> None:
-    """Refuse decisions that are several moves, of which a journal cannot learn yet."""
-    kind = kind_of(spec.problem)
     if kind.moves is not None:
-        what = f"the experiment {spec.id!r} decides {kind.plural}"
-        raise InvalidInput("not_built", f"{what}, which takes the service: onearm serve")
+        return f"decides {kind.plural}"
+    if created.window is not None:
+        return f"waits {created.window.wait_time} for rewards"
+    if [member.role for member in members] != ["live"]:
+        return f"has several policies, or an apprentice ({', '.join(member.role for member in members)})"
+    return None

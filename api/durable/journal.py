@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from ...engine.errors import NotFound, OnearmError, Unavailable, as_seen
 from ...engine.snapshot import size
-from ...engine.storage.store import Store
 from ...engine.storage.tables import Event, Experiment
 from ...engine.vocabulary import CHANGE, DECIDE, DECISIONS, EXTERNAL, Columns, Decision, Feedback
 from ..experiment.spec import Spec
@@ -29,6 +28,7 @@ from ..service.folded import Recovered, finished, fold_log
 from ..service.history import detail_of, packed_mask
 from ..service.keeping import EVENT_BYTES, SNAPSHOT_BYTES
 from ..service.writer import PendingSnapshot
+from .owners import Share
 from .pace import Pace
 
 log = logging.getLogger("onearm")
@@ -60,12 +60,13 @@ class Failed(NamedTuple):
 
 
 class Journal:
-    """The log of one experiment in a database that is locked for it. Its methods belong to one thread."""
+    """The log of one experiment in a database that is locked for this process. Its methods belong to one thread."""
 
     tally: Any  # a `Tally`: what decisions came to so far
 
-    def __init__(self, store: Store, row: Experiment, created: Spec, kind: Kind, pace: Pace) -> None:
-        self.store = store
+    def __init__(self, share: Share, row: Experiment, created: Spec, kind: Kind, pace: Pace) -> None:
+        self.store = share.store
+        self._share = share
         self.row = row
         self.created = created
         self.kind = kind
@@ -313,4 +314,4 @@ class Journal:
         try:
             self.flush()
         finally:
-            self.store.close()
+            self._share.give_up()

@@ -181,16 +181,28 @@ def create_app(
         finally:
             await service.stop()
 
-    app = DecisionApp(title="onearm", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = _with_routes(DecisionApp(title="onearm", lifespan=lifespan, docs_url=None, redoc_url=None))
     app.guard = guard
     app.body_bytes = body_bytes
     app.rates = rates
     app.prefix = prefix
     app.wire = wire
-    app.router.redirect_slashes = False  # it would send clients to whatever Host says
     app.openapi = openapi  # type: ignore[method-assign]
-    app.router.routes.extend(routes())
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    return app
+
+
+def app_within(service: Service, caller: Caller) -> DecisionApp:
+    """Return the application of a service whose only client is this process, which has no key: it is the caller."""
+    app = _with_routes(DecisionApp(docs_url=None, redoc_url=None))
+    app.state.service = service
+    app.caller = app.of_session = lambda headers: caller
+    return app
+
+
+def _with_routes(app: DecisionApp) -> DecisionApp:
+    app.router.redirect_slashes = False  # it would send clients to whatever Host says
+    app.router.routes.extend(routes())
     app.add_exception_handler(HTTPException, _router_error)
     return app
 

@@ -26,8 +26,12 @@ class Directory:
 
     def remove(self, name: str) -> None:
         """Take note that an experiment was deleted."""
-        del self._all[name], self._of[parts_of(name)[0]][name]
+        self.forget(name)
         self._bury(name)
+
+    def forget(self, name: str) -> None:
+        """Know of an experiment no more; it is there as before."""
+        del self._all[name], self._of[parts_of(name)[0]][name]
 
     def _bury(self, name: str) -> None:
         self._gone.setdefault(parts_of(name)[0], set()).add(name)

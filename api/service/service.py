@@ -120,8 +120,6 @@ class Service:
 
         What deleted ones left is taken away meanwhile. `advanced` is called when one more is recovered, or cannot be.
         """
-        self.lag.start()
-        await self.keyring.start()
         if self.store.incomplete:
             log.warning("%s", INCOMPLETE)
         restored = await asyncio.to_thread(self.access.last, RESTORE)
@@ -134,14 +132,39 @@ class Service:
         await asyncio.to_thread(self.erasing.finish)
         self.chores.add(await asyncio.to_thread(lambda: list(self.compactions.left())))
         self._queue = Queue(rows)
-        self.curves.start(self._curved)
-        self.closing.start()
-        self.policies.start()
-        self.correcting.start()
-        self.pace.start(lambda: self._lives.values())
+        await self._begin_work()
         self._begin_recovery(advanced if known else lambda: None)
         if not known:  # there is no log to read, and nobody who waits for it
             await self.recovered()
+
+    async def attend(self) -> None:
+        """Begin to work for experiments that are taken in, of a database in which the others are somebody else's."""
+        await self._begin_work()
+
+    async def take_in(self, row: Experiment) -> None:
+        """Fold the log of an experiment, and work for it."""
+        live = await self.pools.creations.run(self._read, row)
+        live.open(await self.pools.creations.run(live.recover))
+        self._directory.add(row)
+        self._lives[row.id] = live
+
+    async def let_go(self, name: str) -> None:
+        """Work for an experiment no more: what it has queued is written, and a snapshot kept."""
+        if (live := self._lives.pop(name, None)) is None:  # it was deleted
+            return
+        self._directory.forget(name)
+        await live.turns.idle()
+        await self.writer.drain()
+        await keep_all_states([live], self.writer)
+        await self._end(live)
+
+    async def _begin_work(self) -> None:
+        self.lag.start()
+        await self.keyring.start()
+        for work in (self.closing, self.policies, self.correcting):
+            work.start()
+        self.curves.start(self._curved)
+        self.pace.start(self._lives.values)
 
     def _curved(self) -> Iterator[Live]:
         """Yield what has curves."""
@@ -156,6 +179,11 @@ class Service:
 
     async def stop(self) -> None:
         """Commit what is queued, keep snapshots of the states, as many as a while allows, and close the database."""
+        await self.leave()
+        self.store.close()
+
+    async def leave(self) -> None:
+        """Do the same, and leave the database open."""
         self.lag.stop()
         await self.keyring.stop()
         self._queue.close()
@@ -172,8 +200,7 @@ class Service:
         self.writer.close()
         self.pools.close()
         await self.deeds.stop()
-        self.access.close()  # first: the last connection of SQLite moves the log into the file
-        self.store.close()
+        self.access.close()  # before the store: the last connection of SQLite moves the log into the file
 
     @property
     def known(self) -> int:

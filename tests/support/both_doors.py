@@ -88,15 +88,10 @@ class Doors:
         return AsThread(self._run(self.tasks.open(name, **problem)), self._run)
 
     def stream(self, trials: int, arms: int) -> Any:
-        """Open a stream of arms of this many trials; in this process there is no log of one yet."""
-        if self.door in ("python", "log"):
+        """Open a stream of arms of this many trials."""
+        if self.door == "python":
             return Stream(trials=trials, arms=arms, rule="early_drop")
-        name = f"s{next(self._numbers)}"
-        problem = {"kind": "arm_stream", "slots": 1, "arms": arms, "horizon": trials}
-        self.client.create(name, problem=problem, policy="early_drop")
-        if self.door.startswith("threads"):
-            return self.client.stream(name)
-        return AsThread(self.tasks.stream(name), self._run)
+        return self.open(policy="early_drop", stream=arms, horizon=trials)
 
     def _run(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)

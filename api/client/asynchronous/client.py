@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
@@ -175,23 +175,34 @@ class AsyncClient:
         self, experiment: str, policy: str | dict[str, Any] | None = None, *, task: Any, horizon: int, seed: int = 0
     ) -> AsyncQueries: ...
 
+    @overload
+    async def open(
+        self,
+        experiment: str,
+        policy: str | dict[str, Any] | None = None,
+        *,
+        stream: int | dict[str, Any],
+        horizon: int | None = None,
+        reward_range: tuple[float, float] | None = None,
+        seed: int = 0,
+    ) -> AsyncStream: ...
+
     async def open(
         self,
         experiment: str,
         policy: str | dict[str, Any] | None = None,
         arms: Any = None,
-        *,
-        reward: dict[str, Any] | None = None,
         **problem: Any,
     ) -> Any:
-        """Create an experiment by the arguments of `onearm.open`, or take the one that is there, and return it.
-
-        `reward` is what docs/http.md says of windows: {"wait_time": "30m", "default": 0}.
-        """
+        """Create an experiment by the arguments of `onearm.open`, or take the one that is there, and return it."""
         body = creation_body(experiment, arms, **problem) | given(policy=None if policy == "default" else policy)
-        if reward is not None:
-            body["reward"] = body.get("reward", {}) | reward
-        made = {"arms": self.experiment, "lists": self.lists, "vector": self.vectors, "queries": self.queries}
+        made: dict[str, Callable[[str], AsyncRemote]] = {
+            "arms": self.experiment,
+            "lists": self.lists,
+            "vector": self.vectors,
+            "queries": self.queries,
+            "arm_stream": self.stream,
+        }
         await self._connection.ask("POST", "/v1/experiments", Experiment, body)
         return made[body["problem"].get("kind", "arms")](experiment)
 

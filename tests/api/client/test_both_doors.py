@@ -251,6 +251,20 @@ def test_streams(doors: Doors) -> None:
     stream.commit()
 
 
+def test_rewards_are_waited_for(doors: Doors) -> None:
+    if doors.door == "python":
+        with pytest.raises(InvalidInput, match="need a log"):
+            doors.open(arms=["a", "b"], reward={"wait_time": "1h"})
+        return
+    engine = doors.open(policy="ucb1", arms=["a", "b"], reward={"wait_time": "1h"})
+    decision = engine.decide()
+    engine.learn(decision, 1.0, reward_id="x")
+    engine.learn(decision, 1.0, reward_id="x")
+    engine.learn(decision, 0.5, reward_id="y")
+    assert [one.value for one in engine.record(decision).outcomes] == [1.0, 0.5]
+    assert engine.about().rewards == 0
+
+
 def test_what_is_wrong_is_the_same_error(doors: Doors) -> None:
     engine = doors.open(policy="ucb1", arms=["a", "b"])
     with pytest.raises(InvalidInput) as refused:

@@ -89,7 +89,7 @@ def test_postgresql_keeps_the_same_log(commit: str | int, postgres_url: str, tmp
         pair.again()
         pair.assert_same()
     with pytest.raises(Unavailable, match="is in use by another process"):
-        onearm.open(database=postgres_url, experiment="e")
+        Store.open(postgres_url)
     pair.durable.close()
     assert run(["verify", "--database", postgres_url, "--json"]) == 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -318,10 +319,64 @@ def test_a_commit_that_is_broken_off_loses_nothing(
 # Who
 
 
-def test_another_engine_of_this_process_is_refused(engine: Engine, here: dict[str, Any]) -> None:
-    with pytest.raises(Unavailable, match="is in use by this process itself: there is one writer"):
-        onearm.open("ucb1", **here | {"experiment": "f"})
-    assert engine.decide().number == 0
+def test_an_experiment_has_one_engine_and_a_database_many(
+    engine: Engine, here: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Unavailable, match=r"'e' of .* is open in this process already: decide") as two:
+        onearm.open(**here)
+    assert two.value.code == "experiment_in_use"
+    other = onearm.open("ucb1", arms=ARMS, **here | {"experiment": "f"}, commit=10)
+    twin = onearm.open("ucb1", arms=ARMS)
+    for step in range(20):
+        decisions = [one.decide() for one in (engine, other, twin)]
+        assert len({decision.action_id for decision in decisions}) == 1
+        for one, decision in zip((engine, other, twin), decisions, strict=True):
+            one.learn(decision, step % 3 / 2)
+    engine.close()
+    assert other.decide().number == 20
+    with pytest.raises(Unavailable):
+        Store.open(here["database"])
+    with onearm.open(**here) as again:
+        assert again.digest() == twin.digest()
+    other.close()
+    Store.open(here["database"]).close()
+    assert run(["verify", "--database", here["database"], "--json"]) == 0
+
+
+def test_engines_of_one_database_may_be_in_different_threads(here: dict[str, Any]) -> None:
+    def play(name: str) -> None:
+        with onearm.open("ucb1", arms=ARMS, **here | {"experiment": name}, commit="0.01s") as engine:
+            for _ in range(50):
+                engine.learn(engine.decide(), 1.0)
+
+    threads = [threading.Thread(target=play, args=(f"t{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    store = Store.open(here["database"])
+    assert [store.last(row.key)[0] for row in store.experiments()] == [100] * 4
+    store.close()
+
+
+def test_a_disk_that_is_full_for_one_engine_leaves_the_other_whole(
+    engine: Engine, here: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with onearm.open("ucb1", arms=ARMS, **here | {"experiment": "f"}) as other:
+        disk = Broken(engine, monkeypatch)
+        disk.error = FULL
+        for one in (engine, other):
+            with pytest.raises(Unavailable):
+                one.decide()
+        disk.error = None
+        assert [one.decide().number for one in (engine, other)] == [0, 0]
+
+
+def test_what_cannot_be_opened_holds_nothing(here: dict[str, Any]) -> None:
+    for wrong in ({"policy": "no_such_policy"}, {}, {"policy": "ucb1", "arms": ARMS, "commit": 0}):
+        with pytest.raises(OnearmError):
+            onearm.open(**here, **wrong)
+    Store.open(here["database"]).close()
 
 
 def test_a_copy_that_lacks_its_newest_commits_says_so(
@@ -412,25 +467,6 @@ def test_in_memory_there_is_nothing_to_close(here: dict[str, Any]) -> None:
     with onearm.open("ucb1", arms=ARMS) as engine:
         engine.flush()
     assert engine.decide().number == 0
-
-
-def test_what_only_the_service_can_go_on_with_is_refused_by_name(tmp_path: Path, here: dict[str, Any]) -> None:
-    bodies: dict[str, dict[str, Any]] = {
-        "windows": {"arms": [{"id": "a"}], "reward": {"wait_time": "30m"}},
-        "streams": {"problem": {"kind": "arm_stream", "arms": 50, "horizon": 1000}},
-        "canary": {"arms": [{"id": "a"}], "policy": {"name": "exp3_ix"}},
-    }
-    said = {"windows": "waits 30m for rewards", "streams": "decides", "canary": "has several policies"}
-    with Served(tmp_path) as served:
-        for name, fields in bodies.items():
-            answer = served.post("/v1/experiments", {"experiment_id": name} | fields)
-            assert answer.status_code == 201, answer.text
-        policy = {"policy": {"name": "uniform"}, "role": "canary", "share": 0.5}
-        assert served.post("/v1/experiments/canary/policies", policy).status_code == 201
-    for name, why in said.items():
-        with pytest.raises(InvalidInput, match=f"the experiment '{name}' {why}.*onearm serve") as refused:
-            onearm.open(**here | {"experiment": name})
-        assert refused.value.code == "not_built"
 
 
 def test_a_list_and_its_rewards_are_one_transaction_each(here: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,141 @@
+"""Engines with a log whose experiment needs a service: the experiments of the client, at a service in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+from weakref import finalize
+
+from ...engine.errors import InvalidInput, as_seen
+from ..client.blocking.arms import Arms
+from ..client.blocking.connection import Connection
+from ..client.blocking.experiment import Remote
+from ..client.blocking.lists import Lists
+from ..client.blocking.queries import Queries
+from ..client.blocking.streams import Stream
+from ..client.blocking.vectors import Vectors
+from .finding import Found
+from .host import ADDRESS, Host, Within
+from .owners import Owner, Share
+from .pace import EACH
+
+SECONDS = 10.0  # that a call is tried, where the log is folded again after a commit that failed
+
+
+class Hosted(Remote):
+    """What is at work in this process until it is given up; each call is on record when it returns."""
+
+    _given_up: Callable[[], None]
+
+    def flush(self) -> None:
+        """Commit what is not yet: there is nothing, as each call is on record when it returns."""
+
+    def give_up(self) -> None:
+        """Give the database up; again it does nothing."""
+        self._given_up()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.give_up()
+
+
+class HostedArms(Hosted, Arms):
+    """Arms at a service in this process."""
+
+    close = Hosted.give_up
+
+
+class HostedLists(Hosted, Lists):
+    """Lists at a service in this process."""
+
+    close = Hosted.give_up
+
+
+class HostedVectors(Hosted, Vectors):
+    """Vectors at a service in this process."""
+
+    close = Hosted.give_up
+
+
+class HostedQueries(Hosted, Queries):
+    """Queries at a service in this process."""
+
+    close = Hosted.give_up
+
+
+class HostedStream(Hosted, Stream):
+    """A stream at a service in this process: `close` says that no more arms will come, `give_up` ends the work here."""
+
+
+KINDS: dict[str, type[Hosted]] = {
+    "arms": HostedArms,
+    "lists": HostedLists,
+    "vector": HostedVectors,
+    "queries": HostedQueries,
+    "arm_stream": HostedStream,
+}
+
+
+def hosted(found: Found, commit: Any, policies: Sequence[Mapping[str, Any]]) -> Any:
+    """Return the experiment at a service in this process, with policies that join it.
+
+    Raises `InvalidInput` ("bad_commit") for another pace than each call's.
+    """
+    share, name = found.share, found.row.id
+    try:
+        if commit != EACH:
+            why = found.needs_service or "is given policies"
+            raise InvalidInput(
+                "bad_commit",
+                f"commit is {as_seen(commit)}, and the experiment {name!r} {why}: where something goes on beside "
+                "decisions each call is committed; leave commit out",
+            )
+        host = _host(share, found)
+    except BaseException:
+        share.give_up()
+        raise
+    transport = Within(host, name)
+    connection = Connection(ADDRESS, key=None, timeout=SECONDS, deadline=SECONDS, transport=transport)
+    made = KINDS[found.kind.name](connection, name, None, None, SECONDS)
+    made._given_up = finalize(made, _end, transport, host, share, name)
+    try:
+        for policy in policies:
+            made.add_policy(**policy)
+    except BaseException:
+        made.give_up()
+        raise
+    return made
+
+
+def _host(share: Share, found: Found) -> Host:
+    """Return the service of a database in this process, begun where there is none, once it has the experiment."""
+    owner = share.owner
+    with owner.lock:
+        host = owner.host = owner.host or Host(owner.store)
+        try:
+            host.take_in(found.row)
+        except BaseException:
+            _stop_if_idle(owner, host)
+            raise
+    return host
+
+
+def _end(transport: Within, host: Host, share: Share, name: str) -> None:
+    """Let the service work for an experiment no more, and end it where it has no other."""
+    transport.is_closed = True
+    if not host.is_of_this_process:
+        return
+    try:
+        with share.owner.lock:
+            host.let_go(name)
+            _stop_if_idle(share.owner, host)
+    finally:
+        share.give_up()
+
+
+def _stop_if_idle(owner: Owner, host: Host) -> None:
+    if not host.names:
+        owner.host = None
+        host.stop()

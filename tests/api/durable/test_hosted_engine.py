@@ -1,0 +1,240 @@
+"""Engines with a log whose windows close and whose policies watch: a service in this process works for them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.served import Served
+
+import onearm
+from onearm.api.cli.main import run
+from onearm.api.durable import host
+from onearm.api.service.clocks import Clocks
+from onearm.engine.errors import Conflict, InvalidInput, NotFound, Unavailable
+from onearm.engine.storage.store import Store
+
+pytestmark = pytest.mark.usefixtures("nothing_is_compiled")
+ARMS = ["a", "b", "c"]
+PATIENCE = 30.0  # seconds, which nothing here takes
+WINDOW = {"wait_time": "1s", "default": 0.25}
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> dict[str, Any]:
+    return {"database": f"sqlite:///{tmp_path}/run.db", "experiment": "e"}
+
+
+@pytest.fixture(autouse=True)
+def without_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let windows that were open at the start close when they are due."""
+    monkeypatch.setattr(host, "CLOCKS", Clocks(grace=0.0))
+
+
+def until(true: Callable[[], bool]) -> None:
+    over = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < over
+        time.sleep(0.02)
+
+
+def verified(here: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    capsys.readouterr()
+    assert run(["verify", "--database", here["database"], "--json"]) == 0
+    return {one["id"]: one["digest"] for one in json.loads(capsys.readouterr().out)["experiments"]}
+
+
+def test_windows_close_and_what_nobody_told_of_is_the_default(
+    here: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with onearm.open("ucb1", arms=ARMS, reward=WINDOW, **here) as engine:
+        told, silent = engine.decide(), engine.decide()
+        engine.learn(told, 1.0)
+        assert engine.about().rewards == 0
+        until(lambda: engine.about().rewards == 2)
+        assert (engine.record(told).reward.value, engine.record(silent).reward.value) == (1.0, 0.25)
+        last = engine.decide()
+    with onearm.open(**here) as again:
+        until(lambda: again.about().rewards == 3)
+        assert again.record(last).reward.closed == "default"
+        with pytest.raises(Conflict) as late:
+            again.learn(last, 1.0)
+        assert late.value.code == "late"
+        digest = again.digest()
+    assert verified(here, capsys) == {"e": digest}
+
+
+def test_windows_of_lists_close_together(here: dict[str, Any]) -> None:
+    with onearm.open("ucb1", arms=ARMS, slots=2, reward=WINDOW, **here) as engine:
+        shelf = engine.decide(["top", "side"])
+        engine.learn(shelf, {"side": 1.0})
+        until(lambda: engine.about().rewards == 2)
+        assert [slot.reward.value for slot in engine.record(shelf).slots] == [0.25, 1.0]
+
+
+def test_a_stream_goes_on_where_it_was(here: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    rates = {"plain": 0.2, "witty": 0.7}
+    with onearm.open("early_drop", stream=3, horizon=200, **here) as stream:
+        stream.offer("plain")
+        assert stream.ask(decision_id="first").arm_id == "plain"
+    with onearm.open(**here) as stream:
+        stream.tell(stream.ask(decision_id="first"), 1.0, 1)
+        stream.offer("witty")
+        stream.close()
+        for _ in range(2):
+            pull = stream.ask()
+            stream.tell(pull, rates[pull.arm_id] * pull.pulls, pull.pulls)
+        chosen = stream.commit().arm_id
+        stream.give_up()
+        with pytest.raises(Unavailable, match="is closed: open it again"):
+            stream.ask()
+    with onearm.open("early_drop", stream={"arms": 3}, horizon=200, **here) as again:
+        assert again.recommend().arm_id == chosen
+    verified(here, capsys)
+
+
+def test_policies_join_are_promoted_and_retire(here: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    shadow = {"policy": "thompson_beta", "role": "shadow"}
+    control = {"policy": "uniform", "role": "control", "share": 0.25}
+    about: dict[str, Any] = {"arms": ARMS, "reward_range": (0.0, 1.0)}
+    with onearm.open("ucb1", **about, policies=[shadow, control], **here) as engine:
+        for _ in range(30):
+            engine.learn(engine.decide(), 1.0)
+        assert [(one.policy, one.role) for one in engine.policies().policies] == [
+            (0, "live"),
+            (1, "shadow"),
+            (2, "control"),
+        ]
+    with onearm.open("ucb1", **about, policies=[shadow, control], **here) as again:
+        assert len(again.policies().policies) == 3
+        again.promote(1)
+        assert again.decide().answer.policy in ("thompson_beta", "uniform")
+        again.retire_policy(0)
+        again.retire_policy(2)
+        digest = again.digest()
+    assert verified(here, capsys) == {"e": digest}
+    with onearm.open(**here) as alone:
+        assert alone.digest() == digest
+        assert (alone.number, alone.rewards, alone.spec.policy.name) == (31, 30, "thompson_beta")
+        alone.learn(alone.decide(), 0.0)
+
+
+def test_what_an_engine_began_alone_may_get_policies_later(here: dict[str, Any]) -> None:
+    with onearm.open("ucb1", arms=ARMS, **here) as engine:
+        engine.learn(engine.decide(), 1.0)
+        open_one = engine.decide()
+    with onearm.open(**here, policies=[{"policy": "uniform", "role": "canary", "share": 0.5}]) as several:
+        assert several.about().decisions == 2
+        several.learn(open_one.decision_id, 0.5)
+    with onearm.open(**here) as again:
+        assert [one.role for one in again.policies().policies] == ["live", "canary"]
+
+
+def test_engines_of_both_sorts_share_a_database(here: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    at = {"database": here["database"]}
+    plain = onearm.open("ucb1", arms=ARMS, **at, experiment="plain")
+    waits = onearm.open("ucb1", arms=ARMS, reward=WINDOW, **at, experiment="waits")
+    stream = onearm.open("early_drop", stream=3, horizon=200, **at, experiment="stream")
+    stream.offer("x")
+    for _ in range(20):
+        plain.learn(plain.decide(), 1.0)
+        waits.decide()
+    assert stream.ask().arm_id == "x"
+    with pytest.raises(Unavailable) as twice:
+        onearm.open(**at, experiment="waits")
+    assert twice.value.code == "experiment_in_use"
+    with pytest.raises(NotFound):
+        onearm.open(**at, experiment="nobody")
+    waits.close()
+    assert stream.ask(decision_id="y").arm_id == "x"
+    waits = onearm.open(**at, experiment="waits")
+    assert waits.about().decisions == 20
+    stream.give_up()
+    waits.close()
+    plain.close()
+    Store.open(here["database"]).close()
+    assert list(verified(here, capsys)) == ["plain", "waits", "stream"]
+
+
+def test_a_service_takes_it_over_and_gives_it_back(tmp_path: Path, here: dict[str, Any]) -> None:
+    with onearm.open("ucb1", arms=ARMS, reward={"wait_time": "1h"}, **here) as engine:
+        decision = engine.decide(decision_id="d")
+        digest = engine.digest()
+    with Served(tmp_path) as served:
+        assert served.digest("e") == digest
+        assert served.reward("d", 1.0).status_code == 200
+    with onearm.open(**here) as again:
+        assert [one.value for one in again.record(decision).outcomes] == [1.0]
+
+
+def test_one_process_after_another_goes_on(here: dict[str, Any], tmp_path: Path) -> None:
+    told = f"""
+import onearm
+with onearm.open("ucb1", arms=["a", "b", "c"], reward={{"wait_time": "1h"}}, **{here!r}) as engine:
+    engine.learn(engine.decide(), 1.0)
+onearm.open("ucb1", arms=["a", "b", "c"], **{here | {"experiment": "plain"}!r}).decide()
+left = onearm.open("early_drop", stream=3, horizon=200, **{here | {"experiment": "left open"}!r})
+left.offer("x"), left.ask()
+"""
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", told], env=environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    with onearm.open(**here) as engine, onearm.open(**here | {"experiment": "plain"}) as plain:
+        assert (engine.about().decisions, plain.number) == (2, 2)
+        another = f"import onearm; onearm.open(**{here!r})"
+        done = subprocess.run([sys.executable, "-c", another], capture_output=True, text=True, check=False)
+        assert f"is in use by process {os.getpid()}" in done.stderr
+
+
+def test_a_process_that_was_forked_is_refused(here: dict[str, Any]) -> None:
+    with onearm.open("ucb1", arms=ARMS, reward=WINDOW, **here) as engine:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's own, about forks beside threads
+            child = os.fork()
+        if child == 0:
+            codes = []
+            for call in (engine.decide, lambda: onearm.open(**here), engine.close):
+                try:
+                    call()
+                except Unavailable as error:
+                    codes.append(error.code)
+            os._exit(codes != ["other_process", "database_in_use"])
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert engine.decide().action_id in ARMS
+
+
+def test_what_does_not_go_together_is_refused_and_holds_nothing(here: dict[str, Any]) -> None:
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"arms": ARMS, "reward": WINDOW, "commit": 10}, "bad_commit"),
+        ({"stream": 3, "arms": ARMS}, "bad_spec"),
+        ({"stream": 3, "slots": 2}, "bad_spec"),
+        ({"arms": ARMS, "policies": [{"policy": "no such policy"}]}, "unknown_policy"),
+        ({"arms": ARMS, "reward": {"wait_time": "soon"}}, "bad_window"),
+    ]
+    for number, (given, code) in enumerate(wrong):
+        with pytest.raises(InvalidInput) as refused:
+            onearm.open(**given, **here | {"experiment": f"e{number}"})
+        assert refused.value.code == code
+    for given in ({"stream": 3}, {"reward": WINDOW}, {"policies": []}):
+        with pytest.raises(InvalidInput, match="no database") as needed:
+            onearm.open(**given)
+        assert needed.value.code == "no_database"
+    Store.open(here["database"]).close()
+
+
+def test_an_engine_that_nobody_closed_is_closed_with_its_last_name(here: dict[str, Any]) -> None:
+    engine = onearm.open("ucb1", arms=ARMS, reward={"wait_time": "1h"}, **here)
+    engine.decide()
+    del engine
+    Store.open(here["database"]).close()
