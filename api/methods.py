@@ -21,8 +21,9 @@ class DecidesArms(Protocol):
         unit_id: str | None = None,
         state: Any = None,
         begins: bool = False,
+        rank: bool = False,
     ) -> Any:
-        """Choose an action."""
+        """Choose an action; where `rank` asks for it, `ranking` has all that could be chosen, the likeliest first."""
         ...
 
     def decide_many(

@@ -9,6 +9,9 @@ import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
+import msgspec
+
+from ..experiment.explanation_schemas import Ranked
 from ..kinds.streams.bodies import StreamDecision
 
 R = TypeVar("R")  # what telling returns: None, or for tasks what is awaited
@@ -88,6 +91,14 @@ class ArmChoice(Choice[R]):
         super().__init__(decision_id, propensity, answer, learn, said)
         self.action_id = action_id
         self._shown = shown
+
+    @property
+    def ranking(self) -> list[Ranked]:
+        """What could be chosen with its `action_id` and `probability`, the likeliest first; empty where nobody asked.
+
+        The probability is None where the policy does not know it.
+        """
+        return [] if self.answer is None or self.answer.ranking is msgspec.UNSET else list(self.answer.ranking)
 
     @property
     def is_fallback(self) -> bool:

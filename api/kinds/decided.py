@@ -31,6 +31,7 @@ class Decided(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True):
     _available: Any = None  # bool[k]
     _unit: np.uint64 = NOBODY  # whom it is for
     _time: int = 0  # when it was made
+    _ranking: Any = ()  # the probabilities of all that could be chosen, where they were asked for
     _engine: object = None  # that of `Pending` while its feedback may come, then LEARNED
 
     if TYPE_CHECKING:  # every kind has them, as its first and its last field

@@ -8,6 +8,7 @@ from typing import Any
 
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import Array
+from ...experiment.explanation_schemas import Ranked
 from ..decided import Decided, DecidedMany
 
 
@@ -23,6 +24,14 @@ class ArmDecision(Decided, frozen=True, eq=False, gc=False):
     def chosen(self) -> int:
         """The arm."""
         return self.action
+
+    @property
+    def ranking(self) -> list[Ranked]:
+        """What could be chosen with its `action_id` and `probability`, the likeliest first; empty where nobody asked.
+
+        The probability is None where the policy does not know it.
+        """
+        return list(self._ranking)
 
 
 def arm_decision(event: Event, labels: Sequence[str], carried: dict[str, Any]) -> ArmDecision:

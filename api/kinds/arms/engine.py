@@ -40,13 +40,16 @@ from ....engine.vocabulary import (
     Decision,
     Features,
     Feedback,
+    Instance,
     Player,
     Problem,
     Turn,
 )
 from ...durable.journal import Asked, Journal
-from ...experiment.compiling import compile_bound, compile_explain
+from ...experiment.compiling import compile_bound, compile_explain, compile_law
 from ...experiment.explanation import EXPLAINING, explain, notes_on
+from ...experiment.explanation import rank as in_order
+from ...experiment.explanation_schemas import Ranked
 from ...experiment.intake import check_propensity
 from ...experiment.plan import held_for
 from ...experiment.plan_schemas import Plan
@@ -75,6 +78,7 @@ class Engine(PolicyEngine[ArmDecision]):
         self._detail = np.zeros(self.problem.detail_length)
         self._player = Bound(Player(self.spec.policy.params, self.state, self.spec.run, self._detail))
         self.take_up(self.spec, compile_bound(self.spec, self._player))
+        self.tell_law = loop.tell_law.python
 
     def decide(
         self,
@@ -86,6 +90,7 @@ class Engine(PolicyEngine[ArmDecision]):
         time: int | None = None,
         state: Any = None,
         begins: bool = False,
+        rank: bool = False,
     ) -> ArmDecision:
         """Choose an action.
 
@@ -94,7 +99,7 @@ class Engine(PolicyEngine[ArmDecision]):
         are the ids to choose from, of all. `unit_id` says whom the decision is for, and `time` when it is made, in
         microseconds since 1970 UTC, where the policy asks for that (`sticky`); left out it is now where there is a log,
         and else 0. Where the engine was opened with states, `state` is the one in which the decision is made, and
-        `begins` whether a unit begins in it.
+        `begins` whether a unit begins in it. With `rank` the decision has a `ranking` of all that could be chosen.
         """
         journal = self._journal
         if journal is not None:
@@ -117,8 +122,11 @@ class Engine(PolicyEngine[ArmDecision]):
         unit = NOBODY if unit_id is None else unit_of(checked_unit(unit_id))
         at = self._when(time)
         asked = None
+        ranking: Sequence[Ranked] = ()
+        if rank:
+            ranking = self._ranked(Instance(number, seen, available, unit, at), labels)
         if journal is not None:
-            full = Request(seen, available, None if actions is None else labels, unit=unit, time=at)
+            full = Request(seen, available, None if actions is None else labels, ranked=rank, unit=unit, time=at)
             asked = Asked(journal.begin(self, full), unit_id, sent_of(context, actions))
         action, propensity = self._select.call(self._player, number, seen, available, unit, at)
         if action < 0:
@@ -137,10 +145,17 @@ class Engine(PolicyEngine[ArmDecision]):
             _available=available,
             _unit=unit,
             _time=at,
+            _ranking=ranking,
             _engine=self._pending.engine,
         )
         self._pending.hold(choice)
         return choice
+
+    def _ranked(self, instance: Instance, labels: Sequence[str]) -> Sequence[Ranked]:
+        """Return the probabilities of all that can be chosen."""
+        if self.tell_law is loop.tell_law.python:
+            self.tell_law = compile_law(self.spec)
+        return in_order(self.tell_law, self.spec.policy.params, self.state, instance, labels)
 
     def decide_many(
         self,

@@ -82,6 +82,28 @@ def test_arms(doors: Doors, python: Any) -> None:
     assert engine.digest() == twin.digest()
 
 
+def test_all_that_could_be_chosen_is_ranked(doors: Doors, python: Any) -> None:
+    here: dict[str, Any] = {"policy": "exp3_ix", "arms": ["a", "b", "c"], "seed": 3}
+    engine, twin = doors.open(**here), python(**here)
+    for step in range(4):
+        eligible = ["a", "c"] if step == 3 else None
+        decision, same = engine.decide(eligible=eligible, rank=True), twin.decide(eligible=eligible, rank=True)
+        found = {one.action_id: one.probability for one in decision.ranking}
+        assert decision.ranking == same.ranking
+        assert list(found.values()) == sorted(found.values(), reverse=True)
+        assert (found.keys(), sum(found.values())) == (set(eligible or "abc"), pytest.approx(1.0))
+        assert found[decision.action_id] == decision.propensity
+        engine.learn(decision, 1.0)
+        twin.learn(same, 1.0)
+    assert engine.decide().ranking == []
+    twin.decide()
+    assert engine.digest() == twin.digest()
+    listed: dict[str, Any] = {"policy": "uniform", "actions": 1}
+    engine = doors.open(**listed)
+    offer = [{"id": "x", "features": [1.0]}, {"id": "y", "features": [0.5]}]
+    assert [one.action_id for one in engine.decide(actions=offer, rank=True).ranking] == ["x", "y"]
+
+
 def test_many_arms_at_once(doors: Doors, python: Any) -> None:
     here = {"policy": "epsilon_greedy", "arms": 4, "context": 2, "seed": 1}
     here["policy"] = {"name": "linear_greedy", "params": {"epsilon": 0.5}}
