@@ -17,7 +17,7 @@ With `slots` decisions fill lists: `onearm/api/kinds/lists/engine.py`. With a `d
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from ..engine.choices import ARMS_MAX
@@ -29,6 +29,7 @@ from ..policies import catalog
 from .durable.finding import Found, found
 from .durable.journal import Journal
 from .durable.pace import EACH, pace_of
+from .experiment.ids import check_fields
 from .experiment.spec import Spec
 from .kinds.arms.engine import Engine
 from .kinds.lists.engine import ListEngine
@@ -104,7 +105,7 @@ def open(
     arms: Sequence[str] | int = 2,
     *,
     reward: dict[str, Any] | None = None,
-    policies: Sequence[Mapping[str, Any]] | None = None,
+    policies: Sequence[dict[str, Any]] | None = None,
     context: int | dict[str, Any] = 0,
     actions: int | dict[str, Any] | None = None,
     feedback: FeedbackKind = "reward",
@@ -166,7 +167,7 @@ def open(
     database: str | None = None,
     experiment: str | None = None,
     commit: str | int = EACH,
-    policies: Sequence[Mapping[str, Any]] | None = None,
+    policies: Sequence[dict[str, Any]] | None = None,
 ) -> Any:
     """Return a policy at work in this process: `decide()`, then `learn(decision, reward)`.
 
@@ -194,7 +195,7 @@ def open(
     rewards are waited for, {"wait_time": "30m", "default": 0}, and `policies` which others play a part beside this one,
     [{"policy": "linucb", "role": "shadow"}]: then the methods are those of the client. docs/durable.md
     """
-    _check(arms, task)
+    _check(arms, task, policies)
     name = _named_with(database, experiment, commit)
     of_arms: dict[str, Any] = {"context": context, "actions": actions, "states": states, "constraints": constraints}
     of_all: dict[str, Any] = {"domain": domain, "feedback": feedback, "task": task, "slots": slots, "stream": stream}
@@ -217,7 +218,7 @@ ENGINES: dict[str, Callable[..., Engine | ListEngine | VectorEngine | QueryEngin
 }
 
 
-def _with_log(found: Found, remember: int, commit: Any, policies: Sequence[Mapping[str, Any]] | None) -> Any:
+def _with_log(found: Found, remember: int, commit: Any, policies: Sequence[dict[str, Any]] | None) -> Any:
     """Return the engine that goes on with a log, by itself or at a service in this process."""
     if found.needs_service is not None or policies is not None:
         from .durable.hosted import hosted
@@ -263,14 +264,20 @@ def _named_with(database: Any, experiment: Any, commit: Any) -> str:
     return "python" if experiment is None else experiment
 
 
-def _check(arms: Any, task: Any) -> None:
-    """Refuse more arms than there may be, and a task that is none."""
+def _check(arms: Any, task: Any, policies: Any) -> None:
+    """Refuse more arms than there may be, a task that is none, and policies that are none."""
     if is_count(arms) and arms > ARMS_MAX:
         raise InvalidInput("bad_arms", f"arms is {as_seen(arms)}: there may be {ARMS_MAX} at most")
     if task is not None and not isinstance(task, (Task, dict)):
         raise InvalidInput(
             "bad_task", f"task is {as_seen(task)}: take onearm.best_arm, thresholds or hypotheses, or a dict"
         )
+    if policies is not None and (isinstance(policies, (str, dict)) or not isinstance(policies, Sequence)):
+        raise InvalidInput("bad_policies", f"policies is {as_seen(policies)}: it must be a list of objects")
+    for one in policies or ():
+        check_fields("one of the policies", one, {"policy", "role", "share", "start", "guard", "learn_from"})
+        if "policy" not in one:
+            raise InvalidInput("bad_policies", f'one of the policies is {as_seen(one)}: "policy" says which it is')
 
 
 def _named(policy: Any) -> dict[str, Any]:

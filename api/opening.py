@@ -43,6 +43,8 @@ def creation_body(
     if horizon is not None:
         problem["horizon"] = horizon
     body: dict[str, Any] = {"experiment_id": experiment_id, "seed": str(seed), "problem": problem}
+    if reward is not None and not isinstance(reward, dict):
+        raise InvalidInput("bad_spec", f'reward is {as_seen(reward)}: it must be an object, {{"wait_time": "30m"}}')
     about_reward = ({} if reward_range is None else {"range": reward_range}) | (reward or {})
     body |= {"reward": about_reward} if about_reward else {}
     body |= {} if constraints is None else {"constraints": constraints}

@@ -101,16 +101,23 @@ class RewardQueue:
                 raise
         except sqlite3.Error as error:
             raise InvalidInput(
-                "bad_queue", f"the queue {str(path)!r} cannot be opened ({error}): name a file of a queue, or a new one"
+                "bad_queue",
+                f"the queue {str(path)!r} cannot be opened ({error}), and is left as it is: name a file of a queue, or "
+                "a new one; of a damaged file `sqlite3 FILE .recover` saves the rewards that can be read",
             ) from None
         self._is_at = _place(self.path)
 
     def _begin(self, base_url: str) -> None:
-        """Make a new file a queue; raises `InvalidInput` for one that is something else, and leaves that as it is."""
+        """Make a new file a queue; raises `InvalidInput` for one that is something else, or damaged, and leaves that
+        as it is.
+        """
         ((found, tables),) = self._file.execute(
             "SELECT user_version, (SELECT group_concat(name) FROM sqlite_master WHERE type = 'table') "
             "FROM pragma_user_version"
         )
+        ((sound,),) = self._file.execute("PRAGMA quick_check(1)")
+        if sound != "ok":
+            raise sqlite3.DatabaseError(f"it is damaged: {' '.join(sound.split())}")
         held = set((tables or "").split(","))
         if held != {""} if found == 0 else not {"rewards", "counts"} <= held:
             raise InvalidInput(
@@ -247,8 +254,8 @@ class RewardQueue:
         except sqlite3.Error as error:
             raise Unavailable(
                 "queue_failed",
-                f"the queue {str(self.path)!r} cannot be read or written ({error}): see that the disk has room, "
-                "and that nothing else holds or changes the file",
+                f"the queue {str(self.path)!r} cannot be read or written ({error}): see that the disk has room, that "
+                "nothing else holds or changes the file, and that it is whole (sqlite3 FILE 'PRAGMA quick_check')",
             ) from error
 
     def _why(self) -> str:

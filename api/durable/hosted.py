@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 from weakref import finalize
 
@@ -78,7 +78,7 @@ KINDS: dict[str, type[Hosted]] = {
 }
 
 
-def hosted(found: Found, commit: Any, policies: Sequence[Mapping[str, Any]]) -> Any:
+def hosted(found: Found, commit: Any, policies: Sequence[dict[str, Any]]) -> Any:
     """Return the experiment at a service in this process, with policies that join it.
 
     Raises `InvalidInput` ("bad_commit") for another pace than each call's.

@@ -297,10 +297,18 @@ class Journal:
         return self._failed
 
     def _commit_now_and_then(self) -> None:
-        """Commit what waits, again and again, until it is over. Runs in a thread of its own."""
+        """Commit what waits, again and again, until it is over. Runs in a thread of its own.
+
+        Whatever a commit fails with, whoever decides next is told.
+        """
         while not self._over.wait(self._pace.seconds):
             with self._committing:
-                failed = self._commit([])
+                try:
+                    failed = self._commit([])
+                except Exception as error:
+                    log.error("experiment %r: a commit broke off", self.row.id, exc_info=error)
+                    said = f"a commit broke off ({type(error).__name__}: {error}): see the log, and try again"
+                    failed = self._failed = Failed(len(self._tail), Unavailable("commit_failed", said))
             if failed is not None:
                 log.error("experiment %r: %s", self.row.id, failed.told(0))
 

@@ -134,7 +134,7 @@ def mask_of(
     mask = active.copy() if eligible is None else np.zeros(len(active), np.bool_)
     for labels, value in ((eligible, True), (excluded, False)):
         for label in labels or ():
-            if label not in numbers:
+            if not isinstance(label, str) or label not in numbers:
                 raise InvalidInput(
                     "unknown_action",
                     f"there is no action {as_seen(label)}: the actions are {', '.join(list(numbers)[:20])}",

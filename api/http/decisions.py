@@ -283,8 +283,9 @@ async def _learn_example(live: Live, raw: bytes) -> tuple[Record, Any]:
     body = read(_example, raw, "the example")
     if live.kind.external is None:
         raise InvalidInput("no_examples", live.kind.no_examples.format(id=live.spec.id))
-    if body.unit_id is not None:
-        check_id("unit_id", body.unit_id)
+    for name in ("unit_id", "reward_id"):
+        if getattr(body, name) is not None:
+            check_id(name, getattr(body, name))
     propensity = _propensity_of(live, body)
     beside = live.spec.intake.beside(live.problem, body.cost, body.next_state, body.ended)
     reward = Feedback(check_reward(body.value, live.limits), beside)
@@ -315,7 +316,7 @@ async def _learn_now(live: Live, body: Example, raw: bytes, reward: Feedback, pr
         found = live.log_external(request, Decision(action, propensity), sent, live.now())
     if found.reward is not None:
         return found, "duplicate"
-    await live.learn(found, kind.action(live, found.event), reward, "", live.now())
+    await live.learn(found, kind.action(live, found.event), reward, body.reward_id or "", live.now())
     return found, "accepted"
 
 

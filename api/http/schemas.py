@@ -61,6 +61,7 @@ class Example(msgspec.Struct, forbid_unknown_fields=True):
     eligible_actions: list[str] | None = None
     excluded_actions: list[str] | None = None
     decision_id: str | None = None
+    reward_id: str | None = None  # of its reward
     unit_id: str | None = None  # whom it was for
     cost: float | None = None  # what it has cost, where problem.feedback is "cost"
     next_state: int | str | dict[str, int] | None = None  # where it led, where there are states

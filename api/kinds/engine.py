@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any, Generic, Self, TypeVar
 from weakref import finalize
 
@@ -11,6 +12,7 @@ import numpy as np
 from ...engine import loop, snapshot
 from ...engine.actions import empty_actions
 from ...engine.changes.worlds import changes_of
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import Entry, Loop
 from ...engine.replay.folding import NOT_JUDGED, run_rows
 from ...engine.storage.tables import Event
@@ -24,6 +26,7 @@ from .decided import Decided, DecidedMany, locked
 from .kind import Kind, Request, Work
 from .pending import REMEMBERED, Found, Pending
 
+TIME_MAX = 2**62  # microseconds
 NO_UNITS = np.zeros(1, np.uint64)  # of decisions that are for nobody
 Made = TypeVar("Made", bound=Decided)
 Many = TypeVar("Many", bound=DecidedMany)
@@ -100,9 +103,13 @@ class PolicyEngine(Work, Generic[Made]):
 
     def _when(self, time: int | None) -> int:
         """Return when a decision is made, in microseconds: as it is given, else now where there is a log, else 0."""
-        if time is not None:
-            return int(time)
-        return 0 if self._journal is None else self._journal.now()
+        if time is None:
+            return 0 if self._journal is None else self._journal.now()
+        if not isinstance(time, Real) or not abs(time) < TIME_MAX:
+            raise InvalidInput(
+                "bad_time", f"time is {as_seen(time)}: it must be microseconds since 1970 UTC; leave it out for now"
+            )
+        return int(time)
 
     def flush(self) -> None:
         """Commit what is not yet; where all is in memory there is nothing to do."""

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.listening import Listening
 from support.served import Served
+
+from onearm.client import Client
 
 
 @pytest.fixture
@@ -15,3 +18,17 @@ def served(tmp_path: Path) -> Iterator[Served]:
     with Served(tmp_path) as served:
         assert served.create().status_code == 201
         yield served
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Listening]:
+    """Yield the same service at a port."""
+    with Listening(tmp_path) as service:
+        yield service
+
+
+@pytest.fixture
+def client(service: Listening) -> Iterator[Client]:
+    """Yield a client of that service."""
+    with Client(service.url) as client:
+        yield client

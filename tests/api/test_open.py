@@ -394,3 +394,39 @@ def test_features_near_the_largest_number_spoil_no_law(policy: str, far: float) 
         decision = engine.decide(actions=rows)
         assert 0.0 < decision.propensity <= 1.0
         engine.learn(decision, float(rng.normal()))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda engine: engine.decide(time="x"), "time is 'x': it must be microseconds since 1970 UTC"),
+        (lambda engine: engine.decide(time=float("nan")), "time is nan"),
+        (lambda engine: engine.decide_many(2, time=2**70), "time is 1180591620717411303424"),
+        (lambda engine: engine.decide_many(2, unit_ids=5), "unit_ids is 5: it must be a list of ids"),
+        (lambda engine: engine.decide_many(2, actions=5), "actions is 5: it must be a list of actions for each call"),
+        (lambda engine: engine.warm_start(5), "log is 5: give the path of a file"),
+    ],
+)
+def test_what_is_of_another_type_is_refused_with_what_it_must_be(call: Any, message: str) -> None:
+    engine = onearm.open("ucb1", arms=["a", "b"])
+    with pytest.raises(InvalidInput, match=message):
+        call(engine)
+    assert engine.decide(time=5).number == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"reward": 5}, "reward is 5: it must be an object"),
+        ({"policies": 5}, "policies is 5: it must be a list of objects"),
+        ({"policies": [5]}, "one of the policies is 5: it must be a JSON object"),
+        ({"policies": [{"role": "shadow"}]}, '"policy" says which it is'),
+        ({"policies": [{"policy": "ucb1", "part": "shadow"}]}, "unknown field 'part'"),
+    ],
+)
+def test_what_goes_on_beside_decisions_is_checked_before_anything_is_written(
+    given: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        onearm.open("ucb1", arms=2, **given, database=f"sqlite:///{tmp_path}/run.db", experiment="e")
+    assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ from typing import Any
 from ....engine.errors import InvalidInput, Unavailable, as_seen
 from ...experiment.ids import check_id
 from ...kinds.arms.bodies import ArmDecision
+from ..arguments import ids_of
 from ..bodies import given
 from ..decided import ArmChoice, Choices, Shown
 from .choosing import AsyncChoosing
@@ -48,12 +49,12 @@ class AsyncArms(AsyncChoosing):
         `fallback` is what is shown where the service stays away: an action, one with the probability with which it was
         chosen, or a function of context and eligible ids that returns either.
         """
-        among = None if eligible is None else list(eligible)
+        among = ids_of("eligible", eligible)
         name, body = asking(
             decision_id,
             context=context,
             eligible_actions=among,
-            excluded_actions=None if excluded is None else list(excluded),
+            excluded_actions=ids_of("excluded", excluded),
             actions=actions,
             unit_id=unit_id,
             state=state,
@@ -91,7 +92,7 @@ class AsyncArms(AsyncChoosing):
         """
         n = _count(contexts, actions, states)
         seen = [None] * n if states is not None or isinstance(contexts, int) or contexts is None else contexts
-        among = None if eligible is None else list(eligible)
+        among = ids_of("eligible", eligible)
         columns = [seen, *([None] * n if column is None else column for column in (actions, unit_ids, states, begins))]
         if any(len(column) != n for column in columns):
             raise InvalidInput("bad_batch", f"there are {n} decisions, and lists of other lengths: give each one")

@@ -9,6 +9,7 @@ from typing import Any
 from ....engine.errors import InvalidInput, Unavailable, as_seen
 from ...experiment.ids import check_id
 from ...kinds.lists.bodies import ListDecision
+from ..arguments import ids_of
 from ..bodies import given
 from ..decided import ListChoice, Shown, Slot
 from .choosing import AsyncChoosing
@@ -44,14 +45,14 @@ class AsyncLists(AsyncChoosing):
         stays away: the ids of the actions from the first slot on, or by the ids of the slots, or a function of context
         and eligible ids that returns either.
         """
-        among = None if eligible is None else list(eligible)
+        among = ids_of("eligible", eligible)
         asked = None if slots is None else [{"id": slot} if isinstance(slot, str) else slot for slot in _listed(slots)]
         name, body = asking(
             decision_id,
             slots=asked,
             context=context,
             eligible_actions=among,
-            excluded_actions=None if excluded is None else list(excluded),
+            excluded_actions=ids_of("excluded", excluded),
             actions=actions,
             unit_id=unit_id,
             defer_activation=deferred,

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...kinds.queries.bodies import QueryDecision
 from ...kinds.queries.recommendation_schemas import RecommendedHypothesis
+from ..arguments import ids_of
 from ..decided import Choices, QueryChoice
 from .deciding import Deciding, asking, nothing
 from .experiment import name_of
@@ -20,13 +21,13 @@ class Queries(Deciding):
         self, open: Iterable[str] | None = None, *, unit_id: str | None = None, decision_id: str | None = None
     ) -> QueryChoice[None]:
         """Choose the next query; as the engine's `ask`. Raises `Conflict` where the budget is spent."""
-        among = None if open is None else list(open)
+        among = ids_of("open", open)
         _, body = asking(decision_id, eligible_actions=among, unit_id=unit_id)
         return self._choice(self._decided(QueryDecision, body))
 
     def ask_many(self, n: int, open: Iterable[str] | None = None) -> Choices[QueryChoice[None]]:
         """Choose n queries; as the engine's `ask_many`. What the budget has room for is asked before it raises."""
-        among = None if open is None else list(open)
+        among = ids_of("open", open)
         bodies = [asking(None, eligible_actions=among)[1] for _ in range(n)]
         return Choices(map(self._choice, self._decided_together(QueryDecision, bodies)), "query_id")
 

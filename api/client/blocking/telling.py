@@ -48,6 +48,7 @@ def tell_shown(connection: Connection, path: str, decision_id: str, shown: Shown
                 raise
             record = _record(connection, path, decision_id)
     if record.given:  # it is the example of an earlier try
+        _check_same(decision_id, record, reward)
         _tell_example(connection, path, decision_id, shown, reward)
     elif record.action_id == shown.action_id:
         tell(connection, path, decision_id, encode(reward))
@@ -91,12 +92,22 @@ def _tell_other(connection: Connection, path: str, decision_id: str, shown: Show
         _tell_example(connection, path, f"{decision_id[:249]}.shown", shown, reward)
 
 
+def _check_same(decision_id: str, record: DecisionRecord, reward: dict[str, Any]) -> None:
+    """Refuse a second reward of an example: it was learned with the first one."""
+    first = record.reward
+    if first is not None and first.reward_id != reward.get("reward_id"):
+        raise Conflict(
+            "reward_exists",
+            f"the decision {decision_id!r} was shown while the service was away, and has the reward {first.value} "
+            f"(reward_id {first.reward_id!r}) already: such a decision takes one; put several together before you tell",
+        )
+
+
 def _tell_example(connection: Connection, path: str, decision_id: str, shown: Shown, reward: dict[str, Any]) -> None:
     """Tell it as a decision that somebody else made."""
     asked: dict[str, Any] = msgspec.json.decode(shown.asked)
     kept = ("context", "state", "begins", "actions", "eligible_actions", "excluded_actions", "unit_id")
-    told = {name: value for name, value in reward.items() if name != "reward_id"}
-    example = {name: asked[name] for name in kept if name in asked} | told
+    example = {name: asked[name] for name in kept if name in asked} | reward
     example |= {"decision_id": decision_id, "action_id": shown.action_id, "propensity": shown.propensity}
     answer = connection.ask("POST", f"{path}/examples:batch", LearnedRaw, {"examples": [example]})
     read_item(Learned, answer.examples[0])

@@ -10,6 +10,7 @@ import numpy as np
 
 from ....engine.contexts import as_contexts, concat_contexts, empty_contexts
 from ....engine.errors import InvalidInput, as_seen
+from ....engine.features import units_of
 from ....engine.vocabulary import Array, Columns, Problem
 from ...durable.journal import Asked
 from ...experiment.ids import check_id
@@ -20,6 +21,15 @@ from ..kind import Request
 def checked_unit(unit_id: str | None) -> str | None:
     """Return whom a decision is for; raise `InvalidInput` where that is no id."""
     return unit_id if unit_id is None else check_id("unit_id", unit_id)
+
+
+def units_seen(unit_ids: Sequence[str | None] | None) -> Array:
+    """Return whom n decisions are for, uint64[n], or for nobody, uint64[1]; raise `InvalidInput` for what is no ids."""
+    if unit_ids is None:
+        return units_of([None])
+    if isinstance(unit_ids, str) or not isinstance(unit_ids, Sequence):
+        raise InvalidInput("bad_units", f"unit_ids is {as_seen(unit_ids)}: it must be a list of ids, or of None")
+    return units_of([checked_unit(unit_id) for unit_id in unit_ids])
 
 
 def check_listed(intake: Intake, actions: Sequence[dict[str, Any]] | None) -> None:
@@ -35,11 +45,11 @@ def eligible_mask(numbers: dict[str, int], active: Array, eligible: Iterable[str
     return active if ids is None else mask_of(numbers, active, ids, None)
 
 
-def ids_of(eligible: Iterable[str] | None) -> Iterable[str] | None:
-    """Return the ids of eligible actions; raise `InvalidInput` where they are no list of any."""
-    if isinstance(eligible, str) or not (eligible is None or isinstance(eligible, Iterable)):
-        raise InvalidInput("bad_eligible", f"eligible is {as_seen(eligible)}: it must be a list of ids")
-    return eligible
+def ids_of(given: Iterable[str] | None, name: str = "eligible") -> Iterable[str] | None:
+    """Return ids of actions, an argument of this name; raise `InvalidInput` where they are no list of any."""
+    if isinstance(given, str) or not (given is None or isinstance(given, Iterable)):
+        raise InvalidInput(f"bad_{name}", f"{name} is {as_seen(given)}: it must be a list of ids")
+    return given
 
 
 def calls_of(contexts: Any, eligible: Iterable[str] | None, actions: Any) -> list[tuple[Any, Any, Any]]:
@@ -49,6 +59,8 @@ def calls_of(contexts: Any, eligible: Iterable[str] | None, actions: Any) -> lis
     if isinstance(contexts, (str, dict)) or not isinstance(contexts, Iterable):
         raise InvalidInput("bad_context", f"contexts is {contexts!r}: it must be a list of them, or how many there are")
     seen = list(contexts)
+    if isinstance(actions, (str, dict)) or not (actions is None or isinstance(actions, Iterable)):
+        raise InvalidInput("bad_actions", f"actions is {as_seen(actions)}: it must be a list of actions for each call")
     offers = [None] * len(seen) if actions is None else list(actions)
     if len(offers) != len(seen):
         raise InvalidInput(

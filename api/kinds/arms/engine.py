@@ -18,7 +18,7 @@ from ....engine.columns import every_mask
 from ....engine.compiled.binding import Bound
 from ....engine.contexts import context_at
 from ....engine.errors import InvalidInput, as_seen
-from ....engine.features import unit_of, units_of
+from ....engine.features import unit_of
 from ....engine.problem import (
     WAY_OUT,
     check_contexts,
@@ -59,7 +59,7 @@ from ...service.history import ChangeTakenBack, WorldChanged
 from ..engine import NO_UNITS, PolicyEngine
 from ..kind import Kind, Request
 from ..pending import REMEMBERED, Many
-from .calls import asked_of, calls_of, check_listed, checked_unit, eligible_mask, joined, sent_of
+from .calls import asked_of, calls_of, check_listed, checked_unit, eligible_mask, joined, sent_of, units_seen
 from .decided import ArmDecision, ArmDecisions, arm_decision
 from .http import of_call
 from .kind import ARMS
@@ -104,14 +104,8 @@ class Engine(PolicyEngine[ArmDecision]):
         journal = self._journal
         if journal is not None:
             self._get_ready(journal)
-        if (
-            self._is_plain
-            and state is None
-            and not begins
-            and eligible is None
-            and actions is None
-            and type(context) is not dict
-        ):
+        is_bare = eligible is None and actions is None and state is None and not begins
+        if is_bare and self._is_plain and type(context) is not dict:
             labels: Sequence[str] = self.roster.labels
             available = self.roster.active
             seen = shaped_context(self.problem, context)
@@ -185,7 +179,7 @@ class Engine(PolicyEngine[ArmDecision]):
                 "decide_many cannot write down yet what constraints or sticky did to each decision: call decide",
             )
         shown = self.spec.intake.shown_many(contexts, states, begins)
-        units = NO_UNITS if unit_ids is None else units_of([checked_unit(unit_id) for unit_id in unit_ids])
+        units = units_seen(unit_ids)
         requests = None
         if self._is_plain and actions is None:
             seen = check_contexts(self.problem, shown)
@@ -368,6 +362,8 @@ class Engine(PolicyEngine[ArmDecision]):
         journal = self._journal
         if journal is not None:
             self._get_ready(journal)
+        if not isinstance(log, (Columns, str, Path)):
+            raise InvalidInput("bad_log", f"log is {as_seen(log)}: give the path of a file, or columns")
         rows = log if isinstance(log, Columns) else read_log(Path(log), None).table
         _check_fit(self.problem, rows)
         for row, (propensity, reward) in enumerate(zip(rows.propensity.tolist(), rows.reward.tolist(), strict=True)):

@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from ....engine.actions import unpack_details
 from ....engine.changes.worlds import leader_of
-from ....engine.errors import InvalidInput
+from ....engine.errors import InvalidInput, as_seen
 from ....engine.problem import check_reward
 from ....engine.states.learned import learned_by
 from ....engine.storage.tables import Event
@@ -57,7 +57,14 @@ def offered(work: Work, sent: bytes) -> Offered:
 
 def of_call(actions: Sequence[dict[str, Any]], most: int) -> Offered:
     """Return what a call lists, at most so many actions, once their ids are checked."""
-    labels = check_labels([action.get("id") for action in actions], most)
+    try:
+        ids = [action.get("id") for action in actions]
+    except (AttributeError, TypeError):
+        raise InvalidInput(
+            "bad_actions",
+            f'actions is {as_seen(actions)}: it must be a list of objects with an id and features, as {{"id": "a"}}',
+        ) from None
+    labels = check_labels(ids, most)
     return Offered(actions, labels, {label: a for a, label in enumerate(labels)}, np.ones(len(labels), np.bool_))
 
 

@@ -34,6 +34,25 @@ def matching(masks: Sequence[Array], taken: Array) -> dict[int, int] | None:
     return _matching(_wanted(masks, taken))
 
 
+def short(masks: Sequence[Array]) -> tuple[list[int], list[int]]:
+    """Return the places of slots that have fewer actions than they are, and these actions; nothing where all is well.
+
+    >>> short([np.array([True, False, True]), np.array([True, False, False]), np.array([True, False, False])])
+    ([1, 2], [0])
+    """
+    wanted = _wanted(masks, np.zeros(len(masks[0]), np.bool_) if len(masks) else np.zeros(0, np.bool_))
+    for place in range(len(masks)):
+        found = _matching(wanted[:place])
+        if found is None or _matching(wanted[: place + 1]) is not None:
+            continue
+        places, actions = {place}, set(wanted[place])
+        while more := {found[action] for action in actions if action in found} - places:
+            places |= more
+            actions |= {action for one in more for action in wanted[one]}
+        return sorted(places), sorted(actions)
+    return [], []
+
+
 def left(free: Array, below: Sequence[Array], taken: Array) -> Array:
     """Return which actions a slot may get, bool[k], so that those `below` can be filled: the masks of the tight ones.
 

@@ -13,7 +13,7 @@ from ...experiment.intake import mask_of
 from ..arms.http import Offered
 from ..kind import Request, Work
 from .bodies import AskedSlot
-from .filling import left, matching, tight
+from .filling import left, matching, short, tight
 from .problem import intake_of
 
 NAMED_MAX = 20  # ids in an error
@@ -50,12 +50,7 @@ def request_of(work: Work, offered: Offered, asked: Sequence[AskedSlot], wish: W
     masks = _masks(offered, asked, wish)
     among = tight(masks)
     if among and matching([masks[place] for place in among], np.zeros(len(masks[0]), np.bool_)) is None:
-        free = int(np.logical_or.reduce(masks).sum())
-        raise InvalidInput(
-            "too_few_actions",
-            f"the list has {len(asked)} slots, and {free} actions may be in it: each slot needs one of its own; ask "
-            "for fewer slots, or let more actions be eligible",
-        )
+        raise _too_few(work, offered, asked, masks)
     actions, context = offered.actions, wish.context
     contexts = intake.read_slots(context, actions, [slot.features for slot in asked])
 
@@ -68,6 +63,20 @@ def request_of(work: Work, offered: Offered, asked: Sequence[AskedSlot], wish: W
         for below in [[masks[other] for other in among if other > place]]
     ]
     return Request(None, masks[0], offered.labels, parts=parts)
+
+
+def _too_few(work: Work, offered: Offered, asked: Sequence[AskedSlot], masks: Sequence[Array]) -> InvalidInput:
+    """Return what a list is refused with that cannot be filled: the slots that have too few actions, and these."""
+    places, actions = short(masks)
+    labels = work.roster.labels if offered.labels is None else offered.labels
+    slots = ", ".join(asked[place].id for place in places[:NAMED_MAX])
+    named = ", ".join(labels[action] for action in actions[:NAMED_MAX])
+    several = "action" if len(actions) == 1 else "actions"
+    return InvalidInput(
+        "too_few_actions",
+        f"the {len(places)} slots {slots} may get {len(actions)} {several} ({named}): each slot of a list needs one of "
+        "its own; ask for fewer slots, or let these get more actions",
+    )
 
 
 def part(work: Work, request: Request) -> Request | None:

@@ -29,6 +29,7 @@ from ....engine.vocabulary import Array, Feedback
 from ...durable.journal import Asked, Journal
 from ...experiment.intake import mask_of
 from ...experiment.spec import Spec
+from ..arms.calls import ids_of
 from ..decided import Decided, DecidedMany
 from ..engine import PolicyEngine
 from ..kind import Request
@@ -177,7 +178,8 @@ class QueryEngine(PolicyEngine[Query]):
         if isinstance(open, str):
             raise InvalidInput("bad_eligible", f"open is {open!r}: it must be a list of ids")
         roster = self.roster
-        return roster.active if open is None else mask_of(roster.numbers, roster.active, open, None)
+        ids = ids_of(open, "open")
+        return roster.active if ids is None else mask_of(roster.numbers, roster.active, ids, None)
 
     def recommend(self) -> RecommendedHypothesis:
         """Return what is recommended now, and what is guaranteed of it; this changes nothing.

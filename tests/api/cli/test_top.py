@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,18 +14,6 @@ from onearm.api.cli.top import picture
 from onearm.client import Client
 
 pytestmark = pytest.mark.usefixtures("nothing_is_compiled")
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Listening]:
-    with Listening(tmp_path) as service:
-        yield service
-
-
-@pytest.fixture
-def client(service: Listening) -> Iterator[Client]:
-    with Client(service.url) as client:
-        yield client
 
 
 def played(client: Client, name: str, rewards: list[float | None]) -> None:

@@ -196,6 +196,8 @@ def test_what_is_wrong_with_a_list_is_the_same_error(doors: Doors) -> None:
         with pytest.raises(InvalidInput) as refused:
             call()
         assert refused.value.code == code
+    with pytest.raises(InvalidInput, match="it must be a list of ids"):
+        engine.decide(eligible=5)
     shelf = engine.decide()
     for rewards, code in (({"nobody": 1.0}, "unknown_slot"), (math.nan, "bad_reward"), ({"0": math.inf}, "bad_reward")):
         with pytest.raises(InvalidInput) as refused:
@@ -251,6 +253,8 @@ def test_queries(doors: Doors, python: Any) -> None:
     assert (engine.budget, engine.answered, engine.left) == (12, 12, 0)
     assert engine.recommend() == twin.recommend()
     assert engine.digest() == twin.digest()
+    with pytest.raises(InvalidInput, match="open is 5: it must be a list of ids"):
+        engine.ask(open=5)
     with pytest.raises(Conflict) as refused:
         engine.ask()
     assert refused.value.code == "budget_spent"
@@ -294,6 +298,14 @@ def test_what_is_wrong_is_the_same_error(doors: Doors) -> None:
     assert refused.value.code == "unknown_action"
     assert "nobody" in refused.value.seen
     assert refused.value.remedy
+    with pytest.raises(InvalidInput, match="eligible is 5: it must be a list of ids"):
+        engine.decide(eligible=5)
+    with pytest.raises(InvalidInput):
+        engine.decide(eligible=[["a"]])
+    listed = doors.open(policy="uniform", actions=1)
+    for wrong in ([1], 5, "ab", [{"features": [1.0]}], [None]):
+        with pytest.raises(InvalidInput):
+            listed.decide(actions=wrong)
     decision = engine.decide()
     with pytest.raises(InvalidInput) as refused:
         engine.learn(decision, math.nan)

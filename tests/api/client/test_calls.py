@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,6 @@ from onearm.client import AsyncClient, Client, as_frame, as_rows
 from onearm.engine.errors import Conflict, Forbidden, InvalidInput, NotFound, OnearmError
 
 pytestmark = pytest.mark.usefixtures("nothing_is_compiled")
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Listening]:
-    with Listening(tmp_path) as service:
-        yield service
-
-
-@pytest.fixture
-def client(service: Listening) -> Iterator[Client]:
-    with Client(service.url) as client:
-        yield client
 
 
 def test_policies_join_change_and_retire(client: Client) -> None:

@@ -14,7 +14,7 @@ from support.served import Served, log_of
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.client import Client
-from onearm.engine.errors import InvalidInput, Unavailable
+from onearm.engine.errors import Conflict, InvalidInput, Unavailable
 from onearm.engine.vocabulary import EXTERNAL, LEARN
 
 pytestmark = pytest.mark.usefixtures("nothing_is_compiled")
@@ -99,6 +99,24 @@ def test_with_a_window_the_reward_says_what_was_shown(client: Client, way: Fault
     external = [event for event in log_of(served.store, "w")[1] if event.kind == EXTERNAL]
     assert [(event.action, event.propensity) for event in external] == [(1, 0.25)]
     assert client.experiment("w").report().replaced == 1
+
+
+@pytest.mark.parametrize("reward", [None, {"wait_time": "1h"}])
+def test_a_second_reward_of_one_is_refused_and_not_taken_for_the_first(
+    client: Client, way: Faulty, served: Served, reward: Any
+) -> None:
+    client.create("f", **FIXED, **({} if reward is None else {"reward": reward}))
+    way.away = True
+    decision = client.decide("f", fallback="b")
+    way.away = False
+    decision.reward(1.0, reward_id="click")
+    decision.reward(1.0, reward_id="click")
+    for other in ("order", None):
+        with pytest.raises(Conflict, match=r"has the reward 1.0 \(reward_id 'click'\) already") as refused:
+            decision.reward(1.0, reward_id=other)
+        assert refused.value.code == "reward_exists"
+    record = served.record(decision.decision_id, "f").json()["reward"]
+    assert (record["value"], record["reward_id"]) == (1.0, "click")
 
 
 @pytest.mark.parametrize("lost", [LOST, UNANSWERED])

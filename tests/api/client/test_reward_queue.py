@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -24,12 +23,6 @@ from onearm.engine.errors import InvalidInput, Unavailable
 pytestmark = pytest.mark.usefixtures("nothing_is_compiled")
 NOWHERE = "http://127.0.0.1:9"  # nobody listens there
 SECONDS = 20.0
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Listening]:
-    with Listening(tmp_path) as service:
-        yield service
 
 
 @pytest.fixture
@@ -131,6 +124,22 @@ def test_a_fallback_waits_with_its_reward(service: Listening, file: Path) -> Non
         record = client.experiment("e").record("d")
     assert (record.given, record.action_id, record.propensity) == (True, "b", None)
     assert record.reward is not None and record.reward.value == 1.0
+
+
+@pytest.mark.parametrize("page", [1, 2, 4])
+def test_a_damaged_file_is_refused_when_it_is_opened_and_left_as_it_is(file: Path, page: int) -> None:
+    queue = RewardQueue(file, "http://service")
+    for number in range(200):
+        queue.put("e", f"d{number}", b"{}" * 50)
+    queue.close()
+    content = bytearray(file.read_bytes())
+    assert len(content) > 4 * 4096
+    content[page * 4096 : page * 4096 + 2000] = bytes(2000)
+    file.write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"is left as it is: .* saves the rewards that can be read") as damaged:
+        RewardQueue(file, "http://service")
+    assert damaged.value.code == "bad_queue"
+    assert file.read_bytes() == content
 
 
 def test_files_that_are_no_queue_are_refused(tmp_path: Path, file: Path) -> None:

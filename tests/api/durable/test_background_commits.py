@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,6 +59,29 @@ def test_it_is_told_before_the_background_says_so(engine: Engine, held: Held, mo
         engine.decide()
     held.let_go.set()
     assert engine.decide().number == 0
+
+
+def test_what_nobody_foresaw_is_told_too_and_commits_go_on(
+    engine: Engine, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal: Any = engine._journal
+    held.let_go.set()
+
+    def broken(*given: Any, **named: Any) -> None:
+        raise ZeroDivisionError("of a driver")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.store, "append", broken)
+        engine.decide()
+        assert held.reached.wait(LONG)
+    with pytest.raises(Unavailable, match=r"ZeroDivisionError: of a driver") as told:
+        engine.decide()
+    assert told.value.code == "commit_failed"
+    assert engine.decide().number == 0
+    until = time.monotonic() + LONG
+    while journal.store.last(journal.row.key)[0] != 1:
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("call", ["decide", "flush", "close"])

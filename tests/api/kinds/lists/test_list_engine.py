@@ -127,3 +127,29 @@ def test_features_of_slots_may_be_arrays() -> None:
     with pytest.raises(InvalidInput) as bad:
         made[0].decide([{"id": "top", "features": object()}])
     assert bad.value.code == "bad_slot"
+
+
+@pytest.mark.parametrize(
+    ("slots", "says"),
+    [
+        (["x", "y", "z", "w"], "the 4 slots x, y, z, w may get 3 actions (a, b, c)"),
+        (
+            ["free", {"id": "x", "eligible_actions": ["b"]}, {"id": "y", "eligible_actions": ["b"]}],
+            "the 2 slots x, y may get 1 action (b)",
+        ),
+        (
+            [
+                {"id": "x", "eligible_actions": ["a", "b"]},
+                {"id": "y", "eligible_actions": ["a", "b"]},
+                {"id": "free"},
+                {"id": "z", "excluded_actions": ["c"]},
+            ],
+            "the 3 slots x, y, z may get 2 actions (a, b)",
+        ),
+    ],
+)
+def test_a_list_that_cannot_be_filled_says_for_which_slots_there_are_too_few_actions(slots: Any, says: str) -> None:
+    engine = onearm.open("uniform", ["a", "b", "c"], slots=4)
+    with pytest.raises(InvalidInput) as refused:
+        engine.decide(slots)
+    assert refused.value.code == "too_few_actions" and says in str(refused.value)
