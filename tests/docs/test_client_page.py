@@ -24,7 +24,7 @@ def test_every_example_prints_what_it_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_is_compiled: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert len(PYTHON) == 6
+    assert len(PYTHON) == 7
     with Listening(tmp_path) as service:
         for code in PYTHON:
             out = io.StringIO()

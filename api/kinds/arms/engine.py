@@ -114,7 +114,7 @@ class Engine(PolicyEngine[ArmDecision]):
             labels, (seen, available, *_) = self._request(shown, eligible, actions)
         number = self.number
         unit = NOBODY if unit_id is None else unit_of(checked_unit(unit_id))
-        at = self._when(time)
+        at = 0 if time is None and journal is None else self._when(time)
         asked = None
         ranking: Sequence[Ranked] = ()
         if rank:
