@@ -18,6 +18,7 @@ from ...engine.errors import Unavailable
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
 from ..access.caller import ANYONE
+from ..client.bodies import refusal
 from ..http.app import DecisionApp, app_within
 from ..service.clocks import CLOCKS
 from ..service.service import Service
@@ -46,10 +47,19 @@ class Host:
         """Whether it runs here, and not in the process that forked this one."""
         return os.getpid() == self._process
 
+    @property
+    def is_at_work_here(self) -> bool:
+        """Whether this is its own thread, which must not wait for itself."""
+        return threading.current_thread() is self._thread
+
     def take_in(self, row: Experiment) -> None:
         """Work for an experiment; raises what its log cannot be folded for."""
-        self._run(self._service.take_in(row))
-        self.names.add(row.id)
+        self.names.add(row.id)  # first: it is not idle any more
+        try:
+            self._run(self._service.take_in(row))
+        except BaseException:
+            self.names.discard(row.id)
+            raise
 
     def let_go(self, name: str) -> None:
         """Work for an experiment no more; all that was decided and told is on record."""
@@ -85,7 +95,9 @@ class Within(httpx.BaseTransport):
         self.is_closed = False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Return the answer to a request; raises `Unavailable` once the engine is closed, or in another process."""
+        """Return the answer to a request; raises `Unavailable` where that could not be written, the engine is
+        closed, or this is another process.
+        """
         if not self._host.is_of_this_process:
             raise Unavailable(
                 "other_process",
@@ -109,7 +121,10 @@ class Within(httpx.BaseTransport):
             "server": None,
             "state": {},
         }
-        return self._host.ask(scope, request.read())
+        answer = self._host.ask(scope, request.read())
+        if answer.status_code == 503 and (refused := refusal(503, answer.content)).code == "commit_failed":
+            raise refused  # at once: nobody else will see that the disk has room
+        return answer
 
 
 async def _begun(store: Store) -> tuple[Service, DecisionApp]:

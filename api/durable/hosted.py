@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 from weakref import finalize
@@ -19,7 +20,7 @@ from .host import ADDRESS, Host, Within
 from .owners import Owner, Share
 from .pace import EACH
 
-SECONDS = 10.0  # that a call is tried, where the log is folded again after a commit that failed
+SECONDS = 5.0  # that a call is tried, where the log is folded again after a commit that failed
 
 
 class Hosted(Remote):
@@ -126,6 +127,9 @@ def _end(transport: Within, host: Host, share: Share, name: str) -> None:
     """Let the service work for an experiment no more, and end it where it has no other."""
     transport.is_closed = True
     if not host.is_of_this_process:
+        return
+    if host.is_at_work_here:  # where memory is cleared up, which may be in any thread
+        threading.Thread(target=_end, args=(transport, host, share, name), name="onearm-end").start()
         return
     try:
         with share.owner.lock:

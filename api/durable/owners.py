@@ -39,7 +39,7 @@ class Owners:
     """All databases that the engines of a process have open."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # an engine that nobody holds any more is closed wherever that is noticed
         self._owners: dict[str, Owner] = {}
         self._process = os.getpid()
         self._inherited: list[dict[str, Owner]] = []  # of the process that forked this one: what is let go is unlocked
@@ -51,7 +51,7 @@ class Owners:
         key = url.render_as_string(hide_password=False) if file is None else str(Path(file).resolve())
         if self._process != os.getpid():
             self._inherited.append(self._owners)
-            self._lock, self._owners, self._process = threading.Lock(), {}, os.getpid()
+            self._lock, self._owners, self._process = threading.RLock(), {}, os.getpid()
         with self._lock:
             owner = self._owners.get(key)
             if owner is None:

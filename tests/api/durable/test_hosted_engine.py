@@ -238,3 +238,73 @@ def test_an_engine_that_nobody_closed_is_closed_with_its_last_name(here: dict[st
     engine.decide()
     del engine
     Store.open(here["database"]).close()
+
+
+def test_it_may_be_given_up_where_memory_is_cleared_up_in_the_thread_of_the_service(here: dict[str, Any]) -> None:
+    engine = onearm.open("ucb1", arms=ARMS, reward={"wait_time": "1h"}, **here)
+    engine.decide()
+    service = engine._given_up.peek()[2][1]
+    service._loop.call_soon_threadsafe(engine._given_up)
+
+    def is_free() -> bool:
+        try:
+            Store.open(here["database"]).close()
+        except Unavailable:
+            return False
+        return True
+
+    until(is_free)
+
+
+def test_a_disk_that_is_full_is_told_and_what_was_told_before_stays(
+    here: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with onearm.open("ucb1", arms=ARMS, reward={"wait_time": "1h"}, **here) as engine:
+        engine.decide(decision_id="first")
+        store = engine._given_up.peek()[2][2].store
+        append = store.append
+
+        def full(events: Any, *given: Any, **named: Any) -> None:
+            if events:
+                raise Unavailable("commit_failed", "nothing was written, as the disk is full: see that it has room")
+            append(events, *given, **named)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "append", full)
+            with pytest.raises(Unavailable, match="the disk is full"):
+                engine.decide(decision_id="second")
+        until(lambda: engine.about().decisions == 1)
+        assert engine.decide(decision_id="second").decision_id == "second"
+        assert engine.about().decisions == 2
+    verified(here, capsys)
+
+
+def test_an_experiment_may_be_archived_restored_and_deleted(here: dict[str, Any]) -> None:
+    with onearm.open("ucb1", arms=ARMS, reward={"wait_time": "1h"}, **here) as engine:
+        engine.decide()
+        engine.archive()
+    with onearm.open(**here) as engine:
+        with pytest.raises(Conflict, match="is archived"):
+            engine.decide()
+        engine.restore()
+        engine.decide()
+        engine.delete()
+        with pytest.raises(NotFound):
+            engine.decide()
+    for given in ({}, {"policy": "ucb1", "arms": ARMS}):
+        with pytest.raises(Conflict) as gone:
+            onearm.open(**given, **here)
+        assert gone.value.code == "experiment_deleted"
+
+
+def test_any_experiment_has_what_a_service_tells(here: dict[str, Any]) -> None:
+    with onearm.open("ucb1", arms=ARMS, **here) as engine:
+        for _ in range(6):
+            engine.learn(engine.decide(), 1.0)
+    with onearm.open(**here, policies=[]) as told:
+        assert told.report().rewards == 6
+        assert told.curve("hour").spans[0].decisions == 6
+        assert told.record("~0").reward.value == 1.0
+        told.correct("~0", 0.5)
+    with onearm.open(**here) as engine:
+        assert engine.number == 6
