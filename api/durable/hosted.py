@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from weakref import finalize
 
 from ...engine.errors import InvalidInput, as_seen
+from ...engine.storage.tables import Experiment
 from ..client.blocking.arms import Arms
 from ..client.blocking.connection import Connection
 from ..client.blocking.experiment import Remote
@@ -15,11 +16,14 @@ from ..client.blocking.lists import Lists
 from ..client.blocking.queries import Queries
 from ..client.blocking.streams import Stream
 from ..client.blocking.vectors import Vectors
+from ..kinds.kind import Kind
 from .finding import Found
 from .host import ADDRESS, Host, Within
+from .journal import Journal
 from .owners import Owner, Share
 from .pace import EACH
 
+Made = TypeVar("Made")
 SECONDS = 5.0  # that a call is tried, where the log is folded again after a commit that failed
 
 
@@ -93,13 +97,12 @@ def hosted(found: Found, commit: Any, policies: Sequence[dict[str, Any]]) -> Any
                 f"commit is {as_seen(commit)}, and the experiment {name!r} {why}: where something goes on beside "
                 "decisions each call is committed; leave commit out",
             )
-        host = _host(share, found)
+        host = _host(share.owner, found.row)
     except BaseException:
         share.give_up()
         raise
     transport = Within(host, name)
-    connection = Connection(ADDRESS, key=None, timeout=SECONDS, deadline=SECONDS, transport=transport)
-    made = KINDS[found.kind.name](connection, name, None, None, SECONDS)
+    made = _at_service(transport, found.kind, name)
     made._given_up = finalize(made, _end, transport, host, share, name)
     try:
         for policy in policies:
@@ -110,13 +113,31 @@ def hosted(found: Found, commit: Any, policies: Sequence[dict[str, Any]]) -> Any
     return made
 
 
-def _host(share: Share, found: Found) -> Host:
+def told_of(journal: Journal, tell: Callable[[Any], Made]) -> Made:
+    """Return what a service tells of the experiment of a journal: it reads the log, and is gone again."""
+    journal.flush()
+    owner, row = journal.share.owner, journal.row
+    host = _host(owner, row)
+    try:
+        return tell(_at_service(Within(host, row.id), journal.kind, row.id))
+    finally:
+        with owner.lock:
+            host.let_go(row.id)
+            _stop_if_idle(owner, host)
+
+
+def _at_service(transport: Within, kind: Kind, name: str) -> Hosted:
+    """Return an experiment at a service in this process."""
+    connection = Connection(ADDRESS, key=None, timeout=SECONDS, deadline=SECONDS, transport=transport)
+    return KINDS[kind.name](connection, name, None, None, SECONDS)
+
+
+def _host(owner: Owner, row: Experiment) -> Host:
     """Return the service of a database in this process, begun where there is none, once it has the experiment."""
-    owner = share.owner
     with owner.lock:
         host = owner.host = owner.host or Host(owner.store)
         try:
-            host.take_in(found.row)
+            host.take_in(row)
         except BaseException:
             _stop_if_idle(owner, host)
             raise

@@ -66,7 +66,7 @@ class Journal:
 
     def __init__(self, share: Share, row: Experiment, created: Spec, kind: Kind, pace: Pace) -> None:
         self.store = share.store
-        self._share = share
+        self.share = share
         self.row = row
         self.created = created
         self.kind = kind
@@ -322,4 +322,4 @@ class Journal:
         try:
             self.flush()
         finally:
-            self._share.give_up()
+            self.share.give_up()

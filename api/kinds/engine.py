@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import Any, Generic, Self, TypeVar
 from weakref import finalize
@@ -20,7 +20,10 @@ from ...engine.vectors.constants import constants_of
 from ...engine.vocabulary import DECIDE, LEARN, Array, Change, Columns, Constant, Decision, Feedback, Instance
 from ..durable.journal import Asked, Journal
 from ..durable.pending import LoggedPending
+from ..experiment.report_schemas import Report
 from ..experiment.spec import Spec
+from ..http.curve_schemas import Curve
+from ..http.schemas import DecisionRecord
 from ..service.history import History, Roster
 from .decided import Decided, DecidedMany, locked
 from .kind import Kind, Request, Work
@@ -110,6 +113,28 @@ class PolicyEngine(Work, Generic[Made]):
                 "bad_time", f"time is {as_seen(time)}: it must be microseconds since 1970 UTC; leave it out for now"
             )
         return int(time)
+
+    def report(self) -> Report:
+        """Return what the decisions came to so far, as GET .../report of the service; it takes a log."""
+        return self._told("a report", lambda there: there.report())
+
+    def curve(self, by: str = "day", before: str | None = None, limit: int | None = None) -> Curve:
+        """Return what was decided in each "hour" or "day" and what came of it, as the service does; it takes a log."""
+        return self._told("a curve", lambda there: there.curve(by, before, limit))
+
+    def record(self, decision: Any) -> DecisionRecord:
+        """Return all that is on record of a decision, or of that of a number or an id; it takes a log."""
+        named = f"~{decision}" if isinstance(decision, int) else getattr(decision, "decision_id", decision)
+        return self._told("a record", lambda there: there.record(named))
+
+    def _told(self, what: str, tell: Callable[[Any], Any]) -> Any:
+        """Return what a service would tell of the log."""
+        from ..durable.hosted import told_of
+
+        if self._journal is None:
+            raise InvalidInput("no_log", f"{what} is made of a log, and all is in memory: name a database")
+        self._get_ready(self._journal)
+        return told_of(self._journal, tell)
 
     def flush(self) -> None:
         """Commit what is not yet; where all is in memory there is nothing to do."""

@@ -7,13 +7,15 @@ import math
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from support.logged_engines import CASES, Pair
 from support.served import Served, assert_sound, log_of
 
 import onearm
 from onearm.api.cli.main import run
-from onearm.engine.errors import Conflict, Unavailable
+from onearm.api.http.schemas import DecisionRecord
+from onearm.engine.errors import Conflict, InvalidInput, Unavailable
 from onearm.engine.storage.store import Store
 
 
@@ -79,6 +81,36 @@ def test_a_service_takes_it_over_and_gives_it_back(
     digest = engine.digest()
     engine.close()
     assert_verified(pair.here["database"], capsys, digest)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_tells_what_a_service_does(name: str, tmp_path: Path) -> None:
+    pair = Pair(name, tmp_path, commit=50)
+    pair.play(20)
+    engine, held = pair.durable, pair.waiting[-1][1]
+    number, report, record = engine.number, engine.report(), engine.record(held)
+    assert engine.record(held.decision_id) == record
+    curve = engine.curve("hour") if engine._kind.has_curve else None
+    pair.play(5)
+    pair.assert_same()
+    engine.close()
+    with Served(tmp_path) as served:
+        there = served.record(held.decision_id).json()
+        assert msgspec.convert(there, DecisionRecord).seq == record.seq
+        assert (there["sent"], there["time"]) == (msgspec.to_builtins(record)["sent"], record.time)
+        now = served.get("/v1/experiments/e/report").json()
+        assert (report.decisions, now["decisions"]) == (number, pair.memory.number)
+        assert report.seq < now["seq"]
+        if curve is not None:
+            assert sum(span.decisions for span in curve.spans) == report.decisions
+
+
+def test_in_memory_there_is_no_log_to_tell_of() -> None:
+    engine = onearm.open("ucb1", arms=2)
+    for call in (engine.report, engine.curve, lambda: engine.record(0)):
+        with pytest.raises(InvalidInput, match="is made of a log, and all is in memory") as refused:
+            call()
+        assert refused.value.code == "no_log"
 
 
 @pytest.mark.parametrize("commit", ["each", 7])
