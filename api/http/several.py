@@ -66,10 +66,11 @@ async def _came(live: Live, shares: Sequence[Share], reward_id: str) -> Status:
     for record, feedback in shares:
         check_coming(live, f"~{record.event.number}", record, feedback, reward_id)
     found: set[Status] = set()
-    for record, feedback in shares:
-        taken = await came(live, f"~{record.event.number}", feedback, reward_id, Said())
-        assert isinstance(taken, Came), "this decision was made"
-        found.add(taken.status)
+    with live.as_one():
+        for record, feedback in shares:
+            taken = await came(live, f"~{record.event.number}", feedback, reward_id, Said())
+            assert isinstance(taken, Came), "this decision was made"
+            found.add(taken.status)
     return next(status for status in STATUSES if status in found)
 
 

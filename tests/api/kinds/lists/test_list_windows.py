@@ -99,3 +99,18 @@ def test_a_late_reward_of_a_slot_takes_the_place_of_the_default(served: Windowed
     assert served.reward(made["decision_id"], said, "late").json() == {"status": "late"}
     slots = served.record(made["decision_id"], "late").json()["slots"]
     assert [[one["value"] for one in slot.get("corrections", [])] for slot in slots] == [[], [1.0]]
+
+
+def test_rewards_of_several_slots_are_one_transaction(served: Windowed, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(served, decision_id="page")
+    monkeypatch.setattr("onearm.api.service.writer.BATCH_MAX", 1)  # as where many others write at the same time
+    sizes: list[int] = []
+    append = served.store.append
+    monkeypatch.setattr(
+        served.store, "append", lambda events, *more: (sizes.append(len(events)), append(events, *more))
+    )
+    assert served.reward("page", 1.0).json() == {"status": "accepted"}
+    assert [size for size in sizes if size] == [4]
+    served.pass_time(61)
+    served.restart()
+    assert_clean(served)
