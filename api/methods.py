@@ -97,6 +97,14 @@ class FillsLists(Protocol):
         """Learn rewards of some slots by their ids, or one number, which goes to each slot; up is better."""
         ...
 
+    def world_changed(self, model: int | None = None) -> None:
+        """Tell the policy that the world is another one now."""
+        ...
+
+    def false_alarm(self) -> None:
+        """Tell the policy that the last change of the world was none."""
+        ...
+
     def digest(self) -> str:
         """Return the digest of the state."""
         ...

@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 
 from ....engine import loop
-from ....engine.changes.turning import turned
 from ....engine.changes.worlds import leader_of
 from ....engine.columns import every_mask
 from ....engine.compiled.binding import Bound
@@ -43,7 +42,6 @@ from ....engine.vocabulary import (
     Instance,
     Player,
     Problem,
-    Turn,
 )
 from ...durable.journal import Asked, Journal
 from ...experiment.compiling import compile_bound, compile_explain, compile_law
@@ -55,17 +53,17 @@ from ...experiment.plan import held_for
 from ...experiment.plan_schemas import Plan
 from ...experiment.spec import Spec
 from ...log_files import read_log
-from ...service.history import ChangeTakenBack, WorldChanged
-from ..engine import NO_UNITS, PolicyEngine
+from ..engine import NO_UNITS
 from ..kind import Kind, Request
 from ..pending import REMEMBERED, Many
 from .calls import asked_of, calls_of, check_listed, checked_unit, eligible_mask, joined, sent_of, units_seen
+from .choosing import ChoosingEngine
 from .decided import ArmDecision, ArmDecisions, arm_decision
 from .http import of_call
 from .kind import ARMS
 
 
-class Engine(PolicyEngine[ArmDecision]):
+class Engine(ChoosingEngine):
     """One policy at work in this process; not to be shared between threads."""
 
     def __init__(self, spec: Spec, remember: int = REMEMBERED, journal: Journal | None = None) -> None:
@@ -330,28 +328,6 @@ class Engine(PolicyEngine[ArmDecision]):
         """What the policy has learned of states: the gain, and what it does in each; None where it learns none."""
         learned = learned_by(self.spec.policy, self.state)
         return None if learned is None else self.spec.intake.plan(self.roster.labels, learned)
-
-    def world_changed(self, model: int | None = None) -> None:
-        """Tell the policy that the world is another one now: it begins anew, or as an earlier `model` of its own.
-
-        `changes` names the models. What is learned later of the decisions so far belongs to the world before.
-        """
-        self._turn(Turn(self.number, True, model), WorldChanged(self.number, model))
-
-    def false_alarm(self) -> None:
-        """Tell the policy that the last of its `changes` was none: it goes on with the model that led before."""
-        self._turn(Turn(self.number, False), ChangeTakenBack(self.number))
-
-    def _turn(self, said: Turn, change: Any) -> None:
-        """Take up what a person says of the world, and write it down as a change."""
-        journal = self._journal
-        if journal is not None:
-            self._get_ready(journal)
-        if journal is not None:
-            journal.torn = True
-        turned(self.spec.policy, self.state, said)
-        if journal is not None:
-            journal.changed(change)
 
     def warm_start(self, log: str | Path | Columns) -> int:
         """Learn from the rewarded decisions of another policy, and return how many there were.

@@ -28,9 +28,9 @@ from ....engine.vocabulary import Decision, Feedback
 from ...durable.journal import Asked, Journal
 from ...experiment.spec import Spec
 from ..arms.calls import check_listed, checked_unit, ids_of, sent_of
+from ..arms.choosing import ChoosingEngine
 from ..arms.decided import ArmDecision, arm_decision
 from ..arms.http import Offered, of_call
-from ..engine import PolicyEngine
 from ..kind import NO_DETAIL, Made, Request, part_of_a_list
 from ..pending import REMEMBERED
 from . import http as of_lists
@@ -62,7 +62,7 @@ class ListDecision:
         return [slot.action_id for slot in self.slots.values()]
 
 
-class ListEngine(PolicyEngine[ArmDecision]):
+class ListEngine(ChoosingEngine):
     """One policy at work on lists in this process; not to be shared between threads. `onearm.open` makes it."""
 
     def __init__(self, spec: Spec, remember: int = REMEMBERED, journal: Journal | None = None) -> None:

@@ -185,6 +185,18 @@ def test_lists(doors: Doors, python: Any) -> None:
     assert engine.digest() == twin.digest()
 
 
+def test_lists_are_told_too_that_the_world_has_changed(doors: Doors, python: Any) -> None:
+    adaptive = {"name": "adaptive", "params": {"policy": {"name": "ucb1"}}}
+    here: dict[str, Any] = {"policy": adaptive, "arms": 3, "slots": 2}
+    engine, twin = doors.open(**here), python(**here)
+    for one in (engine, twin):
+        one.learn(one.decide(), 1.0)
+        one.world_changed()
+        one.learn(one.decide(), {"1": 0.0})
+        one.false_alarm()
+    assert engine.digest() == twin.digest()
+
+
 def test_what_is_wrong_with_a_list_is_the_same_error(doors: Doors) -> None:
     engine = doors.open(policy="ucb1", arms=["a", "b"], slots=2)
     for call, code in (

@@ -308,3 +308,17 @@ def test_any_experiment_has_what_a_service_tells(here: dict[str, Any]) -> None:
         told.correct("~0", 0.5)
     with onearm.open(**here) as engine:
         assert engine.number == 6
+
+
+def test_postgresql_has_engines_of_both_sorts_too(postgres_url: str) -> None:
+    at = {"database": postgres_url}
+    with (
+        onearm.open("ucb1", arms=ARMS, **at, experiment="plain") as plain,
+        onearm.open("ucb1", arms=ARMS, reward=WINDOW, **at, experiment="waits") as waits,
+    ):
+        plain.learn(plain.decide(), 1.0)
+        waits.learn(waits.decide(), 1.0)
+        until(lambda: waits.about().rewards == 1)
+        assert plain.report().rewards == 1
+    with onearm.open(**at, experiment="plain") as plain, onearm.open(**at, experiment="waits") as waits:
+        assert (plain.number, waits.about().decisions) == (1, 1)
