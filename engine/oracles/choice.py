@@ -1,9 +1,10 @@
-"""The model that fits a problem: means without contexts, ridge on dense ones, a sparse linear model on named ones."""
+"""The model that fits a problem: means without contexts, ridge on dense ones, `SparseRows` on named ones."""
 
 from __future__ import annotations
 
 import math
 
+from ..errors import InvalidInput
 from ..vocabulary import Problem
 from .action_ridge import ActionRidge, action_ridge
 from .arm_mean import ArmMean, arm_mean
@@ -12,8 +13,9 @@ from .fourier_ridge import FourierRidge, fourier_ridge
 from .fourier_root import FourierRoot, fourier_root
 from .relative import Relative, relative
 from .sparse_linear import SparseLinear, sparse_linear
+from .sparse_rows import SparseRows, sparse_rows
 
-Model = ArmMean | ArmRidge | ActionRidge | SparseLinear | Relative
+Model = ArmMean | ArmRidge | ActionRidge | SparseLinear | SparseRows | Relative
 
 
 def oracle(
@@ -23,6 +25,7 @@ def oracle(
     half_life: float | None = None,
     scaling: str = "online",
     origin: float = 0.0,
+    second_order: bool = True,
 ) -> Model:
     """Return the model for the kind of a problem's contexts, before any feedback.
 
@@ -30,23 +33,35 @@ def oracle(
     (None or infinity: never). `scaling` "online" lets the model find the units of the features, and "none" takes them
     as they are. Only ridge regressions have a prior, and contexts as they are. Rewards are learned less `origin`; NaN
     stands for the first of them, and for 0 where contexts are taken as they are: without an intercept a model cannot
-    predict what all rewards have in common.
+    predict what all rewards have in common. Named features are learned by `SparseRows`, or by `SparseLinear` where
+    `second_order` is false, as in specs that were stored before it was.
 
     >>> problems = Problem(3), Problem(3, (8,)), Problem(3, (3, 8)), Problem(3, (3, 64), nonzeros=9)
     >>> [type(oracle(problem)).__name__ for problem in problems]
-    ['ArmMean', 'ArmRidge', 'ActionRidge', 'SparseLinear']
+    ['ArmMean', 'ArmRidge', 'ActionRidge', 'SparseRows']
     >>> [type(oracle(Problem(3), origin=origin)).__name__ for origin in (math.nan, 50.0, 0.0)]
     ['Relative', 'Relative', 'ArmMean']
     """
     if math.isnan(origin) and scaling == "none":
         origin = 0.0
-    found: Model = relative(_oracle(problem, regularisation, half_life, scaling), origin, problem.n_arms)
+    found: Model = relative(_oracle(problem, regularisation, half_life, scaling, second_order), origin, problem.n_arms)
     return found
 
 
-def _oracle(problem: Problem, regularisation: float, half_life: float | None, scaling: str) -> Model:
+def check_second_order(second_order: bool) -> bool:
+    """Return whether named features are learned by a second-order rule."""
+    if not isinstance(second_order, bool):
+        raise InvalidInput("bad_param", f"second_order is {second_order!r}: it must be true or false")
+    return second_order
+
+
+def _oracle(
+    problem: Problem, regularisation: float, half_life: float | None, scaling: str, second_order: bool
+) -> Model:
     if problem.context_kind == "named":
-        return sparse_linear(problem, half_life=half_life)
+        if not second_order:
+            return sparse_linear(problem, half_life=half_life)
+        return sparse_rows(problem, regularisation=regularisation, half_life=half_life)
     if problem.context_shape == (0,):
         return arm_mean(problem, regularisation=regularisation, half_life=half_life)
     make = action_ridge if problem.context_kind == "actions" else arm_ridge
@@ -54,7 +69,12 @@ def _oracle(problem: Problem, regularisation: float, half_life: float | None, sc
 
 
 def bending_oracle(
-    problem: Problem, *, regularisation: float = 1.0, half_life: float | None = None, coordinates: int = 0
+    problem: Problem,
+    *,
+    regularisation: float = 1.0,
+    half_life: float | None = None,
+    coordinates: int = 0,
+    second_order: bool = True,
 ) -> Model | FourierRidge | FourierRoot:
     """Return the model for the kind of a problem's contexts, whose predictions bend where contexts are dense.
 
@@ -62,10 +82,10 @@ def bending_oracle(
 
     >>> problems = Problem(3), Problem(3, (8,)), Problem(3, (3, 8)), Problem(3, (3, 64), nonzeros=9)
     >>> [type(bending_oracle(problem, regularisation=0.3)).__name__ for problem in problems]
-    ['ArmMean', 'FourierRidge', 'ActionRidge', 'SparseLinear']
+    ['ArmMean', 'FourierRidge', 'ActionRidge', 'SparseRows']
     """
     if not bends(problem):
-        return oracle(problem, regularisation=regularisation, half_life=half_life)
+        return oracle(problem, regularisation=regularisation, half_life=half_life, second_order=second_order)
     if coordinates == 0:
         return fourier_ridge(problem, regularisation=regularisation, half_life=half_life)
     return fourier_root(problem, coordinates, regularisation=regularisation, half_life=half_life)

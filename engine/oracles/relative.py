@@ -55,9 +55,12 @@ def check_origin(origin: float | None) -> float:
     return math.nan if origin is None else check_param("origin", origin, low=-REWARD_MAX, high=REWARD_MAX)
 
 
-def version_of(origin: float | None) -> int:
-    """Return the version of a policy with this origin: 1 for 0, with which it decides as it did without one, else 2."""
-    return 1 if origin == 0.0 else 2
+def version_of(origin: float | None, second_order: bool = False) -> int:
+    """Return the version of a policy with this origin: 1 for 0, with which it decides as it did without one, else 2.
+
+    It is one more where named features are learned by a second-order rule, which came later.
+    """
+    return (1 if origin == 0.0 else 2) + second_order
 
 
 def relative(model: Any, origin: float, k: int) -> Any:

@@ -7,7 +7,7 @@ those arms of dense contexts that a model never learned, which come first. Befor
 all models agree on has the probability 1, so a log of it says nothing of other actions: wrap it in `floor` for that.
 Rewards may have any unit and any origin: each model measures them from the first one that it learned, or all from
 `origin` (`engine/oracles/relative.py`).
-State: `models` models of one kind (ridge, or an adaptive linear one on named features), stacked.
+State: `models` models of one kind (ridge, or `SparseRows` on named features), stacked.
 Cost: `models` times a prediction of all actions per decision, and up to `models` fits per feedback.
 Draws: number 0 decides; at a feedback, draws 1 to `models` of its decision say how often each model learns it.
 """
@@ -24,7 +24,7 @@ from ...engine.errors import InvalidInput
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, work_of
-from ...engine.oracles.choice import oracle
+from ...engine.oracles.choice import check_second_order, oracle
 from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.oracle import fit, origin_of, predict, split
 from ...engine.oracles.relative import check_origin, version_of
@@ -43,6 +43,7 @@ class BagParams(NamedTuple):
     regularisation: float
     half_life: float  # in times that a model learns; inf where nothing is forgotten
     origin: float  # what rewards are measured from; NaN where it is the first of them
+    second_order: bool  # how named features are learned: `SparseRows`, or `SparseLinear` as in specs stored before
 
 
 class BagState(NamedTuple):
@@ -57,12 +58,13 @@ class BagState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
-@earlier(origin=0.0)
+@earlier(origin=0.0, second_order=False)
 def bag(
     models: int = 8,
     regularisation: float = 0.2,
     half_life: float | None = None,
     origin: float | None = None,
+    second_order: bool = True,
 ) -> Policy:
     """Play what a model drawn at random among `models` bootstrapped ones expects most of."""
     if isinstance(models, bool) or not isinstance(models, int) or not 1 <= models <= MODELS_MAX:
@@ -72,13 +74,22 @@ def bag(
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         check_half_life(half_life),
         check_origin(origin),
+        check_second_order(second_order),
     )
-    return Policy("bag", params, init, version_of(origin), ("dense", "actions", "named"), grow=by_padding(init))
+    return Policy(
+        "bag", params, init, version_of(origin, second_order), ("dense", "actions", "named"), grow=by_padding(init)
+    )
 
 
 def init(params: BagParams, problem: Problem) -> BagState:
     """Return the state before any feedback."""
-    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life, origin=params.origin)
+    model = oracle(
+        problem,
+        regularisation=params.regularisation,
+        half_life=params.half_life,
+        origin=params.origin,
+        second_order=params.second_order,
+    )
     m = problem.nonzeros or problem.context_shape[-1]
     learned = np.zeros((params.models, problem.n_arms if problem.layout == "dense" else 0), np.bool_)
     work = work_of(problem.n_arms)

@@ -8,7 +8,7 @@ gamma_n / L*. gamma_n = gamma n^exponent, where n counts the feedbacks learned (
 the root mean square of the oracle's errors. So rewards may have any unit, and any origin: they are measured from the
 first one, or from `origin` (`engine/oracles/relative.py`).
 Departs from the paper: the oracle minimises the squared loss, not the log loss.
-State: the model (ridge on dense contexts and rows of actions, an adaptive linear one on named features), its errors.
+State: the model (ridge on dense contexts and rows of actions, `SparseRows` on named features), its errors.
 Cost: a prediction of all actions and O(K) per decision; one fit per feedback.
 """
 
@@ -23,7 +23,7 @@ from ...engine.draws import UniformBlock, uniform_block, uniform_from
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, inverse_gap, leader_of, power, span_of, work_of
-from ...engine.oracles.choice import oracle
+from ...engine.oracles.choice import check_second_order, oracle
 from ...engine.oracles.forgetting import check_half_life, kept
 from ...engine.oracles.oracle import expect, fit, origin_of, predict, split, spread
 from ...engine.oracles.relative import check_origin, version_of
@@ -46,6 +46,7 @@ class FastCbParams(NamedTuple):
     regularisation: float
     half_life: float  # in feedbacks; inf where nothing is forgotten
     origin: float  # what rewards are measured from; NaN where it is the first of them
+    second_order: bool  # how named features are learned: `SparseRows`, or `SparseLinear` as in specs stored before
 
 
 class FastCbState(NamedTuple):
@@ -58,7 +59,7 @@ class FastCbState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
-@earlier(origin=0.0)
+@earlier(origin=0.0, second_order=False)
 def fastcb(
     gamma: float = 3.0,
     exponent: float = 0.5,
@@ -66,6 +67,7 @@ def fastcb(
     regularisation: float = 0.2,
     half_life: float | None = None,
     origin: float | None = None,
+    second_order: bool = True,
 ) -> Policy:
     """Play by inverse gap weighting, in units of the best action's loss, over a linear oracle."""
     forgetting = check_half_life(half_life)
@@ -77,13 +79,22 @@ def fastcb(
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         forgetting,
         check_origin(origin),
+        check_second_order(second_order),
     )
-    return Policy("fastcb", params, init, version_of(origin), ("dense", "actions", "named"), grow=by_padding(init))
+    return Policy(
+        "fastcb", params, init, version_of(origin, second_order), ("dense", "actions", "named"), grow=by_padding(init)
+    )
 
 
 def init(params: FastCbParams, problem: Problem) -> FastCbState:
     """Return the state before any feedback: uniform."""
-    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life, origin=params.origin)
+    model = oracle(
+        problem,
+        regularisation=params.regularisation,
+        half_life=params.half_life,
+        origin=params.origin,
+        second_order=params.second_order,
+    )
     return FastCbState(model, residuals(), np.full(1, params.reward_max), work_of(problem.n_arms), uniform_block())
 
 

@@ -2,7 +2,7 @@
 
 Nothing needs tuning. As in `fourier_ucb`, an oracle predicts a score s_a of each action and its standard error w_a: for
 dense contexts ridge regressions on the context and on random Fourier features (`engine/oracles/fourier_root.py`), for
-rows of actions one ridge regression, for named features a sparse linear model. The index of an action is
+rows of actions one ridge regression, for named features `SparseRows`. The index of an action is
 i_a = s_a + alpha w_a, where alpha is just so large that some action promises a reward near the best seen
 (`engine/oracles/aspiration.py`). Action a is drawn with probability
 
@@ -36,7 +36,7 @@ from ...engine.growth import padded
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, leader_of, softmax, span_of, work_of
 from ...engine.oracles.aspiration import enter, narrow, noise, write_index
-from ...engine.oracles.choice import bending_oracle, bends
+from ...engine.oracles.choice import bending_oracle, bends, check_second_order
 from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.fourier_root import FourierRoot, bytes_of, check_coordinates, coordinates_for, more_for
 from ...engine.oracles.heavy_tails import HeavyTails, check_robust, cut, cuts, heavy_tails, varies
@@ -62,6 +62,7 @@ class FourierSoftmaxParams(NamedTuple):
     widest: float  # the most that alpha comes to, in standard deviations
     robust: bool  # whether errors with heavy tails are cut
     coordinates: int  # of a dense context; -1 where that follows from the number of arms, 0 for `FourierRidge`
+    second_order: bool  # how named features are learned: `SparseRows`, or `SparseLinear` as in specs stored before
 
 
 class FourierSoftmaxState(NamedTuple):
@@ -78,7 +79,7 @@ class FourierSoftmaxState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
-@earlier(coordinates=0, robust=False, widest=3.0)
+@earlier(coordinates=0, robust=False, widest=3.0, second_order=False)
 def fourier_softmax(
     temperature: float | None = None,
     regularisation: float | None = None,
@@ -86,6 +87,7 @@ def fourier_softmax(
     robust: bool = True,
     coordinates: int | None = None,
     widest: float = 1.5,
+    second_order: bool = True,
 ) -> Policy:
     """Draw by a softmax of an optimistic index, on features that bend; nothing needs tuning.
 
@@ -101,6 +103,7 @@ def fourier_softmax(
         check_param("widest", widest, low=0.2, high=1e6),
         check_robust(robust),
         -1 if coordinates is None else check_coordinates(coordinates),
+        check_second_order(second_order),
     )
 
     def resolve(problem: Problem) -> Policy:
@@ -112,6 +115,7 @@ def fourier_softmax(
             "robust": robust,
             "coordinates": None if found.coordinates < 0 else found.coordinates,
             "widest": widest,
+            "second_order": second_order,
         }
         spec = {"name": policy.name, "params": settled}
         return dataclasses.replace(policy, params=found, spec=spec, resolve=None)
@@ -120,7 +124,7 @@ def fourier_softmax(
         "fourier_softmax",
         params,
         init,
-        version=1 if coordinates == 0 and not robust else 2,
+        version=(1 if coordinates == 0 and not robust else 2) + second_order,
         contexts=("dense", "actions", "named"),
         grow=grow,
         resolve=resolve if None in (temperature, regularisation, coordinates) else None,
@@ -151,6 +155,7 @@ def init(params: FourierSoftmaxParams, problem: Problem) -> FourierSoftmaxState:
         regularisation=params.regularisation,
         half_life=params.half_life,
         coordinates=params.coordinates,
+        second_order=params.second_order,
     )
     numbers = np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(2)
     temperature = np.full(1, params.temperature)

@@ -4,7 +4,7 @@ Nothing needs tuning.
 
 An oracle predicts a score s_a and its standard error w_a for each action: for float64[d] contexts ridge regressions on
 the context and on random Fourier features of it (`engine/oracles/fourier_ridge.py`); for rows of actions one ridge
-regression; for named features a sparse linear model. The action of the highest s_a + alpha w_a is played, where alpha
+regression; for named features `SparseRows`. The action of the highest s_a + alpha w_a is played, where alpha
 is just so large that some action promises a reward near the best seen (`engine/oracles/aspiration.py`).
 
 Source: LinUCB, Li, Chu, Langford, Schapire 2010, with random Fourier features, Rahimi and Recht 2007, and a target.
@@ -27,7 +27,7 @@ from ...engine.laws.awaited import check_wait
 from ...engine.laws.from_scores import Work, leader_of, work_of
 from ...engine.oracles.aspiration import enter, noise, write_index
 from ...engine.oracles.awaiting import awaiting
-from ...engine.oracles.choice import bending_oracle
+from ...engine.oracles.choice import bending_oracle, check_second_order
 from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.oracle import (
     expect,
@@ -55,6 +55,7 @@ class FourierUcbParams(NamedTuple):
     widest: float  # the most that alpha comes to, in standard deviations
     wait: int  # for so many further decisions one counts whose feedback has not come
     origin: float  # what rewards are measured from; NaN where it is the first of them
+    second_order: bool  # how named features are learned: `SparseRows`, or `SparseLinear` as in specs stored before
 
 
 class FourierUcbState(NamedTuple):
@@ -67,13 +68,14 @@ class FourierUcbState(NamedTuple):
     scratch_work: Work
 
 
-@earlier(origin=0.0, widest=3.0)
+@earlier(origin=0.0, widest=3.0, second_order=False)
 def fourier_ucb(
     regularisation: float = 0.3,
     half_life: float | None = None,
     wait: int = 0,
     origin: float | None = None,
     widest: float = 1.5,
+    second_order: bool = True,
 ) -> Policy:
     """Play optimistically on features that bend; nothing needs tuning, and `half_life` makes it forget.
 
@@ -85,12 +87,13 @@ def fourier_ucb(
         check_param("widest", widest, low=0.2, high=1e6),
         check_wait(wait),
         check_origin(origin),
+        check_second_order(second_order),
     )
     return Policy(
         "fourier_ucb",
         params,
         init,
-        version=version_of(origin),
+        version=version_of(origin, second_order),
         contexts=("dense", "actions", "named"),
         grow=by_padding(init),
         deterministic=True,
@@ -101,7 +104,9 @@ def init(params: FourierUcbParams, problem: Problem) -> FourierUcbState:
     """Return the state before any feedback."""
 
     def make() -> Any:
-        model = bending_oracle(problem, regularisation=params.regularisation, half_life=params.half_life)
+        model = bending_oracle(
+            problem, regularisation=params.regularisation, half_life=params.half_life, second_order=params.second_order
+        )
         return relative(model, params.origin, problem.n_arms)
 
     model = awaiting(make, problem, params.wait, params.half_life)

@@ -5,7 +5,7 @@ share of exploration, as Vowpal Wabbit has it; ties go to the lowest. Epsilon do
 by epsilon times the mean gap; with epsilon = 0 nothing is explored but by chance, and the regret has no bound.
 Rewards may have any unit and any origin: they are measured from the first one, or from `origin`
 (`engine/oracles/relative.py`).
-State: the model (ridge on dense contexts and on rows of actions, an adaptive linear one on named features).
+State: the model (ridge on dense contexts and on rows of actions, `SparseRows` on named features).
 Cost: a prediction of all actions and O(K) per decision; one fit per feedback.
 """
 
@@ -17,7 +17,7 @@ from ...engine.draws import UniformBlock, uniform_block, uniform_from
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, greedy, work_of
-from ...engine.oracles.choice import oracle
+from ...engine.oracles.choice import check_second_order, oracle
 from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.oracle import expect, fit, predict, split, spread
 from ...engine.oracles.relative import check_origin, version_of
@@ -34,6 +34,7 @@ class LinearGreedyParams(NamedTuple):
     regularisation: float
     half_life: float  # in feedbacks; inf where nothing is forgotten
     origin: float  # what rewards are measured from; NaN where it is the first of them
+    second_order: bool  # how named features are learned: `SparseRows`, or `SparseLinear` as in specs stored before
 
 
 class LinearGreedyState(NamedTuple):
@@ -44,12 +45,13 @@ class LinearGreedyState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
-@earlier(origin=0.0)
+@earlier(origin=0.0, second_order=False)
 def linear_greedy(
     epsilon: float = 0.05,
     regularisation: float = 0.2,
     half_life: float | None = None,
     origin: float | None = None,
+    second_order: bool = True,
 ) -> Policy:
     """Play the action of the highest predicted reward, and with probability `epsilon` any available one."""
     params = LinearGreedyParams(
@@ -57,12 +59,13 @@ def linear_greedy(
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         check_half_life(half_life),
         check_origin(origin),
+        check_second_order(second_order),
     )
     return Policy(
         "linear_greedy",
         params,
         init,
-        version=version_of(origin),
+        version=version_of(origin, second_order),
         contexts=("dense", "actions", "named"),
         grow=by_padding(init),
         deterministic=params.epsilon == 0.0,
@@ -71,7 +74,13 @@ def linear_greedy(
 
 def init(params: LinearGreedyParams, problem: Problem) -> LinearGreedyState:
     """Return the state before any feedback."""
-    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life, origin=params.origin)
+    model = oracle(
+        problem,
+        regularisation=params.regularisation,
+        half_life=params.half_life,
+        origin=params.origin,
+        second_order=params.second_order,
+    )
     return LinearGreedyState(model, work_of(problem.n_arms), uniform_block())
 
 

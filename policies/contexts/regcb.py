@@ -8,7 +8,7 @@ is the root mean square of the oracle's errors, so rewards may have any unit; `n
 their origin matter: they are measured from the first one, or from `origin` (`engine/oracles/relative.py`). A mellowness
 that covers the truth (1 and more) is too careful in practice, as Bietti, Agarwal, Langford, JMLR 2021, found as well.
 On named features the width is the oracle's diagonal one. Ties go to the lowest; the propensity is 1.
-State: the model (ridge on dense contexts and rows of actions, an adaptive linear one on named features), its errors.
+State: the model (ridge on dense contexts and rows of actions, `SparseRows` on named features), its errors.
 Cost: prediction and width of all actions per decision, O(K p^2) with p features; one fit per feedback.
 """
 
@@ -21,7 +21,7 @@ from ...engine.elementary import log
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, leader_of, work_of
-from ...engine.oracles.choice import oracle
+from ...engine.oracles.choice import check_second_order, oracle
 from ...engine.oracles.forgetting import check_half_life, kept
 from ...engine.oracles.oracle import expect, fit, predict, split, spread
 from ...engine.oracles.relative import check_origin, version_of
@@ -41,6 +41,7 @@ class RegCbParams(NamedTuple):
     regularisation: float
     half_life: float  # in feedbacks; inf where nothing is forgotten
     origin: float  # what rewards are measured from; NaN where it is the first of them
+    second_order: bool  # how named features are learned: `SparseRows`, or `SparseLinear` as in specs stored before
 
 
 class RegCbState(NamedTuple):
@@ -51,13 +52,14 @@ class RegCbState(NamedTuple):
     scratch_work: Work
 
 
-@earlier(origin=0.0)
+@earlier(origin=0.0, second_order=False)
 def regcb(
     mellowness: float = 0.1,
     noise: float | None = None,
     regularisation: float = 0.2,
     half_life: float | None = None,
     origin: float | None = None,
+    second_order: bool = True,
 ) -> Policy:
     """Play the action of the highest optimistic score; nothing needs tuning, and `half_life` makes it forget."""
     forgetting = check_half_life(half_life)
@@ -68,12 +70,13 @@ def regcb(
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         forgetting,
         check_origin(origin),
+        check_second_order(second_order),
     )
     return Policy(
         "regcb",
         params,
         init,
-        version=version_of(origin),
+        version=version_of(origin, second_order),
         contexts=("dense", "actions", "named"),
         grow=by_padding(init),
         deterministic=True,
@@ -82,7 +85,13 @@ def regcb(
 
 def init(params: RegCbParams, problem: Problem) -> RegCbState:
     """Return the state before any feedback."""
-    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life, origin=params.origin)
+    model = oracle(
+        problem,
+        regularisation=params.regularisation,
+        half_life=params.half_life,
+        origin=params.origin,
+        second_order=params.second_order,
+    )
     return RegCbState(model, residuals(), work_of(problem.n_arms))
 
 

@@ -6,7 +6,7 @@ sd is the root mean square of the oracle's errors, so rewards may have any unit;
 Nor does their origin matter: they are measured from the first one, or from `origin` (`engine/oracles/relative.py`).
 The sharpness is constant, so regret grows linearly: actions within sd / sharpness of the best are played nearly as
 often, which is what one wants of a share for each, not of the highest reward.
-State: the model (ridge on dense contexts and rows of actions, an adaptive linear one on named features), its errors.
+State: the model (ridge on dense contexts and rows of actions, `SparseRows` on named features), its errors.
 Cost: a prediction of all actions and an exponential for each per decision; one fit per feedback.
 """
 
@@ -19,7 +19,7 @@ from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, span_of, work_of
 from ...engine.laws.from_scores import softmax as softmax_law
-from ...engine.oracles.choice import oracle
+from ...engine.oracles.choice import check_second_order, oracle
 from ...engine.oracles.forgetting import check_half_life, kept
 from ...engine.oracles.oracle import expect, fit, predict, split, spread
 from ...engine.oracles.relative import check_origin, version_of
@@ -39,6 +39,7 @@ class SoftmaxParams(NamedTuple):
     regularisation: float
     half_life: float  # in feedbacks; inf where nothing is forgotten
     origin: float  # what rewards are measured from; NaN where it is the first of them
+    second_order: bool  # how named features are learned: `SparseRows`, or `SparseLinear` as in specs stored before
 
 
 class SoftmaxState(NamedTuple):
@@ -50,13 +51,14 @@ class SoftmaxState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
-@earlier(origin=0.0)
+@earlier(origin=0.0, second_order=False)
 def softmax(
     sharpness: float = 4.0,
     noise: float | None = None,
     regularisation: float = 0.2,
     half_life: float | None = None,
     origin: float | None = None,
+    second_order: bool = True,
 ) -> Policy:
     """Draw each action in proportion to exp(sharpness score / sd) over a linear oracle."""
     forgetting = check_half_life(half_life)
@@ -67,13 +69,22 @@ def softmax(
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         forgetting,
         check_origin(origin),
+        check_second_order(second_order),
     )
-    return Policy("softmax", params, init, version_of(origin), ("dense", "actions", "named"), grow=by_padding(init))
+    return Policy(
+        "softmax", params, init, version_of(origin, second_order), ("dense", "actions", "named"), grow=by_padding(init)
+    )
 
 
 def init(params: SoftmaxParams, problem: Problem) -> SoftmaxState:
     """Return the state before any feedback: uniform."""
-    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life, origin=params.origin)
+    model = oracle(
+        problem,
+        regularisation=params.regularisation,
+        half_life=params.half_life,
+        origin=params.origin,
+        second_order=params.second_order,
+    )
     return SoftmaxState(model, residuals(), work_of(problem.n_arms), uniform_block())
 
 

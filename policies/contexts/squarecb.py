@@ -7,7 +7,7 @@ gamma is sqrt(k T / regret of the oracle), which nobody knows: here sd is the ro
 so rewards may have any unit. With `noise` given it stands for sd: 1 gives the textbook's gamma, in units of 1 / reward.
 Nor does their origin matter: they are measured from the first one, or from `origin` (`engine/oracles/relative.py`).
 Regret O(sqrt(k T Reg)) where the model holds and gamma is the paper's.
-State: the model (ridge on dense contexts and rows of actions, an adaptive linear one on named features), its errors.
+State: the model (ridge on dense contexts and rows of actions, `SparseRows` on named features), its errors.
 Cost: a prediction of all actions and O(K) per decision; one fit per feedback.
 """
 
@@ -21,7 +21,7 @@ from ...engine.draws import UniformBlock, uniform_block, uniform_from
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, inverse_gap, power, span_of, work_of
-from ...engine.oracles.choice import oracle
+from ...engine.oracles.choice import check_second_order, oracle
 from ...engine.oracles.forgetting import check_half_life, kept
 from ...engine.oracles.oracle import expect, fit, predict, split, spread
 from ...engine.oracles.relative import check_origin, version_of
@@ -42,6 +42,7 @@ class SquareCbParams(NamedTuple):
     regularisation: float
     half_life: float  # in feedbacks; inf where nothing is forgotten
     origin: float  # what rewards are measured from; NaN where it is the first of them
+    second_order: bool  # how named features are learned: `SparseRows`, or `SparseLinear` as in specs stored before
 
 
 class SquareCbState(NamedTuple):
@@ -54,7 +55,7 @@ class SquareCbState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
-@earlier(origin=0.0)
+@earlier(origin=0.0, second_order=False)
 def squarecb(
     gamma: float = 10.0,
     exponent: float = 0.5,
@@ -62,6 +63,7 @@ def squarecb(
     regularisation: float = 0.2,
     half_life: float | None = None,
     origin: float | None = None,
+    second_order: bool = True,
 ) -> Policy:
     """Play by inverse gap weighting over a linear oracle; nothing needs tuning, and `half_life` makes it forget."""
     forgetting = check_half_life(half_life)
@@ -73,13 +75,22 @@ def squarecb(
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         forgetting,
         check_origin(origin),
+        check_second_order(second_order),
     )
-    return Policy("squarecb", params, init, version_of(origin), ("dense", "actions", "named"), grow=by_padding(init))
+    return Policy(
+        "squarecb", params, init, version_of(origin, second_order), ("dense", "actions", "named"), grow=by_padding(init)
+    )
 
 
 def init(params: SquareCbParams, problem: Problem) -> SquareCbState:
     """Return the state before any feedback: uniform."""
-    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life, origin=params.origin)
+    model = oracle(
+        problem,
+        regularisation=params.regularisation,
+        half_life=params.half_life,
+        origin=params.origin,
+        second_order=params.second_order,
+    )
     return SquareCbState(model, residuals(), np.zeros(1), work_of(problem.n_arms), uniform_block())
 
 

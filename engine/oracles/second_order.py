@@ -1,0 +1,310 @@
+"""Second order: one table of weights for the named features of all actions, each with a variance of its own.
+
+Source: AROW, Crammer, Kulesza, Dredze, "Adaptive regularization of weight vectors", 2009, for squared loss as in Vaits,
+Crammer 2011, with a diagonal covariance. The weights are taken to be normal and apart, before any feedback with mean 0
+and variance 1 in units of the rewards' spread (`_SHARED` of features that all actions share: these change no ranking).
+A reward y with the prediction m, coordinates h_i and variances s_i has the predictive variance r + v,
+v = sum s_i h_i^2, and Bayes' rule moves each mean by s_i h_i (y - m) / (r + v). The variances lose what the rule says
+if the other weights were nearly known: 1 / s_i grows by h_i^2 / (r + _CARE (v - s_i h_i^2)). With _CARE = 1 that is the
+exact diagonal of the rule, which learns for too long from words that came together; 0 is AROW's, which stops too soon.
+r is `_NOISE` times the mean of 1 + sum h_i^2: however many features there are, a reward says as much of their sum.
+
+What h is, so that neither a feature's unit nor its origin matters:
+- A number that was there as often as the bias, or as the most frequent constant of its row (the action's id): the
+  distance from its mean, in units of the largest such distance. Its presence says nothing.
+- Any other, such as a word and its weight: sign(x) sqrt(|x| / unit). The unit is the mean size of the values of all
+  such features, within a ninth and nine times the feature's own mean size: of weighted words the rare ones count for
+  more, and beside a price they count as well. The square root is for repeated words, which say less each time.
+- A word far from 0, whose values lie within a tenth of their mean, has both: 1, and the distance.
+The bias begins in the middle of the rewards' range, and moves with it by as much as is not known of it.
+
+Departs from its sources: the coordinates, r and _CARE are ours, measured (`benchmarks/sparse.py`), without a bound.
+Errors are those of the prediction clipped to the rewards seen so far.
+State: 44 bytes a slot, float64 weights and float32 statistics. Cost: O(nonzeros of the shared and of the actions' rows)
+for `predict` and `spread`, O(nonzeros of the shared and the action's row) for `fit`; never the size of the table.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ..kernel import kernel
+from ..vocabulary import Array, Features, Problem
+from .forgetting import check_half_life, kept, let_shares_shrink
+from .oracle import register_model
+
+VALUE_MAX = 1e30  # beyond, a value counts as this: float32 holds its size
+_SHARED = 1.0 / 32.0  # variance of a shared feature's weight before any feedback; that of an action's is 1
+_NOISE = 0.1
+_CARE = 0.1
+_ALIKE = 9.0  # by how much the unit of a feature may differ from its own mean size, and a value from that
+_FAR = 0.1  # of its mean size: a feature whose values all lie as near to their mean is far from 0
+_OFTEN = 16.0  # feedbacks that hold a feature, before it is found to be far from 0
+_SAME = 1e-6  # relative; a value as near to its mean is the mean, which is kept as a float32
+_NEWEST = 1000.0  # values over which the mean size of all is taken
+
+SIZED, CENTRED = 0, 1  # columns of `weight`
+COUNT, MEAN, SIZE, DISTANCE, KNOWN, KNOWN_CENTRED, KIND = 0, 1, 2, 3, 4, 5, 6  # columns of `seen`
+FEEDBACKS, NORM, BIAS, KNOWN_BIAS, LOW, HIGH, UNIT, VALUES, TIMES = 0, 1, 2, 3, 4, 5, 6, 7, 8  # places in `total`
+_WORD, _FAR_WORD, _NUMBER = 0.0, 1.0, 2.0  # what KIND says of a feature
+
+
+class SecondOrder(NamedTuple):
+    """Arrays that `fit` writes."""
+
+    weight: Array  # float64[2^bits, 2] of h where it is a size and where it is a distance, in units of the reward
+    seen: Array  # float32[2^bits, 7] how often; means of value and size; largest distance; what is known; the kind
+    total: (
+        Array  # float64[9] feedbacks; norms; bias, what is known of it; lowest, highest reward; sizes; a float32 count
+    )
+    keep: Array  # float64[1] what of a count is left after the next feedback, in (0, 1]
+
+
+def second_order(problem: Problem, *, half_life: float | None = None) -> SecondOrder:
+    """Return a model of named features that knows nothing yet.
+
+    After `half_life` >= 1 feedbacks that hold a feature, the older ones count half for its mean and its variance; after
+    as many of any kind, for the bias and the norm. None: they count in full. Weights and the range of the rewards are
+    never forgotten: a half-life keeps up how far new feedbacks move the weights.
+    """
+    slots = problem.context_shape[1]
+    weight, seen = np.zeros((slots, 2)), np.zeros((slots, 7), np.float32)
+    return SecondOrder(weight, seen, np.zeros(9), np.array([kept(check_half_life(half_life))]))
+
+
+@kernel
+def predict(model: SecondOrder, context: Features, available: Array, scores: Array) -> None:
+    """Write the predicted reward of each available action: what is shared, and its own."""
+    shared = model.total[BIAS] + _sum(model, context, 0)
+    for a in range(len(available)):
+        if available[a]:
+            scores[a] = shared + _sum(model, context, a + 1)
+
+
+@kernel
+def spread(model: SecondOrder, context: Features, available: Array, widths: Array) -> None:
+    """Write the width of each available action: sqrt(v / r), the standard error in units of the noise."""
+    noise = _noise(model)
+    shared = _bias_variance(model) + _variance(model, context, 0)
+    for a in range(len(available)):
+        if available[a]:
+            widths[a] = math.sqrt((shared + _variance(model, context, a + 1)) / noise)
+
+
+@kernel
+def fit(model: SecondOrder, context: Features, action: int, reward: float, weight: float) -> float:
+    """Take one step towards the reward; return how far the prediction was off."""
+    error = reward - model.total[BIAS] - _sum(model, context, 0) - _sum(model, context, action + 1)
+    total = model.total
+    _enter(model, reward)
+    keep = model.keep[0]
+    total[FEEDBACKS] = keep * total[FEEDBACKS] + weight
+    total[KNOWN_BIAS] *= keep
+    total[TIMES] = np.float32(keep * total[TIMES] + weight)  # rounded as the counts of features are
+    norm = 1.0 + _meet(model, context, 0, weight, total[TIMES])
+    norm += _meet(model, context, action + 1, weight, _most(model, context, action + 1, weight))
+    total[NORM] = keep * total[NORM] + weight * norm
+    predicted = total[BIAS] + _sum(model, context, 0) + _sum(model, context, action + 1)
+    error_clipped = reward - min(max(predicted, total[LOW]), total[HIGH])
+    noise = _noise(model) / weight
+    own = _bias_variance(model)
+    variance = own + _variance(model, context, 0) + _variance(model, context, action + 1)
+    step = error_clipped / (noise + variance)
+    total[BIAS] += step * own
+    total[KNOWN_BIAS] += 1.0 / (noise + _CARE * (variance - own))
+    _move(model, context, 0, step, noise, variance)
+    _move(model, context, action + 1, step, noise, variance)
+    return error
+
+
+@kernel
+def split(model: SecondOrder, context: Features, action: int, parts: Array) -> int:
+    """Write what each feature, and at the end the bias, adds to the prediction."""
+    place = 0
+    for row in (0, action + 1):
+        for j in range(context.start[row], context.start[row + 1]):
+            parts[place] = _part(model, context.index[j], context.value[j])
+            place += 1
+    parts[place] = model.total[BIAS]
+    for rest in range(place + 1, len(parts)):
+        parts[rest] = 0.0
+    return place
+
+
+@kernel
+def _enter(model: SecondOrder, reward: float) -> None:
+    """Let the bias follow the middle of the range of rewards, by as much as is not known of it."""
+    total = model.total
+    if total[FEEDBACKS] == 0.0:
+        total[BIAS] = total[LOW] = total[HIGH] = reward
+    low, high = min(total[LOW], reward), max(total[HIGH], reward)
+    total[BIAS] += (0.5 * (low - total[LOW]) + 0.5 * (high - total[HIGH])) * _bias_variance(model)
+    total[LOW] = low
+    total[HIGH] = high
+
+
+@kernel
+def _most(model: SecondOrder, context: Features, row: int, weight: float) -> float:
+    """Return how often the most frequent feature of a row that never changed will have been there with this one."""
+    most = 0.0
+    for j in range(context.start[row], context.start[row + 1]):
+        seen = model.seen[context.index[j]]
+        x = _bounded(context.value[j])
+        if float(seen[DISTANCE]) == 0.0 and (float(seen[COUNT]) == 0.0 or _distance(x, float(seen[MEAN])) == 0.0):
+            most = max(most, float(seen[COUNT]))
+    return model.keep[0] * most + weight
+
+
+@kernel
+def _meet(model: SecondOrder, context: Features, row: int, weight: float, most: float) -> float:
+    """Update what is known of the values of a row; return the sum of prior variances times squared coordinates.
+
+    A feature that was there `most` times, or as often as the bias, is a number if it changes.
+    """
+    keep, total = model.keep[0], model.total
+    norm = 0.0
+    for j in range(context.start[row], context.start[row + 1]):
+        seen = model.seen[context.index[j]]
+        x = _bounded(context.value[j])
+        count = keep * float(seen[COUNT]) + weight
+        share = weight / count
+        mean = float(seen[MEAN])
+        seen[COUNT] = count
+        seen[MEAN] = mean + (x - mean) * share
+        seen[SIZE] = float(seen[SIZE]) + (abs(x) - float(seen[SIZE])) * share
+        seen[KNOWN] = keep * float(seen[KNOWN])
+        seen[KNOWN_CENTRED] = keep * float(seen[KNOWN_CENTRED])
+        distance = abs(_distance(x, float(seen[MEAN])))
+        if distance > float(seen[DISTANCE]):
+            ratio = float(seen[DISTANCE]) / distance
+            seen[KNOWN_CENTRED] = float(seen[KNOWN_CENTRED]) * ratio * ratio
+            seen[DISTANCE] = distance
+        seen[KIND] = _kind_of(seen, most, total[TIMES])
+        if float(seen[KIND]) != _NUMBER:
+            _enter_size(model, abs(x))
+        h, z = _size(model, context.index[j], x), _place(model, context.index[j], x)
+        norm += h * h + z * z
+    return norm * _prior(row)
+
+
+@kernel
+def _kind_of(seen: Array, most: float, times: float) -> float:
+    """Return what a feature is, from what was seen of it with the newest feedback."""
+    count = float(seen[COUNT])
+    if float(seen[DISTANCE]) == 0.0:
+        return _WORD
+    if count == float(np.float32(most)) or count == times:
+        return _NUMBER
+    return _FAR_WORD if float(seen[DISTANCE]) <= _FAR * float(seen[SIZE]) and count >= _OFTEN else _WORD
+
+
+@kernel
+def _enter_size(model: SecondOrder, size: float) -> None:
+    """Let the mean size of all values follow; one that is far off counts as four times more, or less."""
+    total = model.total
+    if total[VALUES] == 0.0:
+        total[UNIT] = size
+    total[VALUES] = min(total[VALUES] + 1.0, _NEWEST)
+    total[UNIT] += (min(max(size, 0.25 * total[UNIT]), 4.0 * total[UNIT]) - total[UNIT]) / total[VALUES]
+
+
+@kernel
+def _move(model: SecondOrder, context: Features, row: int, step: float, noise: float, variance: float) -> None:
+    prior = _prior(row)
+    for j in range(context.start[row], context.start[row + 1]):
+        i = context.index[j]
+        x = _bounded(context.value[j])
+        seen = model.seen[i]
+        h = _size(model, i, x)
+        if h != 0.0:
+            own = prior / (1.0 + prior * float(seen[KNOWN]))
+            model.weight[i, SIZED] += step * own * h
+            seen[KNOWN] = float(seen[KNOWN]) + h * h / (noise + _CARE * max(variance - own * h * h, 0.0))
+        z = _place(model, i, x)
+        if z != 0.0:
+            own = prior / (1.0 + prior * float(seen[KNOWN_CENTRED]))
+            model.weight[i, CENTRED] += step * own * z
+            known = float(seen[KNOWN_CENTRED]) + z * z / (noise + _CARE * max(variance - own * z * z, 0.0))
+            seen[KNOWN_CENTRED] = known
+
+
+@kernel
+def _sum(model: SecondOrder, context: Features, row: int) -> float:
+    total = 0.0
+    for j in range(context.start[row], context.start[row + 1]):
+        total += _part(model, context.index[j], context.value[j])
+    return total
+
+
+@kernel
+def _part(model: SecondOrder, i: int, value: float) -> float:
+    """Return what a feature adds to the prediction."""
+    x = _bounded(value)
+    return model.weight[i, SIZED] * _size(model, i, x) + model.weight[i, CENTRED] * _place(model, i, x)
+
+
+@kernel
+def _variance(model: SecondOrder, context: Features, row: int) -> float:
+    total, prior = 0.0, _prior(row)
+    for j in range(context.start[row], context.start[row + 1]):
+        i = context.index[j]
+        x = _bounded(context.value[j])
+        h, z = _size(model, i, x), _place(model, i, x)
+        total += h * h * prior / (1.0 + prior * float(model.seen[i, KNOWN]))
+        total += z * z * prior / (1.0 + prior * float(model.seen[i, KNOWN_CENTRED]))
+    return total
+
+
+@kernel
+def _bias_variance(model: SecondOrder) -> float:
+    return 1.0 / (1.0 + model.total[KNOWN_BIAS])
+
+
+@kernel
+def _noise(model: SecondOrder) -> float:
+    total = model.total
+    return _NOISE * max(total[NORM] / total[FEEDBACKS], 1.0) if total[FEEDBACKS] > 0.0 else _NOISE
+
+
+@kernel
+def _prior(row: int) -> float:
+    return _SHARED if row == 0 else 1.0
+
+
+@kernel
+def _size(model: SecondOrder, i: int, x: float) -> float:
+    """Return the size of a value, with its sign: 1 for a word far from 0, 0 for a number; 1 before any feedback."""
+    kind, size = float(model.seen[i, KIND]), float(model.seen[i, SIZE])
+    if kind == _NUMBER or x == 0.0:
+        return 0.0
+    if kind == _FAR_WORD or not size > 0.0:
+        return 1.0
+    unit = min(max(model.total[UNIT], size / _ALIKE), size * _ALIKE)
+    h = math.sqrt(min(abs(x), _ALIKE * size) / unit)
+    return h if x > 0.0 else -h
+
+
+@kernel
+def _place(model: SecondOrder, i: int, x: float) -> float:
+    """Return the distance of a number, or of a word far from 0, from its mean in units of the largest one."""
+    if float(model.seen[i, KIND]) == _WORD:
+        return 0.0
+    distance = _distance(x, float(model.seen[i, MEAN])) / float(model.seen[i, DISTANCE])
+    return min(max(distance, -1.0), 1.0)
+
+
+@kernel
+def _distance(x: float, mean: float) -> float:
+    distance = x - mean
+    return 0.0 if abs(distance) <= _SAME * abs(mean) else distance
+
+
+@kernel
+def _bounded(x: float) -> float:
+    return min(max(x, -VALUE_MAX), VALUE_MAX)
+
+
+register_model(SecondOrder, predict=predict, spread=spread, fit=fit, split=split, decay=let_shares_shrink)

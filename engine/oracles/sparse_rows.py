@@ -1,0 +1,78 @@
+"""Sparse rows: named features, learned exactly while few distinct ones came, and by a second-order rule when many.
+
+Where a context is a country and a device, a few dozen coefficients are all there is: the exact regression
+(`few_slots.py`) knows them after as many feedbacks, where a rule that takes features to be apart goes on learning.
+Words are too many for it, and the rule (`second_order.py`) loses little there. Both learn from the beginning, so that
+the rule has learned all when the exact regression is full. From then on it alone predicts and learns. Which of them
+does is part of the state, as are the slots that came.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..kernel import kernel
+from ..vocabulary import Array, Features, Problem
+from . import few_slots, second_order
+from .few_slots import FewSlots
+from .oracle import register_model
+from .second_order import SecondOrder
+
+
+class SparseRows(NamedTuple):
+    """The two models."""
+
+    few: FewSlots
+    many: SecondOrder
+
+
+def sparse_rows(problem: Problem, *, regularisation: float = 1.0, half_life: float | None = None) -> SparseRows:
+    """Return a model of named features before any feedback; `regularisation` is the prior's of the exact regression."""
+    few = few_slots.few_slots(problem, regularisation=regularisation, half_life=half_life)
+    return SparseRows(few, second_order.second_order(problem, half_life=half_life))
+
+
+@kernel
+def predict(model: SparseRows, context: Features, available: Array, scores: Array) -> None:
+    """Write the predicted reward of each available action."""
+    if model.few.full[0]:
+        second_order.predict(model.many, context, available, scores)
+    else:
+        few_slots.predict(model.few, context, available, scores)
+
+
+@kernel
+def spread(model: SparseRows, context: Features, available: Array, widths: Array) -> None:
+    """Write the standard error of each available action, in units of the noise."""
+    if model.few.full[0]:
+        second_order.spread(model.many, context, available, widths)
+    else:
+        few_slots.spread(model.few, context, available, widths)
+
+
+@kernel
+def fit(model: SparseRows, context: Features, action: int, reward: float, weight: float) -> float:
+    """Learn one reward of one action; return how far the prediction was off."""
+    was_full = model.few.full[0]
+    error = second_order.fit(model.many, context, action, reward, weight)
+    if was_full:
+        return error
+    return few_slots.fit(model.few, context, action, reward, weight)
+
+
+@kernel
+def split(model: SparseRows, context: Features, action: int, parts: Array) -> int:
+    """Write what each feature, and at the end the bias, adds to the prediction."""
+    if model.few.full[0]:
+        return second_order.split(model.many, context, action, parts)
+    return few_slots.split(model.few, context, action, parts)
+
+
+@kernel
+def decay(model: SparseRows, half_life: float) -> None:
+    """Change the half-life."""
+    few_slots.decay(model.few, half_life)
+    second_order.let_shares_shrink(model.many, half_life)
+
+
+register_model(SparseRows, predict=predict, spread=spread, fit=fit, split=split, decay=decay)
