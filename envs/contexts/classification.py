@@ -77,7 +77,7 @@ def classification(
     if features is None or label is None:
         features, label = _bundled(dataset)
     table = check_table("features", features)
-    labels = _check_label(label, len(table))
+    labels = check_label(label, len(table))
     params = ClassificationParams(table, labels, bool(shuffle))
     problem = Problem(int(labels.max()) + 1, (table.shape[1],), horizon=len(table), reward_range=(0.0, 1.0))
     return Environment("classification", params, init, problem, regret_kind="right class every time")
@@ -85,10 +85,15 @@ def classification(
 
 def init(params: ClassificationParams, problem: Problem, run: np.uint64) -> ClassificationState:
     """Return the rows' order: the table's, or one drawn from nature's key."""
-    order = np.arange(len(params.label))
-    if params.shuffle:
+    return ClassificationState(order_of(len(params.label), params.shuffle, run))
+
+
+def order_of(n: int, shuffle: bool, run: np.uint64) -> Array:
+    """Return the order in which a replication meets n rows, int64[n]."""
+    order = np.arange(n)
+    if shuffle:
         _shuffle(order, Key(run, _SHUFFLE))
-    return ClassificationState(order)
+    return order
 
 
 @kernel
@@ -157,7 +162,8 @@ def _unpacked(file: Path) -> bytes:
         return archive.read(archive.namelist()[0])
 
 
-def _check_label(label: list[int], n: int) -> Array:
+def check_label(label: list[int], n: int) -> Array:
+    """Return the classes of n rows, int64[n]."""
     labels = np.array(label)
     if labels.shape != (n,) or labels.dtype.kind not in "iu":
         raise InvalidInput(
