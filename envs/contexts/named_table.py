@@ -17,9 +17,9 @@ import numpy as np
 from ...engine.errors import InvalidInput
 from ...engine.features import BITS_MAX, feature_number, mixed
 from ...engine.kernel import kernel
+from ...engine.labelled import check_label, order_of
 from ...engine.protocol import register_env
 from ...engine.vocabulary import Array, Environment, Features, Instance, Key, Problem
-from .classification import check_label, order_of
 
 
 class NamedTableParams(NamedTuple):

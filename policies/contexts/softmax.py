@@ -53,7 +53,7 @@ class SoftmaxState(NamedTuple):
 
 @earlier(origin=0.0, second_order=False)
 def softmax(
-    sharpness: float = 4.0,
+    sharpness: float = 8.0,
     noise: float | None = None,
     regularisation: float = 0.2,
     half_life: float | None = None,
