@@ -108,6 +108,7 @@ class Configuration:
     flags: str = field(compare=False)
     rewards: list[float] = field(compare=False, default_factory=list)
     earned: list[list[float]] = field(compare=False, default_factory=list)  # on each shuffle, summed up to the stops
+    costs: tuple[float, float] = field(compare=False, default=(1, 0))  # of a wrong choice, and of the right one
 
 
 def main() -> None:
@@ -255,6 +256,7 @@ def run_vw(
                     each, shuffle = jobs.get_nowait()
                     file = str(folder / f"{each.features}.{shuffle}")
                     job = {"play": file, "arms": arms, "flags": each.flags, "seed": shuffle, "stops": stops}
+                    job["costs"] = each.costs
                     process.stdin.write(json.dumps(job) + "\n")
                     process.stdin.flush()
                     answer = process.stdout.readline()

