@@ -117,7 +117,7 @@ def of_set(
 def vowpal_wabbit(
     env: Any, rows: list[dict[str, float]], label: list[int], replications: int, vw: Path, step: Step
 ) -> dict[str, list[Any]]:
-    """Return [mean, standard error, flags] of Vowpal Wabbit's best, and of its best of each exploration that finished."""
+    """Return [mean, standard error, flags] of Vowpal Wabbit's best, and of its best by exploration."""
     everyone = [
         Configuration(0.0, family, "words", f"{flags} {rate} -q sa -b {BITS}", costs=costs)
         for family, each in VW_EXPLORATION.items()
