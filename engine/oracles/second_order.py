@@ -162,7 +162,7 @@ def _most(model: SecondOrder, context: Features, row: int, weight: float) -> flo
 def _meet(model: SecondOrder, context: Features, row: int, weight: float, most: float) -> float:
     """Update what is known of the values of a row; return the sum of prior variances times squared coordinates.
 
-    A feature that was there `most` times, or as often as the bias, is a number if it changes.
+    A feature that was there `most` times, or as often as the bias, is a number if it changes; its size says nothing.
     """
     keep, total = model.keep[0], model.total
     norm = 0.0
@@ -182,8 +182,9 @@ def _meet(model: SecondOrder, context: Features, row: int, weight: float, most: 
             ratio = float(seen[DISTANCE]) / distance
             seen[KNOWN_CENTRED] = float(seen[KNOWN_CENTRED]) * ratio * ratio
             seen[DISTANCE] = distance
-        seen[KIND] = _kind_of(seen, most, total[TIMES])
-        if float(seen[KIND]) != _NUMBER:
+        always = float(seen[COUNT]) == float(np.float32(most)) or float(seen[COUNT]) == total[TIMES]
+        seen[KIND] = _kind_of(seen, always)
+        if not always:
             _enter_size(model, abs(x))
         h, z = _size(model, context.index[j], x), _place(model, context.index[j], x)
         norm += h * h + z * z
@@ -191,14 +192,14 @@ def _meet(model: SecondOrder, context: Features, row: int, weight: float, most: 
 
 
 @kernel
-def _kind_of(seen: Array, most: float, times: float) -> float:
-    """Return what a feature is, from what was seen of it with the newest feedback."""
-    count = float(seen[COUNT])
+def _kind_of(seen: Array, always: bool) -> float:
+    """Return what a feature is, from what was seen of it, and whether it was there as often as it can be."""
     if float(seen[DISTANCE]) == 0.0:
         return _WORD
-    if count == float(np.float32(most)) or count == times:
+    if always:
         return _NUMBER
-    return _FAR_WORD if float(seen[DISTANCE]) <= _FAR * float(seen[SIZE]) and count >= _OFTEN else _WORD
+    far = float(seen[DISTANCE]) <= _FAR * float(seen[SIZE]) and float(seen[COUNT]) >= _OFTEN
+    return _FAR_WORD if far else _WORD
 
 
 @kernel
@@ -282,7 +283,9 @@ def _size(model: SecondOrder, i: int, x: float) -> float:
         return 0.0
     if kind == _FAR_WORD or not size > 0.0:
         return 1.0
-    unit = min(max(model.total[UNIT], size / _ALIKE), size * _ALIKE)
+    unit = size
+    if model.total[VALUES] > 0.0:
+        unit = min(max(model.total[UNIT], size / _ALIKE), size * _ALIKE)
     h = math.sqrt(min(abs(x), _ALIKE * size) / unit)
     return h if x > 0.0 else -h
 

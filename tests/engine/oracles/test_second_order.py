@@ -1,0 +1,235 @@
+"""The second-order oracle: steps by hand, units and origins that do not matter, and what it learns of words."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from onearm.engine.features import Encoder
+from onearm.engine.oracles.oracle import fit, predict, split, spread
+from onearm.engine.oracles.second_order import BIAS, CENTRED, COUNT, KIND, SIZED, SecondOrder, second_order
+from onearm.engine.protocol import row_of
+from onearm.engine.vocabulary import Array, Features, Problem
+
+PROBLEM = Problem(3, (3, 1024), None, 100)
+ALL = np.ones(3, np.bool_)
+WORD, FAR_WORD, NUMBER = 0.0, 1.0, 2.0  # kinds
+Learned = tuple[Features, int, float]
+
+
+def stream(n: int, seed: int = 0) -> list[Learned]:
+    """Return contexts, actions and rewards: strings and numbers, shared and of actions, some not always there."""
+    rng = np.random.default_rng(seed)
+    encoder = Encoder(bits=10)
+    found = []
+    for _ in range(n):
+        shared: dict[str, Any] = {"u": {"city": rng.choice(["a", "b", "c"]), "age": float(rng.normal(1000, 3))}}
+        if rng.random() < 0.5:
+            shared["x"] = rng.normal(size=2).tolist()
+        actions = [{"id": str(a), "price": float(rng.integers(3)) + 1e-3} for a in range(3)]
+        action = int(rng.integers(3))
+        pays = 5.0 + 0.3 * (shared["u"]["age"] - 1000) * (action == 1) + (shared["u"]["city"] == "b")
+        found.append((encoder.encode(shared, actions), action, float(pays + rng.normal() / 9)))
+    return found
+
+
+def scores_of(model: SecondOrder, features: Features) -> Array:
+    scores = np.full(3, np.nan)
+    predict(model, features, ALL, scores)
+    return scores
+
+
+def learned(rows: list[Learned], half_life: float | None = None) -> tuple[SecondOrder, Array]:
+    model = second_order(PROBLEM, half_life=half_life)
+    scores = []
+    for features, action, reward in rows:
+        scores.append(scores_of(model, features))
+        fit(model, features, action, reward, 1.0)
+    return model, np.array(scores)
+
+
+def one_row(values: dict[int, float]) -> Features:
+    """Return what one action has in an empty context, by slot."""
+    slots = sorted(values)
+    return Features(np.array([0, 0, len(slots)]), np.array(slots, np.uint32), np.array([values[i] for i in slots]))
+
+
+def test_the_first_steps_are_as_worked_by_hand() -> None:
+    """One feature that never changes, f; rewards 0 and 1.
+
+    The first reward is the bias, and is predicted: no weight moves. The norm is 1 + 1, so r = .2, and v = 1 + 1. What
+    is known of the bias and of f: 1 / (.2 + .1 (2 - 1)) = 1 / .3 each. Then the range is 1: the bias moves by half of
+    that times its variance s = 1 / (1 + 1 / .3), and the reward is 1 - s / 2 above the prediction. Each weight moves by
+    s (1 - s / 2) / (.2 + 2 s).
+    """
+    row = one_row({3: 0.1})
+    model = second_order(Problem(1, (1, 8), None, 1))
+    assert fit(model, row, 0, 0.0, 1.0) == 0.0
+    assert model.total[BIAS] == 0.0
+    s = 1.0 / (1.0 + 1.0 / 0.3)
+    assert fit(model, row, 0, 1.0, 1.0) == 1.0
+    step = s * (1.0 - s / 2) / (0.2 + 2 * s)
+    assert model.weight[3].tolist() == [pytest.approx(step, rel=1e-6), 0.0]
+    assert model.total[BIAS] == pytest.approx(s / 2 + step, rel=1e-6)
+
+
+def test_words_and_numbers_are_told_apart() -> None:
+    """The id comes always and never changes, the number always, the words half the time, one of them far from 0."""
+    rng = np.random.default_rng(1)
+    model = second_order(Problem(1, (1, 8), None, 4))
+    for t in range(60):
+        values = {0: 1.0, 1: float(rng.normal(50, 9))}
+        if t % 2:
+            values |= {2: float(rng.uniform(0.03, 0.1)), 3: float(rng.normal(1000, 3))}
+        fit(model, one_row(values), 0, float(rng.random()), 1.0)
+    assert model.seen[:4, KIND].tolist() == [WORD, NUMBER, WORD, FAR_WORD]
+    assert model.weight[1, SIZED] == model.weight[2, CENTRED] == 0.0
+    assert (model.weight[3] != 0.0).all()
+    assert model.seen[:4, COUNT].tolist() == [60, 60, 30, 30]
+
+
+def test_units_and_origins_of_numbers_and_rewards_do_not_matter() -> None:
+    """Numbers that are always there are moved and scaled each as it likes, rewards as well; words as a whole."""
+    rng = np.random.default_rng(2)
+    plain: list[Learned] = []
+    moved: list[Learned] = []
+    for _ in range(120):
+        x, words = rng.normal(size=2), (rng.random(3) < 0.5) * rng.uniform(0.5, 2.0, 3)
+        there = [i for i in range(3) if words[i]]
+        reward = float(x[0] + (words[0] > 0) + 0.1 * rng.normal())
+        for found, numbers, unit, pays in (
+            (plain, x, 1.0, reward),
+            (moved, [8 * x[0] + 4096, x[1] / 1024 - 2], 32.0, 1000 * reward - 7),
+        ):
+            values = {0: unit, 1: numbers[0], 2: numbers[1], **{3 + i: unit * words[i] for i in there}}
+            one = one_row(values)
+            found.append((one._replace(start=np.array([0, 0, *[len(one.index)] * 3])), 0, float(pays)))
+    _, wanted = learned(plain)
+    _, found_scores = learned(moved)
+    np.testing.assert_allclose((found_scores[1:, 0] + 7) / 1000, wanted[1:, 0], rtol=0, atol=5e-3)
+    rewards = np.array([reward for _, _, reward in plain])
+    assert np.mean((wanted[60:, 0] - rewards[60:]) ** 2) < 0.3 * rewards[60:].var()
+
+
+def test_a_word_in_one_text_of_two_topics_is_learned_from_its_presence() -> None:
+    """Weights say nothing here: rewards follow from whether the word is there."""
+    rng = np.random.default_rng(3)
+    model = second_order(Problem(1, (1, 64), None, 40))
+    late = []
+    for t in range(600):
+        there = np.flatnonzero(rng.random(40) < 0.5)
+        reward = float(0 in there)
+        row = one_row({int(i): float(rng.uniform(0.03, 0.1)) for i in there})
+        error = fit(model, row, 0, reward, 1.0)
+        late += [error**2] if t >= 400 else []
+    assert np.mean(late) < 0.05
+
+
+def test_a_large_number_beside_words_leaves_them_as_they_are() -> None:
+    """A price of a million is among them now and then: the unit of the words hardly moves."""
+    rng = np.random.default_rng(4)
+    errors = {}
+    for price in (0.0, 1e6):
+        rng = np.random.default_rng(4)
+        model = second_order(Problem(1, (1, 64), None, 40))
+        late = []
+        for t in range(600):
+            there = np.flatnonzero(rng.random(30) < 0.5)
+            values = {int(i): float(rng.uniform(0.03, 0.1)) for i in there}
+            sometimes = rng.random() < 0.5
+            if price and sometimes:
+                values[50] = price * float(rng.uniform(1, 2))
+            error = fit(model, one_row(values), 0, float(0 in there), 1.0)
+            late += [error**2] if t >= 400 else []
+        errors[price] = float(np.mean(late))
+    assert errors[1e6] < 2 * errors[0.0]
+
+
+def test_parts_sum_to_the_prediction_and_name_every_entry() -> None:
+    model, _ = learned(stream(60))
+    features, _, _ = stream(1, seed=5)[0]
+    for action in range(3):
+        m = int(features.start[1] + features.start[action + 2] - features.start[action + 1])
+        parts = np.full(m + 4, np.nan)
+        split(model, features, action, parts)
+        assert parts.sum() == pytest.approx(scores_of(model, features)[action], rel=1e-12)
+        assert parts[m] == model.total[BIAS]
+        assert parts[m + 1 :].tolist() == [0.0] * 3
+
+
+def test_widths_shrink_with_what_was_seen() -> None:
+    rows = stream(300)
+    model, _ = learned(rows)
+    before, after = np.full(3, np.nan), np.full(3, np.nan)
+    spread(second_order(PROBLEM), rows[0][0], ALL, before)
+    spread(model, rows[0][0], ALL, after)
+    assert (after < 0.5 * before).all()
+    assert (after > 0).all()
+
+
+def test_only_slots_of_the_features_at_hand_are_written() -> None:
+    features, action, reward = stream(1)[0]
+    model = second_order(PROBLEM)
+    for one in (reward, reward + 1):
+        fit(model, features, action, one, 1.0)
+    rows = [slice(features.start[row], features.start[row + 1]) for row in (0, action + 1)]
+    there = np.unique(np.concatenate([features.index[row] for row in rows]))
+    assert np.flatnonzero(model.seen.any(axis=1)).tolist() == there.tolist()
+    assert set(np.flatnonzero(model.weight.any(axis=1))) <= set(there)
+
+
+def test_a_half_life_lets_it_follow_a_change() -> None:
+    errors = []
+    for half_life in (None, 30.0):
+        model = second_order(PROBLEM, half_life=half_life)
+        error = 0.0
+        for t, (features, action, _) in enumerate(stream(900)):
+            reward = float((action == 1) == (t < 600))
+            if t >= 650:
+                error += (scores_of(model, features)[action] - reward) ** 2
+            fit(model, features, action, reward, 1.0)
+        errors.append(error)
+    assert errors[1] < 0.8 * errors[0]
+    assert model.seen[:, COUNT].max() <= 1 / (1 - 0.5 ** (1 / 30)) + 1e-3
+
+
+@pytest.mark.parametrize("size", [1e-90, 1e9, 1e99])
+def test_wild_rewards_and_values_leave_finite_numbers(size: float) -> None:
+    model = second_order(PROBLEM, half_life=5.0)
+    for t, (features, action, reward) in enumerate(stream(60)):
+        value = features.value * (1e15 if t % 7 == 0 else 1e-15 if t % 5 == 0 else 1.0)
+        wild = features._replace(value=value)
+        fit(model, wild, action, size * (reward if t % 4 else 0.0), 1.0 if t % 3 else 1e-6)
+        widths = np.zeros(3)
+        spread(model, wild, ALL, widths)
+        assert np.isfinite(scores_of(model, wild)).all()
+        assert np.isfinite(widths).all()
+    for array in model:
+        assert np.isfinite(array).all()
+
+
+def test_models_can_be_stacked() -> None:
+    one, other = second_order(PROBLEM), second_order(PROBLEM)
+    both = SecondOrder(*(np.stack(arrays) for arrays in zip(one, other, strict=True)))
+    for i, (features, action, reward) in enumerate(stream(30)):
+        fit(one if i % 2 else other, features, action, reward, 1.0)
+        fit(row_of(both, 0 if i % 2 else 1), features, action, reward, 1.0)
+    for i, alone in enumerate((one, other)):
+        for mine, wanted in zip(row_of(both, i), alone, strict=True):
+            assert mine.tobytes() == wanted.tobytes()
+
+
+def test_a_weight_counts_a_reward_more_often() -> None:
+    """The step is longer, and so is what is known after it."""
+    features, action, reward = stream(1)[0]
+    moved = []
+    for weight in (1.0, 5.0):
+        model = second_order(PROBLEM)
+        fit(model, features, action, reward, 1.0)
+        fit(model, features, action, reward + 1, weight)
+        moved.append(float(scores_of(model, features)[action]))
+    assert reward < moved[0] < moved[1] < reward + 1
+    assert math.isfinite(moved[1])
