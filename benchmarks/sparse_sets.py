@@ -44,16 +44,16 @@ def two_libraries() -> Table:
 
 
 def pages() -> Table:
-    """Return the sentences of the eight longest pages of docs/, by page: words, as they are there or not."""
+    """Return 2,000 sentences of the eight longest pages of docs/, by page: words, as they are there or not."""
     files = sorted((HERE.parent / "docs").glob("*.md"), key=lambda file: (-file.stat().st_size, file.name))[:8]
-    rows, label = [], []
-    for i, file in enumerate(sorted(files)):
-        for sentence in re.split(r"(?<=[.:])\s+|\n\n|\|", file.read_text()):
-            words = WORD.findall(sentence.lower())
-            if len(words) >= 8:
-                rows.append(dict.fromkeys(words, 1.0))
-                label.append(i)
-    return rows, label
+    sentences = [
+        (words, i)
+        for i, file in enumerate(sorted(files))
+        for sentence in re.split(r"(?<=[.:])\s+|\n\n|\|", file.read_text())
+        if len(words := WORD.findall(sentence.lower())) >= 8
+    ]
+    some = drawn(sentences, 2000)
+    return [dict.fromkeys(words, 1.0) for words, _ in some], [i for _, i in some]
 
 
 def synthetic() -> Table:
@@ -90,17 +90,20 @@ def numbers(dataset: str, moved: float = 0.0, scale: float = 1.0) -> Callable[[]
     return made
 
 
+TABLES: dict[str, Callable[[], Table]] = {  # of numbers
+    "digits": numbers("digits"),
+    "digits + 1000": numbers("digits", moved=1000.0),
+    "digits * 1e6": numbers("digits", scale=1e6),
+    "segment": numbers("segment"),
+    "breast_cancer": numbers("breast_cancer"),
+}
 SETS: dict[str, Callable[[], Table]] = {
     "synthetic": synthetic,
     "two_libraries": two_libraries,
     "libraries": libraries,
     "pages": pages,
     "ner": ner,
-    "digits": numbers("digits"),
-    "digits + 1000": numbers("digits", moved=1000.0),
-    "digits * 1e6": numbers("digits", scale=1e6),
-    "segment": numbers("segment"),
-    "breast_cancer": numbers("breast_cancer"),
+    **TABLES,
 }
 
 
