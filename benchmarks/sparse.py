@@ -98,7 +98,7 @@ def of_set(
 ) -> dict[str, list[Any]]:
     """Return [mean, standard error] of the wrong share of each policy on a set, with the flags of Vowpal Wabbit's."""
     rows, label = SETS[name]()
-    env = envs.factory("named_table")(rows, label, bits=BITS)
+    env = envs.factory("classification")(rows=rows, label=label, bits=BITS)
     first_order = {f"{one}_before": {"name": one, "params": {"second_order": False}} for one in before}
     found: dict[str, list[Any]] = {}
     for result, spec in (ours | first_order).items():
@@ -160,8 +160,7 @@ def quarters(spec: Any, by: str, seed: int) -> list[float]:
     banner = rng.permutation(BANNERS)
     best = banner[(country if by == "country" else 2 * country + device) % BANNERS]
     rows = [{f"country={c}": 1.0, f"device={d}": 1.0} for c, d in zip(country, device, strict=True)]
-    wrong, right = CLICKS
-    env = envs.factory("named_table")(rows, best.tolist(), shuffle=False, wrong=wrong, right=right)
+    env = envs.factory("classification")(rows=rows, label=best.tolist(), shuffle=False, clicks=list(CLICKS))
     log = Simulation(policies.from_spec(spec), env, horizon=VISITS, seed=seed).advance_logged(VISITS)
     chosen = log.action[log.kind == DECIDE]
     shares = (chosen == best).reshape(4, -1).mean(axis=1)

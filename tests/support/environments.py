@@ -24,7 +24,6 @@ WORLDS: dict[str, dict[str, Any]] = {
         "points": 3,
     },
     "logged_table": {"reward": [[1, None, 0.5], [0.25, 1, None], [0, 0, 2]], "context": [[1, 2], [3, 4], [5, 6]]},
-    "named_table": {"rows": [{"a": 1.0}, {"a": 2.0, "b": 0.5}, {"c": 1.0}], "label": [0, 1, 2], "bits": 8},
     "named": {"env": {"name": "linear", "params": {"arms": 4, "dimension": 3, "min_actions": 2}}, "bits": 8},
     "normal": {"mean": [-1.0, 0.0, 2.0]},
     "piecewise": {"means": [[0.1, 0.9], [0.8, 0.2], [0.5, 0.4]], "length": 50},
@@ -40,7 +39,7 @@ WORLDS: dict[str, dict[str, Any]] = {
     "shifted_laplacian": {"side": 3, "points": 3, "rtol": 1e-2},
     "switching": {"env": {"name": "linear", "params": {"arms": 4, "dimension": 3}}, "at": [10, 30]},
 }
-NAMES = [name for name in envs.names() if name not in ("named", "named_table")]  # which have no space, see below
+NAMES = [name for name in envs.names() if name != "named"]  # which has no space, see below
 STREAM = {"arms": 12, "slots": 2}
 TABLE = {"features": [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]], "label": [0, 1, 2]}
 

