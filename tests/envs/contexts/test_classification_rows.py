@@ -27,9 +27,10 @@ def log_of(steps: int, **params: Any) -> Columns:
 @pytest.mark.parametrize("bits", [1, 5, 18])
 def test_what_is_shown_is_what_the_encoder_makes_of_it(bits: int) -> None:
     log = log_of(6, bits=bits)
-    assert len(log.context.start) == 6
-    for t in range(6):
-        found = context_at(log.context, t)
+    decided = np.flatnonzero(log.kind == DECIDE)
+    assert len(decided) == 6
+    for t, row in enumerate(decided):
+        found = context_at(log.context, row)
         wanted = Encoder(bits=bits).encode({"x": ROWS[t % 3]}, [{"id": str(a)} for a in range(3)])
         kept = slice(found.start[0], found.start[-1])
         assert (found.start - found.start[0]).tolist() == wanted.start.tolist()
