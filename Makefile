@@ -62,6 +62,7 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/lists.py || echo "a list cost too much, or earned too little, or the machine was busy"
 	@$(PY) benchmarks/closing.py
 	@$(PY) benchmarks/contextual.py
+	@$(PY) benchmarks/sparse.py
 	@$(PY) benchmarks/papers/streaming.py
 	@$(PY) benchmarks/papers/sor.py
 	@$(PY) benchmarks/solver_speed.py

@@ -238,6 +238,22 @@ def contextual(result: dict[str, Any]) -> str:
     return "\n\n".join([markdown(earned), beside, markdown(speeds), machine_line(result["machine"])])
 
 
+def sparse(result: dict[str, Any]) -> str:
+    """Show how often policies choose wrongly on named features beside Vowpal Wabbit, and learn categories."""
+    sets = result["sets"]
+    names = list(dict.fromkeys(name for rows in sets.values() for name in rows))
+    wrong = [["share of wrong choices in one pass", *sets]]
+    for name in names:
+        cells = [plus_minus(*rows[name][:2]) if name in rows else "-" for rows in sets.values()]
+        wrong.append([f"`{name}`", *cells])
+    tuned = [f"{name}: `{rows['vw_best'][2]}`" for name, rows in sets.items() if "vw_best" in rows]
+    beside = f"`vw_best` is, for {'; '.join(tuned)}." if tuned else "Vowpal Wabbit is missing."
+    quarters = [["right banner of four, 5 countries x 2 devices", "first 2,000 decisions", "second", "third", "last"]]
+    for by, shares in result["categories"].items():
+        quarters += [[f"`{name}`, by {by}", *(f"{share:.3f}" for share in found)] for name, found in shares.items()]
+    return "\n\n".join([markdown(wrong), beside, markdown(quarters), machine_line(result["machine"])])
+
+
 # what a column shows: setting, K, T
 STREAMS = [
     (setting, arms, trials)
@@ -329,6 +345,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "lives": lives,
     "loop": loop,
     "contextual": contextual,
+    "sparse": sparse,
     "streaming": streaming,
     "streaming-more": streaming_more,
     "sor": sor,

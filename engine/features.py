@@ -43,7 +43,7 @@ BITS_MAX = 26
 DIMENSION_MAX = 1024
 NAME_MAX = 1000  # characters of a key, or of a string
 DEPTH_MAX = 10
-VALUE_MAX = 1e15  # the product of two is one that float32 holds: `oracles/sparse_linear.py`
+VALUE_MAX = 1e15  # the product of two is one that float32 holds: `oracles/second_order.py`
 NONZEROS_MAX = 1_000_000  # of one context, with all its actions
 PAIRS_MAX = 100
 
