@@ -1,0 +1,43 @@
+"""What policies learn of named features, beside the rule before: categories exactly, and weighted words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from onearm.engine.simulation import Simulation
+from onearm.engine.vocabulary import DECIDE, Array, Environment
+from onearm.envs import catalog as envs
+from onearm.policies import catalog
+
+VISITS = 8000
+
+
+def banners() -> tuple[Environment, Array]:
+    """Return visits from 5 countries with 2 devices, and the banner of four that is right for both."""
+    rng = np.random.default_rng(0)
+    country, device = rng.integers(5, size=VISITS), rng.integers(2, size=VISITS)
+    best = (2 * country + device) % 4
+    rows = [{f"country={c}": 1.0, f"device={d}": 1.0} for c, d in zip(country, device, strict=True)]
+    given: Any = {"rows": rows, "label": best.tolist(), "shuffle": False, "clicks": [0.05, 0.15]}
+    return envs.factory("classification")(**given), best
+
+
+@pytest.mark.jit
+def test_categories_are_learned_exactly() -> None:
+    """Measured: .69 to .76 of the first 2,000 banners, .99 of the last; by the rule before .76 to .9 of the last."""
+    env, best = banners()
+    log = Simulation(catalog.make("fourier_softmax"), env, horizon=VISITS, seed=1).advance_logged(VISITS)
+    shares = (log.action[log.kind == DECIDE] == best).reshape(4, -1).mean(axis=1)
+    assert shares[0] > 0.6
+    assert shares[3] > 0.97
+
+
+def test_a_policy_takes_the_rule_that_its_spec_says() -> None:
+    for name in ("bag", "fastcb", "fourier_softmax", "fourier_ucb", "linear_greedy", "regcb", "softmax", "squarecb"):
+        spec = catalog.make(name).spec
+        stored = {"name": name, "params": {k: value for k, value in spec["params"].items() if k != "second_order"}}
+        assert catalog.from_stored(stored).version == catalog.make(name).version - 1
+        assert spec["params"]["second_order"] is True
