@@ -29,14 +29,17 @@ import math
 import numbers
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .compiled.binding import Bound
 from .errors import InvalidInput
+from .featuriser.door import desk, wanted
+from .featuriser.slots import Wanted
 from .vocabulary import NOBODY, Array, Features
 
 BITS_MAX = 26
@@ -99,6 +102,11 @@ class Encoder:
 
         `shared` is an object or None. Raises `InvalidInput` where a limit is passed, or an action has no features.
         """
+        found = desk().encode(self._wanted, shared, actions)
+        return self.plainly_encoded(shared, actions) if found is None else found
+
+    def plainly_encoded(self, shared: Any, actions: Sequence[Any]) -> Features:
+        """Do what `encode` does in Python: what that says holds, and its messages."""
         cells = self._cells(*entries_of(shared, actions))
         key = cells.row << self.bits | self._slot(cells)
         order = np.argsort(key, kind="stable")
@@ -111,6 +119,11 @@ class Encoder:
 
     def dense(self, shared: Any, actions: Sequence[Any]) -> Array:
         """Return float64[k, dimension]: each action's row and the shared one, hashed to so many columns."""
+        found = desk().dense(self._wanted_rows, shared, actions)
+        return self.plainly_dense(shared, actions) if found is None else found
+
+    def plainly_dense(self, shared: Any, actions: Sequence[Any]) -> Array:
+        """Do what `dense` does in Python."""
         cells = self._cells(*entries_of(shared, actions))
         columns = self._columns()
         place = cells.row * columns + self._column(cells)
@@ -131,6 +144,14 @@ class Encoder:
         common, *own = _named(entries, cells, self._column(cells), len(actions) + 1)
         columns = range(self._columns())
         return [[" + ".join(row[j] for row in (common, mine) if j in row) for j in columns] for mine in own]
+
+    @cached_property
+    def _wanted(self) -> Bound[Wanted]:
+        return wanted(self.bits, 0, self.nonzeros, self.interactions)
+
+    @cached_property
+    def _wanted_rows(self) -> Bound[Wanted]:
+        return wanted(self.bits, self._columns(), self.nonzeros, self.interactions)
 
     def _slot(self, cells: Cells) -> Array:
         return (cells.number & np.uint64((1 << self.bits) - 1)).view(np.int64)

@@ -1,0 +1,171 @@
+"""From Python to compiled features and back. What is not surely read, or not compiled yet, is None: see `features.py`."""
+
+from __future__ import annotations
+
+import marshal
+import threading
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..compiled.binding import Bound, opened
+from ..compiled.entries import without_jit
+from ..kernel import Entry, kernel, loop
+from ..vocabulary import Array, Features
+from .names import Names, empty_names, make_room
+from .slots import Slots, Wanted, empty_slots, fill, fill_dense
+from .tape import LIST, NO_ROOM, NOTHING, UNSURE, Tape, empty_tape, read_marshalled
+from .walk import Entries, behind, empty_entries, walk
+
+VERSION = 4  # of marshal's format, which every Python writes that we run on
+FEATURES, ACTIONS = 1 << 12, 64  # that there is room for in the beginning
+SIZE_MAX = 1 << 20  # features; where there are more, nobody waits for the Python that reads them
+
+
+class Room(NamedTuple):
+    """What compiled code works in."""
+
+    names: Names
+    tape: Tape
+    entries: Entries
+    slots: Slots
+
+
+@loop
+def encode_marshalled(room: Bound[Room], wanted: Bound[Wanted], data: Array) -> int:
+    """Write the features of a context and its actions into `room`; return how many there are, UNSURE, or NO_ROOM."""
+    names, tape, entries, slots = opened(room)
+    k = _read(names, tape, entries, data)
+    if k < 0:
+        return k
+    if k + 2 > len(slots.start):
+        return NO_ROOM
+    return fill(entries, names, opened(wanted), slots, k, 0)
+
+
+@loop
+def dense_marshalled(room: Bound[Room], wanted: Bound[Wanted], data: Array, rows: Array) -> int:
+    """Write the rows of a context's actions, as `fill_dense` does."""
+    names, tape, entries, slots = opened(room)
+    k = _read(names, tape, entries, data)
+    if k != len(rows) - 1:
+        return min(k, UNSURE)
+    return fill_dense(entries, names, opened(wanted), slots, rows)
+
+
+@kernel
+def _read(names: Names, tape: Tape, entries: Entries, data: Array) -> int:
+    """Find the entries of a pair of a context and a list of actions; return how many actions there are, or what is wrong."""
+    n = read_marshalled(data, tape)
+    if n < 0:
+        return n
+    make_room(names)
+    entries.count[0] = 0
+    if tape.row[1, 0] != NOTHING or not tape.row[1, 1]:
+        status = walk(tape, data, names, entries, 1, 0)
+        if status < 0:
+            return status
+    at = behind(tape, 1)
+    if tape.row[at, 0] != LIST:
+        return UNSURE
+    end = tape.row[at, 1]
+    at += 1
+    k = 0
+    while at < end:
+        status = walk(tape, data, names, entries, at, k + 1)
+        if status < 0:
+            return status
+        at = behind(tape, at)
+        k += 1
+    return k if k > 0 else UNSURE
+
+
+class Desk:
+    """The room of one thread, and the compiled code for it."""
+
+    def __init__(self) -> None:
+        self._names = empty_names()
+        self._grow(FEATURES, ACTIONS)
+        data, wanted = _bytes_of(b""), Bound(EXAMPLE)
+        self._encode = encode_marshalled.entry(self._room, wanted, data)
+        self._dense = dense_marshalled.entry(self._room, wanted, data, np.zeros((2, 1)))
+
+    def _grow(self, n: int, k: int) -> None:
+        """Have room for n features of k actions."""
+        self._n, self._k = n, k
+        self._slots = empty_slots(k, n)
+        self._room = Bound(Room(self._names, empty_tape(n), empty_entries(n), self._slots))
+
+    def entries(self) -> tuple[Entry, Entry]:
+        """Return what is called for slots, and for rows."""
+        return self._encode, self._dense
+
+    def encode(self, wanted: Bound[Wanted], shared: Any, actions: Sequence[Any]) -> Features | None:
+        """Return the features of one context; None where that is not sure, or nothing is compiled yet."""
+        data = _marshalled(self._encode, shared, actions)
+        if data is None:
+            return None
+        while (n := self._encode.call(self._room, wanted, data)) == NO_ROOM:
+            if not self._has_more(wanted.value.nonzeros):
+                return None
+        if n < 0:
+            return None
+        slots = self._slots
+        return Features(slots.start[: len(actions) + 2].copy(), slots.index[:n].copy(), slots.value[:n].copy())
+
+    def dense(self, wanted: Bound[Wanted], shared: Any, actions: Sequence[Any]) -> Array | None:
+        """Return float64[k, columns], or None."""
+        data = _marshalled(self._dense, shared, actions)
+        if data is None:
+            return None
+        while True:
+            rows = np.zeros((len(actions) + 1, wanted.value.columns))
+            status = self._dense.call(self._room, wanted, data, rows)
+            if status != NO_ROOM:
+                return None if status < 0 else rows[:-1]
+            if not self._has_more(wanted.value.nonzeros):
+                return None
+
+    def _has_more(self, nonzeros: int) -> bool:
+        """Have four times the room, where that may be of use."""
+        if self._n > 4 * nonzeros or self._n > SIZE_MAX:
+            return False
+        self._grow(4 * self._n, 4 * self._k)
+        return True
+
+
+_THREADS = threading.local()
+
+
+def desk() -> Desk:
+    """Return the desk of this thread."""
+    try:
+        found: Desk = _THREADS.desk
+    except AttributeError:
+        found = _THREADS.desk = Desk()
+    return found
+
+
+def wanted(bits: int, columns: int, nonzeros: int, interactions: Sequence[tuple[str, str]] | None) -> Bound[Wanted]:
+    """Return what an encoder is to make, for compiled code."""
+    parts = [space.encode("utf-8", "surrogatepass") for pair in interactions or () for space in pair]
+    bounds = np.cumsum([0, *map(len, parts)])
+    pairs = np.frombuffer(bytearray(b"".join(parts)), np.uint8)
+    return Bound(Wanted(bits, columns, nonzeros, interactions is None, pairs, bounds))
+
+
+def _marshalled(entry: Entry, shared: Any, actions: Sequence[Any]) -> Array | None:
+    if without_jit() or not entry.compiled:
+        return None
+    try:
+        return _bytes_of(marshal.dumps((shared, actions), VERSION))
+    except ValueError:  # a class that it does not know
+        return None
+
+
+def _bytes_of(data: bytes) -> Array:
+    return np.frombuffer(data, np.uint8)
+
+
+EXAMPLE = Wanted(1, 0, 1, True, np.zeros(0, np.uint8), np.zeros(1, np.int64))

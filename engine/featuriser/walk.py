@@ -1,0 +1,239 @@
+"""From a tape to entries: the features of objects, as `features.entries_of` finds them, in the same order."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..kernel import kernel, routine
+from ..vocabulary import Array
+from .names import KNOWN_BY, ROOT, SEEN, Names, lookup, write, write_byte, write_whole
+from .tape import INTEGER, LIST, NO_ROOM, NOTHING, NUMBER, OBJECT, STRING, UNSURE, Tape
+
+NAME_MAX = 1000  # bytes of a key or a string: the limit of characters, where all are of ASCII
+DEPTH_MAX = 10
+VALUE_MAX = 1e15
+UNDERSCORE, EQUALS = ord("_"), ord("=")
+
+# Columns of what is open.
+END, SPACE, PLACE, SERIAL, LEVEL = range(5)  # PLACE is that of the next value of a list; -1 of an object
+
+
+class Entries(NamedTuple):
+    """Room for features, and how many there are."""
+
+    row: Array  # int64[n], 0 for the context's own, a + 1 for those of action a
+    space: Array  # int64[n], the namespace: an entry of `Names`
+    number: Array  # uint64[n], what the feature is known by
+    value: Array  # float64[n]
+    count: Array  # int64[1]
+    open: Array  # int64[2 * DEPTH_MAX + 1, 5], what is walked through
+
+
+def empty_entries(n: int) -> Entries:
+    """Return room for n features."""
+    whole = np.zeros((2, n), np.int64)
+    opened = np.zeros((2 * DEPTH_MAX + 1, 5), np.int64)
+    return Entries(whole[0], whole[1], np.zeros(n, np.uint64), np.zeros(n), np.zeros(1, np.int64), opened)
+
+
+@kernel
+def add(entries: Entries, names: Names, row: int, space: int, entry: int, value: float) -> int:
+    """Add a feature, an entry of `names`; return 0, UNSURE where there is no such entry, or NO_ROOM."""
+    n = entries.count[0]
+    if entry < 0 or n >= len(entries.row):
+        return UNSURE if entry < 0 else NO_ROOM
+    entries.row[n] = row
+    entries.space[n] = space
+    entries.number[n] = names.entry[entry, KNOWN_BY]
+    entries.value[n] = value
+    entries.count[0] = n + 1
+    return 0
+
+
+@routine
+def walk(tape: Tape, data: Array, names: Names, entries: Entries, first: int, row: int) -> int:
+    """Add the features of the object at the row `first` of a tape to those of `row`; return 0, UNSURE, or NO_ROOM.
+
+    `data` are the bytes that the tape points into.
+    """
+    if tape.row[first, 0] != OBJECT:
+        return UNSURE
+    _open(tape, names, entries, 0, first, ROOT, 1)
+    at, depth = first + 1, 1
+    while depth > 0:
+        top = depth - 1
+        if at >= entries.open[top, END]:
+            depth = top
+            continue
+        space, place, level = entries.open[top, SPACE], entries.open[top, PLACE], entries.open[top, LEVEL]
+        key, known = at, -1
+        if place < 0:
+            known = _key(tape, data, names, entries, key, top)
+            if known < 0:
+                return UNSURE
+            at += 1
+            if data[tape.row[key, 1]] == UNDERSCORE:
+                status = _words(tape, data, names, entries, key, row, space)
+                if status < 0:
+                    return status
+                at = behind(tape, at)
+                continue
+        else:
+            entries.open[top, PLACE] = place + 1
+        kind = tape.row[at, 0]
+        if kind == OBJECT or kind == LIST:
+            inner, deeper = space, level
+            if place < 0 or kind == LIST:
+                inner = lookup(names, space, _part(tape, data, names, key, place), True)
+                deeper = level + 1
+            if inner < 0 or deeper > DEPTH_MAX:
+                return UNSURE
+            _open(tape, names, entries, depth, at, inner, deeper)
+            at, depth = at + 1, depth + 1
+            continue
+        if kind == STRING or (row > 0 and top == 0 and _is_id(tape, data, key)):
+            status = _add_string(tape, data, names, entries, key, place, row, space)
+        else:
+            status = _add_number(tape, names, entries, at, known, place, row, space)
+        if status < 0:
+            return status
+        at += 1
+    return 0
+
+
+@kernel
+def _open(tape: Tape, names: Names, entries: Entries, depth: int, at: int, space: int, level: int) -> None:
+    names.used[2] += 1
+    entries.open[depth, END] = tape.row[at, 1]
+    entries.open[depth, SPACE] = space
+    entries.open[depth, PLACE] = -1 if tape.row[at, 0] == OBJECT else 0
+    entries.open[depth, SERIAL] = names.used[2]
+    entries.open[depth, LEVEL] = level
+
+
+@kernel
+def _key(tape: Tape, data: Array, names: Names, entries: Entries, at: int, top: int) -> int:
+    """Return a key's entry as a feature; -1 where it is empty, long, or came before in the same object."""
+    size = tape.row[at, 2] - tape.row[at, 1]
+    if size == 0 or size > NAME_MAX:
+        return -1
+    entry = lookup(names, entries.open[top, SPACE], _part(tape, data, names, at, -1), False)
+    if entry < 0 or names.entry[entry, SEEN] == np.uint64(entries.open[top, SERIAL]):
+        return -1
+    names.entry[entry, SEEN] = np.uint64(entries.open[top, SERIAL])
+    return entry
+
+
+@kernel
+def _part(tape: Tape, data: Array, names: Names, key: int, place: int) -> int:
+    """Write a key, or the place in a list, where a name is looked up; return its size."""
+    if place >= 0:
+        return write_whole(names, place, 0)
+    return write(names, data, tape.row[key, 1], tape.row[key, 2], 0)
+
+
+@kernel
+def behind(tape: Tape, at: int) -> int:
+    """Return the row behind a value."""
+    return tape.row[at, 1] if tape.row[at, 0] == OBJECT or tape.row[at, 0] == LIST else at + 1
+
+
+@kernel
+def _is_id(tape: Tape, data: Array, key: int) -> bool:
+    """Tell whether a key is `id` and its value a number."""
+    start, kind = tape.row[key, 1], tape.row[key + 1, 0]
+    named = tape.row[key, 2] - start == 2 and data[start] == 105 and data[start + 1] == 100
+    return named and (kind == INTEGER or kind == NUMBER)
+
+
+@kernel
+def _add_string(
+    tape: Tape, data: Array, names: Names, entries: Entries, key: int, place: int, row: int, space: int
+) -> int:
+    """Add a string: of an object with its key, of a list alone. A whole number, which is an id, is read as one."""
+    at, size = key, 0
+    if place < 0:
+        size = write_byte(names, EQUALS, _part(tape, data, names, key, -1))
+        at = key + 1
+    if tape.row[at, 0] == INTEGER:
+        size = write_whole(names, tape.row[at, 1], size)
+    elif tape.row[at, 0] == STRING and tape.row[at, 2] - tape.row[at, 1] <= NAME_MAX:
+        size = write(names, data, tape.row[at, 1], tape.row[at, 2], size)
+    else:
+        return UNSURE
+    if size < 0:
+        return UNSURE
+    return add(entries, names, row, space, lookup(names, space, size, False), 1.0)
+
+
+@kernel
+def _add_number(
+    tape: Tape, names: Names, entries: Entries, at: int, known: int, place: int, row: int, space: int
+) -> int:
+    """Add a number, true, or nothing; `known` is the entry of its key."""
+    kind, value = tape.row[at, 0], 0.0
+    if kind == NOTHING:
+        return 0
+    if kind == NUMBER:
+        value = tape.bits[at, 1]
+    else:
+        value = np.float64(tape.row[at, 1]) if kind == INTEGER else 1.0
+    if not abs(value) <= VALUE_MAX:
+        return UNSURE
+    if value == 0.0:
+        return 0
+    entry = lookup(names, space, write_whole(names, place, 0), False) if place >= 0 else known
+    return add(entries, names, row, space, entry, value)
+
+
+@kernel
+def _words(tape: Tape, data: Array, names: Names, entries: Entries, key: int, row: int, space: int) -> int:
+    """Add the words of `_text`; of other keys that begin with an underscore nothing is read."""
+    start, stop = tape.row[key, 1], tape.row[key, 2]
+    is_text = stop - start == 5 and data[start + 1] == 116 and data[start + 2] == 101
+    if not (is_text and data[start + 3] == 120 and data[start + 4] == 116):
+        return 0
+    if tape.row[key + 1, 0] != STRING:
+        return UNSURE
+    at, stop = tape.row[key + 1, 1], tape.row[key + 1, 2]
+    while True:
+        while at < stop and is_blank(data[at]):
+            at += 1
+        if at >= stop:
+            return 0
+        first = at
+        while at < stop and not is_blank(data[at]):
+            if may_be_blank(data, at, stop):
+                return UNSURE
+            at += 1
+        if at - first > NAME_MAX:
+            return UNSURE
+        entry = lookup(names, space, write(names, data, first, at, 0), False)
+        status = add(entries, names, row, space, entry, 1.0)
+        if status < 0:
+            return status
+
+
+@kernel
+def is_blank(letter: int) -> bool:
+    """Tell whether `str.split` splits at a letter of ASCII."""
+    return letter == 32 or 9 <= letter <= 13 or 28 <= letter <= 31
+
+
+@kernel
+def may_be_blank(data: Array, at: int, stop: int) -> bool:
+    """Tell whether a letter that is not of ASCII may begin here at which `str.split` splits: U+0085 up to U+3000."""
+    lead = data[at]
+    if lead < 0xC2 or lead > 0xE3:
+        return False
+    if at + 1 >= stop:
+        return True
+    then = data[at + 1]
+    return (
+        (lead == 0xC2 and (then == 0x85 or then == 0xA0))
+        or (lead == 0xE1 and then == 0x9A)
+        or (lead == 0xE2 and (then == 0x80 or then == 0x81))
+        or (lead == 0xE3 and then == 0x80)
+    )
