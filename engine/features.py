@@ -102,7 +102,7 @@ class Encoder:
 
         `shared` is an object or None. Raises `InvalidInput` where a limit is passed, or an action has no features.
         """
-        found = desk().encode(self._wanted, shared, actions)
+        found = desk().encode(self.slots_wanted, shared, actions)
         return self.plainly_encoded(shared, actions) if found is None else found
 
     def plainly_encoded(self, shared: Any, actions: Sequence[Any]) -> Features:
@@ -119,7 +119,7 @@ class Encoder:
 
     def dense(self, shared: Any, actions: Sequence[Any]) -> Array:
         """Return float64[k, dimension]: each action's row and the shared one, hashed to so many columns."""
-        found = desk().dense(self._wanted_rows, shared, actions)
+        found = desk().dense(self.rows_wanted, shared, actions)
         return self.plainly_dense(shared, actions) if found is None else found
 
     def plainly_dense(self, shared: Any, actions: Sequence[Any]) -> Array:
@@ -146,11 +146,13 @@ class Encoder:
         return [[" + ".join(row[j] for row in (common, mine) if j in row) for j in columns] for mine in own]
 
     @cached_property
-    def _wanted(self) -> Bound[Wanted]:
+    def slots_wanted(self) -> Bound[Wanted]:
+        """What compiled code is to make of features where it makes slots."""
         return wanted(self.bits, 0, self.nonzeros, self.interactions)
 
     @cached_property
-    def _wanted_rows(self) -> Bound[Wanted]:
+    def rows_wanted(self) -> Bound[Wanted]:
+        """What it is to make where it makes rows of numbers."""
         return wanted(self.bits, self._columns(), self.nonzeros, self.interactions)
 
     def _slot(self, cells: Cells) -> Array:

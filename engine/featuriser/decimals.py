@@ -14,6 +14,7 @@ from ..kernel import kernel, routine
 from ..vocabulary import Array
 
 DIGITS_MAX = 19  # that an unsigned number of 64 bits holds for sure
+PLUS, MINUS, POINT, DIGIT, EXPONENT = (ord(letter) for letter in "+-.0e")
 _POWER_MIN, _POWER_MAX = -60, 40
 _ZERO, _1, _2, _3, _10, _32 = (np.uint64(n) for n in (0, 1, 2, 3, 10, 32))
 _LOW = np.uint64(0xFFFFFFFF)
@@ -78,6 +79,47 @@ def scaled(digits: np.uint64, power: int) -> float:
         exponent += 1
     bits = (np.int64(exponent) << np.int64(52)) | (np.int64(mantissa) & np.int64((1 << 52) - 1))
     return np.int64(bits).view(np.float64)
+
+
+@routine
+def read_decimal(data: Array, start: int, stop: int) -> float:
+    """Return the number that bytes `start` to `stop` are, digits with a sign, a point and an exponent; NaN if not sure."""
+    at, negative = start, False
+    if at < stop and (data[at] == PLUS or data[at] == MINUS):
+        negative = data[at] == MINUS
+        at += 1
+    digits, n_digits, n_read, power, behind = _ZERO, 0, 0, 0, False
+    while at < stop:
+        letter = data[at]
+        if letter == POINT and not behind:
+            behind = True
+        elif DIGIT <= letter <= DIGIT + 9:
+            n_read += 1
+            power -= behind
+            digits = digits * _10 + np.uint64(letter - DIGIT)
+            n_digits += digits != _ZERO
+        else:
+            break
+        at += 1
+    if n_read == 0 or n_digits > DIGITS_MAX:
+        return math.nan
+    if at < stop:
+        if data[at] | 32 != EXPONENT or at + 1 >= stop:
+            return math.nan
+        at += 1
+        back = data[at] == MINUS
+        at += data[at] == PLUS or data[at] == MINUS
+        exponent = 0
+        if at >= stop or stop - at > 4:
+            return math.nan
+        while at < stop:
+            if not DIGIT <= data[at] <= DIGIT + 9:
+                return math.nan
+            exponent = exponent * 10 + np.int64(data[at]) - DIGIT
+            at += 1
+        power += -exponent if back else exponent
+    value = scaled(digits, power)
+    return -value if negative else value
 
 
 @kernel

@@ -81,21 +81,26 @@ def _read(names: Names, tape: Tape, entries: Entries, data: Array) -> int:
     return k if k > 0 else UNSURE
 
 
+def empty_room(names: Names, n: int, k: int) -> Room:
+    """Return room for n features of k actions."""
+    return Room(names, empty_tape(n), empty_entries(n), empty_slots(k, n))
+
+
 class Desk:
     """The room of one thread, and the compiled code for it."""
 
     def __init__(self) -> None:
         self._names = empty_names()
         self._grow(FEATURES, ACTIONS)
-        data, wanted = _bytes_of(b""), Bound(EXAMPLE)
+        data, wanted = bytes_of(b""), Bound(EXAMPLE)
         self._encode = encode_marshalled.entry(self._room, wanted, data)
         self._dense = dense_marshalled.entry(self._room, wanted, data, np.zeros((2, 1)))
 
     def _grow(self, n: int, k: int) -> None:
         """Have room for n features of k actions."""
         self._n, self._k = n, k
-        self._slots = empty_slots(k, n)
-        self._room = Bound(Room(self._names, empty_tape(n), empty_entries(n), self._slots))
+        room = empty_room(self._names, n, k)
+        self._room, self._slots = Bound(room), room.slots
 
     def entries(self) -> tuple[Entry, Entry]:
         """Return what is called for slots, and for rows."""
@@ -159,12 +164,13 @@ def _marshalled(entry: Entry, shared: Any, actions: Sequence[Any]) -> Array | No
     if without_jit() or not entry.compiled:
         return None
     try:
-        return _bytes_of(marshal.dumps((shared, actions), VERSION))
+        return bytes_of(marshal.dumps((shared, actions), VERSION))
     except ValueError:  # a class that it does not know
         return None
 
 
-def _bytes_of(data: bytes) -> Array:
+def bytes_of(data: bytes) -> Array:
+    """Return bytes as compiled code reads them, uint8[n]."""
     return np.frombuffer(data, np.uint8)
 
 

@@ -10,6 +10,7 @@ from ..kernel import kernel, routine
 from ..vocabulary import Array
 from .names import KNOWN_BY, ROOT, SEEN, Names, lookup, write, write_byte, write_whole
 from .tape import INTEGER, LIST, NO_ROOM, NOTHING, NUMBER, OBJECT, STRING, UNSURE, Tape
+from .utf8 import is_blank, may_be_blank
 
 NAME_MAX = 1000  # bytes of a key or a string: the limit of characters, where all are of ASCII
 DEPTH_MAX = 10
@@ -214,26 +215,3 @@ def _words(tape: Tape, data: Array, names: Names, entries: Entries, key: int, ro
         status = add(entries, names, row, space, entry, 1.0)
         if status < 0:
             return status
-
-
-@kernel
-def is_blank(letter: int) -> bool:
-    """Tell whether `str.split` splits at a letter of ASCII."""
-    return letter == 32 or 9 <= letter <= 13 or 28 <= letter <= 31
-
-
-@kernel
-def may_be_blank(data: Array, at: int, stop: int) -> bool:
-    """Tell whether a letter that is not of ASCII may begin here at which `str.split` splits: U+0085 up to U+3000."""
-    lead = data[at]
-    if lead < 0xC2 or lead > 0xE3:
-        return False
-    if at + 1 >= stop:
-        return True
-    then = data[at + 1]
-    return (
-        (lead == 0xC2 and (then == 0x85 or then == 0xA0))
-        or (lead == 0xE1 and then == 0x9A)
-        or (lead == 0xE2 and (then == 0x80 or then == 0x81))
-        or (lead == 0xE3 and then == 0x80)
-    )

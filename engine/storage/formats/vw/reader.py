@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -16,7 +17,8 @@ from ...source import Source
 from ..segments import Segments
 from .features import encoded, encoder_of, features_of, segment_of, vw_problem
 from .labels import BadEvent, Decision, Text, decision_of
-from .texts import texts_of
+from .runs import Part, RunReader
+from .texts import blocks_of, pieces_of, runs_in, texts_in
 
 PAGE = 10_000  # events
 
@@ -29,11 +31,12 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
     rows = Rows()
     try:
         with reading(source.path, "a log of Vowpal Wabbit's text"):
-            numbered, texts = texts_of(source, rows.bad_lines)
+            numbered, blocks = blocks_of(source)
             reader = _Reader(rows, wanted, numbered)
-            good = (found for text in texts if (found := reader.read(text)) is not None)
-            while page := list(islice(good, PAGE)):
-                reader.append(page)
+            if numbered or not wanted.contexts or wanted.dimension is not None or wanted.segment is not None:
+                reader.read_texts(texts_in(source, numbered, blocks, rows.bad_lines))
+            else:
+                reader.read_pieces(pieces_of(source, blocks, rows.bad_lines))
         if not rows.decisions:
             raise no_good_line(source.path, rows.bad_lines)
     except InvalidInput:
@@ -77,6 +80,56 @@ class _Reader:
             self._rows.bad_lines.add(str(bad), text.number)
             return None
         return _Read(text.number, decision, context, segment)
+
+    def read_texts(self, texts: Iterable[Text]) -> None:
+        """Read events one by one."""
+        good = (found for text in texts if (found := self.read(text)) is not None)
+        while page := list(islice(good, PAGE)):
+            self.append(page)
+
+    def read_pieces(self, pieces: Iterable[tuple[bytes, int]]) -> None:
+        """Read action sets with their features, many at once where compiled code is there."""
+        runs = RunReader(self._encoder)
+        parts: list[Part] = []
+        n = 0
+        for piece, line in pieces:
+            for found in runs.read(piece, line) if runs.is_ready() else runs_in(piece, line):
+                part = self._part(found) if isinstance(found, Text) else found
+                if part is not None:
+                    parts.append(part)
+                    n += len(part.number)
+                if n >= PAGE:
+                    self._append_parts(parts)
+                    parts, n = [], 0
+        if parts:
+            self._append_parts(parts)
+
+    def _part(self, text: Text) -> Part | None:
+        """Return an event that is read alone, or None where it is bad."""
+        read = self.read(text)
+        if read is None:
+            return None
+        decision = read.decision
+        numbers = (np.array([number], np.int64) for number in (read.number, decision.action, decision.size))
+        number, action, size = numbers
+        return Part(number, action, np.array([decision.propensity]), np.array([decision.reward]), size, read.context)
+
+    def _append_parts(self, parts: list[Part]) -> None:
+        """Add a page."""
+        number, action, propensity, reward, size = (
+            np.concatenate(columns) for columns in zip(*(part[:5] for part in parts), strict=True)
+        )
+        n, largest = len(number), int(size.max())
+        context = concat_contexts([part.context for part in parts])
+        self._rows.decisions += n
+        self._n_arms = max(self._n_arms, largest)
+        self._nonzeros = max(self._nonzeros, int((context.start[:, -1] - context.start[:, 0]).max()))
+        same = bool((size == largest).all())
+        mask = np.arange(largest + 1) < (size[:1] if same else size)[:, np.newaxis]
+        columns = Columns(
+            np.zeros(n, np.int8), number, action, propensity, reward, np.zeros((n, 0)), context, mask
+        )
+        self._rows.append(Page(columns, number, np.zeros(n, np.int64)))
 
     def append(self, page: list[_Read]) -> None:
         """Add a page."""

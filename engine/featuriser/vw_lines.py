@@ -1,0 +1,320 @@
+"""Vowpal Wabbit's text from bytes to features: of runs of lines, a context and its actions, what their labels say too.
+
+What `storage/formats/vw` reads in Python is what holds. Here is read what is surely the same: lines with a bar, one
+label of an action, a cost and a probability, names without a blank that is not of ASCII, each namespace once in a line.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ..choices import REWARD_MAX
+from ..compiled.binding import Bound, opened
+from ..kernel import kernel, loop, routine
+from ..vocabulary import Array
+from .decimals import read_decimal
+from .door import Room
+from .names import AT, ROOT, SEEN, Names, lookup, make_room, write
+from .slots import Wanted, fill
+from .tape import NO_ROOM, UNSURE
+from .utf8 import is_blank, is_utf8, may_be_blank
+from .walk import NAME_MAX, UNDERSCORE, VALUE_MAX, Entries, add
+
+BAR, COLON, QUOTE, NEWLINE, RETURN, DIGIT = (ord(letter) for letter in "|:'\n\r0")
+REWARD_MAX = 1e100
+SHARED = 6  # letters of the word
+N_EVENTS, N_BYTES, N_LINES, N_FEATURES, N_STARTS = range(5)  # of `Runs.done`
+FIRST, BEHIND, LINE, ACTION, SIZE, SURE, STARTS = range(7)  # of `Runs.event`
+
+
+class Runs(NamedTuple):
+    """Room for events that were read."""
+
+    event: Array  # int64[n, 7]: bytes and first line, the action of the label, how many there are, whether this is sure
+    label: Array  # float64[n, 2]: the reward and its propensity
+    start: Array  # int64[m], as those of `Features`, of all events that are sure, one behind the other
+    done: Array  # int64[5], how much was read
+
+
+def empty_runs(n: int) -> Runs:
+    """Return room for n events."""
+    return Runs(np.zeros((n, 7), np.int64), np.zeros((n, 2)), np.zeros(16 * n, np.int64), np.zeros(5, np.int64))
+
+
+@loop
+def read_runs(room: Bound[Room], wanted: Bound[Wanted], data: Array, runs: Bound[Runs]) -> int:
+    """Read events from where `runs.done` is in `data`, until there is no room; return how many there are.
+
+    The last event must end within `data`: by an empty line, or as nothing comes behind it.
+    """
+    names, _, entries, slots = opened(room)
+    event, label, start, done = opened(runs)
+    done[N_EVENTS], done[N_FEATURES], done[N_STARTS] = 0, 0, 0
+    while done[N_EVENTS] < len(event):
+        n = done[N_EVENTS]
+        first, line = _first_line(data, done[N_BYTES], done[N_LINES])
+        done[N_BYTES], done[N_LINES] = first, line
+        if first >= len(data):
+            break
+        event[n, FIRST], event[n, LINE] = first, line + 1
+        make_room(names)
+        entries.count[0] = 0
+        size = _read_run(data, first, names, entries, event[n], label[n])
+        features = done[N_FEATURES]
+        if size > 0:
+            if size + 2 > len(slots.start) or done[N_STARTS] + size + 2 > len(start):
+                features = NO_ROOM
+            else:
+                features = fill(entries, names, opened(wanted), slots, size, done[N_FEATURES])
+            if features == NO_ROOM and done[N_EVENTS] > 0:
+                break
+        sure = size > 0 and features >= 0
+        event[n, SURE], event[n, SIZE], event[n, STARTS] = sure, size, done[N_STARTS]
+        if sure:
+            for row in range(size + 2):
+                start[done[N_STARTS] + row] = slots.start[row]
+            done[N_STARTS] += size + 2
+            done[N_FEATURES] = features
+        done[N_BYTES], done[N_LINES] = _behind_run(data, first, line)
+        event[n, BEHIND] = done[N_BYTES]
+        done[N_EVENTS] += 1
+    return done[N_EVENTS]
+
+
+@kernel
+def _end_of_line(data: Array, at: int) -> int:
+    while at < len(data) and data[at] != NEWLINE:
+        at += 1
+    return at
+
+
+@kernel
+def _is_empty(data: Array, start: int, stop: int) -> bool:
+    """Tell whether a line holds nothing but what `bytes.strip` takes away."""
+    at = start
+    while at < stop and (data[at] == 32 or 9 <= data[at] <= 13):
+        at += 1
+    return at == stop
+
+
+@kernel
+def _first_line(data: Array, at: int, line: int) -> tuple[int, int]:
+    """Return where the next line begins that is not empty, and how many lines lie before it."""
+    while at < len(data):
+        end = _end_of_line(data, at)
+        if not _is_empty(data, at, end):
+            break
+        at = min(end + 1, len(data))
+        line += 1
+    return at, line
+
+
+@kernel
+def _behind_run(data: Array, at: int, line: int) -> tuple[int, int]:
+    """Return the first byte behind a run of lines that are not empty, and how many lines lie before it."""
+    while at < len(data):
+        end = _end_of_line(data, at)
+        if _is_empty(data, at, end):
+            break
+        at = min(end + 1, len(data))
+        line += 1
+    return at, line
+
+
+@routine
+def _read_run(data: Array, at: int, names: Names, entries: Entries, event: Array, label: Array) -> int:
+    """Read the lines of an event; return the number of its actions, UNSURE, or NO_ROOM."""
+    row, labels, n = 0, 0, 0
+    while at < len(data):
+        end = _end_of_line(data, at)
+        if _is_empty(data, at, end):
+            break
+        stop = end
+        while stop > at and data[stop - 1] == RETURN:
+            stop -= 1
+        bar = at
+        plain = True
+        while bar < stop and data[bar] != BAR:
+            bar += 1
+        for i in range(at, stop):
+            plain &= data[i] < 128
+        if bar == stop or not (plain or is_utf8(data, at, stop)):
+            return UNSURE
+        first, size = _label_of(data, at, bar)
+        if size < 0:
+            return UNSURE
+        shared = n == 0 and size == SHARED and _is_shared(data, first)
+        if not shared:
+            row += 1
+            if size > 0:
+                labels += 1
+                if labels > 1 or not _read_label(data, first, first + size, label):
+                    return UNSURE
+                event[ACTION] = row - 1
+        status = read_features(data, bar, stop, names, entries, row)
+        if status < 0:
+            return status
+        at = min(end + 1, len(data))
+        n += 1
+    return row if labels == 1 else UNSURE
+
+
+@kernel
+def _label_of(data: Array, start: int, bar: int) -> tuple[int, int]:
+    """Return where the label before a bar begins and how long it is: 0 without one, UNSURE of several words.
+
+    A last word is a tag, and no label, if it begins with a quote or touches the bar.
+    """
+    first, size, words, at = start, 0, 0, start
+    while at < bar:
+        if is_blank(data[at]):
+            if data[at] != 32 and data[at] != 9:
+                return start, UNSURE
+            at += 1
+            continue
+        word = at
+        while at < bar and not is_blank(data[at]):
+            if may_be_blank(data, at, bar):
+                return start, UNSURE
+            at += 1
+        if at == bar or data[word] == QUOTE:
+            return (first, size) if at == bar or _is_empty(data, at, bar) else (start, UNSURE)
+        words += 1
+        if words > 1:
+            return start, UNSURE
+        first, size = word, at - word
+    return first, size
+
+
+@kernel
+def _is_shared(data: Array, at: int) -> bool:
+    """Tell whether six letters are `shared`."""
+    return (
+        data[at] == 115
+        and data[at + 1] == 104
+        and data[at + 2] == 97
+        and data[at + 3] == 114
+        and data[at + 4] == 101
+        and data[at + 5] == 100
+    )
+
+
+@kernel
+def _read_label(data: Array, start: int, stop: int, label: Array) -> bool:
+    """Read an action, which is a number that nobody needs, a cost and a probability."""
+    one, other, colons = start, start, 0
+    for at in range(start, stop):
+        if data[at] == COLON:
+            colons += 1
+            if colons == 1:
+                one = at
+            other = at
+    if colons != 2 or one == start or one - start > 9:
+        return False
+    for at in range(start, one):
+        if not DIGIT <= data[at] <= DIGIT + 9:
+            return False
+    reward = 0.0 - read_decimal(data, one + 1, other)
+    propensity = read_decimal(data, other + 1, stop)
+    label[0], label[1] = reward, propensity
+    return abs(reward) <= REWARD_MAX and 0.0 < propensity <= 1.0
+
+
+@routine
+def read_features(data: Array, bar: int, stop: int, names: Names, entries: Entries, row: int) -> int:
+    """Read what stands behind the first bar of a line to the features of a row; return 0, UNSURE, or NO_ROOM."""
+    names.used[2] += 1
+    before = entries.count[0]
+    at = bar
+    while at < stop:
+        at += 1  # a bar
+        space, weight, unnamed = -1, 1.0, True
+        if at < stop and data[at] != BAR and not is_blank(data[at]):
+            name, colon, at = _token(data, at, stop)
+            if at < 0 or colon - name > NAME_MAX:
+                return UNSURE
+            unnamed = False
+            weight = read_decimal(data, colon + 1, at) if colon + 1 < at else 1.0
+            space = _space(data, name, colon, names)
+        else:
+            space = _space(data, at, at, names)
+        dropped = not unnamed and space == DROPPED
+        if (space < 0 and not dropped) or not math.isfinite(weight):
+            return UNSURE
+        while at < stop and data[at] != BAR:
+            if is_blank(data[at]):
+                at += 1
+                continue
+            name, colon, at = _token(data, at, stop)
+            if at < 0 or colon - name > NAME_MAX:
+                return UNSURE
+            value = weight * (read_decimal(data, colon + 1, at) if colon < at else 1.0)
+            if not math.isfinite(value):
+                return UNSURE
+            if not (dropped or (colon > name and data[name] == UNDERSCORE)):
+                entry = lookup(names, space, write(names, data, name, colon, 0), False)
+                status = _add_up(names, entries, row, space, entry, value)
+                if status < 0:
+                    return status
+    return _without_zeros(entries, before)
+
+
+DROPPED = -3  # of a namespace that begins with an underscore
+
+
+@kernel
+def _token(data: Array, start: int, stop: int) -> tuple[int, int, int]:
+    """Return where a word begins, where its first colon stands, and where it ends; UNSURE if it may have a blank."""
+    at, colon = start, -1
+    while at < stop and data[at] != BAR and not is_blank(data[at]):
+        if data[at] == COLON and colon < 0:
+            colon = at
+        elif may_be_blank(data, at, stop):
+            return start, start, UNSURE
+        at += 1
+    return start, at if colon < 0 else colon, at
+
+
+@kernel
+def _space(data: Array, start: int, stop: int, names: Names) -> int:
+    """Return the entry of a namespace, DROPPED, or UNSURE where it came before in this line."""
+    if stop > start and data[start] == UNDERSCORE:
+        return DROPPED
+    space = ROOT if start == stop else lookup(names, ROOT, write(names, data, start, stop, 0), True)
+    if space < 0 or names.entry[space, SEEN] == np.uint64(names.used[2]):
+        return UNSURE
+    names.entry[space, SEEN] = np.uint64(names.used[2])
+    return space
+
+
+@kernel
+def _add_up(names: Names, entries: Entries, row: int, space: int, entry: int, value: float) -> int:
+    """Add a feature, or its value to that of the same one in this line."""
+    if entry >= 0 and names.entry[entry, SEEN] == np.uint64(names.used[2]):
+        entries.value[np.int64(names.entry[entry, AT])] += value
+        return 0
+    at = entries.count[0]
+    status = add(entries, names, row, space, entry, 0.0 + value)
+    if status == 0:
+        names.entry[entry, SEEN] = np.uint64(names.used[2])
+        names.entry[entry, AT] = np.uint64(at)
+    return status
+
+
+@kernel
+def _without_zeros(entries: Entries, before: int) -> int:
+    """Leave out the features of a line that are 0; return 0, or UNSURE where one is too large."""
+    n = before
+    for i in range(before, entries.count[0]):
+        value = entries.value[i]
+        if not abs(value) <= VALUE_MAX:
+            return UNSURE
+        if value != 0.0:
+            entries.row[n], entries.space[n] = entries.row[i], entries.space[i]
+            entries.number[n], entries.value[n] = entries.number[i], value
+            n += 1
+    entries.count[0] = n
+    return 0
