@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..arrays import aligned_zeros
 from ..kernel import kernel, routine
 from ..vocabulary import Array
 from .blake import blake2b_8
@@ -42,7 +43,7 @@ class Names(NamedTuple):
 def empty_names() -> Names:
     """Return a memo of no names."""
     words, message = np.zeros(TEXT // 8, np.uint64), np.zeros(MESSAGE // 8, np.uint64)
-    table, entry = np.zeros(2 * ENTRIES, np.int32), np.zeros((ENTRIES, 8), np.uint64)
+    table, entry = np.zeros(2 * ENTRIES, np.int32), aligned_zeros(ENTRIES, 8).view(np.uint64)
     used = np.zeros(3, np.int64)
     return Names(
         table, entry, words, words.view(np.uint8), used, message, message.view(np.uint8), np.zeros(8, np.uint64)
@@ -107,7 +108,7 @@ def write_whole(names: Names, number: int, size: int) -> int:
     return size
 
 
-@routine
+@kernel
 def lookup(names: Names, parent: int, size: int, spaces: bool) -> int:
     """Return the entry of the `size` bytes that were written: of a namespace in another one, or of a feature of one.
 
@@ -123,7 +124,7 @@ def lookup(names: Names, parent: int, size: int, spaces: bool) -> int:
     mark ^= mark >> _32
     mask = len(names.table) - 1
     place = np.int64(mark & np.uint64(mask))
-    key = np.uint64(size) << _32 | np.uint64(2 * parent + (1 if spaces else 0))
+    key = _key_of(parent, size, spaces)
     while names.table[place] != 0:
         found = names.table[place] - 1
         if names.entry[found, MARK] == mark and names.entry[found, SIZE] == key:
@@ -134,11 +135,17 @@ def lookup(names: Names, parent: int, size: int, spaces: bool) -> int:
             if same:
                 return np.int64(found)
         place = (place + 1) & mask
-    new = names.used[0]
-    if new >= len(names.entry) or not _added(names, parent, size, spaces, new):
+    return _remembered(names, parent, size, spaces, place, mark)
+
+
+@routine
+def _remembered(names: Names, parent: int, size: int, spaces: bool, place: int, mark: np.uint64) -> int:
+    """Return a new entry, to which a place of the table leads now; -1 where there is no room for it."""
+    new, first = names.used[0], names.used[1]
+    if new >= len(names.entry) or not _kept(names, parent, size, spaces, new):
         return -1
     names.entry[new, MARK] = mark
-    names.entry[new, SIZE] = key
+    names.entry[new, SIZE] = _key_of(parent, size, spaces)
     names.entry[new, START] = np.uint64(first)
     names.entry[new, SEEN] = np.uint64(0)
     names.table[place] = np.int32(new + 1)
@@ -147,7 +154,12 @@ def lookup(names: Names, parent: int, size: int, spaces: bool) -> int:
 
 
 @kernel
-def _added(names: Names, parent: int, size: int, spaces: bool, new: int) -> bool:
+def _key_of(parent: int, size: int, spaces: bool) -> np.uint64:
+    return np.uint64(size) << _32 | np.uint64(2 * parent + (1 if spaces else 0))
+
+
+@kernel
+def _kept(names: Names, parent: int, size: int, spaces: bool, new: int) -> bool:
     """Keep the bytes that were written, with the number of a feature or the whole name of a namespace; or return False."""
     first, n_words = names.used[1], (size + 7) // 8
     whole, whole_size = 8 * np.int64(names.entry[parent, WHOLE]), np.int64(names.entry[parent, WHOLE_SIZE])

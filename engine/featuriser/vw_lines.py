@@ -26,6 +26,7 @@ from .walk import NAME_MAX, UNDERSCORE, VALUE_MAX, Entries, add
 BAR, COLON, QUOTE, NEWLINE, RETURN, DIGIT = (ord(letter) for letter in "|:'\n\r0")
 REWARD_MAX = 1e100
 SHARED = 6  # letters of the word
+STARTS_MIN = 1 << 13
 N_EVENTS, N_BYTES, N_LINES, N_FEATURES, N_STARTS = range(5)  # of `Runs.done`
 FIRST, BEHIND, LINE, ACTION, SIZE, SURE, STARTS = range(7)  # of `Runs.event`
 
@@ -41,7 +42,7 @@ class Runs(NamedTuple):
 
 def empty_runs(n: int) -> Runs:
     """Return room for n events."""
-    return Runs(np.zeros((n, 7), np.int64), np.zeros((n, 2)), np.zeros(16 * n, np.int64), np.zeros(5, np.int64))
+    return Runs(np.zeros((n, 7), np.int64), np.zeros((n, 2)), np.zeros(16 * n + STARTS_MIN, np.int64), np.zeros(5, np.int64))
 
 
 @loop

@@ -89,7 +89,7 @@ class _Reader:
 
     def read_pieces(self, pieces: Iterable[tuple[bytes, int]]) -> None:
         """Read action sets with their features, many at once where compiled code is there."""
-        runs = RunReader(self._encoder)
+        runs = RunReader(self._encoder, PAGE)
         parts: list[Part] = []
         n = 0
         for piece, line in pieces:

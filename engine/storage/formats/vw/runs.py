@@ -49,10 +49,10 @@ class Part(NamedTuple):
 class RunReader:
     """Reads pieces of a log that end with an event."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, events: int = EVENTS) -> None:
         self._names = empty_names()
         room: Room = empty_room(self._names, FEATURES, ACTIONS)
-        self._slots, self._runs = room.slots, empty_runs(EVENTS)
+        self._slots, self._runs = room.slots, empty_runs(min(events, EVENTS))
         self._room, self._bound = Bound(room), Bound(self._runs)
         self._wanted = encoder.slots_wanted
         self._entry = read_runs.entry(self._room, self._wanted, bytes_of(b""), self._bound)

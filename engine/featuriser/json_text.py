@@ -1,0 +1,155 @@
+"""JSON as a tape, from its bytes. What is surely read is JSON without escapes in strings, of numbers up to 18 digits."""
+
+from __future__ import annotations
+
+import math
+
+from ..kernel import kernel, routine
+from ..vocabulary import Array
+from .decimals import DIGIT, MINUS, PLUS, POINT, read_decimal
+from .tape import INTEGER, KEY, LIST, NO_ROOM, NOTHING, NUMBER, OBJECT, OPEN_MAX, STRING, TRUE, UNSURE, Tape
+from .utf8 import is_utf8
+
+OPEN, CLOSE, OPEN_LIST, CLOSE_LIST, MARK, COLON, COMMA, ESCAPE, EXPONENT = (ord(letter) for letter in '{}[]":,\\e')
+DIGITS_MAX = 18
+A_KEY, A_VALUE, AN_ITEM, A_FIRST_KEY, A_FIRST_ITEM, AN_END = range(6)  # what comes next
+
+
+@routine
+def read_json(data: Array, start: int, stop: int, tape: Tape, first: int) -> int:
+    """Write down the JSON in bytes `start` to `stop` from the row `first` on; return the row behind, UNSURE, or NO_ROOM."""
+    at, n, depth, awaited = start, first, 0, A_VALUE
+    while True:
+        at = _behind_blanks(data, at, stop)
+        if at >= stop:
+            return n if awaited == AN_END and depth == 0 else UNSURE
+        if n >= len(tape.row):
+            return NO_ROOM
+        letter = data[at]
+        if awaited == AN_END:
+            if depth == 0:
+                return UNSURE
+            in_object = tape.row[tape.open[depth - 1, 0], 0] == OBJECT
+            if letter == COMMA:
+                awaited = A_KEY if in_object else AN_ITEM
+                at += 1
+                continue
+            if letter != (CLOSE if in_object else CLOSE_LIST):
+                return UNSURE
+        if awaited == AN_END or (awaited == A_FIRST_KEY and letter == CLOSE) or (
+            awaited == A_FIRST_ITEM and letter == CLOSE_LIST
+        ):
+            depth -= 1
+            tape.row[tape.open[depth, 0], 1] = n
+            awaited = AN_END
+            at += 1
+            continue
+        if awaited == A_KEY or awaited == A_FIRST_KEY:
+            at = _behind_blanks(data, _read_string(data, at, stop, tape, n, KEY), stop)
+            if at >= stop or at < start or data[at] != COLON:
+                return UNSURE
+            at += 1
+            n += 1
+            awaited = A_VALUE
+            continue
+        if letter == OPEN or letter == OPEN_LIST:
+            if depth >= OPEN_MAX:
+                return UNSURE
+            tape.row[n, 0] = OBJECT if letter == OPEN else LIST
+            tape.open[depth, 0] = n
+            depth += 1
+            at += 1
+            awaited = A_FIRST_KEY if letter == OPEN else A_FIRST_ITEM
+        else:
+            at = _read_leaf(data, at, stop, tape, n)
+            if at < 0:
+                return UNSURE
+            awaited = AN_END
+        n += 1
+
+
+@kernel
+def _behind_blanks(data: Array, at: int, stop: int) -> int:
+    while 0 <= at < stop and (data[at] == 32 or data[at] == 10 or data[at] == 13 or data[at] == 9):
+        at += 1
+    return at
+
+
+@kernel
+def _read_string(data: Array, at: int, stop: int, tape: Tape, n: int, kind: int) -> int:
+    """Write down a string or a key; return where it ends, or UNSURE."""
+    if data[at] != MARK:
+        return UNSURE
+    first = at + 1
+    at = first
+    plain = True
+    while at < stop and data[at] != MARK:
+        letter = data[at]
+        if letter < 32 or letter == ESCAPE:
+            return UNSURE
+        plain &= letter < 128
+        at += 1
+    if at >= stop or not (plain or is_utf8(data, first, at)):
+        return UNSURE
+    tape.row[n, 0], tape.row[n, 1], tape.row[n, 2] = kind, first, at
+    return at + 1
+
+
+@kernel
+def _read_leaf(data: Array, at: int, stop: int, tape: Tape, n: int) -> int:
+    """Write down what is neither an object nor a list; return where it ends, or UNSURE."""
+    letter = data[at]
+    if letter == MARK:
+        return _read_string(data, at, stop, tape, n, STRING)
+    if letter == MINUS or DIGIT <= letter <= DIGIT + 9:
+        return _read_number(data, at, stop, tape, n)
+    if at + 4 <= stop and letter == 116 and data[at + 1] == 114 and data[at + 2] == 117 and data[at + 3] == 101:
+        tape.row[n, 0] = TRUE
+        return at + 4
+    if at + 4 <= stop and letter == 110 and data[at + 1] == 117 and data[at + 2] == 108 and data[at + 3] == 108:
+        tape.row[n, 0], tape.row[n, 1] = NOTHING, 1
+        return at + 4
+    if at + 5 <= stop and letter == 102 and data[at + 1] == 97 and data[at + 2] == 108 and data[at + 3] == 115:
+        tape.row[n, 0], tape.row[n, 1] = NOTHING, 0
+        return at + 5 if data[at + 4] == 101 else UNSURE
+    return UNSURE
+
+
+@kernel
+def _read_number(data: Array, at: int, stop: int, tape: Tape, n: int) -> int:
+    """Write down a number as JSON has them; return where it ends, or UNSURE."""
+    start = at
+    at += data[at] == MINUS
+    first, whole = at, 0
+    while at < stop and DIGIT <= data[at] <= DIGIT + 9:
+        if at - first < DIGITS_MAX:
+            whole = 10 * whole + (data[at] - DIGIT)
+        at += 1
+    size = at - first
+    if size == 0 or (size > 1 and data[first] == DIGIT):
+        return UNSURE
+    if at == stop or (data[at] != POINT and data[at] | 32 != EXPONENT):
+        tape.row[n, 0], tape.row[n, 1] = INTEGER, -whole if first > start else whole
+        return at if size <= DIGITS_MAX else UNSURE
+    if data[at] == POINT:
+        first = at + 1
+        at = _behind_digits(data, first, stop)
+        if at == first:
+            return UNSURE
+    if at < stop and data[at] | 32 == EXPONENT:
+        first = at + 1
+        if first < stop and (data[first] == PLUS or data[first] == MINUS):
+            first += 1
+        at = _behind_digits(data, first, stop)
+        if at == first:
+            return UNSURE
+    value = read_decimal(data, start, at)
+    tape.row[n, 0], tape.bits[n, 1] = NUMBER, value
+    return UNSURE if math.isnan(value) else at
+
+
+@kernel
+def _behind_digits(data: Array, at: int, stop: int) -> int:
+    while at < stop and DIGIT <= data[at] <= DIGIT + 9:
+        at += 1
+    return at
