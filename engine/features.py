@@ -105,6 +105,10 @@ class Encoder:
         found = desk().encode(self.slots_wanted, shared, actions)
         return self.plainly_encoded(shared, actions) if found is None else found
 
+    def encode_sent(self, shared: Any, actions: bytes) -> Features | None:
+        """Return what `encode` does of actions that are JSON, or None: then they are to be decoded, and encoded."""
+        return desk().encode_sent(self.slots_wanted, shared, actions)
+
     def plainly_encoded(self, shared: Any, actions: Sequence[Any]) -> Features:
         """Do what `encode` does in Python: what that says holds, and its messages."""
         cells = self._cells(*entries_of(shared, actions))

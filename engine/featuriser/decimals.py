@@ -15,7 +15,7 @@ from ..vocabulary import Array
 
 DIGITS_MAX = 19  # that an unsigned number of 64 bits holds for sure
 PLUS, MINUS, POINT, DIGIT, EXPONENT = (ord(letter) for letter in "+-.0e")
-_POWER_MIN, _POWER_MAX = -60, 40
+_POWER_MIN, _POWER_MAX = -325, 40
 _ZERO, _1, _2, _3, _10, _32 = (np.uint64(n) for n in (0, 1, 2, 3, 10, 32))
 _LOW = np.uint64(0xFFFFFFFF)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -23,15 +23,15 @@ _SHORT = np.uint64(0x1FF)  # bits of a product that say nothing of the first 55
 
 
 def _powers() -> Array:
-    """Return the first 128 bits of powers of ten, uint64[n, 2]: rounded down, those of 1 / 10^n up."""
+    """Return the first 128 bits of powers of ten, uint64[n, 2]: cut off, and those of 10^-1 to 10^-27 rounded up."""
     rows = []
     for power in range(_POWER_MIN, _POWER_MAX + 1):
+        fives = 5 ** abs(power)
+        size = fives.bit_length()
         if power >= 0:
-            size = (10**power).bit_length()
-            bits = 10**power << 128 - size if size <= 128 else 10**power >> size - 128
+            bits = fives << 128 - size if size <= 128 else fives >> size - 128
         else:
-            size = (10**-power).bit_length()
-            bits = (1 << 127 + size) // 10**-power + 1
+            bits = (1 << (127 if power >= -27 else 127 + size) + size) // fives + 1
             bits >>= bits.bit_length() - 128
         rows.append((bits >> 64, bits & (1 << 64) - 1))
     return np.array(rows, np.uint64)
@@ -77,6 +77,8 @@ def scaled(digits: np.uint64, power: int) -> float:
     if mantissa >= np.uint64(1 << 53):
         mantissa >>= _1
         exponent += 1
+    if exponent <= 0:
+        return math.nan
     bits = (np.int64(exponent) << np.int64(52)) | (np.int64(mantissa) & np.int64((1 << 52) - 1))
     return np.int64(bits).view(np.float64)
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from ..compiled.binding import Bound, opened
 from ..compiled.entries import without_jit
-from ..kernel import Entry, kernel, loop
+from ..kernel import Entry, kernel, loop, routine
 from ..vocabulary import Array, Features
+from .json_text import read_json
 from .names import Names, empty_names, make_room
 from .slots import Slots, Wanted, empty_slots, fill, fill_dense
 from .tape import LIST, NO_ROOM, NOTHING, UNSURE, Tape, empty_tape, read_marshalled
@@ -45,6 +46,26 @@ def encode_marshalled(room: Bound[Room], wanted: Bound[Wanted], data: Array) -> 
 
 
 @loop
+def encode_sent(room: Bound[Room], wanted: Bound[Wanted], data: Array, split: int) -> int:
+    """Write features as `encode_marshalled` does: of a context that is marshalled, and actions in JSON behind `split`."""
+    names, tape, entries, slots = opened(room)
+    actions = read_marshalled(data, split, tape)
+    if actions < 0:
+        return actions
+    n = read_json(data, split, len(data), tape, actions)
+    if n < 0:
+        return n
+    make_room(names)
+    entries.count[0] = 0
+    k = walk_all(tape, data, names, entries, 0, actions)
+    if k < 0:
+        return k
+    if k + 2 > len(slots.start):
+        return NO_ROOM
+    return fill(entries, names, opened(wanted), slots, k, 0)
+
+
+@loop
 def dense_marshalled(room: Bound[Room], wanted: Bound[Wanted], data: Array, rows: Array) -> int:
     """Write the rows of a context's actions, as `fill_dense` does."""
     names, tape, entries, slots = opened(room)
@@ -57,16 +78,25 @@ def dense_marshalled(room: Bound[Room], wanted: Bound[Wanted], data: Array, rows
 @kernel
 def _read(names: Names, tape: Tape, entries: Entries, data: Array) -> int:
     """Find the entries of a pair of a context and a list of actions; return how many actions there are, or what is wrong."""
-    n = read_marshalled(data, tape)
+    n = read_marshalled(data, len(data), tape)
     if n < 0:
         return n
     make_room(names)
     entries.count[0] = 0
-    if tape.row[1, 0] != NOTHING or not tape.row[1, 1]:
-        status = walk(tape, data, names, entries, 1, 0)
+    return walk_all(tape, data, names, entries, 1, behind(tape, 1))
+
+
+@routine
+def walk_all(tape: Tape, data: Array, names: Names, entries: Entries, context: int, actions: int) -> int:
+    """Find the features of the rows `context` and `actions` of a tape, an object or null and a list of objects.
+
+    Returns how many actions there are, UNSURE, or NO_ROOM.
+    """
+    if tape.row[context, 0] != NOTHING or not tape.row[context, 1]:
+        status = walk(tape, data, names, entries, context, 0)
         if status < 0:
             return status
-    at = behind(tape, 1)
+    at = actions
     if tape.row[at, 0] != LIST:
         return UNSURE
     end = tape.row[at, 1]
@@ -78,6 +108,7 @@ def _read(names: Names, tape: Tape, entries: Entries, data: Array) -> int:
             return status
         at = behind(tape, at)
         k += 1
+    entries.count[1] = k
     return k if k > 0 else UNSURE
 
 
@@ -94,30 +125,45 @@ class Desk:
         self._grow(FEATURES, ACTIONS)
         data, wanted = bytes_of(b""), Bound(EXAMPLE)
         self._encode = encode_marshalled.entry(self._room, wanted, data)
+        self._sent = encode_sent.entry(self._room, wanted, data, 0)
         self._dense = dense_marshalled.entry(self._room, wanted, data, np.zeros((2, 1)))
 
     def _grow(self, n: int, k: int) -> None:
         """Have room for n features of k actions."""
         self._n, self._k = n, k
         room = empty_room(self._names, n, k)
-        self._room, self._slots = Bound(room), room.slots
+        self._room, self._slots, self._count = Bound(room), room.slots, room.entries.count
 
-    def entries(self) -> tuple[Entry, Entry]:
-        """Return what is called for slots, and for rows."""
-        return self._encode, self._dense
+    def entries(self) -> tuple[Entry, Entry, Entry]:
+        """Return what is called for slots of objects, of actions in JSON, and for rows."""
+        return self._encode, self._sent, self._dense
 
     def encode(self, wanted: Bound[Wanted], shared: Any, actions: Sequence[Any]) -> Features | None:
         """Return the features of one context; None where that is not sure, or nothing is compiled yet."""
         data = _marshalled(self._encode, shared, actions)
         if data is None:
             return None
-        while (n := self._encode.call(self._room, wanted, data)) == NO_ROOM:
+        return self._features(self._encode, wanted, data)
+
+    def encode_sent(self, wanted: Bound[Wanted], shared: Any, actions: bytes) -> Features | None:
+        """Return the features of one context whose actions are JSON; None where `encode` returns that."""
+        if without_jit() or not self._sent.compiled:
+            return None
+        try:
+            context = marshal.dumps(shared, VERSION)
+        except ValueError:
+            return None
+        return self._features(self._sent, wanted, bytes_of(context + actions), len(context))
+
+    def _features(self, entry: Entry, wanted: Bound[Wanted], *arguments: Any) -> Features | None:
+        """Call an entry that writes slots, with the room that it needs."""
+        while (n := entry.call(self._room, wanted, *arguments)) == NO_ROOM:
             if not self._has_more(wanted.value.nonzeros):
                 return None
         if n < 0:
             return None
-        slots = self._slots
-        return Features(slots.start[: len(actions) + 2].copy(), slots.index[:n].copy(), slots.value[:n].copy())
+        slots, k = self._slots, int(self._count[1])
+        return Features(slots.start[: k + 2].copy(), slots.index[:n].copy(), slots.value[:n].copy())
 
     def dense(self, wanted: Bound[Wanted], shared: Any, actions: Sequence[Any]) -> Array | None:
         """Return float64[k, columns], or None."""

@@ -49,8 +49,8 @@ def empty_tape(n: int) -> Tape:
 
 
 @routine
-def read_marshalled(data: Array, tape: Tape) -> int:
-    """Write down what `marshal.dumps(thing, 4)` holds; return the number of rows, UNSURE, or NO_ROOM.
+def read_marshalled(data: Array, stop: int, tape: Tape) -> int:
+    """Write down what `marshal.dumps(thing, 4)` holds, the first `stop` bytes of `data`; return the number of rows, UNSURE, or NO_ROOM.
 
     Of all ways to write a Python object this is the one that keeps types apart: what is of a class that has a basic one
     as its base is refused by it, and NaN stays NaN. It takes 25 ns for a feature.
@@ -64,10 +64,10 @@ def read_marshalled(data: Array, tape: Tape) -> int:
                 at = tape.open[depth, 2]
                 again -= 1
         if n > 0 and depth == 0:
-            return n if at == len(data) else UNSURE
+            return n if at == stop else UNSURE
         if n >= len(tape.row) or n_refs >= len(tape.refs):
             return NO_ROOM
-        if at >= len(data):
+        if at >= stop:
             return UNSURE
         awaited = tape.open[depth - 1, 1] if depth > 0 else 1
         code = data[at]

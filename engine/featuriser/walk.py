@@ -22,13 +22,13 @@ END, SPACE, PLACE, SERIAL, LEVEL = range(5)  # PLACE is that of the next value o
 
 
 class Entries(NamedTuple):
-    """Room for features, and how many there are."""
+    """Room for features."""
 
     row: Array  # int64[n], 0 for the context's own, a + 1 for those of action a
     space: Array  # int64[n], the namespace: an entry of `Names`
     number: Array  # uint64[n], what the feature is known by
     value: Array  # float64[n]
-    count: Array  # int64[1]
+    count: Array  # int64[2], how many features there are, and how many actions they are of
     open: Array  # int64[2 * DEPTH_MAX + 1, 5], what is walked through
 
 
@@ -36,7 +36,7 @@ def empty_entries(n: int) -> Entries:
     """Return room for n features."""
     whole = np.zeros((2, n), np.int64)
     opened = np.zeros((2 * DEPTH_MAX + 1, 5), np.int64)
-    return Entries(whole[0], whole[1], np.zeros(n, np.uint64), np.zeros(n), np.zeros(1, np.int64), opened)
+    return Entries(whole[0], whole[1], np.zeros(n, np.uint64), np.zeros(n), np.zeros(2, np.int64), opened)
 
 
 @kernel

@@ -45,7 +45,7 @@ def thing(draws: random.Random, depth: int, odd: float) -> Any:
 
 
 def string(draws: random.Random) -> str:
-    return draws.choice(STRINGS[:7] if draws.random() < 0.98 else STRINGS)
+    return draws.choice(STRINGS[:5] if draws.random() < 0.98 else STRINGS)
 
 
 def objects(draws: random.Random, depth: int, odd: float) -> dict[str, Any]:

@@ -30,8 +30,8 @@ def test_what_is_said_in_python_is_what_was_said_before_there_was_compiled_code(
 
 def compiled(fast: Any, encoder: Encoder, shared: Any, actions: Any) -> Any:
     if encoder.dimension is None:
-        return fast.encode(encoder._wanted, shared, actions)
-    return fast.dense(encoder._wanted_rows, shared, actions)
+        return fast.encode(encoder.slots_wanted, shared, actions)
+    return fast.dense(encoder.rows_wanted, shared, actions)
 
 
 @pytest.mark.jit

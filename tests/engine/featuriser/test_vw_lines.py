@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.storage.formats.vw import reader, runs
+from onearm.engine.featuriser import pages
+from onearm.engine.featuriser.vw_lines import empty_runs, read_runs
+from onearm.engine.storage.formats.vw import reader
 from onearm.engine.storage.rows import Wanted
 from onearm.engine.storage.source import Source
 
@@ -68,9 +70,9 @@ def said_of(path: Path) -> Any:
 
 def in_both_ways(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
     """Return what compiled code says of a log, and what Python does."""
-    monkeypatch.setattr(runs, "INTERPRETED_S", -1.0)
+    monkeypatch.setattr(pages, "INTERPRETED_S", -1.0)
     fast = said_of(path)
-    monkeypatch.setattr(runs.RunReader, "is_ready", lambda this: False)
+    monkeypatch.setattr(pages.Pages, "are_ready", lambda this: False)
     plain = said_of(path)
     monkeypatch.undo()
     return fast, plain
@@ -86,12 +88,13 @@ def test_compiled_code_reads_what_python_does(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.jit
-def test_nearly_all_usual_events_are_sure() -> None:
-    read = runs.RunReader(reader.encoder_of(None, False))
-    read._entry.wait()
+def test_usual_events_are_sure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "INTERPRETED_S", -1.0)
+    read = pages.Pages(read_runs, empty_runs(100), reader.encoder_of(None, False).slots_wanted)
+    assert read.are_ready()
     text = b"shared 'e7|user age:31 new |query red shoes\n0:-1.0:0.85 |item id=a\n 'b|item id=b:2 price:1e3\n\n" * 50
     parts = list(read.read(text, 0))
-    assert [len(part.number) for part in parts if isinstance(part, runs.Part)] == [50]
+    assert [len(part.event) for part in parts if isinstance(part, pages.Part)] == [50]
     assert len(parts) == 1
 
 

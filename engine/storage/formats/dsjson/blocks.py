@@ -119,6 +119,11 @@ def n_lines(block: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n"))) + (not block.endswith(b"\n"))
 
 
+def joined(parts: list[Labels]) -> Labels:
+    """Return the lines of all parts, in their order."""
+    return Labels._make(map(np.concatenate, zip(*parts, strict=True)))
+
+
 def labels_of(lines: list[Line], numbers: list[int]) -> Labels:
     """Return lines that were read one by one, with their numbers, as arrays."""
     kinds = (np.int64, np.float64, np.float64, np.float64, np.int64, np.bool_, np.bool_)

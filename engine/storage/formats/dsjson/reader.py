@@ -9,14 +9,28 @@ from typing import Any
 
 import numpy as np
 
+from ....contexts import concat_contexts
 from ....errors import InvalidInput
 from ....features import Encoder
+from ....featuriser.dsjson_lines import (
+    ACTION,
+    KEPT,
+    LINE,
+    PROPENSITY,
+    RELABELLED,
+    REWARD,
+    SIZE,
+    UNOBSERVED,
+    empty_lines,
+    read_lines,
+)
+from ....featuriser.pages import EVENTS, Pages, Part
 from ....vocabulary import Columns, Features, Problem
-from ...log import Log, gathered, no_good_line, reading
+from ...log import Log, no_good_line, reading
 from ...rows import Page, Rows, Wanted
 from ...source import Source
 from ..segments import Segments
-from .blocks import Labels, labels_of, n_lines, pieces, usual
+from .blocks import Labels, joined, labels_of, n_lines, pieces, usual
 from .labels import Line, line_of
 from .shares import Shares
 
@@ -69,14 +83,40 @@ class _Reader:
         self._n_arms, self._nonzeros = 1, 1
         self._relabelled = 0
         self._shares = Shares()
+        self._pages = None
+        if wanted.contexts and wanted.segment is None and encoder.dimension is None:
+            self._pages = Pages(read_lines, empty_lines(EVENTS), encoder.slots_wanted)
 
     def read(self, block: bytes) -> None:
         """Read some lines, which follow those that were read before."""
-        if self._wanted.contexts or self._wanted.segment is not None:
-            self._append(*self._one_by_one(block))
+        if self._pages is not None and self._pages.are_ready():
+            self._read_pages(self._pages, block)
+        elif self._wanted.contexts or self._wanted.segment is not None:
+            labels, contexts, segments = self._one_by_one(block)
+            self._append(labels, concat_contexts(contexts) if contexts else None, segments)
         else:
             parts = [labels for piece in pieces(block) for labels in self._at_once(piece)]
-            self._append(Labels._make(map(np.concatenate, zip(*parts, strict=True))), [], [])
+            self._append(joined(parts), None, [])
+
+    def _read_pages(self, pages: Pages, block: bytes) -> None:
+        """Read some lines with their features at once, and one by one those that are not as usual."""
+        parts, contexts = [], []
+        for found in pages.read(block, self.lines):
+            if isinstance(found, Part):
+                event, label, context = found
+                self.lines = int(event[-1, LINE])
+                kept, unobserved, relabelled = label[:, KEPT], label[:, UNOBSERVED] > 0, label[:, RELABELLED] > 0
+                columns = label[:, PROPENSITY], kept, label[:, REWARD], event[:, SIZE], unobserved, relabelled
+                parts.append(Labels(event[:, ACTION], *columns, event[:, LINE]))
+                contexts.append(context)
+            else:
+                self.lines = found.line - 1
+                labels, some, _ = self._one_by_one(found.text)
+                parts.append(labels)
+                contexts += some
+        self.lines = pages.lines
+        if contexts:
+            self._append(joined(parts), concat_contexts(contexts), [])
 
     def _at_once(self, block: bytes) -> list[Labels]:
         """Return lines without their contexts; where one of them is not as usual, the others still are."""
@@ -118,7 +158,7 @@ class _Reader:
             numbers.append(self.lines)
         return labels_of(found, numbers), contexts, segments
 
-    def _append(self, labels: Labels, contexts: list[Any], segments: list[Any]) -> None:
+    def _append(self, labels: Labels, contexts: Any, segments: list[Any]) -> None:
         """Add a page of rewarded decisions."""
         n = len(labels.number)
         if not n:
@@ -128,14 +168,11 @@ class _Reader:
         self._relabelled += int(np.count_nonzero(labels.relabelled))
         self._n_arms = max(self._n_arms, int(labels.size.max()))
         self._shares.add(labels.propensity, labels.kept)
-        context: Any = np.zeros((n, 0))
-        if not contexts:
-            available = labels.size[:, np.newaxis] > np.arange(labels.size.max())
-            available = available[:1] if available.all() else available
-        else:
-            context, available = gathered(contexts, [None] * n, self._problem())
-            if isinstance(context, Features):
-                self._nonzeros = max(self._nonzeros, *(len(each.index) for each in contexts))
+        context: Any = np.zeros((n, 0)) if contexts is None else contexts
+        available = labels.size[:, np.newaxis] > np.arange(labels.size.max())
+        available = available[:1] if available.all() else available
+        if isinstance(context, Features):
+            self._nonzeros = max(self._nonzeros, int((context.start[:, -1] - context.start[:, 0]).max()))
         place = np.zeros(n, np.int64)
         if segments:
             self._segment_seen |= any(value is not None for value in segments)

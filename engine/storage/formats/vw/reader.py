@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from ....contexts import concat_contexts
 from ....errors import InvalidInput
+from ....featuriser.pages import EVENTS, Pages, Part, Unsure
+from ....featuriser.vw_lines import ACTION, LINE, SIZE, empty_runs, read_runs
 from ....vocabulary import Array, Columns, Features, Problem
 from ...log import no_good_line, reading
 from ...rows import Page, Rows, Wanted
@@ -17,7 +19,6 @@ from ...source import Source
 from ..segments import Segments
 from .features import encoded, encoder_of, features_of, segment_of, vw_problem
 from .labels import BadEvent, Decision, Text, decision_of
-from .runs import Part, RunReader
 from .texts import blocks_of, pieces_of, runs_in, texts_in
 
 PAGE = 10_000  # events
@@ -89,36 +90,35 @@ class _Reader:
 
     def read_pieces(self, pieces: Iterable[tuple[bytes, int]]) -> None:
         """Read action sets with their features, many at once where compiled code is there."""
-        runs = RunReader(self._encoder, PAGE)
+        pages = Pages(read_runs, empty_runs(min(PAGE, EVENTS)), self._encoder.slots_wanted)
         parts: list[Part] = []
         n = 0
         for piece, line in pieces:
-            for found in runs.read(piece, line) if runs.is_ready() else runs_in(piece, line):
-                part = self._part(found) if isinstance(found, Text) else found
-                if part is not None:
+            for found in pages.read(piece, line) if pages.are_ready() else [Unsure(piece, line + 1)]:
+                for part in [found] if isinstance(found, Part) else self._parts(found):
                     parts.append(part)
-                    n += len(part.number)
-                if n >= PAGE:
-                    self._append_parts(parts)
-                    parts, n = [], 0
+                    n += len(part.event)
+                    if n >= PAGE:
+                        self._append_parts(parts)
+                        parts, n = [], 0
         if parts:
             self._append_parts(parts)
 
-    def _part(self, text: Text) -> Part | None:
-        """Return an event that is read alone, or None where it is bad."""
-        read = self.read(text)
-        if read is None:
-            return None
-        decision = read.decision
-        numbers = (np.array([number], np.int64) for number in (read.number, decision.action, decision.size))
-        number, action, size = numbers
-        return Part(number, action, np.array([decision.propensity]), np.array([decision.reward]), size, read.context)
+    def _parts(self, lines: Unsure) -> Iterator[Part]:
+        """Yield events that are read one by one."""
+        for text in runs_in(lines.text, lines.line - 1):
+            read = self.read(text)
+            if read is not None:
+                decision = read.decision
+                event = np.zeros((1, 7), np.int64)
+                event[0, [LINE, ACTION, SIZE]] = read.number, decision.action, decision.size
+                yield Part(event, np.array([[decision.reward, decision.propensity]]), read.context)
 
     def _append_parts(self, parts: list[Part]) -> None:
         """Add a page."""
-        number, action, propensity, reward, size = (
-            np.concatenate(columns) for columns in zip(*(part[:5] for part in parts), strict=True)
-        )
+        event = np.concatenate([part.event for part in parts])
+        number, action, size = (event[:, column].copy() for column in (LINE, ACTION, SIZE))
+        reward, propensity = np.concatenate([part.label for part in parts]).T.copy()
         n, largest = len(number), int(size.max())
         context = concat_contexts([part.context for part in parts])
         self._rows.decisions += n

@@ -1,0 +1,84 @@
+"""Many events of a log at once: bytes to features by compiled code, and what is not sure to whoever reads it in Python."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..compiled.binding import Bound
+from ..compiled.waiting import WAITING
+from ..kernel import Loop
+from ..vocabulary import Array, Features
+from .door import Room, bytes_of, empty_room
+from .names import empty_names
+from .slots import Wanted
+from .vw_lines import BEHIND, FIRST, LINE, N_BYTES, N_LINES, SIZE, STARTS, SURE
+
+INTERPRETED_S = 1.0  # of reading in Python, before it is worth to wait for compiled code
+EVENTS, FEATURES, ACTIONS = 2_000, 1 << 18, 1 << 12  # that are read at once, at most
+
+
+class Part(NamedTuple):
+    """Events that came one behind the other."""
+
+    event: Array  # int64[n, 7], as in `vw_lines.Runs`
+    label: Array  # float64[n, m]
+    context: Features  # of n rows
+
+
+class Unsure(NamedTuple):
+    """The lines of an event that is to be read in Python."""
+
+    text: bytes
+    line: int  # the number of the first one, from 1
+
+
+class Pages:
+    """Reads blocks of a log that hold whole events, by a loop such as `read_runs` and its room."""
+
+    def __init__(self, read: Loop, events: Any, wanted: Bound[Wanted]) -> None:
+        room: Room = empty_room(empty_names(), FEATURES, ACTIONS)
+        self._slots, self._events = room.slots, events
+        self._arguments = Bound(room), wanted
+        self._bound = Bound(events)
+        self._entry = read.entry(*self._arguments, bytes_of(b""), self._bound)
+        self._until = time.perf_counter() + INTERPRETED_S
+
+    def are_ready(self) -> bool:
+        """Tell whether there is compiled code; wait for it where much was read without."""
+        if not self._entry.compiled and time.perf_counter() > self._until:
+            WAITING.tell(self._entry.name)
+            self._entry.wait()
+        return self._entry.compiled
+
+    @property
+    def lines(self) -> int:
+        """How many lines of the log were read."""
+        return int(self._events.done[N_LINES])
+
+    def read(self, block: bytes, line: int) -> Iterator[Part | Unsure]:
+        """Yield the events of a block, before which so many lines lie, in their order."""
+        done = self._events.done
+        done[N_BYTES], done[N_LINES] = 0, line
+        data = bytes_of(block)
+        while n := self._entry.call(*self._arguments, data, self._bound):
+            event = self._events.event
+            begin = 0
+            for at in [*np.flatnonzero(event[:n, SURE] == 0).tolist(), n]:
+                if at > begin:
+                    yield self._part(slice(begin, at))
+                if at < n:
+                    first, behind, number = event[at, [FIRST, BEHIND, LINE]].tolist()
+                    yield Unsure(block[first:behind], number)
+                begin = at + 1
+
+    def _part(self, rows: slice) -> Part:
+        event, label = self._events.event[rows].copy(), self._events.label[rows].copy()
+        size, starts = event[:, SIZE, np.newaxis], event[:, STARTS, np.newaxis]
+        start = self._events.start[starts + np.minimum(np.arange(size.max() + 2), size + 1)]
+        first, last = start[0, 0], start[-1, -1]
+        index, value = self._slots.index[first:last].copy(), self._slots.value[first:last].copy()
+        return Part(event, label, Features(start - first, index, value))
