@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from ..kernel import kernel, routine
 from ..vocabulary import Array
 from .decimals import DIGIT, MINUS, PLUS, POINT, read_decimal
 from .tape import INTEGER, KEY, LIST, NO_ROOM, NOTHING, NUMBER, OBJECT, OPEN_MAX, STRING, TRUE, UNSURE, Tape
 from .utf8 import is_utf8
+from .words import HIGH, below, eight_bytes, equal, first_byte
 
 OPEN, CLOSE, OPEN_LIST, CLOSE_LIST, MARK, COLON, COMMA, ESCAPE, EXPONENT = (ord(letter) for letter in '{}[]":,\\e')
 DIGITS_MAX = 18
+NONE, ONE = np.uint64(0), np.uint64(1)
 A_KEY, A_VALUE, AN_ITEM, A_FIRST_KEY, A_FIRST_ITEM, AN_END = range(6)  # what comes next
 
 
@@ -83,6 +87,16 @@ def _read_string(data: Array, at: int, stop: int, tape: Tape, n: int, kind: int)
     first = at + 1
     at = first
     plain = True
+    while at + 8 <= stop:
+        word = eight_bytes(data, at)
+        found = below(word, 32) | equal(word, MARK) | equal(word, ESCAPE)
+        if found != NONE:
+            n_before = first_byte(found)
+            plain &= word & HIGH & ((ONE << np.uint64(8 * n_before)) - ONE) == NONE
+            at += n_before
+            break
+        plain &= word & HIGH == NONE
+        at += 8
     while at < stop and data[at] != MARK:
         letter = data[at]
         if letter < 32 or letter == ESCAPE:

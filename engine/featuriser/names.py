@@ -15,6 +15,7 @@ from ..arrays import aligned_zeros
 from ..kernel import kernel, routine
 from ..vocabulary import Array
 from .blake import blake2b_8
+from .words import some_bytes
 
 MESSAGE = 1024  # bytes of a namespace and a name
 MINUS, DIGIT = ord("-"), ord("0")
@@ -24,7 +25,9 @@ _LIMIT = 3 * ENTRIES // 4  # with so many names it is emptied before the next co
 
 # Columns of an entry.
 MARK, KNOWN_BY, START, SIZE, SEEN, AT, WHOLE, WHOLE_SIZE = range(8)
-_PRIME, _SEED, _29, _32 = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 29, 32))
+_PRIME, _SEED, _29, _32, _0, _64 = (
+    np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 29, 32, 0, 64)
+)
 
 
 class Names(NamedTuple):
@@ -73,11 +76,17 @@ def write(names: Names, data: Array, start: int, stop: int, size: int) -> int:
     first = names.used[1]
     if size < 0 or total > MESSAGE or first + MESSAGE // 8 >= len(names.words):
         return -1
-    for word in range(first + (size + 7) // 8, first + (total + 7) // 8):
-        names.words[word] = np.uint64(0)
-    at = 8 * first + size
-    for i in range(stop - start):
-        names.text[at + i] = data[start + i]
+    at, place = start, first + (size >> 3)
+    shift = np.uint64(8 * (size & 7))
+    while at < stop:
+        word = some_bytes(data, at, min(stop - at, 8))
+        if shift == _0:
+            names.words[place] = word
+        else:
+            names.words[place] |= word << shift
+            names.words[place + 1] = word >> (_64 - shift)
+        at += 8
+        place += 1
     return total
 
 
@@ -87,9 +96,9 @@ def write_byte(names: Names, byte: int, size: int) -> int:
     first = names.used[1]
     if size < 0 or size >= MESSAGE or first + MESSAGE // 8 >= len(names.words):
         return -1
-    if size % 8 == 0:
-        names.words[first + size // 8] = np.uint64(0)
-    names.text[8 * first + size] = np.uint8(byte)
+    word = np.uint64(byte) << np.uint64(8 * (size & 7))
+    place = first + (size >> 3)
+    names.words[place] = word if size & 7 == 0 else names.words[place] | word
     return size + 1
 
 
@@ -130,7 +139,7 @@ def lookup(names: Names, parent: int, size: int, spaces: bool) -> int:
         if names.entry[found, MARK] == mark and names.entry[found, SIZE] == key:
             start = np.int64(names.entry[found, START])
             same = True
-            for i in range(n_words):
+            for i in range(n_words if n_words > 1 else 0):  # the mark of one word has no other
                 same &= names.words[start + i] == names.words[first + i]
             if same:
                 return np.int64(found)

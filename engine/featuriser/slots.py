@@ -14,7 +14,7 @@ from .walk import Entries
 
 GROUP_MAX = 128  # features in one slot: up to so many NumPy adds in one loop
 SORTED_BY_STEPS = 16
-DIGIT_BITS = 9  # of a slot, which are sorted by at a time
+DIGIT_BITS = 6  # of a slot, which are sorted by at a time: a row has some 10 to 100 features
 DOT = ord(".")
 _GOLDEN, _MIX_1, _MIX_2 = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 _27, _30, _31 = (np.uint64(n) for n in (27, 30, 31))

@@ -22,11 +22,13 @@ from .slots import Wanted, fill
 from .tape import NO_ROOM, UNSURE
 from .utf8 import is_blank, is_utf8, may_be_blank
 from .walk import NAME_MAX, UNDERSCORE, VALUE_MAX, Entries, add
+from .words import HIGH, below, eight_bytes, equal, first_byte
 
 BAR, COLON, QUOTE, NEWLINE, RETURN, DIGIT = (ord(letter) for letter in "|:'\n\r0")
 REWARD_MAX = 1e100
 SHARED = 6  # letters of the word
 STARTS_MIN = 1 << 13
+NONE = np.uint64(0)
 N_EVENTS, N_BYTES, N_LINES, N_FEATURES, N_STARTS = range(5)  # of `Runs.done`
 FIRST, BEHIND, LINE, ACTION, SIZE, SURE, STARTS = range(7)  # of `Runs.event`
 
@@ -87,6 +89,11 @@ def read_runs(room: Bound[Room], wanted: Bound[Wanted], data: Array, runs: Bound
 
 @kernel
 def _end_of_line(data: Array, at: int) -> int:
+    while at + 8 <= len(data):
+        found = equal(eight_bytes(data, at), NEWLINE)
+        if found != NONE:
+            return at + first_byte(found)
+        at += 8
     while at < len(data) and data[at] != NEWLINE:
         at += 1
     return at
@@ -270,13 +277,21 @@ DROPPED = -3  # of a namespace that begins with an underscore
 def _token(data: Array, start: int, stop: int) -> tuple[int, int, int]:
     """Return where a word begins, where its first colon stands, and where it ends; UNSURE if it may have a blank."""
     at, colon = start, -1
-    while at < stop and data[at] != BAR and not is_blank(data[at]):
+    while True:
+        while at + 8 <= stop:
+            word = eight_bytes(data, at)
+            found = below(word, 33) | equal(word, BAR) | equal(word, COLON) | (word & HIGH)
+            if found != NONE:
+                at += first_byte(found)
+                break
+            at += 8
+        if at >= stop or data[at] == BAR or is_blank(data[at]):
+            return start, at if colon < 0 else colon, at
         if data[at] == COLON and colon < 0:
             colon = at
         elif may_be_blank(data, at, stop):
             return start, start, UNSURE
         at += 1
-    return start, at if colon < 0 else colon, at
 
 
 @kernel
