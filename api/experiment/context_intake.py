@@ -146,6 +146,13 @@ class ContextIntake(Intake):
         shared = check_context(self._shared, context)
         return self._rows(shared, actions) if self.per_call else shared
 
+    def read_sent(self, context: Any, actions: bytes) -> Any:
+        """Return what `read` does of actions that are JSON, or None: then they are to be decoded, and read."""
+        plain = context is None or isinstance(context, dict)
+        if self.encoder is None or self.encoder.dimension is not None or not (self.per_call and plain):
+            return None
+        return self.encoder.encode_sent(context, actions)
+
     @cached_property
     def _shared(self) -> Problem:
         """The problem of a dense context alone, without what actions bring."""

@@ -65,6 +65,10 @@ class Intake(ABC):
         `context` is as `shown` returns it.
         """
 
+    def read_sent(self, context: Any, actions: bytes) -> Any:
+        """Return what `read` does of actions that are JSON, or None: then they are to be decoded, and read."""
+        return None
+
     @abstractmethod
     def names(self, context: Any, actions: Sequence[Named]) -> list[list[str]]:
         """Return for each action the names of its features, in the order in which `attribute` writes its parts."""

@@ -1,7 +1,7 @@
 """BLAKE2b with a digest of 8 bytes, of short messages: what a feature is known by.
 
-Source: RFC 7693. The same number as `hashlib.blake2b(message, digest_size=8)`, little-endian. Cost: .25 us for up to 128
-bytes.
+Source: RFC 7693. The same number as `hashlib.blake2b(message, digest_size=8)`, little-endian. Cost: .25 us for up
+to 128 bytes.
 """
 
 from __future__ import annotations

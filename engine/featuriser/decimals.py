@@ -70,7 +70,7 @@ def scaled(digits: np.uint64, power: int) -> float:
     top = upper >> np.uint64(63)
     shift = top + np.uint64(9)
     mantissa = upper >> shift
-    exponent = ((217706 * power) >> 16) + 63 + np.int64(top) - zeros + 1023
+    exponent = ((217706 * power) >> 16) + 63 + int(top) - zeros + 1023
     if lower <= _1 and -4 <= power <= 23 and mantissa & _3 == _1 and mantissa << shift == upper:
         mantissa ^= _1  # half way between two: to the even one
     mantissa = (mantissa + (mantissa & _1)) >> _1
@@ -85,7 +85,7 @@ def scaled(digits: np.uint64, power: int) -> float:
 
 @routine
 def read_decimal(data: Array, start: int, stop: int) -> float:
-    """Return the number that bytes `start` to `stop` are, digits with a sign, a point and an exponent; NaN if not sure."""
+    """Return the number that bytes `start` to `stop` are, with sign, point and exponent; NaN where that is not sure."""
     at, negative = start, False
     if at < stop and (data[at] == PLUS or data[at] == MINUS):
         negative = data[at] == MINUS
@@ -117,7 +117,7 @@ def read_decimal(data: Array, start: int, stop: int) -> float:
         while at < stop:
             if not DIGIT <= data[at] <= DIGIT + 9:
                 return math.nan
-            exponent = exponent * 10 + np.int64(data[at]) - DIGIT
+            exponent = exponent * 10 + int(data[at]) - DIGIT
             at += 1
         power += -exponent if back else exponent
     value = scaled(digits, power)

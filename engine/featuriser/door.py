@@ -1,4 +1,4 @@
-"""From Python to compiled features and back. What is not surely read, or not compiled yet, is None: see `features.py`."""
+"""From Python to compiled features and back. What is not sure, or not compiled yet, is None: see `features.py`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def encode_marshalled(room: Bound[Room], wanted: Bound[Wanted], data: Array) -> 
 
 @loop
 def encode_sent(room: Bound[Room], wanted: Bound[Wanted], data: Array, split: int) -> int:
-    """Write features as `encode_marshalled` does: of a context that is marshalled, and actions in JSON behind `split`."""
+    """Write features as `encode_marshalled` does: of a marshalled context, and of actions in JSON behind `split`."""
     names, tape, entries, slots = opened(room)
     actions = read_marshalled(data, split, tape)
     if actions < 0:
@@ -56,7 +56,7 @@ def encode_sent(room: Bound[Room], wanted: Bound[Wanted], data: Array, split: in
     if n < 0:
         return n
     make_room(names)
-    entries.count[0] = 0
+    entries.filled[0] = 0
     k = walk_all(tape, data, names, entries, 0, actions)
     if k < 0:
         return k
@@ -77,12 +77,12 @@ def dense_marshalled(room: Bound[Room], wanted: Bound[Wanted], data: Array, rows
 
 @kernel
 def _read(names: Names, tape: Tape, entries: Entries, data: Array) -> int:
-    """Find the entries of a pair of a context and a list of actions; return how many actions there are, or what is wrong."""
+    """Find the entries of a pair of a context and a list of actions; return how many actions there are, or UNSURE."""
     n = read_marshalled(data, len(data), tape)
     if n < 0:
         return n
     make_room(names)
-    entries.count[0] = 0
+    entries.filled[0] = 0
     return walk_all(tape, data, names, entries, 1, behind(tape, 1))
 
 
@@ -108,7 +108,7 @@ def walk_all(tape: Tape, data: Array, names: Names, entries: Entries, context: i
             return status
         at = behind(tape, at)
         k += 1
-    entries.count[1] = k
+    entries.filled[1] = k
     return k if k > 0 else UNSURE
 
 
@@ -132,7 +132,7 @@ class Desk:
         """Have room for n features of k actions."""
         self._n, self._k = n, k
         room = empty_room(self._names, n, k)
-        self._room, self._slots, self._count = Bound(room), room.slots, room.entries.count
+        self._room, self._slots, self._count = Bound(room), room.slots, room.entries.filled
 
     def entries(self) -> tuple[Entry, Entry, Entry]:
         """Return what is called for slots of objects, of actions in JSON, and for rows."""
@@ -163,7 +163,7 @@ class Desk:
         if n < 0:
             return None
         slots, k = self._slots, int(self._count[1])
-        return Features(slots.start[: k + 2].copy(), slots.index[:n].copy(), slots.value[:n].copy())
+        return Features(slots.start[: k + 2].copy(), slots.slot[:n].copy(), slots.value[:n].copy())
 
     def dense(self, wanted: Bound[Wanted], shared: Any, actions: Sequence[Any]) -> Array | None:
         """Return float64[k, columns], or None."""
@@ -206,7 +206,7 @@ def wanted(bits: int, columns: int, nonzeros: int, interactions: Sequence[tuple[
     return Bound(Wanted(bits, columns, nonzeros, interactions is None, pairs, bounds))
 
 
-def _marshalled(entry: Entry, shared: Any, actions: Sequence[Any]) -> Array | None:
+def _marshalled(entry: Entry, shared: Any, actions: Any) -> Array | None:
     if without_jit() or not entry.compiled:
         return None
     try:

@@ -19,8 +19,7 @@ from .json_text import read_json
 from .names import make_room
 from .slots import Wanted, fill
 from .tape import INTEGER, LIST, NO_ROOM, NOTHING, NUMBER, OBJECT, TRUE, UNSURE, Tape
-from .vw_lines import BEHIND, FIRST, LINE, N_BYTES, N_EVENTS, N_FEATURES, N_LINES, N_STARTS, SIZE, STARTS, SURE
-from .vw_lines import ACTION as ACTION
+from .vw_lines import ACTION, BEHIND, FIRST, LINE, N_BYTES, N_EVENTS, N_FEATURES, N_LINES, N_STARTS, SIZE, STARTS, SURE
 from .walk import behind
 
 # Keys of a line, in lower case, and the places of their values in `Line.at`.
@@ -37,7 +36,7 @@ KEYS = (
     b"_label_ca",
     b"rewardvalue",
 )
-C, O, PDROP, INDEX, COST, PROBABILITY, OBSERVED, SKIP = range(8)
+C, OUTCOMES, PDROP, INDEX, COST, PROBABILITY, OBSERVED, SKIP = range(8)
 N_KEYS = len(KEYS)
 LETTERS = np.frombuffer(b"".join(KEYS), np.uint8)
 BOUNDS = np.cumsum([0, *map(len, KEYS)])
@@ -79,7 +78,7 @@ def read_lines(room: Bound[Room], wanted: Bound[Wanted], data: Array, lines: Bou
             multi = _read_label(data, tape, at, event[n], label[n])
             if multi >= 0:
                 make_room(names)
-                entries.count[0] = 0
+                entries.filled[0] = 0
                 size = walk_all(tape, data, names, entries, at[C], multi)
                 if size > 0 and (size + 2 > len(slots.start) or done[N_STARTS] + size + 2 > len(start)):
                     features = NO_ROOM
@@ -103,7 +102,7 @@ def read_lines(room: Bound[Room], wanted: Bound[Wanted], data: Array, lines: Bou
 
 @kernel
 def _find_keys(data: Array, tape: Tape, at: Array) -> bool:
-    """Write down where the values of a line's keys are; return False where one comes twice, or a key is not of ASCII."""
+    """Write down where the values of a line's keys are; return False where one comes twice, or is not of ASCII."""
     for key in range(N_KEYS):
         at[key] = -1
     if tape.row[0, 0] != OBJECT:
@@ -149,7 +148,7 @@ def _read_label(data: Array, tape: Tape, at: Array, event: Array, label: Array) 
     if not 0.0 <= dropped < 1.0 or event[ACTION] < 0:
         return UNSURE
     label[REWARD], label[PROPENSITY], label[KEPT] = 0.0 - observed, propensity, 1.0 - dropped
-    label[UNOBSERVED] = at[O] >= 0 and not _has_outcome(data, tape, at[O])
+    label[UNOBSERVED] = at[OUTCOMES] >= 0 and not _has_outcome(data, tape, at[OUTCOMES])
     label[RELABELLED] = cost != observed
     return _actions(data, tape, at[C])
 

@@ -1,4 +1,4 @@
-"""JSON as a tape, from its bytes. What is surely read is JSON without escapes in strings, of numbers up to 18 digits."""
+"""JSON as a tape, from its bytes: that without escapes in strings, and with numbers of up to 18 digits."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .words import HIGH, below, eight_bytes, equal, first_byte
 OPEN, CLOSE, OPEN_LIST, CLOSE_LIST, MARK, COLON, COMMA, ESCAPE, EXPONENT = (ord(letter) for letter in '{}[]":,\\e')
 DIGITS_MAX = 18
 NONE, ONE = np.uint64(0), np.uint64(1)
-A_KEY, A_VALUE, AN_ITEM, A_FIRST_KEY, A_FIRST_ITEM, AN_END = range(6)  # what comes next
+A_KEY, A_FIRST_KEY, A_VALUE, AN_ITEM, A_FIRST_ITEM, AN_END = range(6)  # what comes next
 
 
 @routine
 def read_json(data: Array, start: int, stop: int, tape: Tape, first: int) -> int:
-    """Write down the JSON in bytes `start` to `stop` from the row `first` on; return the row behind, UNSURE, or NO_ROOM."""
+    """Write down the JSON in bytes `start` to `stop` from the row `first` on; return the row behind, or UNSURE."""
     at, n, depth, awaited = start, first, 0, A_VALUE
     while True:
         at = _behind_blanks(data, at, stop)
@@ -40,15 +40,17 @@ def read_json(data: Array, start: int, stop: int, tape: Tape, first: int) -> int
                 continue
             if letter != (CLOSE if in_object else CLOSE_LIST):
                 return UNSURE
-        if awaited == AN_END or (awaited == A_FIRST_KEY and letter == CLOSE) or (
-            awaited == A_FIRST_ITEM and letter == CLOSE_LIST
+        if (
+            awaited == AN_END
+            or (awaited == A_FIRST_KEY and letter == CLOSE)
+            or (awaited == A_FIRST_ITEM and letter == CLOSE_LIST)
         ):
             depth -= 1
             tape.row[tape.open[depth, 0], 1] = n
             awaited = AN_END
             at += 1
             continue
-        if awaited == A_KEY or awaited == A_FIRST_KEY:
+        if awaited <= A_FIRST_KEY:
             at = _behind_blanks(data, _read_string(data, at, stop, tape, n, KEY), stop)
             if at >= stop or at < start or data[at] != COLON:
                 return UNSURE
@@ -56,7 +58,7 @@ def read_json(data: Array, start: int, stop: int, tape: Tape, first: int) -> int
             n += 1
             awaited = A_VALUE
             continue
-        if letter == OPEN or letter == OPEN_LIST:
+        if letter in (OPEN, OPEN_LIST):
             if depth >= OPEN_MAX:
                 return UNSURE
             tape.row[n, 0] = OBJECT if letter == OPEN else LIST

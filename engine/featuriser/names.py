@@ -25,9 +25,7 @@ _LIMIT = 3 * ENTRIES // 4  # with so many names it is emptied before the next co
 
 # Columns of an entry.
 MARK, KNOWN_BY, START, SIZE, SEEN, AT, WHOLE, WHOLE_SIZE = range(8)
-_PRIME, _SEED, _29, _32, _0, _64 = (
-    np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 29, 32, 0, 64)
-)
+_PRIME, _SEED, _29, _32, _0, _64 = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 29, 32, 0, 64))
 
 
 class Names(NamedTuple):
@@ -132,17 +130,17 @@ def lookup(names: Names, parent: int, size: int, spaces: bool) -> int:
         mark ^= mark >> _29
     mark ^= mark >> _32
     mask = len(names.table) - 1
-    place = np.int64(mark & np.uint64(mask))
+    place = int(mark & np.uint64(mask))
     key = _key_of(parent, size, spaces)
     while names.table[place] != 0:
         found = names.table[place] - 1
         if names.entry[found, MARK] == mark and names.entry[found, SIZE] == key:
-            start = np.int64(names.entry[found, START])
+            start = int(names.entry[found, START])
             same = True
             for i in range(n_words if n_words > 1 else 0):  # the mark of one word has no other
                 same &= names.words[start + i] == names.words[first + i]
             if same:
-                return np.int64(found)
+                return int(found)
         place = (place + 1) & mask
     return _remembered(names, parent, size, spaces, place, mark)
 
@@ -159,7 +157,7 @@ def _remembered(names: Names, parent: int, size: int, spaces: bool, place: int, 
     names.entry[new, SEEN] = np.uint64(0)
     names.table[place] = np.int32(new + 1)
     names.used[0] = new + 1
-    return np.int64(new)
+    return new
 
 
 @kernel
@@ -169,9 +167,9 @@ def _key_of(parent: int, size: int, spaces: bool) -> np.uint64:
 
 @kernel
 def _kept(names: Names, parent: int, size: int, spaces: bool, new: int) -> bool:
-    """Keep the bytes that were written, with the number of a feature or the whole name of a namespace; or return False."""
+    """Keep the bytes that were written, with a feature's number or a namespace's whole name; False without room."""
     first, n_words = names.used[1], (size + 7) // 8
-    whole, whole_size = 8 * np.int64(names.entry[parent, WHOLE]), np.int64(names.entry[parent, WHOLE_SIZE])
+    whole, whole_size = 8 * int(names.entry[parent, WHOLE]), int(names.entry[parent, WHOLE_SIZE])
     total = whole_size + size + (1 if not spaces or whole_size else 0)
     if total > MESSAGE:
         return False

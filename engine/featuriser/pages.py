@@ -1,4 +1,4 @@
-"""Many events of a log at once: bytes to features by compiled code, and what is not sure to whoever reads it in Python."""
+"""Many events of a log at once, from bytes to features by compiled code; what is not sure is for Python."""
 
 from __future__ import annotations
 
@@ -80,5 +80,5 @@ class Pages:
         size, starts = event[:, SIZE, np.newaxis], event[:, STARTS, np.newaxis]
         start = self._events.start[starts + np.minimum(np.arange(size.max() + 2), size + 1)]
         first, last = start[0, 0], start[-1, -1]
-        index, value = self._slots.index[first:last].copy(), self._slots.value[first:last].copy()
+        index, value = self._slots.slot[first:last].copy(), self._slots.value[first:last].copy()
         return Part(event, label, Features(start - first, index, value))

@@ -35,7 +35,7 @@ class Slots(NamedTuple):
     """Room for the features of one context."""
 
     start: Array  # int64[k + 2]
-    index: Array  # uint32[n]
+    slot: Array  # uint32[n]
     value: Array  # float64[n]
     row_slot: Array  # int64[n], those of one row before they are sorted,
     row_value: Array  # float64[n]
@@ -67,7 +67,7 @@ def fill(entries: Entries, names: Names, wanted: Wanted, slots: Slots, k: int, f
 
     Slots ascend within a row, and none occurs twice in it. UNSURE is what is to be refused, too.
     """
-    size, end, filled, n_shared = entries.count[0], 0, first, n_of_row(entries, 0, 0)
+    size, end, filled, n_shared = entries.filled[0], 0, first, n_of_row(entries, 0, 0)
     for row in range(k + 1):
         slots.start[row] = filled
         start, end = end, n_of_row(entries, end, row)
@@ -91,7 +91,7 @@ def fill_dense(entries: Entries, names: Names, wanted: Wanted, slots: Slots, row
     `rows` float64[k + 1, columns] are zeros before; the last is that of what is shared.
     """
     k = len(rows) - 1
-    size, end, n_shared = entries.count[0], 0, n_of_row(entries, 0, 0)
+    size, end, n_shared = entries.filled[0], 0, n_of_row(entries, 0, 0)
     for row in range(k + 1):
         start, end = end, n_of_row(entries, end, row)
         cells, more = _cells(entries, names, wanted, slots, row, n_shared, start, end)
@@ -113,7 +113,7 @@ def fill_dense(entries: Entries, names: Names, wanted: Wanted, slots: Slots, row
 def n_of_row(entries: Entries, start: int, row: int) -> int:
     """Return where the entries of a row end that begin at `start`."""
     end = start
-    while end < entries.count[0] and entries.row[end] == row:
+    while end < entries.filled[0] and entries.row[end] == row:
         end += 1
     return end
 
@@ -269,7 +269,7 @@ def _mark_within(
 @kernel
 def _merge(slots: Slots, n: int, bits: int, filled: int) -> int:
     """Write the cells of a row behind the `filled` features in the order of their slots, those of one slot added up."""
-    if filled + n > len(slots.index):
+    if filled + n > len(slots.slot):
         return NO_ROOM
     order = _sorted(slots, n, bits)
     i = 0
@@ -280,7 +280,7 @@ def _merge(slots: Slots, n: int, bits: int, filled: int) -> int:
             end += 1
         if end - i > GROUP_MAX:
             return UNSURE
-        slots.index[filled] = np.uint32(slot)
+        slots.slot[filled] = np.uint32(slot)
         slots.value[filled] = _sum(slots, order, i, end)
         filled += 1
         i = end
@@ -289,7 +289,7 @@ def _merge(slots: Slots, n: int, bits: int, filled: int) -> int:
 
 @kernel
 def _sum(slots: Slots, order: int, first: int, end: int) -> float:
-    """Add values as `np.add.reduceat` does: the first one to the sum of all others, eight of which are added at once."""
+    """Add values as `np.add.reduceat` does: the first one to the sum of all others, in eight sums side by side."""
     head = slots.row_value[slots.order[order, first]]
     n = end - first - 1
     if n == 0:
@@ -317,7 +317,7 @@ def _sum(slots: Slots, order: int, first: int, end: int) -> float:
 
 @kernel
 def _sorted(slots: Slots, n: int, bits: int) -> int:
-    """Sort the cells of a row by their slots, equal ones as they came; return which half of `order` holds the result."""
+    """Sort the cells of a row by their slots, equal ones as they came; return which half of `order` says how."""
     order = slots.order
     if n <= SORTED_BY_STEPS:
         for i in range(n):

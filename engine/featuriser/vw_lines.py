@@ -25,7 +25,6 @@ from .walk import NAME_MAX, UNDERSCORE, VALUE_MAX, Entries, add
 from .words import HIGH, below, eight_bytes, equal, first_byte
 
 BAR, COLON, QUOTE, NEWLINE, RETURN, DIGIT = (ord(letter) for letter in "|:'\n\r0")
-REWARD_MAX = 1e100
 SHARED = 6  # letters of the word
 STARTS_MIN = 1 << 13
 NONE = np.uint64(0)
@@ -44,7 +43,8 @@ class Runs(NamedTuple):
 
 def empty_runs(n: int) -> Runs:
     """Return room for n events."""
-    return Runs(np.zeros((n, 7), np.int64), np.zeros((n, 2)), np.zeros(16 * n + STARTS_MIN, np.int64), np.zeros(5, np.int64))
+    event, start = np.zeros((n, 7), np.int64), np.zeros(16 * n + STARTS_MIN, np.int64)
+    return Runs(event, np.zeros((n, 2)), start, np.zeros(5, np.int64))
 
 
 @loop
@@ -64,7 +64,7 @@ def read_runs(room: Bound[Room], wanted: Bound[Wanted], data: Array, runs: Bound
             break
         event[n, FIRST], event[n, LINE] = first, line + 1
         make_room(names)
-        entries.count[0] = 0
+        entries.filled[0] = 0
         size = _read_run(data, first, names, entries, event[n], label[n])
         features = done[N_FEATURES]
         if size > 0:
@@ -235,7 +235,7 @@ def _read_label(data: Array, start: int, stop: int, label: Array) -> bool:
 def read_features(data: Array, bar: int, stop: int, names: Names, entries: Entries, row: int) -> int:
     """Read what stands behind the first bar of a line to the features of a row; return 0, UNSURE, or NO_ROOM."""
     names.used[2] += 1
-    before = entries.count[0]
+    before = entries.filled[0]
     at = bar
     while at < stop:
         at += 1  # a bar
@@ -312,7 +312,7 @@ def _add_up(names: Names, entries: Entries, row: int, space: int, entry: int, va
     if entry >= 0 and names.entry[entry, SEEN] == np.uint64(names.used[2]):
         entries.value[np.int64(names.entry[entry, AT])] += value
         return 0
-    at = entries.count[0]
+    at = entries.filled[0]
     status = add(entries, names, row, space, entry, 0.0 + value)
     if status == 0:
         names.entry[entry, SEEN] = np.uint64(names.used[2])
@@ -324,7 +324,7 @@ def _add_up(names: Names, entries: Entries, row: int, space: int, entry: int, va
 def _without_zeros(entries: Entries, before: int) -> int:
     """Leave out the features of a line that are 0; return 0, or UNSURE where one is too large."""
     n = before
-    for i in range(before, entries.count[0]):
+    for i in range(before, entries.filled[0]):
         value = entries.value[i]
         if not abs(value) <= VALUE_MAX:
             return UNSURE
@@ -332,5 +332,5 @@ def _without_zeros(entries: Entries, before: int) -> int:
             entries.row[n], entries.space[n] = entries.row[i], entries.space[i]
             entries.number[n], entries.value[n] = entries.number[i], value
             n += 1
-    entries.count[0] = n
+    entries.filled[0] = n
     return 0

@@ -28,7 +28,7 @@ class Entries(NamedTuple):
     space: Array  # int64[n], the namespace: an entry of `Names`
     number: Array  # uint64[n], what the feature is known by
     value: Array  # float64[n]
-    count: Array  # int64[2], how many features there are, and how many actions they are of
+    filled: Array  # int64[2], how many features there are, and how many actions they are of
     open: Array  # int64[2 * DEPTH_MAX + 1, 5], what is walked through
 
 
@@ -42,14 +42,14 @@ def empty_entries(n: int) -> Entries:
 @kernel
 def add(entries: Entries, names: Names, row: int, space: int, entry: int, value: float) -> int:
     """Add a feature, an entry of `names`; return 0, UNSURE where there is no such entry, or NO_ROOM."""
-    n = entries.count[0]
+    n = entries.filled[0]
     if entry < 0 or n >= len(entries.row):
         return UNSURE if entry < 0 else NO_ROOM
     entries.row[n] = row
     entries.space[n] = space
     entries.number[n] = names.entry[entry, KNOWN_BY]
     entries.value[n] = value
-    entries.count[0] = n + 1
+    entries.filled[0] = n + 1
     return 0
 
 
@@ -84,7 +84,7 @@ def walk(tape: Tape, data: Array, names: Names, entries: Entries, first: int, ro
         else:
             entries.open[top, PLACE] = place + 1
         kind = tape.row[at, 0]
-        if kind == OBJECT or kind == LIST:
+        if kind <= LIST:
             inner, deeper = space, level
             if place < 0 or kind == LIST:
                 inner = lookup(names, space, _part(tape, data, names, key, place), True)
@@ -146,7 +146,7 @@ def _is_id(tape: Tape, data: Array, key: int) -> bool:
     """Tell whether a key is `id` and its value a number."""
     start, kind = tape.row[key, 1], tape.row[key + 1, 0]
     named = tape.row[key, 2] - start == 2 and data[start] == 105 and data[start + 1] == 100
-    return named and (kind == INTEGER or kind == NUMBER)
+    return named and INTEGER <= kind <= NUMBER
 
 
 @kernel
@@ -174,13 +174,10 @@ def _add_number(
     tape: Tape, names: Names, entries: Entries, at: int, known: int, place: int, row: int, space: int
 ) -> int:
     """Add a number, true, or nothing; `known` is the entry of its key."""
-    kind, value = tape.row[at, 0], 0.0
+    kind = tape.row[at, 0]
     if kind == NOTHING:
         return 0
-    if kind == NUMBER:
-        value = tape.bits[at, 1]
-    else:
-        value = np.float64(tape.row[at, 1]) if kind == INTEGER else 1.0
+    value = tape.bits[at, 1] if kind == NUMBER else np.float64(tape.row[at, 1]) if kind == INTEGER else 1.0
     if not abs(value) <= VALUE_MAX:
         return UNSURE
     if value == 0.0:

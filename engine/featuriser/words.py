@@ -1,7 +1,7 @@
-"""Eight bytes at once: where names end and numbers begin is found in a word of 64 bits, without a branch for each byte.
+"""Eight bytes at once: where a name ends is found in a word of 64 bits, without a branch for each byte.
 
-Numba has no word for an unaligned load or for the first bit that is set, hence these instructions are built by hand, and
-the Python functions give the same.
+Numba has no word for an unaligned load or for the first bit that is set, hence these instructions are built by hand,
+and the Python functions give the same.
 
 Source: Mycroft 1987, for the bytes of a word that are zero: of those that are told the first one is right.
 """

@@ -24,10 +24,58 @@ ENCODERS = [
     Encoder(dimension=1024, interactions=(("", ""),)),
 ]
 KEYS = ["user", "item", "a", "b", "id", "tags", "city", "ü", "日本", "x" * 30, "user.tags", "a b", "_text", "_tag", "0"]
-STRINGS = ["", "paris", "red shoes", "ü", "1", "tab\there", 'quo"te', "a\xa0b", "a\u3000b", "x" * 999, "y" * 300, "é" * 600]
-NUMBERS = [0, 1, -1, 31, 0.5, -0.0, 1e15, -1e15, 3.3e-300, 123456789012345, 2**31, -(2**31), 0.1 + 0.2, True, False, None]
-ODD = [float("nan"), 123456789012345678, float("inf"), 1e16, 2**80, -(10**400), "z" * 1001, np.float64(2.5), np.int64(3), b"bytes", {1: 2}]
-ODD += [{"": 1}, {"": {"a": 1}}, [[1, [2, "x"]]], {"a": {"a": {"a": {"a": {"a": {"a": {"a": {"a": {"a": 1}}}}}}}}}, "\ud800"]
+STRINGS = [
+    "",
+    "paris",
+    "red shoes",
+    "ü",
+    "1",
+    "tab\there",
+    'quo"te',
+    "a\xa0b",
+    "a\u3000b",
+    "x" * 999,
+    "y" * 300,
+    "é" * 600,
+]
+NUMBERS = [
+    0,
+    1,
+    -1,
+    31,
+    0.5,
+    -0.0,
+    1e15,
+    -1e15,
+    3.3e-300,
+    123456789012345,
+    2**31,
+    -(2**31),
+    0.1 + 0.2,
+    True,
+    False,
+    None,
+]
+ODD = [
+    float("nan"),
+    123456789012345678,
+    float("inf"),
+    1e16,
+    2**80,
+    -(10**400),
+    "z" * 1001,
+    np.float64(2.5),
+    np.int64(3),
+    b"bytes",
+    {1: 2},
+]
+ODD += [
+    {"": 1},
+    {"": {"a": 1}},
+    [[1, [2, "x"]]],
+    {"a": {"a": {"a": {"a": {"a": {"a": {"a": {"a": {"a": 1}}}}}}}}},
+    "\ud800",
+]
 
 
 def thing(draws: random.Random, depth: int, odd: float) -> Any:
@@ -37,7 +85,7 @@ def thing(draws: random.Random, depth: int, odd: float) -> Any:
     sort = draws.random()
     if sort < 0.35:
         return draws.choice(NUMBERS) if draws.random() < 0.5 else draws.uniform(-9, 9) * 10.0 ** draws.randint(-20, 14)
-    if sort < 0.65 or depth > 5 and draws.random() < 0.8:
+    if sort < 0.65 or (depth > 5 and draws.random() < 0.8):
         return string(draws)
     if sort < 0.8:
         return [thing(draws, depth + 1, odd) for _ in range(draws.randint(0, 5))]
@@ -52,8 +100,7 @@ def objects(draws: random.Random, depth: int, odd: float) -> dict[str, Any]:
     """Return an object."""
     keys = draws.sample(KEYS, draws.randint(0, 6))
     return {
-        key: string(draws) if key == "_text" and draws.random() >= odd else thing(draws, depth, odd)
-        for key in keys
+        key: string(draws) if key == "_text" and draws.random() >= odd else thing(draws, depth, odd) for key in keys
     }
 
 

@@ -25,9 +25,17 @@ from ...http.schemas import Decide, Example
 from ..kind import NO_DETAIL, Encoded, Reader, Request, Work, id_of
 from .bodies import ArmDecision, ArmReward, Baseline, BatchArmReward, RowAction
 
+
+class _Id(msgspec.Struct):
+    """An action of which nothing but the id is read."""
+
+    id: Any = None
+
+
 READER = Reader(msgspec.json.Decoder(ArmReward), msgspec.json.Decoder(BatchArmReward), "the reward")
 _row_actions = msgspec.json.Decoder(list[RowAction])
 _named_actions = msgspec.json.Decoder(list[dict[str, Any]])
+_ids = msgspec.json.Decoder(list[_Id])
 _baseline = msgspec.json.Decoder(Baseline)
 EXPLANATION = msgspec.json.Decoder(Explanation)
 
@@ -64,18 +72,28 @@ def of_call(actions: Sequence[dict[str, Any]], most: int) -> Offered:
             "bad_actions",
             f'actions is {as_seen(actions)}: it must be a list of objects with an id and features, as {{"id": "a"}}',
         ) from None
+    return _offered(actions, ids, most)
+
+
+def _offered(actions: Sequence[dict[str, Any]], ids: Sequence[Any], most: int) -> Offered:
     labels = check_labels(ids, most)
     return Offered(actions, labels, {label: a for a, label in enumerate(labels)}, np.ones(len(labels), np.bool_))
 
 
 def request(work: Work, body: Decide | Example) -> Request:
     """Return what a body asks for, as the kernels read it."""
-    intake = work.spec.intake
-    actions, labels, numbers, available = offered(work, bytes(body.actions))
+    intake, sent = work.spec.intake, bytes(body.actions)
+    explains = isinstance(body, Decide) and body.explain
+    seen = None if explains or not sent else intake.read_sent(body.context, sent)
+    if seen is None:
+        actions, labels, numbers, available = offered(work, sent)
+    else:
+        actions, labels, numbers, available = _offered((), [each.id for each in _ids.decode(sent)], intake.actions_max)
     if body.eligible_actions is not None or body.excluded_actions is not None:
         available = mask_of(numbers, available, body.eligible_actions, body.excluded_actions)
-    context = intake.read(intake.shown(body.context, body.state, body.begins), actions)  # it says why what does not fit
-    names = intake.names(body.context, actions) if isinstance(body, Decide) and body.explain else None
+    shown = intake.shown(body.context, body.state, body.begins)
+    context = intake.read(shown, actions) if seen is None else seen  # it says why what does not fit
+    names = intake.names(body.context, actions) if explains else None
     return Request(context, available, labels, names, ranked=isinstance(body, Decide) and body.rank)
 
 

@@ -13,18 +13,16 @@ from ....contexts import concat_contexts
 from ....errors import InvalidInput
 from ....features import Encoder
 from ....featuriser.dsjson_lines import (
-    ACTION,
     KEPT,
-    LINE,
     PROPENSITY,
     RELABELLED,
     REWARD,
-    SIZE,
     UNOBSERVED,
     empty_lines,
     read_lines,
 )
 from ....featuriser.pages import EVENTS, Pages, Part
+from ....featuriser.vw_lines import ACTION, LINE, SIZE
 from ....vocabulary import Columns, Features, Problem
 from ...log import Log, no_good_line, reading
 from ...rows import Page, Rows, Wanted

@@ -126,9 +126,7 @@ class _Reader:
         self._nonzeros = max(self._nonzeros, int((context.start[:, -1] - context.start[:, 0]).max()))
         same = bool((size == largest).all())
         mask = np.arange(largest + 1) < (size[:1] if same else size)[:, np.newaxis]
-        columns = Columns(
-            np.zeros(n, np.int8), number, action, propensity, reward, np.zeros((n, 0)), context, mask
-        )
+        columns = Columns(np.zeros(n, np.int8), number, action, propensity, reward, np.zeros((n, 0)), context, mask)
         self._rows.append(Page(columns, number, np.zeros(n, np.int64)))
 
     def append(self, page: list[_Read]) -> None:
