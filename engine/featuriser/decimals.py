@@ -12,6 +12,7 @@ import numpy as np
 
 from ..kernel import kernel, routine
 from ..vocabulary import Array
+from .words import signed
 
 DIGITS_MAX = 19  # that an unsigned number of 64 bits holds for sure
 PLUS, MINUS, POINT, DIGIT, EXPONENT = (ord(letter) for letter in "+-.0e")
@@ -70,7 +71,7 @@ def scaled(digits: np.uint64, power: int) -> float:
     top = upper >> np.uint64(63)
     shift = top + np.uint64(9)
     mantissa = upper >> shift
-    exponent = ((217706 * power) >> 16) + 63 + int(top) - zeros + 1023
+    exponent = ((217706 * power) >> 16) + 63 + signed(top) - zeros + 1023
     if lower <= _1 and -4 <= power <= 23 and mantissa & _3 == _1 and mantissa << shift == upper:
         mantissa ^= _1  # half way between two: to the even one
     mantissa = (mantissa + (mantissa & _1)) >> _1
@@ -117,7 +118,7 @@ def read_decimal(data: Array, start: int, stop: int) -> float:
         while at < stop:
             if not DIGIT <= data[at] <= DIGIT + 9:
                 return math.nan
-            exponent = exponent * 10 + int(data[at]) - DIGIT
+            exponent = exponent * 10 + signed(data[at]) - DIGIT
             at += 1
         power += -exponent if back else exponent
     value = scaled(digits, power)

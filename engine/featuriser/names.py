@@ -15,7 +15,7 @@ from ..arrays import aligned_zeros
 from ..kernel import kernel, routine
 from ..vocabulary import Array
 from .blake import blake2b_8
-from .words import some_bytes
+from .words import signed, some_bytes
 
 MESSAGE = 1024  # bytes of a namespace and a name
 MINUS, DIGIT = ord("-"), ord("0")
@@ -130,17 +130,17 @@ def lookup(names: Names, parent: int, size: int, spaces: bool) -> int:
         mark ^= mark >> _29
     mark ^= mark >> _32
     mask = len(names.table) - 1
-    place = int(mark & np.uint64(mask))
+    place = signed(mark & np.uint64(mask))
     key = _key_of(parent, size, spaces)
     while names.table[place] != 0:
         found = names.table[place] - 1
         if names.entry[found, MARK] == mark and names.entry[found, SIZE] == key:
-            start = int(names.entry[found, START])
+            start = signed(names.entry[found, START])
             same = True
             for i in range(n_words if n_words > 1 else 0):  # the mark of one word has no other
                 same &= names.words[start + i] == names.words[first + i]
             if same:
-                return int(found)
+                return signed(found)
         place = (place + 1) & mask
     return _remembered(names, parent, size, spaces, place, mark)
 
@@ -169,7 +169,7 @@ def _key_of(parent: int, size: int, spaces: bool) -> np.uint64:
 def _kept(names: Names, parent: int, size: int, spaces: bool, new: int) -> bool:
     """Keep the bytes that were written, with a feature's number or a namespace's whole name; False without room."""
     first, n_words = names.used[1], (size + 7) // 8
-    whole, whole_size = 8 * int(names.entry[parent, WHOLE]), int(names.entry[parent, WHOLE_SIZE])
+    whole, whole_size = 8 * signed(names.entry[parent, WHOLE]), signed(names.entry[parent, WHOLE_SIZE])
     total = whole_size + size + (1 if not spaces or whole_size else 0)
     if total > MESSAGE:
         return False

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..kernel import kernel, routine
 from ..vocabulary import Array
+from .words import signed
 
 OBJECT, LIST, KEY, STRING, INTEGER, NUMBER, NOTHING, TRUE = range(8)
 INTEGER_MAX = 10**18
@@ -171,4 +172,4 @@ def _read_long(data: Array, at: int, tape: Tape, n: int) -> int:
 def _int32(data: Array, at: int) -> int:
     found = np.int64(data[at]) | np.int64(data[at + 1]) << np.int64(8) | np.int64(data[at + 2]) << np.int64(16)
     found |= np.int64(data[at + 3]) << np.int64(24)
-    return int(found - (1 << 32) if found >= 1 << 31 else found)
+    return signed(found - (np.int64(1) << np.int64(32)) if found >= np.int64(1) << np.int64(31) else found)

@@ -67,6 +67,13 @@ def _counted(typing: Any, flags: Any) -> Any:
 
 
 @kernel
+def signed(word: Any) -> int:
+    """Return a number with a sign: of one with and one without, numba makes a sum that is a float."""
+    found: Any = np.int64(word)
+    return found
+
+
+@kernel
 def some_bytes(data: Array, at: int, n: int) -> np.uint64:
     """Return n bytes, 0 to 8, with zeros above them."""
     if at + 8 <= len(data):
