@@ -1,9 +1,9 @@
 """How fast named features are read and learned, beside Vowpal Wabbit's own pass: `measure`, for sparse.py.
 
-Logs of 50,000 events of 77 words and two actions, in Vowpal Wabbit's text, with words of a language (some 20,000, of
-which few are frequent) and with names of which none comes twice, and in dsjson. Both sides read, predict and learn once,
-on one core; seconds of CPU, the least of some rounds that take turns. Ours is a replay with learning, in this process,
-where all is compiled. Then decisions in Python and what the features of one over HTTP take, in microseconds.
+Logs of 50,000 events of 77 words and two actions: in Vowpal Wabbit's text with words of a language (some 20,000, of
+which few are frequent), or with names of which none comes twice; and in dsjson. Both sides read and learn once, on one
+core: seconds of CPU, the least of some rounds that take turns. Ours is done in this process, where all is compiled. Then
+decisions in Python and what the features of one over HTTP take, in microseconds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 
 import onearm
 from onearm.api.log_files import module_of
-from onearm.engine.draws import run_key
+from onearm.engine import draws as keyed
 from onearm.engine.features import Encoder
 from onearm.engine.featuriser.door import desk
 from onearm.engine.replay.folding import fold
@@ -40,7 +40,7 @@ ASKED_US = {"62 features": 30.0, "10 x 32 features": 100.0, "10 x 32 features ov
 
 
 def measure(vw: Path | None, rounds: int, step: Callable[[], None]) -> dict[str, Any]:
-    """Return events per second, ours and Vowpal Wabbit's, with the ratio that is asked for; and what one decision takes.
+    """Return events per second, ours and Vowpal Wabbit's, with the ratio that is asked for; and what a decision takes.
 
     `vw` is the Python of its environment, None where that is missing; `step` is called once a round of each log.
     """
@@ -122,7 +122,7 @@ def replayed(file: Path, form: str) -> float:
         policy = catalog.make(POLICY)
         state = policy.init(policy.params, rows.problem)
         for page in rows.pages():
-            fold(policy.params, state, run_key(0, 0), page.columns)
+            fold(policy.params, state, keyed.run_key(0, 0, keyed.POLICY), page.columns)
     return time.process_time() - start
 
 
