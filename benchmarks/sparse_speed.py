@@ -2,8 +2,8 @@
 
 Logs of 50,000 events of 77 words and two actions: in Vowpal Wabbit's text with words of a language (some 20,000, of
 which few are frequent), or with names of which none comes twice; and in dsjson. Both sides read and learn once, on one
-core: seconds of CPU, the least of some rounds that take turns. Ours is done in this process, where all is compiled. Then
-decisions in Python and what the features of one over HTTP take, in microseconds.
+core: seconds of CPU, the least of some rounds that take turns. Ours is done in this process, where all is compiled.
+Then decisions in Python and what the features of one over HTTP take, in microseconds.
 """
 
 from __future__ import annotations

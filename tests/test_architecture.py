@@ -95,7 +95,7 @@ VENDORED = ("api/http/static/htmx/", "api/http/static/swagger/", "api/http/stati
 # What a newcomer can take in: files and functions in lines, and how many modules and folders lie flat in engine/.
 FILE_P95, FILE_MAX = 350, 500
 FUNCTION_P95, FUNCTION_MAX = 30, 65
-ENGINE_ROOMS = 38
+ENGINE_ROOMS = 39
 IMPORTS_SEEN = 1800  # a graph that sees fewer is blind
 RANK = {"engine": 0, "engine.storage": 1, "policies": 1, "envs": 1, "api": 2, "api.cli": 3}
 

@@ -17,7 +17,7 @@ from .json_text import read_json
 from .names import Names, empty_names, make_room
 from .slots import Slots, Wanted, empty_slots, fill, fill_dense
 from .tape import LIST, NO_ROOM, NOTHING, UNSURE, Tape, empty_tape, read_marshalled
-from .walk import Entries, behind, empty_entries, walk
+from .walk import FoundFeatures, behind, no_features_found, walk
 
 VERSION = 4  # of marshal's format, which every Python writes that we run on
 FEATURES, ACTIONS = 1 << 12, 64  # that there is room for in the beginning
@@ -29,7 +29,7 @@ class Room(NamedTuple):
 
     names: Names
     tape: Tape
-    entries: Entries
+    entries: FoundFeatures
     slots: Slots
 
 
@@ -76,7 +76,7 @@ def dense_marshalled(room: Bound[Room], wanted: Bound[Wanted], data: Array, rows
 
 
 @kernel
-def _read(names: Names, tape: Tape, entries: Entries, data: Array) -> int:
+def _read(names: Names, tape: Tape, entries: FoundFeatures, data: Array) -> int:
     """Find the entries of a pair of a context and a list of actions; return how many actions there are, or UNSURE."""
     n = read_marshalled(data, len(data), tape)
     if n < 0:
@@ -87,7 +87,7 @@ def _read(names: Names, tape: Tape, entries: Entries, data: Array) -> int:
 
 
 @routine
-def walk_all(tape: Tape, data: Array, names: Names, entries: Entries, context: int, actions: int) -> int:
+def walk_all(tape: Tape, data: Array, names: Names, entries: FoundFeatures, context: int, actions: int) -> int:
     """Find the features of the rows `context` and `actions` of a tape, an object or null and a list of objects.
 
     Returns how many actions there are, UNSURE, or NO_ROOM.
@@ -114,7 +114,7 @@ def walk_all(tape: Tape, data: Array, names: Names, entries: Entries, context: i
 
 def empty_room(names: Names, n: int, k: int) -> Room:
     """Return room for n features of k actions."""
-    return Room(names, empty_tape(n), empty_entries(n), empty_slots(k, n))
+    return Room(names, empty_tape(n), no_features_found(n), empty_slots(k, n))
 
 
 class Desk:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..compiled.binding import Bound
+from ..compiled.entries import without_jit
 from ..compiled.waiting import WAITING
 from ..kernel import Loop
 from ..vocabulary import Array, Features
@@ -17,11 +17,11 @@ from .names import empty_names
 from .slots import Wanted
 from .vw_lines import BEHIND, FIRST, LINE, N_BYTES, N_LINES, SIZE, STARTS, SURE
 
-INTERPRETED_S = 1.0  # of reading in Python, before it is worth to wait for compiled code
+PLAIN_MAX = 1 << 20  # bytes that are read in Python, which takes a second, before it is worth to wait for compiled code
 EVENTS, FEATURES, ACTIONS = 2_000, 1 << 18, 1 << 12  # that are read at once, at most
 
 
-class Part(NamedTuple):
+class Stretch(NamedTuple):
     """Events that came one behind the other."""
 
     event: Array  # int64[n, 7], as in `vw_lines.Runs`
@@ -45,11 +45,14 @@ class Pages:
         self._arguments = Bound(room), wanted
         self._bound = Bound(events)
         self._entry = read.entry(*self._arguments, bytes_of(b""), self._bound)
-        self._until = time.perf_counter() + INTERPRETED_S
+        self._plain = 0  # bytes that were not read by compiled code
 
-    def are_ready(self) -> bool:
-        """Tell whether there is compiled code; wait for it where much was read without."""
-        if not self._entry.compiled and time.perf_counter() > self._until:
+    def can_read(self, block: bytes) -> bool:
+        """Tell whether there is compiled code for a block; wait for it where much is read without."""
+        if without_jit():
+            return False
+        self._plain += len(block)
+        if not self._entry.compiled and self._plain > PLAIN_MAX:
             WAITING.tell(self._entry.name)
             self._entry.wait()
         return self._entry.compiled
@@ -59,7 +62,7 @@ class Pages:
         """How many lines of the log were read."""
         return int(self._events.done[N_LINES])
 
-    def read(self, block: bytes, line: int) -> Iterator[Part | Unsure]:
+    def read(self, block: bytes, line: int) -> Iterator[Stretch | Unsure]:
         """Yield the events of a block, before which so many lines lie, in their order."""
         done = self._events.done
         done[N_BYTES], done[N_LINES] = 0, line
@@ -69,16 +72,16 @@ class Pages:
             begin = 0
             for at in [*np.flatnonzero(event[:n, SURE] == 0).tolist(), n]:
                 if at > begin:
-                    yield self._part(slice(begin, at))
+                    yield self._stretch(slice(begin, at))
                 if at < n:
                     first, behind, number = event[at, [FIRST, BEHIND, LINE]].tolist()
                     yield Unsure(block[first:behind], number)
                 begin = at + 1
 
-    def _part(self, rows: slice) -> Part:
+    def _stretch(self, rows: slice) -> Stretch:
         event, label = self._events.event[rows].copy(), self._events.label[rows].copy()
         size, starts = event[:, SIZE, np.newaxis], event[:, STARTS, np.newaxis]
         start = self._events.start[starts + np.minimum(np.arange(size.max() + 2), size + 1)]
         first, last = start[0, 0], start[-1, -1]
         index, value = self._slots.slot[first:last].copy(), self._slots.value[first:last].copy()
-        return Part(event, label, Features(start - first, index, value))
+        return Stretch(event, label, Features(start - first, index, value))

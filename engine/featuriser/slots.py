@@ -10,7 +10,7 @@ from ..kernel import kernel, routine
 from ..vocabulary import Array
 from .names import WHOLE, WHOLE_SIZE, Names
 from .tape import NO_ROOM, UNSURE
-from .walk import Entries
+from .walk import FoundFeatures
 
 GROUP_MAX = 128  # features in one slot: up to so many NumPy adds in one loop
 SORTED_BY_STEPS = 16
@@ -62,7 +62,7 @@ def _put(wanted: Wanted, slots: Slots, cell: int, number: np.uint64, value: floa
 
 
 @routine
-def fill(entries: Entries, names: Names, wanted: Wanted, slots: Slots, k: int, first: int) -> int:
+def fill(entries: FoundFeatures, names: Names, wanted: Wanted, slots: Slots, k: int, first: int) -> int:
     """Write the features of k actions behind the `first` ones; return where they end, UNSURE, or NO_ROOM.
 
     Slots ascend within a row, and none occurs twice in it. UNSURE is what is to be refused, too.
@@ -85,7 +85,7 @@ def fill(entries: Entries, names: Names, wanted: Wanted, slots: Slots, k: int, f
 
 
 @routine
-def fill_dense(entries: Entries, names: Names, wanted: Wanted, slots: Slots, rows: Array) -> int:
+def fill_dense(entries: FoundFeatures, names: Names, wanted: Wanted, slots: Slots, rows: Array) -> int:
     """Write float64[k, columns], each action's row and the shared one; return 0, UNSURE, or NO_ROOM.
 
     `rows` float64[k + 1, columns] are zeros before; the last is that of what is shared.
@@ -110,7 +110,7 @@ def fill_dense(entries: Entries, names: Names, wanted: Wanted, slots: Slots, row
 
 
 @kernel
-def n_of_row(entries: Entries, start: int, row: int) -> int:
+def n_of_row(entries: FoundFeatures, start: int, row: int) -> int:
     """Return where the entries of a row end that begin at `start`."""
     end = start
     while end < entries.filled[0] and entries.row[end] == row:
@@ -120,7 +120,7 @@ def n_of_row(entries: Entries, start: int, row: int) -> int:
 
 @routine
 def _cells(
-    entries: Entries, names: Names, wanted: Wanted, slots: Slots, row: int, n_shared: int, start: int, end: int
+    entries: FoundFeatures, names: Names, wanted: Wanted, slots: Slots, row: int, n_shared: int, start: int, end: int
 ) -> tuple[int, int]:
     """Write the entries of a row, `start` to `end`, and their products; return how many cells, and how many products.
 
@@ -142,7 +142,7 @@ def _cells(
 
 
 @kernel
-def _own(entries: Entries, wanted: Wanted, slots: Slots, start: int, end: int) -> int:
+def _own(entries: FoundFeatures, wanted: Wanted, slots: Slots, start: int, end: int) -> int:
     if end - start > len(slots.row_slot):
         return NO_ROOM
     for i in range(start, end):
@@ -161,7 +161,14 @@ def product_number(left: np.uint64, right: np.uint64) -> np.uint64:
 
 @kernel
 def _multiply(
-    entries: Entries, wanted: Wanted, slots: Slots, cells: int, left: int, left_end: int, right: int, right_end: int
+    entries: FoundFeatures,
+    wanted: Wanted,
+    slots: Slots,
+    cells: int,
+    left: int,
+    left_end: int,
+    right: int,
+    right_end: int,
 ) -> int:
     """Add all products of some entries with some others to the `cells` of a row; return how many there are."""
     if cells + (left_end - left) * (right_end - right) > len(slots.row_slot):
@@ -176,7 +183,7 @@ def _multiply(
 
 @kernel
 def _pair(
-    entries: Entries,
+    entries: FoundFeatures,
     names: Names,
     wanted: Wanted,
     slots: Slots,
@@ -213,7 +220,7 @@ def _pair(
 
 @kernel
 def _multiply_within(
-    entries: Entries,
+    entries: FoundFeatures,
     wanted: Wanted,
     slots: Slots,
     cells: int,
@@ -241,7 +248,7 @@ def _multiply_within(
 
 @kernel
 def _mark_within(
-    entries: Entries,
+    entries: FoundFeatures,
     names: Names,
     wanted: Wanted,
     slots: Slots,

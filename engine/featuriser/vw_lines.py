@@ -21,7 +21,7 @@ from .names import AT, ROOT, SEEN, Names, lookup, make_room, write
 from .slots import Wanted, fill
 from .tape import NO_ROOM, UNSURE
 from .utf8 import is_blank, is_utf8, may_be_blank
-from .walk import NAME_MAX, UNDERSCORE, VALUE_MAX, Entries, add
+from .walk import NAME_MAX, UNDERSCORE, VALUE_MAX, FoundFeatures, add
 from .words import HIGH, below, eight_bytes, equal, first_byte
 
 BAR, COLON, QUOTE, NEWLINE, RETURN, DIGIT = (ord(letter) for letter in "|:'\n\r0")
@@ -133,7 +133,7 @@ def _behind_run(data: Array, at: int, line: int) -> tuple[int, int]:
 
 
 @routine
-def _read_run(data: Array, at: int, names: Names, entries: Entries, event: Array, label: Array) -> int:
+def _read_run(data: Array, at: int, names: Names, entries: FoundFeatures, event: Array, label: Array) -> int:
     """Read the lines of an event; return the number of its actions, UNSURE, or NO_ROOM."""
     row, labels, n = 0, 0, 0
     while at < len(data):
@@ -232,7 +232,7 @@ def _read_label(data: Array, start: int, stop: int, label: Array) -> bool:
 
 
 @routine
-def read_features(data: Array, bar: int, stop: int, names: Names, entries: Entries, row: int) -> int:
+def read_features(data: Array, bar: int, stop: int, names: Names, entries: FoundFeatures, row: int) -> int:
     """Read what stands behind the first bar of a line to the features of a row; return 0, UNSURE, or NO_ROOM."""
     names.used[2] += 1
     before = entries.filled[0]
@@ -307,7 +307,7 @@ def _space(data: Array, start: int, stop: int, names: Names) -> int:
 
 
 @kernel
-def _add_up(names: Names, entries: Entries, row: int, space: int, entry: int, value: float) -> int:
+def _add_up(names: Names, entries: FoundFeatures, row: int, space: int, entry: int, value: float) -> int:
     """Add a feature, or its value to that of the same one in this line."""
     if entry >= 0 and names.entry[entry, SEEN] == np.uint64(names.used[2]):
         entries.value[np.int64(names.entry[entry, AT])] += value
@@ -321,7 +321,7 @@ def _add_up(names: Names, entries: Entries, row: int, space: int, entry: int, va
 
 
 @kernel
-def _without_zeros(entries: Entries, before: int) -> int:
+def _without_zeros(entries: FoundFeatures, before: int) -> int:
     """Leave out the features of a line that are 0; return 0, or UNSURE where one is too large."""
     n = before
     for i in range(before, entries.filled[0]):

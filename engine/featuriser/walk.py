@@ -21,7 +21,7 @@ UNDERSCORE, EQUALS = ord("_"), ord("=")
 END, SPACE, PLACE, SERIAL, LEVEL = range(5)  # PLACE is that of the next value of a list; -1 of an object
 
 
-class Entries(NamedTuple):
+class FoundFeatures(NamedTuple):
     """Room for features."""
 
     row: Array  # int64[n], 0 for the context's own, a + 1 for those of action a
@@ -32,15 +32,15 @@ class Entries(NamedTuple):
     open: Array  # int64[2 * DEPTH_MAX + 1, 5], what is walked through
 
 
-def empty_entries(n: int) -> Entries:
+def no_features_found(n: int) -> FoundFeatures:
     """Return room for n features."""
     whole = np.zeros((2, n), np.int64)
     opened = np.zeros((2 * DEPTH_MAX + 1, 5), np.int64)
-    return Entries(whole[0], whole[1], np.zeros(n, np.uint64), np.zeros(n), np.zeros(2, np.int64), opened)
+    return FoundFeatures(whole[0], whole[1], np.zeros(n, np.uint64), np.zeros(n), np.zeros(2, np.int64), opened)
 
 
 @kernel
-def add(entries: Entries, names: Names, row: int, space: int, entry: int, value: float) -> int:
+def add(entries: FoundFeatures, names: Names, row: int, space: int, entry: int, value: float) -> int:
     """Add a feature, an entry of `names`; return 0, UNSURE where there is no such entry, or NO_ROOM."""
     n = entries.filled[0]
     if entry < 0 or n >= len(entries.row):
@@ -54,7 +54,7 @@ def add(entries: Entries, names: Names, row: int, space: int, entry: int, value:
 
 
 @routine
-def walk(tape: Tape, data: Array, names: Names, entries: Entries, first: int, row: int) -> int:
+def walk(tape: Tape, data: Array, names: Names, entries: FoundFeatures, first: int, row: int) -> int:
     """Add the features of the object at the row `first` of a tape to those of `row`; return 0, UNSURE, or NO_ROOM.
 
     `data` are the bytes that the tape points into.
@@ -105,7 +105,7 @@ def walk(tape: Tape, data: Array, names: Names, entries: Entries, first: int, ro
 
 
 @kernel
-def _open(tape: Tape, names: Names, entries: Entries, depth: int, at: int, space: int, level: int) -> None:
+def _open(tape: Tape, names: Names, entries: FoundFeatures, depth: int, at: int, space: int, level: int) -> None:
     names.used[2] += 1
     entries.open[depth, END] = tape.row[at, 1]
     entries.open[depth, SPACE] = space
@@ -115,7 +115,7 @@ def _open(tape: Tape, names: Names, entries: Entries, depth: int, at: int, space
 
 
 @kernel
-def _key(tape: Tape, data: Array, names: Names, entries: Entries, at: int, top: int) -> int:
+def _key(tape: Tape, data: Array, names: Names, entries: FoundFeatures, at: int, top: int) -> int:
     """Return a key's entry as a feature; -1 where it is empty, long, or came before in the same object."""
     size = tape.row[at, 2] - tape.row[at, 1]
     if size == 0 or size > NAME_MAX:
@@ -151,7 +151,7 @@ def _is_id(tape: Tape, data: Array, key: int) -> bool:
 
 @kernel
 def _add_string(
-    tape: Tape, data: Array, names: Names, entries: Entries, key: int, place: int, row: int, space: int
+    tape: Tape, data: Array, names: Names, entries: FoundFeatures, key: int, place: int, row: int, space: int
 ) -> int:
     """Add a string: of an object with its key, of a list alone. A whole number, which is an id, is read as one."""
     at, size = key, 0
@@ -171,7 +171,7 @@ def _add_string(
 
 @kernel
 def _add_number(
-    tape: Tape, names: Names, entries: Entries, at: int, known: int, place: int, row: int, space: int
+    tape: Tape, names: Names, entries: FoundFeatures, at: int, known: int, place: int, row: int, space: int
 ) -> int:
     """Add a number, true, or nothing; `known` is the entry of its key."""
     kind = tape.row[at, 0]
@@ -187,7 +187,7 @@ def _add_number(
 
 
 @kernel
-def _words(tape: Tape, data: Array, names: Names, entries: Entries, key: int, row: int, space: int) -> int:
+def _words(tape: Tape, data: Array, names: Names, entries: FoundFeatures, key: int, row: int, space: int) -> int:
     """Add the words of `_text`; of other keys that begin with an underscore nothing is read."""
     start, stop = tape.row[key, 1], tape.row[key, 2]
     is_text = stop - start == 5 and data[start + 1] == 116 and data[start + 2] == 101

@@ -218,15 +218,15 @@ def test_lines_of_dsjson_are_those_of_python_to_the_bit(
         lines.insert(draws.randrange(100), draws.choice([b"", b"  ", b"\x0b", b"x", b"[]", b"\xa0"]))
     file = tmp_path / "log.dsjson"
     file.write_bytes(draws.choice([b"\n", b"\n", b"\r\n"]).join(lines) + draws.choice([b"", b"\n", b"\n\n"]))
-    monkeypatch.setattr(pages, "INTERPRETED_S", -1.0)
+    monkeypatch.setattr(pages, "PLAIN_MAX", -1)
     fast = said_of(file)
-    monkeypatch.setattr(pages.Pages, "are_ready", lambda this: False)
+    monkeypatch.setattr(pages.Pages, "can_read", lambda this, block: False)
     assert fast == said_of(file)
 
 
 @pytest.mark.jit
 def test_usual_lines_of_dsjson_are_sure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "INTERPRETED_S", -1.0)
+    monkeypatch.setattr(pages, "PLAIN_MAX", -1)
     line = (
         b'{"_label_cost":-1,"_label_probability":0.8,"_label_Action":1,"_labelIndex":0,"o":[{"v":1.0,"EventId":"a"}],'
         b'"Timestamp":"2020-01-01T00:00:00.0000000Z","Version":"1","EventId":"a","a":[1,2],"p":[0.8,0.2],'
@@ -235,7 +235,7 @@ def test_usual_lines_of_dsjson_are_sure(monkeypatch: pytest.MonkeyPatch) -> None
         b'"VWState":{"m":"x"}}\n'
     )
     of_lines = pages.Pages(reader.read_lines, reader.empty_lines(100), SLOTTED[0].slots_wanted)
-    assert of_lines.are_ready()
+    assert of_lines.can_read(b"")
     found = list(of_lines.read(line * 50, 0))
-    assert [type(part) for part in found] == [pages.Part]
+    assert [type(part) for part in found] == [pages.Stretch]
     assert found[0].event[:, reader.LINE].tolist() == list(range(1, 51))

@@ -97,9 +97,9 @@ def said_of(path: Path) -> Any:
 
 def in_both_ways(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
     """Return what compiled code says of a log, and what Python does."""
-    monkeypatch.setattr(pages, "INTERPRETED_S", -1.0)
+    monkeypatch.setattr(pages, "PLAIN_MAX", -1)
     fast = said_of(path)
-    monkeypatch.setattr(pages.Pages, "are_ready", lambda this: False)
+    monkeypatch.setattr(pages.Pages, "can_read", lambda this, block: False)
     plain = said_of(path)
     monkeypatch.undo()
     return fast, plain
@@ -116,12 +116,12 @@ def test_compiled_code_reads_what_python_does(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.jit
 def test_usual_events_are_sure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "INTERPRETED_S", -1.0)
+    monkeypatch.setattr(pages, "PLAIN_MAX", -1)
     read = pages.Pages(read_runs, empty_runs(100), reader.encoder_of(None, False).slots_wanted)
-    assert read.are_ready()
+    assert read.can_read(b"")
     text = b"shared 'e7|user age:31 new |query red shoes\n0:-1.0:0.85 |item id=a\n 'b|item id=b:2 price:1e3\n\n" * 50
     parts = list(read.read(text, 0))
-    assert [len(part.event) for part in parts if isinstance(part, pages.Part)] == [50]
+    assert [len(part.event) for part in parts if isinstance(part, pages.Stretch)] == [50]
     assert len(parts) == 1
 
 

@@ -21,7 +21,7 @@ from ....featuriser.dsjson_lines import (
     empty_lines,
     read_lines,
 )
-from ....featuriser.pages import EVENTS, Pages, Part
+from ....featuriser.pages import EVENTS, Pages, Stretch
 from ....featuriser.vw_lines import ACTION, LINE, SIZE
 from ....vocabulary import Columns, Features, Problem
 from ...log import Log, no_good_line, reading
@@ -87,7 +87,7 @@ class _Reader:
 
     def read(self, block: bytes) -> None:
         """Read some lines, which follow those that were read before."""
-        if self._pages is not None and self._pages.are_ready():
+        if self._pages is not None and self._pages.can_read(block):
             self._read_pages(self._pages, block)
         elif self._wanted.contexts or self._wanted.segment is not None:
             labels, contexts, segments = self._one_by_one(block)
@@ -100,7 +100,7 @@ class _Reader:
         """Read some lines with their features at once, and one by one those that are not as usual."""
         parts, contexts = [], []
         for found in pages.read(block, self.lines):
-            if isinstance(found, Part):
+            if isinstance(found, Stretch):
                 event, label, context = found
                 self.lines = int(event[-1, LINE])
                 kept, unobserved, relabelled = label[:, KEPT], label[:, UNOBSERVED] > 0, label[:, RELABELLED] > 0

@@ -10,7 +10,7 @@ import numpy as np
 
 from ....contexts import concat_contexts
 from ....errors import InvalidInput
-from ....featuriser.pages import EVENTS, Pages, Part, Unsure
+from ....featuriser.pages import EVENTS, Pages, Stretch, Unsure
 from ....featuriser.vw_lines import ACTION, LINE, SIZE, empty_runs, read_runs
 from ....vocabulary import Array, Columns, Features, Problem
 from ...log import no_good_line, reading
@@ -91,11 +91,11 @@ class _Reader:
     def read_pieces(self, pieces: Iterable[tuple[bytes, int]]) -> None:
         """Read action sets with their features, many at once where compiled code is there."""
         pages = Pages(read_runs, empty_runs(min(PAGE, EVENTS)), self._encoder.slots_wanted)
-        parts: list[Part] = []
+        parts: list[Stretch] = []
         n = 0
         for piece, line in pieces:
-            for found in pages.read(piece, line) if pages.are_ready() else [Unsure(piece, line + 1)]:
-                for part in [found] if isinstance(found, Part) else self._parts(found):
+            for found in pages.read(piece, line) if pages.can_read(piece) else [Unsure(piece, line + 1)]:
+                for part in [found] if isinstance(found, Stretch) else self._parts(found):
                     parts.append(part)
                     n += len(part.event)
                     if n >= PAGE:
@@ -104,7 +104,7 @@ class _Reader:
         if parts:
             self._append_parts(parts)
 
-    def _parts(self, lines: Unsure) -> Iterator[Part]:
+    def _parts(self, lines: Unsure) -> Iterator[Stretch]:
         """Yield events that are read one by one."""
         for text in runs_in(lines.text, lines.line - 1):
             read = self.read(text)
@@ -112,9 +112,9 @@ class _Reader:
                 decision = read.decision
                 event = np.zeros((1, 7), np.int64)
                 event[0, [LINE, ACTION, SIZE]] = read.number, decision.action, decision.size
-                yield Part(event, np.array([[decision.reward, decision.propensity]]), read.context)
+                yield Stretch(event, np.array([[decision.reward, decision.propensity]]), read.context)
 
-    def _append_parts(self, parts: list[Part]) -> None:
+    def _append_parts(self, parts: list[Stretch]) -> None:
         """Add a page."""
         event = np.concatenate([part.event for part in parts])
         number, action, size = (event[:, column].copy() for column in (LINE, ACTION, SIZE))
