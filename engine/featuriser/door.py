@@ -5,6 +5,7 @@ from __future__ import annotations
 import marshal
 import threading
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -123,16 +124,24 @@ class Desk:
     def __init__(self) -> None:
         self._names = empty_names()
         self._grow(FEATURES, ACTIONS)
-        data, wanted = bytes_of(b""), Bound(EXAMPLE)
-        self._encode = encode_marshalled.entry(self._room, wanted, data)
-        self._sent = encode_sent.entry(self._room, wanted, data, 0)
-        self._dense = dense_marshalled.entry(self._room, wanted, data, np.zeros((2, 1)))
 
     def _grow(self, n: int, k: int) -> None:
         """Have room for n features of k actions."""
         self._n, self._k = n, k
         room = empty_room(self._names, n, k)
         self._room, self._slots, self._count = Bound(room), room.slots, room.entries.filled
+
+    @cached_property
+    def _encode(self) -> Entry:
+        return encode_marshalled.entry(self._room, Bound(EXAMPLE), bytes_of(b""))
+
+    @cached_property
+    def _sent(self) -> Entry:
+        return encode_sent.entry(self._room, Bound(EXAMPLE), bytes_of(b""), 0)
+
+    @cached_property
+    def _dense(self) -> Entry:
+        return dense_marshalled.entry(self._room, Bound(EXAMPLE), bytes_of(b""), np.zeros((2, 1)))
 
     def entries(self) -> tuple[Entry, Entry, Entry]:
         """Return what is called for slots of objects, of actions in JSON, and for rows."""
