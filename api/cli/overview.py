@@ -14,7 +14,6 @@ from ..experiment.report_schemas import Report
 from ..http.schemas import Listed
 
 LOOKS = 64  # of which the mean reward is kept
-MUCH = 100  # decisions, after which some reward should have come
 
 
 class Row(NamedTuple):
@@ -78,7 +77,7 @@ class Overview:
             one.pending if report is None or report.open is UNSET else report.open,
             one.rewards / one.decisions if one.decisions else None,
             None if report is None else report.reward_mean,
-            [*_alarms(one, report), *self._changed(one.experiment_id, report)],
+            [*_alarms(one), *self._changed(one.experiment_id, report)],
             self._curve(one.experiment_id, report),
         )
 
@@ -111,15 +110,11 @@ class Overview:
         return list(means)
 
 
-def _alarms(one: Listed, report: Report | None) -> list[str]:
-    """Return what somebody should know, in words."""
+def _alarms(one: Listed) -> list[str]:
+    """Return what somebody should know, in the service's words."""
     if one.recovering is True:
         return ["reads its log"]
-    found = [] if report is None or report.warnings is UNSET else list(report.warnings)
-    waits = report is not None and report.open is not UNSET
-    if one.decisions >= MUCH and not one.rewards and not waits:
-        found.append("no rewards came")
-    return found
+    return [] if one.alarms is UNSET else one.alarms
 
 
 def totals(rows: list[Row]) -> tuple[float, float]:

@@ -23,6 +23,7 @@ from ..experiment.ids import in_url
 from ..experiment.report import warnings_of
 from ..experiment.unknown import or_null
 from ..experiment.worlds import as_found
+from ..service.alarms import alarms_of
 from ..service.lag import Lag
 from ..service.live import Live
 from ..service.policies import shadows_without_growth
@@ -272,7 +273,7 @@ async def shown(service: Service, some: Sequence[Live | Experiment], caller: Cal
     """
     waiting = [one for one in some if isinstance(one, Experiment)]
     outlines = await service.pools.lookups.run(_outlines, service.store, waiting)
-    found = [outlines[one.id] if isinstance(one, Experiment) else _entry(one) for one in some]
+    found = [outlines[one.id] if isinstance(one, Experiment) else _entry(service, one) for one in some]
     entries = [one for one in found if one is not None]
     for entry in entries:
         entry.experiment_id = caller.called(entry.experiment_id)
@@ -283,7 +284,7 @@ def _outlines(store: Store, waiting: list[Experiment]) -> dict[str, schemas.List
     return {row.id: _outline(row, store.counts(row.key)) for row in waiting}
 
 
-def _entry(live: Live) -> schemas.Listed:
+def _entry(service: Service, live: Live) -> schemas.Listed:
     labels = live.roster.labels
     stream = live.kind.describe(live).get("stream")
     return schemas.Listed(
@@ -298,6 +299,7 @@ def _entry(live: Live) -> schemas.Listed:
         rewards=live.rewards,
         pending=live.number - live.rewards,
         seq=live.seq,
+        alarms=alarms_of(live, service.writer.draws.known) or UNSET,
     )
 
 

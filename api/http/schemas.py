@@ -228,6 +228,7 @@ class Listed(msgspec.Struct):
     seq: int
     recovering: bool | UnsetType = UNSET  # true where the log waits to be folded: then this is how the experiment was
     # created, with what its log counts; so are archived ones that nobody asked for since the start, without a flag
+    alarms: list[str] | UnsetType = UNSET  # what somebody should look at, in words; absent where there is nothing
 
 
 class Experiments(msgspec.Struct):

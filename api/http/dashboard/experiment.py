@@ -16,6 +16,7 @@ from ....engine.errors import Conflict, InvalidInput, Unavailable
 from ....engine.storage.buckets import DAY, HOUR
 from ...access.caller import ADMIN, OPERATOR, Caller
 from ...experiment.ids import in_url
+from ...service.alarms import UNTRUE, alarms_of
 from ...service.draws import CHOICES_MAX as WATCHED_MAX
 from ...service.live import Live
 from ...service.measured import Route
@@ -32,7 +33,7 @@ from . import running, sketches
 from .administration import said_of
 from .delays import delays_of
 from .figures import count, mean
-from .overview import FRESH, UNTRUE, alarms_of
+from .overview import FRESH
 from .rendering import as_sent, page, redirect, rendered
 from .words import guard_in_words, verdict_of, what_of
 

@@ -12,13 +12,14 @@ from ....engine.storage.store import Store
 from ....engine.storage.tables import Bucket, Experiment
 from ...experiment.explanation import wrapped
 from ...experiment.lineup import leader, shares_of
-from ...experiment.report import warnings_of
+from ...service.alarms import alarms_of
 from ...service.live import Live
 from ...service.pace import AT_ONCE, Rate
 from ...service.service import Service
 from ..endpoint import Answer, Call
 from ..experiments import listed, shown
 from ..requests import whole_number
+from ..schemas import Listed
 from . import sketches
 from .figures import share
 from .rendering import page, rendered
@@ -29,27 +30,34 @@ PAGE = 25
 PAGES_MAX = 1_000_000
 HOURS = 24
 FRESH = 2.0  # seconds for which a part of a page is good for all who look
-SILENT = 100  # decisions after which no reward at all is an alarm
-UNTRUE = 2.0  # log10 of the capital of a bettor against the propensities
 SORTS = {"alarms": "alarms first", "newest": "newest", "name": "name", "decisions": "decisions", "rate": "decisions/s"}
+
+
+class Seen(NamedTuple):
+    """What the table tells of an experiment beside its entry in the list; where its log waits or rests, nothing."""
+
+    key: int
+    alarms: Sequence[str] = ()
+    policy: str = ""  # the one that leads
+    roles: str = ""  # who plays a part beside it
+    decisions: int = -1
+    open: int | None = None  # decisions
+    rate: Rate | None = None
+    mean: float | None = None
+    stderr: float | None = None
 
 
 class Row(NamedTuple):
     """An experiment in the table."""
 
-    experiment_id: str
-    kind: str
-    policy: str
-    roles: str  # who plays a part beside the live policy
-    state: str
-    alarms: Sequence[str]
-    decisions: int
-    rewards: int
-    open: int
-    rate: Rate | None
-    mean: float | None
-    stderr: float | None
+    listed: Listed
+    seen: Seen
     sketch: str | None  # of the decisions of each hour of a day, as the path of an SVG
+
+    @property
+    def state(self) -> str:
+        """Why it does not decide, in a word."""
+        return "archived" if self.listed.archived else "recovering" if self.listed.recovering is True else ""
 
 
 async def front(service: Service, call: Call) -> Answer:
@@ -83,118 +91,71 @@ def _asked(call: Call) -> dict[str, Any]:
 async def _made(service: Service, call: Call) -> bytes:
     asked = _asked(call)
     mine = listed(service, call)
-    suspected = service.writer.draws.known
-    alarms: dict[str, Sequence[str]] = {}
+    seen: dict[str, Seen] = {}
     for i, (name, one) in enumerate(mine.items()):
         if i % AT_ONCE == 0:
             await asyncio.sleep(0)
-        alarms[name] = alarms_of(one, suspected)
-    found = _sorted(_sought(mine, asked["search"], call), asked["sort"], alarms, service)
+        seen[name] = _seen(service, one)
+    found = _sorted(_sought(seen, asked["search"], call), asked["sort"])
     pages = max(1, -(-len(found) // PAGE))
     at = min(asked["at"], pages)
     names = found[(at - 1) * PAGE : at * PAGE]
-    some = [mine[name] for name in names]
     since = (time.time_ns() // 1000 // (HOUR * 1_000_000) - HOURS + 1) * HOUR * 1_000_000
-    days = await service.pools.lookups.run(_days, service.store, some, since)
-    told = {one.experiment_id: one for one in await shown(service, some, call.caller)}
+    days = await service.pools.lookups.run(_days, service.store, [seen[name].key for name in names], since)
+    told = {one.experiment_id: one for one in await shown(service, [mine[name] for name in names], call.caller)}
     made = []
-    for name, one in zip(names, some, strict=True):
+    for name in names:
         if (listing := told.get(call.caller.called(name))) is not None:
-            made.append(_row(service, one, listing, alarms[name], sketches.hours(days[one_key(one)], since, HOURS)))
-    unwell = sum(1 for said in alarms.values() if said)
+            made.append(Row(listing, seen[name], sketches.hours(days[seen[name].key], since, HOURS)))
+    unwell = sum(bool(one.alarms) for one in seen.values())
     everything = {"rows": made, "n": len(mine), "found": len(found), "pages": pages, "unwell": unwell}
     return rendered(call, "overview_table.html", **everything, **asked | {"at": at})
 
 
-def one_key(one: Live | Experiment) -> int:
-    """Return the key of an experiment, at work or not."""
-    return one.key if isinstance(one, Experiment) else one.row.key
+def _days(store: Store, keys: Sequence[int], since: int) -> dict[int, list[Bucket]]:
+    return {key: store.totals(key, HOUR, since) for key in keys}
 
 
-def _days(store: Store, some: Sequence[Live | Experiment], since: int) -> dict[int, list[Bucket]]:
-    return {one_key(one): store.totals(one_key(one), HOUR, since) for one in some}
-
-
-def _sought(mine: Mapping[str, Live | Experiment], search: str, call: Call) -> dict[str, Live | Experiment]:
+def _sought(seen: Mapping[str, Seen], search: str, call: Call) -> dict[str, Seen]:
     """Return the experiments whose id, or policy, has what is searched for in it."""
     wanted = search.strip().casefold()
     if not wanted:
-        return dict(mine)
-    return {
-        name: one for name, one in mine.items() if wanted in f"{call.caller.called(name)} {_policy(one)}".casefold()
-    }
+        return dict(seen)
+    return {name: one for name, one in seen.items() if wanted in f"{call.caller.called(name)} {one.policy}".casefold()}
 
 
-def _policy(one: Live | Experiment) -> str:
-    return "" if isinstance(one, Experiment) else wrapped(leader(one.members).spec)
-
-
-def _sorted(
-    some: Mapping[str, Live | Experiment], sort: str, alarms: Mapping[str, Sequence[str]], service: Service
-) -> list[str]:
+def _sorted(some: Mapping[str, Seen], sort: str) -> list[str]:
     """Return names in the order that was asked for; of equal ones the newest first."""
     newest = list(some)[::-1]
     if sort == "name":
         return sorted(some)
     if sort == "decisions":
-        return sorted(newest, key=lambda name: -_number(some[name]))
+        return sorted(newest, key=lambda name: -some[name].decisions)
     if sort == "rate":
-        return sorted(newest, key=lambda name: -_pace(service, some[name]))
+        return sorted(newest, key=lambda name: -_pace(some[name]))
     if sort == "newest":
         return newest
-    return sorted(newest, key=lambda name: not alarms[name])
+    return sorted(newest, key=lambda name: not some[name].alarms)
 
 
-def _number(one: Live | Experiment) -> int:
-    return -1 if isinstance(one, Experiment) else one.number
+def _pace(one: Seen) -> float:
+    return -1.0 if one.rate is None else one.rate.decisions
 
 
-def _pace(service: Service, one: Live | Experiment) -> float:
-    rate = None if isinstance(one, Experiment) else service.pace.of(one)
-    return -1.0 if rate is None else rate.decisions
-
-
-def alarms_of(one: Live | Experiment, suspected: Mapping[int, float]) -> list[str]:
-    """Return what somebody should look at, in words; 2 us."""
-    if isinstance(one, Experiment) or one.archived:
-        return []
-    if one.unusable is not None:
-        return [f"it does not answer: {one.unusable}"]
-    said = warnings_of(one.tally.all, one.spec) if one.kind.has_rewards else []
-    due = one.number if one.windows is None else one.number - one.windows.n_open(one.number)
-    if not one.rewards and due >= SILENT:
-        said.append(f"no reward has come for {due:,} decisions: see that rewards are sent")
-    if suspected.get(one.row.key, 0.0) >= UNTRUE:
-        said.append("arms are taken more often than their propensities say")
-    if one.uncorrected:
-        said.append(f"{one.uncorrected:,} corrections are not learned yet")
-    return said
-
-
-def _row(service: Service, one: Live | Experiment, told: Any, alarms: Sequence[str], sketch: str | None) -> Row:
-    rate = mean = stderr = None
-    n_open, roles = told.pending, ""
-    if not isinstance(one, Experiment):
-        rate, roles = service.pace.of(one), roles_of(one)
-        n_open = one.number - one.rewards if one.windows is None else one.windows.n_open(one.number)
-        if one.kind.has_curve:
-            all = one.tally.all
-            mean, stderr = all.reward_mean, all.reward_stderr
-    state = "archived" if told.archived else "recovering" if told.recovering is True else ""
-    return Row(
-        told.experiment_id,
-        told.kind,
-        _policy(one) or told.policy,
-        roles,
-        state,
-        alarms,
-        told.decisions,
-        told.rewards,
-        n_open,
-        rate,
-        mean,
-        stderr,
-        sketch,
+def _seen(service: Service, one: Live | Experiment) -> Seen:
+    """Return what there is to tell of an experiment; 8 us."""
+    if isinstance(one, Experiment):
+        return Seen(one.key)
+    all = one.tally.all
+    return Seen(
+        one.row.key,
+        alarms_of(one, service.writer.draws.known),
+        wrapped(leader(one.members).spec),
+        roles_of(one),
+        one.number,
+        one.number - one.rewards if one.windows is None else one.windows.n_open(one.number),
+        service.pace.of(one),
+        *((all.reward_mean, all.reward_stderr) if one.kind.has_curve else ()),
     )
 
 

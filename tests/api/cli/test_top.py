@@ -63,7 +63,7 @@ def test_alarms_come_first_and_then_the_busiest(client: Client) -> None:
     played(client, "busy", [1.0, 0.0])
     rows = looks.look()
     alarmed = {row.experiment: row.alarms for row in rows if row.alarms}
-    assert alarmed["silent"] == ["no rewards came"]
+    assert alarmed["silent"] == ["no reward has come for 100 decisions: see that rewards are sent"]
     assert alarmed["quiet"][0].startswith("all 100 rewards so far are 1")
     assert [row.experiment for row in rows][2] == "busy"
     few = Overview(client, 1)

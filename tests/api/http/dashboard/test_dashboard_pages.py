@@ -16,9 +16,9 @@ from support.meeting import at_once
 from support.served import Served
 
 from onearm.api.http.dashboard import overview
-from onearm.api.http.dashboard.overview import alarms_of
 from onearm.api.http.dashboard.rendering import POLICY
 from onearm.api.http.routes import TABLE
+from onearm.api.service.alarms import alarms_of
 from onearm.engine.storage.tables import EVENT
 from onearm.engine.vocabulary import DECIDE
 
@@ -157,6 +157,9 @@ def test_experiments_with_alarms_come_first(served: Served) -> None:
     text = served.get("/").text
     assert re.findall(r'<th scope="row"><a href="/experiments/([^"]*)"', text) == ["silent", "fine", "e", "hello"]
     assert "no reward has come for 100 decisions" in text and "1 needs a look" in text
+    alarms = {one["experiment_id"]: one.get("alarms") for one in served.get("/v1/experiments").json()["experiments"]}
+    said = "no reward has come for 100 decisions: see that rewards are sent"
+    assert alarms == {"e": None, "hello": None, "silent": [said], "fine": None}, "the list tells the same"
     newest = served.get("/overview?sort=newest").text
     assert re.findall(r'<th scope="row"><a href="/experiments/([^"]*)"', newest) == ["fine", "silent", "e", "hello"]
 
