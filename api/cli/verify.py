@@ -25,14 +25,14 @@ from ..experiment.context_intake import ContextIntake
 from ..experiment.definition import Definition
 from ..experiment.spec import Spec
 from ..kinds.table import KINDS, kind_of
-from ..log_files import read_log
+from ..log_files import form_of, module_of, read_log, source_of
 from ..service.archives import Archives
 from ..service.artefacts import keep_all
 from ..service.chain import Link, verified_chain
 from ..service.checkpoints import Place
 from ..service.company import Company
-from ..service.history import History, Part
-from ..service.verification import Verification, verify_log
+from ..service.history import History, Part, Roster
+from ..service.verification import Verification, verify_log, with_whole
 from ..service.verification import verify as verify_pages
 from .json_option import as_json
 from .options import DatabaseCommand, artefact_option, database_option, format_option, policy_file_option
@@ -154,11 +154,17 @@ def verify_file(path: Path, form: str | None) -> dict[str, Any]:
     policy = fitted(catalog.from_stored(log.spec["policy"]), log.problem)
     spec = Definition(path.name, policy, log.problem, (), int(log.spec["seed"]), ContextIntake())
     changes = [Event(0, seq, CHANGE, detail=detail) for seq, detail in log.changes]
-    history = History(spec, changes, kind_of(log.problem).change_types)
+    kind = kind_of(log.problem)
+    history = History(spec, changes, kind.change_types)
     company = Company(spec, history, policy.init(policy.params, log.problem), corrections=log.corrections)
     with progress(f"verifying {path.name}", len(log.events.kind), "events") as advance:
         found = verify_pages(company, _parts(log, history, company.places), advance)
-    report = _report(str(log.spec.get("experiment_id", path.name)), log.problem, found, None)
+    ends = None
+    if kind.several is not None and found.first_difference is None and not log.bad_lines.count:
+        whole = kind.several.whole(Roster(tuple(log.spec.get("arms") or ())).labels_at)
+        found = with_whole(found, whole, module_of(form_of(path, form)).read_events(source_of(path)).rows)
+        ends = whole.end() if found.first_difference is None else None
+    report = _report(str(log.spec.get("experiment_id", path.name)), log.problem, found, ends)
     if bad := log.bad_lines.count:
         report["bad_lines"] = dict(bad)
         why = {kind: f" ({reason})" for kind, reason in log.bad_lines.reasons.items()}

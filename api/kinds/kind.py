@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -43,7 +43,7 @@ from ..experiment.definition import Arms, Declared, Definition
 from ..experiment.report_schemas import Report
 from ..experiment.sums import Tally
 from ..http.schemas import Decide, Example
-from ..service.history import History, Part, Roster, labels_of
+from ..service.history import History, Part, Roster
 from ..service.records import Record
 from .form import Form
 from .gym import GymKind
@@ -258,7 +258,7 @@ class Work:
 
     def labels(self, event: Event) -> Sequence[str]:
         """Return the ids of the actions of a DECIDE event, by position."""
-        return self.roster.labels if event.actions is None else labels_of(event.actions)
+        return self.roster.labels_at(event)
 
     def eligible(self, event: Event) -> list[str] | None:
         """Return the ids of the actions that a DECIDE event left to choose from; None where these are all."""
@@ -275,6 +275,16 @@ def learn_json(feedback: Feedback) -> str | None:
 ANY_JSON: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 
+class Whole(Protocol):
+    """Whether the decisions of a log are whole: several each, as they were made."""
+
+    def fault(self, event: Event) -> str | None:
+        """Take the next decision; return what is wrong with it, and what to do."""
+
+    def end(self) -> str | None:
+        """Return what is wrong with the end of the log, where it is in the middle of several."""
+
+
 @dataclass(frozen=True)
 class Several:
     """What is asked of a kind whose decision, for a client, is several: one after another, in one transaction."""
@@ -283,11 +293,10 @@ class Several:
     numbers: Callable[[Event], Sequence[int]]  # of all that a DECIDE event is one of; by the last one clients find them
     shares: Callable[[Work, Event, Any], Sequence[tuple[int, Feedback]]]  # what a body says of which, by number; of the
     # event of the last one, and a body as it was read
-    follows: Callable[[Event | None, Event], None]  # refuses a decision of a log that does not go with the one before
-    goes_with: Callable[
-        [Event, Event], bool
-    ]  # whether two DECIDE events are of one; numbers of one that was broken off
-    # in the middle belong to another by now
+    goes_with: Callable[[Event, Event], bool]  # whether two DECIDE events are of one; numbers of one that was broken
+    # off in the middle belong to another by now
+    whole: Callable[[Callable[[Event], Sequence[str]]], Whole]  # looks at a log; given the ids of the actions that a
+    # decision could choose from
 
 
 @dataclass(frozen=True)

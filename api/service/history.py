@@ -152,6 +152,13 @@ class Roster:
             return Roster(self.arms, self.retired | {change.arm_id}, self.joined)
         return self
 
+    def labels_at(self, decided: Event) -> Sequence[str]:
+        """Return the ids of the actions that a DECIDE event chose from, by position: the arms, or those of its call."""
+        if decided.actions is None:
+            return self.labels
+        labels: list[str] = msgspec.json.decode(decided.actions)
+        return labels
+
     def sizes(self, numbers: Array) -> Array:
         """Return how many arms there were at decisions of these numbers, int64[n]."""
         first = len(self.arms) - len(self.joined)
@@ -337,9 +344,3 @@ def grown_problem(spec: Definition, arms: Sequence[dict[str, Any]]) -> Problem:
         return spec.problem
     shape = spec.intake.problem(n_arms, None).context_shape  # features have a row for each arm
     return dataclasses.replace(spec.problem, n_arms=n_arms, context_shape=shape, tags=tags_of(arms))
-
-
-def labels_of(actions: str) -> Sequence[str]:
-    """Return the ids of a call's actions, as the log keeps them."""
-    labels: list[str] = msgspec.json.decode(actions)
-    return labels

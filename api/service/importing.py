@@ -40,7 +40,7 @@ from ..experiment.ids import check_id
 from ..experiment.sizes import made_within
 from ..experiment.spec import Spec
 from ..experiment.sums import packed
-from ..kinds.kind import ANY_JSON, Kind
+from ..kinds.kind import ANY_JSON, Kind, Several
 from ..kinds.streams.moves import read_id
 from ..kinds.table import kind_of
 from ..log_files import module_of, source_of
@@ -91,6 +91,8 @@ def read_export(body: bytes, experiment_id: str | None, state_bytes: int) -> Imp
             if events.bad_lines.count:
                 raise _bad_line(events, body)
             history = History(spec, (one for one in found if one.kind == CHANGE), kind.change_types)
+            if kind.several is not None:
+                _check_several(found, kind.several, history)
             if history.roster.joined:  # a state that grew has a limit too
                 made_within(spec.policy, history.problem(len(found)), state_bytes)
             rows = list(as_stored(found, history, kind))
@@ -128,7 +130,6 @@ def _whole(events: Events, kind: Kind, problem: Problem) -> Iterator[Event]:
     """Yield the events, as long as each is the next one, and what clients said could have been said to the service."""
     seq = number = 0
     ids: set[str] = set()
-    before: Event | None = None  # the decision before
     early: dict[int, Event] = {}  # by their seqs, those that no reward came as yet
     for event in events.rows:
         if events.bad_lines.count:  # it is said of that line
@@ -141,10 +142,6 @@ def _whole(events: Events, kind: Kind, problem: Problem) -> Iterator[Event]:
             _check_said(event, kind, ids)
             if event.kind == OUTCOME:
                 _check_beside(event, problem)
-            if event.kind in DECISIONS:
-                if kind.several is not None:
-                    kind.several.follows(before, event)
-                before = event
         except InvalidInput as error:
             raise InvalidInput(error.code, f"line {seq + 1}: {error}") from None
         except msgspec.DecodeError as error:
@@ -163,8 +160,8 @@ def _whole(events: Events, kind: Kind, problem: Problem) -> Iterator[Event]:
         if event.kind == EARLY:
             early[event.seq] = event
         if event.kind == OUTCOME and (came_as := early_seq(event)) is not None:
-            before = early.pop(came_as, None)
-            if before is None or (before.reward, before.reward_id) != (event.reward, event.reward_id):
+            came = early.pop(came_as, None)
+            if came is None or (came.reward, came.reward_id) != (event.reward, event.reward_id):
                 says = f"line {seq + 1} came as the early reward of seq {came_as}, which is another or none before it"
                 raise InvalidInput("missing_early", says)
         yield event
@@ -196,6 +193,16 @@ def _check_said(event: Event, kind: Kind, ids: set[str]) -> None:
     ids.add(name)
     if kind.moves is None or not name.startswith(READS):
         check_id("decision_id", name)
+
+
+def _check_several(events: Iterable[Event], several: Several, history: History) -> None:
+    """Refuse decisions that are not whole, where each of a client's is several."""
+    whole = several.whole(history.roster.labels_at)
+    for event in events:
+        if event.kind in DECISIONS and (fault := whole.fault(event)) is not None:
+            raise InvalidInput("bad_list", f"line {event.seq + 1}: {fault}")
+    if (fault := whole.end()) is not None:
+        raise InvalidInput("missing_events", fault)
 
 
 def _check_beside(outcome: Event, problem: Problem) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
 from ...engine import snapshot
+from ...engine.storage.database import event_pages
 from ...engine.storage.store import Store
-from ...engine.vocabulary import DECIDE, LEARN, Array, Columns
+from ...engine.storage.tables import Event
+from ...engine.vocabulary import DECIDE, DECISIONS, LEARN, Array, Columns
 from ..experiment.spec import Spec
-from ..kinds.kind import Kind
+from ..kinds.kind import Kind, Whole
 from .bases import beginning, given
 from .checkpoints import Before, Checkpoint, Place, with_checkpoints
 from .closings import fault_of
@@ -56,7 +59,18 @@ def verify_log(
         wrong = fault_of(spec.window, store.arrived(key, last))
         if wrong is not None:
             found = found._replace(first_difference=wrong.number, note=wrong.note)
+    if kind.several is not None and found.first_difference is None:
+        events = chain.from_iterable(event_pages(store, key, 0, last))
+        found = with_whole(found, kind.several.whole(history.roster.labels_at), events)
     return found._replace(base=begun.seq or None)
+
+
+def with_whole(found: Verification, whole: Whole, events: Iterable[Event]) -> Verification:
+    """Return what a log was found to be, with the first of its decisions that is not whole where each is several."""
+    for event in events:
+        if event.kind in DECISIONS and (note := whole.fault(event)) is not None:
+            return found._replace(first_difference=event.number, note=note)
+    return found
 
 
 def verify(

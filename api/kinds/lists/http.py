@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -46,16 +45,21 @@ def encode(work: Work, request: Request, decision: Decision) -> Encoded:
     if place == slots - 1:
         labels = work.roster.labels if request.labels is None else request.labels
         whole = [(one.decision, one.reasons) for one in made] + [(decision, request.reasons)]
-        detail.filled = [_filled(slot.id, labels, *one) for slot, one in zip(parts, whole, strict=True)]
+        detail.filled = [
+            filled(
+                slot.id,
+                labels[one.action],
+                known(one.propensity),
+                Explanation() if reasons is None else EXPLANATION.decode(reasons),
+            )
+            for slot, (one, reasons) in zip(parts, whole, strict=True)
+        ]
     return Encoded(int(decision.action), None, msgspec.json.encode(detail).decode())
 
 
-def _filled(slot_id: str, labels: Sequence[str], decision: Decision, reasons: str | None) -> FilledSlot:
-    found = FilledSlot(slot_id, labels[decision.action], known(decision.propensity))
-    if reasons is not None:
-        said = EXPLANATION.decode(reasons)
-        found.ranking, found.explanation = said.ranking or UNSET, said.explanation or UNSET
-    return found
+def filled(slot_id: str, action_id: str, propensity: float | None, said: Explanation) -> FilledSlot:
+    """Return what the last slot of a list says of one: what it got, and why, where that was asked for."""
+    return FilledSlot(slot_id, action_id, propensity, said.ranking or UNSET, said.explanation or UNSET)
 
 
 def detail_of(event: Event) -> SlotDetail:
@@ -79,28 +83,6 @@ def goes_with(event: Event, other: Event) -> bool:
         return event.number == other.number
     one, another = detail_of(event), detail_of(other)
     return (one.list_id, event.number - one.place) == (another.list_id, other.number - another.place)
-
-
-def follows(before: Event | None, event: Event) -> None:
-    """Refuse the decision of a log that is not the next one of its list; `before` is the decision before it."""
-    if event.detail is None and event.decision_id is None:
-        return  # it is erased
-    detail = None if event.detail is None else detail_of(event)
-    if detail is not None and detail.place == 0:
-        good = True
-    elif detail is None or before is None or before.detail is None:
-        good = False
-    else:
-        last = detail_of(before)
-        good = (last.list_id, last.place + 1, last.slots) == (detail.list_id, detail.place, detail.slots)
-    if good and detail is not None and detail.place == detail.slots - 1:
-        good = detail.list_id == id_of(event) and len(detail.filled) == detail.slots
-    if not good:
-        raise InvalidInput(
-            "bad_list",
-            f"decision {event.number} is not the next slot of the list of the decision before it, nor the first one of "
-            "another: export the log again",
-        )
 
 
 def action(work: Work, event: Event) -> Action:

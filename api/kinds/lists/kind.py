@@ -13,6 +13,7 @@ from ..kind import DECIDED_BY, Kind, Several
 from . import http, problem, slots
 from .bodies import ListDecision
 from .forms import FORMS
+from .whole import WholeLists
 
 LISTS = Kind(
     name="lists",
@@ -31,7 +32,7 @@ LISTS = Kind(
     check=of_arms.check,
     explain=of_arms.explained,
     encode=http.encode,
-    several=Several(slots.part, http.numbers, http.shares, http.follows, http.goes_with),
+    several=Several(slots.part, http.numbers, http.shares, http.goes_with, WholeLists),
     action=http.action,
     answer=http.answer,
     answered=ListDecision,

@@ -338,31 +338,6 @@ def test_arms_join_and_retire_between_lists(served: Served) -> None:
     served.assert_consistent("grows")
 
 
-@pytest.mark.parametrize(
-    ("row", "change", "code"),
-    [
-        (1, {"place": 1}, "bad_list"),  # the first one says that it is the second
-        (2, {"slots": 3}, "bad_list"),  # of a list of another length
-        (2, {"list_id": "other"}, "bad_list"),  # of another list
-        (3, {"place": 7}, "bad_event"),
-        (4, {"filled": []}, "bad_list"),
-        (4, None, "bad_list"),  # it has an id of the client's, and says of no list
-    ],
-)
-def test_an_export_whose_slots_make_no_lists_is_not_imported(
-    row: int, change: dict[str, Any] | None, code: str, served: Served
-) -> None:
-    fill(served, decision_id="page")
-    lines = [json.loads(line) for line in served.get("/v1/experiments/e/log").content.splitlines()]
-    detail = json.loads(lines[row].pop("detail"))
-    if change is not None:
-        lines[row]["detail"] = json.dumps(detail | change)
-    before = served.everything()
-    export = "".join(json.dumps(line) + "\n" for line in lines).encode()
-    assert_refused(served.post("/v1/experiments:import?experiment_id=copy", export), 422, code)
-    assert served.everything() == before
-
-
 def test_examples_of_somebody_else_are_not_imported_among_lists(served: Served) -> None:
     fill(served)
     export = served.get("/v1/experiments/e/log").content.replace(b'"kind":"decide"', b'"kind":"given"', 1)
