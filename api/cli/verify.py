@@ -16,6 +16,7 @@ from ...engine.errors import InvalidInput
 from ...engine.problem import fitted
 from ...engine.storage.connections import parse_url
 from ...engine.storage.log import Log
+from ...engine.storage.source import STDIN
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event, Experiment
 from ...engine.vocabulary import CHANGE, Problem
@@ -24,6 +25,7 @@ from ..console import print_json, print_table, progress
 from ..experiment.context_intake import ContextIntake
 from ..experiment.definition import Definition
 from ..experiment.spec import Spec
+from ..kinds.kind import Whole
 from ..kinds.table import KINDS, kind_of
 from ..log_files import form_of, module_of, read_log, source_of
 from ..service.archives import Archives
@@ -161,9 +163,8 @@ def verify_file(path: Path, form: str | None) -> dict[str, Any]:
         found = verify_pages(company, _parts(log, history, company.places), advance)
     ends = None
     if kind.several is not None and found.first_difference is None and not log.bad_lines.count:
-        whole = kind.several.whole(Roster(tuple(log.spec.get("arms") or ())).labels_at)
-        found = with_whole(found, whole, module_of(form_of(path, form)).read_events(source_of(path)).rows)
-        ends = whole.end() if found.first_difference is None else None
+        roster = Roster(tuple(log.spec.get("arms") or ()))
+        found, ends = _with_lists(found, path, form, kind.several.whole(roster.labels_at))
     report = _report(str(log.spec.get("experiment_id", path.name)), log.problem, found, ends)
     if bad := log.bad_lines.count:
         report["bad_lines"] = dict(bad)
@@ -174,6 +175,14 @@ def verify_file(path: Path, form: str | None) -> dict[str, Any]:
         )
         report["note"] = f"{bad.total()} bad lines: {'; '.join(kinds)}"
     return report
+
+
+def _with_lists(found: Verification, path: Path, form: str | None, whole: Whole) -> tuple[Verification, str | None]:
+    """Return what an export was found to be, read a second time for its lists; and what is to be said of its end."""
+    if path == STDIN:
+        return found, "whether its lists are whole was not looked at, as standard input is read once: name a file"
+    found = with_whole(found, whole, module_of(form_of(path, form)).read_events(source_of(path)).rows)
+    return found, whole.end() if found.first_difference is None else None
 
 
 def _parts(log: Log, history: History, places: Sequence[int]) -> Iterator[Part | Place]:
