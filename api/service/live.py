@@ -70,6 +70,7 @@ class Live(Work):
         budget: Budget,
         room: Room,
         clocks: Clocks,
+        refold: Callable[[Live], None],
     ) -> None:
         self.row = row
         self.created = spec  # as it began: `spec` has the policy that decides now
@@ -103,6 +104,7 @@ class Live(Work):
         self._pools = pools
         self._room = room
         self._clocks = clocks
+        self._refold = refold
         self.versions = spec.versions_json()
         self.reading = Reading()
         self.windows = None if spec.window is None else Windows(spec.window, clocks)
@@ -174,6 +176,10 @@ class Live(Work):
         self.unusable = why
         self.state = None
         self._room.take(self.row.id, 0)
+
+    def set_back(self) -> None:
+        """Give up the state, which is ahead of the log, and have that folded again."""
+        self._refold(self)
 
     @property
     def decider(self) -> int:

@@ -415,7 +415,7 @@ class Service:
     def _read(self, row: Experiment) -> Live:
         """Return an experiment whose log is not folded yet. Runs in a worker thread."""
         spec = Spec.from_stored(json.loads(row.spec))
-        shared = self.store, self.writer, self.pools, self.budget, self.room, self.clocks
+        shared = self.store, self.writer, self.pools, self.budget, self.room, self.clocks, self._set_back
         return Live(row, spec, kind_of(spec.problem), *shared)
 
     def _begin_recovery(self, advanced: Callable[[], None] = lambda: None) -> None:
@@ -468,13 +468,17 @@ class Service:
         self._unusable[row.id] = Unavailable("cannot_open", f"the experiment {row.id!r} cannot be opened: {error}")
 
     def _refold_all(self, lives: set[Live], error: OnearmError) -> None:
-        """Throw away the states that are ahead of the log, and fold it again; not where that is lost."""
-        lost = self.store.lost
-        log.log(logging.ERROR if lost is None else logging.CRITICAL, "a commit failed: %s", error)
+        """Throw away the states that are ahead of the log, and fold it again."""
+        log.log(logging.ERROR if self.store.lost is None else logging.CRITICAL, "a commit failed: %s", error)
         for live in lives:
-            live.stop(lost or refolding())
-            if lost is None:
-                self._refold_soon(live)
+            self._set_back(live)
+
+    def _set_back(self, live: Live) -> None:
+        """Throw away a state that is ahead of the log, and fold it again; not where that is lost."""
+        lost = self.store.lost
+        live.stop(lost or refolding())
+        if lost is None:
+            self._refold_soon(live)
 
     def _refold_soon(self, live: Live) -> None:
         known = self._refolding.get(live)
@@ -487,6 +491,8 @@ class Service:
             del self._refolding[live]
 
     async def _refold(self, live: Live) -> None:
+        with suppress(OnearmError):
+            await live.committed()  # what is queued belongs to the log
         while True:
             try:
                 recovered = await asyncio.to_thread(live.recover)

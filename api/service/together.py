@@ -23,6 +23,10 @@ class Live(arriving.Live, Protocol):
 
     state: Any
     records: Records
+    decide_waits: bool  # whether deciding changes the state
+
+    def set_back(self) -> None:
+        """Give up the state, which is ahead of the log, and have that folded again."""
 
     async def chosen(self, request: Request) -> tuple[Request, Decision]:
         """Let the policy decide."""
@@ -73,28 +77,44 @@ async def filled(
 ) -> Record:
     """Queue a decision for each part of a request; return the last one. All of them wait to be shown, or none.
 
-    `part` and `encode` are the kind's.
+    `part` and `encode` are the kind's. Where the policy fails at one of them there are none.
     """
+    chosen = await _chosen(live, part, request._replace(decision_id=sent.decision_id))
     made: list[Record] = []
-    state, last = live.state, len(request.parts) - 1
-    request = request._replace(decision_id=sent.decision_id)
     each = Sent(unit_id=sent.unit_id, deferred=sent.deferred)
+    for asked, decision in chosen:
+        by = sent if len(made) == len(chosen) - 1 else each
+        event = live.made(DECIDE, asked, decision, encode(asked, decision), by, now)
+        made.append(Record(event))
+        for one in () if live.windows is None else arriving.beside(live, event, by, now):
+            made[-1].add(one)
+    committed = live.queue(*(event for record in made for event in _events(record)))
+    for record in made:
+        record.decided = committed
+        live.records.remember(record)
+    return made[-1]
+
+
+async def _chosen(
+    live: Live, part: Callable[[Request], Request | None], request: Request
+) -> list[tuple[Request, Decision]]:
+    """Let the policy decide for all parts, each under the next number, which nobody has yet in the end."""
+    state, first = live.state, live.number
+    chosen: list[tuple[Request, Decision]] = []
     try:
         while (asked := part(request)) is not None:
             asked, decision = await live.chosen(asked)
-            by = sent if len(made) == last else each
-            event = live.made(DECIDE, asked, decision, encode(asked, decision), by, now)
-            made.append(Record(event))
-            for one in () if live.windows is None else arriving.beside(live, event, by, now):
-                made[-1].add(one)
+            chosen.append((asked, decision))
+            live.number += 1
             request = request._replace(made=(*request.made, Made(decision, asked.reasons)))
-    finally:  # who decides may have marked what was decided: where a part cannot be made, those before are on record
-        if made and live.state is state:
-            committed = live.queue(*(event for record in made for event in _events(record)))
-            for record in made:
-                record.decided = committed
-                live.records.remember(record)
-    return made[-1]
+    except BaseException:
+        if live.state is state and live.decide_waits:
+            live.set_back()  # it took note of decisions that are not on record
+        raise
+    finally:
+        if live.state is state:
+            live.number = first
+    return chosen
 
 
 def _events(record: Record) -> list[Event]:

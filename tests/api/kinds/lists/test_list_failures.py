@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from support.served import Served
 from support.shelves import FOUR, create_lists, fill
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.api.kinds.kind import Request
 from onearm.api.service.live import Live
+from onearm.engine.storage.tables import EVENT, SNAPSHOT, SNAPSHOT_PART
 from onearm.engine.vocabulary import DECIDE, LEARN
 
 DECISIONS = "/v1/experiments/e/decisions"
@@ -140,8 +143,9 @@ def test_a_log_that_was_made_short_knows_its_lists(served: Served) -> None:
     assert not any(map(has_fault, verified(served.url)))
 
 
-def test_who_erases_what_is_left_of_a_list_erases_no_other(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A policy that fails in the middle leaves slots on record, and the next list has the numbers of the others."""
+@pytest.fixture
+def fails_at_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the second choice of a policy be an error of somebody's own code."""
     chosen, calls = Live.chosen, []
 
     async def failing(live: Live, request: Request) -> Any:
@@ -151,7 +155,43 @@ def test_who_erases_what_is_left_of_a_list_erases_no_other(served: Served, monke
         return await chosen(live, request)
 
     monkeypatch.setattr(Live, "chosen", failing)
-    assert served.decide(BODY | {"decision_id": "broken"}).status_code == 500
+
+
+@pytest.mark.usefixtures("fails_at_the_second")
+def test_of_a_list_in_whose_middle_the_policy_fails_nothing_is_on_record(served: Served) -> None:
+    before = served.everything()
+    assert served.decide(BODY | {"decision_id": "page"}).status_code == 500
+    assert served.everything() == before
+    assert served.get("/v1/experiments/e").json()["decisions"] == 0
+    made = served.decide(BODY | {"decision_id": "page"})
+    assert made.status_code == 201, "its id is free"
+    assert [event.number for event in served.events()] == [0, 1, 2, 3]
+    assert served.reward("page", 1.0).status_code == 200
+    served.assert_consistent()
+
+
+@pytest.mark.usefixtures("fails_at_the_second")
+def test_a_policy_that_took_note_of_such_slots_forgets_them(served: Served) -> None:
+    create_lists(served, {"name": "linucb", "params": {"wait": 60}}, experiment_id="waits")
+    assert served.decide(BODY | {"decision_id": "page"}, "waits").status_code == 500
+    for _ in range(200):
+        answer = served.decide(BODY | {"decision_id": "page"}, "waits")
+        if answer.status_code != 503:
+            break
+        time.sleep(0.01)
+    assert answer.status_code == 201, answer.text
+    assert [event.number for event in served.events("waits")] == [0, 1, 2, 3]
+    served.assert_consistent("waits")
+
+
+def test_who_erases_what_is_left_of_a_list_erases_no_other(served: Served) -> None:
+    """Versions before left slots on record where a policy failed, and the next list has the numbers of the others."""
+    fill(served, decision_id="broken")
+    served.stop()
+    with sa.create_engine(served.url).begin() as connection:
+        for rows in (EVENT, SNAPSHOT, SNAPSHOT_PART):
+            connection.execute(sa.delete(rows).where(rows.c.seq > 1))
+    served.start()
     assert served.decide(BODY | {"decision_id": "whole"}).status_code == 201
     before = served.get(f"{DECISIONS}/whole").json()
     answer = served.post("/v1/experiments/e:erase", {"decision_ids": ["~0"]})
