@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...engine.errors import Unavailable
+from ...engine.errors import InvalidInput, Unavailable
 
 Report = Callable[[dict[str, Any]], None]
 # One thread each: runs share the processors, and whatever NumPy multiplies with adds up in the same order each time.
@@ -27,7 +27,8 @@ PATIENCE = 60.0  # seconds that a run has to save itself
 def run_all(folder: Path, runs: Sequence[str], processes: int, report: Report) -> None:
     """Work on runs until all are done; `report` gets what each says: {"run", "iteration", "worst"}.
 
-    Raises `Unavailable` where one stops with an error, after the others have saved themselves.
+    Raises `InvalidInput` where one cannot be, and `Unavailable` where one stops with an error, after the others have
+    saved themselves.
     """
     waiting, active = list(runs), dict[str, subprocess.Popen[str]]()
     said: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -37,6 +38,8 @@ def run_all(folder: Path, runs: Sequence[str], processes: int, report: Report) -
                 run = waiting.pop(0)
                 active[run] = _start(folder, run, said)
             news = said.get()
+            if "refused" in news:
+                raise InvalidInput(news["refused"], news["said"])
             if "ended" not in news:
                 report(news)
                 continue

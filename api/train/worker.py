@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ...engine.errors import InvalidInput
 from ...engine.hardness.rollouts import roll_out
 from ...engine.problem import query_problem
 from ...engine.task import Array
@@ -23,15 +24,23 @@ from .networks import Weights
 from .plan import PRIOR, Plan
 
 SAVE_SECONDS, TELL_SECONDS = 10.0, 0.5
-INTERRUPTED = 130  # exit code
+INTERRUPTED, REFUSED = 130, 2  # exit codes
 
 
 def main(folder: str, run: str) -> int:
+    """Make the iterations of a run that are left; return the exit code. What cannot be done is said as JSON too."""
+    try:
+        return work(Bench(Path(folder)), run)
+    except InvalidInput as error:
+        print(json.dumps({"run": run, "refused": error.code, "said": str(error)}), flush=True)
+        return REFUSED
+
+
+def work(bench: Bench, run: str) -> int:
     """Make the iterations of a run that are left; return the exit code."""
     stopped: list[int] = []
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda number, frame: stopped.append(number))
-    bench = Bench(Path(folder))
     duel = duel_of(bench, run)
     saved = told = time.monotonic()
     while duel.iteration < duel.recipe.iterations and not stopped:

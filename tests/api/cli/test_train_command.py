@@ -38,6 +38,11 @@ def test_a_person_sees_a_table(onearm: Any) -> None:
     assert "0.16308" in shown
 
 
+def test_levels_below_the_easiest_are_refused_in_one_line(onearm: Any) -> None:
+    done = onearm(*LINE, "--levels", "0.001", "--processes", "1")
+    assert done.code == 2 and "take a larger level" in done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
