@@ -263,7 +263,7 @@ class Connections:
             raise self._cannot_open(error) from error
 
     def _open_to_read(self) -> None:
-        if self._sqlite and not Path(self.url.database or "").is_file():
+        if not is_there(self.url):
             raise InvalidInput("no_database", f"there is no file {self.url.database}: name a database that exists")
         try:
             with self._reader.connect() as connection:
@@ -283,6 +283,7 @@ class Connections:
         if not path.parent.exists():
             raise InvalidInput("no_folder", f"there is no folder {path.parent}: make it, or name another")
         self._lock = lock(path, self.name)
+        self._files.remember_lock()
 
     def _leave_mark(self, mark: int) -> None:
         """Mark the file of SQLite itself, and not the -wal file beside it, as in use or not: a copy of it says so."""
@@ -312,6 +313,12 @@ def without_password(url: str) -> str:
     ('postgresql://me:***@host/log', 'sqlite:///run.db')
     """
     return make_url(url).render_as_string(hide_password=True)
+
+
+def is_there(url: str | URL) -> bool:
+    """Return whether there is a database: a file of SQLite, while of PostgreSQL it is the server that knows."""
+    parsed = parse_url(url) if isinstance(url, str) else url
+    return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file()
 
 
 def parse_url(text: str) -> URL:

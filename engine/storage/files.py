@@ -48,6 +48,7 @@ class DatabaseFiles:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._known: dict[str, tuple[int, int]] = {}  # the device and the number of each file
+        self._lock = f"{path}.lock"
 
     def remember(self) -> None:
         """Take note of the files: the database's own once, those beside it after every new connection that writes."""
@@ -56,11 +57,16 @@ class DatabaseFiles:
             if (found := _identity(name)) is not None and (name != path or path not in self._known):
                 self._known[name] = found
 
+    def remember_lock(self) -> None:
+        """Take note of the lock's file, which is held: whoever finds another one under its name takes that."""
+        if (found := _identity(self._lock)) is not None:
+            self._known[self._lock] = found
+
     def check(self) -> None:
         """Raise `Unavailable` ("database_lost") where a file is gone or is another one; about 2 us a file."""
         for name, known in self._known.items():
             if (found := _identity(name)) != known:
-                raise _lost(name, found is None)
+                raise _unlocked(name) if name == self._lock else _lost(name, found is None)
 
     def check_own(self) -> None:
         """Check the database's own file alone: those beside it are made anew when all connections were closed."""
@@ -83,6 +89,15 @@ def _lost(name: str, gone: bool) -> Unavailable:
         f"{name} {'was deleted or moved' if gone else 'was replaced by another file'} while it was in use, so nothing "
         "is acknowledged any more: stop the service, put the database back (with its -wal file, or from a backup), "
         f"and start it again; until it is stopped /proc/{os.getpid()}/fd has the files as they were",
+    )
+
+
+def _unlocked(name: str) -> Unavailable:
+    return Unavailable(
+        "database_lost",
+        f"{name} was deleted, moved or replaced while it was held, so that another process may have the database too, "
+        "and nothing is acknowledged any more: stop all that write to it, look at it by onearm verify, and start one "
+        "again; leave that file to them",
     )
 
 

@@ -79,6 +79,19 @@ def test_what_would_be_lost_is_not_acknowledged(
     assert said in record.getMessage() and "put the database back" in record.getMessage()
 
 
+@pytest.mark.parametrize("lose", [deleted, moved, replaced])
+def test_a_lock_whose_file_is_gone_is_none(
+    listening: Listening, tmp_path: Path, lose: Callable[[Path, str], None]
+) -> None:
+    """Whoever takes the new file under its name has the database too: then there would be two writers."""
+    lose(tmp_path, ".lock")
+    Store.open(f"sqlite:///{tmp_path}/run.db").close()
+    answer = listening.client.post(DECIDE, json={"decision_id": "after"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "database_lost")
+    said = answer.json()["detail"]
+    assert "run.db.lock was deleted, moved or replaced while it was held" in said and "onearm verify" in said
+
+
 def test_readiness_notices_it_where_nobody_asks_for_anything(
     listening: Listening, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
