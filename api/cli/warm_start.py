@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from contextlib import ExitStack
 
 import click
 
 from ...engine.snapshot import digest
+from ...engine.storage.connections import is_there
 from ...engine.storage.store import Store
 from ...engine.vocabulary import Policy
 from ..console import print_json, progress
@@ -61,15 +63,22 @@ def warm_start(
     with ExitStack() as stack:
         events, _ = events_of(log, form, None, stack, "reading")
         spec = spec_of(events, experiment, policy, reward_range, seed)
-    store = Store.open(database)
+    store = Store.open(database) if is_there(database) else None
     try:
-        check_free(store, experiment)
+        if store is not None:
+            check_free(store, experiment)
         evaluation, speed = _judged(log, form, spec.policy, reward_range, seed)
+        if store is None:  # one is made of a log alone that can be learned
+            with ExitStack() as stack:
+                events, _ = events_of(log, form, None, stack, "checking")
+                deque(given(events, spec), maxlen=0)
+            store = Store.open(database)
         with ExitStack() as stack:
             events, _ = events_of(log, form, None, stack, "learning")
             found = put(store, experiment, spec, given(events, spec), time.time_ns() // 1000)
     finally:
-        store.close()
+        if store is not None:
+            store.close()
     if as_json:
         made = {"experiment": experiment, "policy": spec.policy.spec, "decisions": found.number}
         print_json({**made, "rewards": found.rewards, "digest": digest(found.state), "evaluation": as_data(evaluation)})

@@ -64,7 +64,7 @@ class Contender:
         """Decide on the next rows, each one logged decision with its reward, and learn.
 
         `predicted` is float64[n, k], the reward that a model expects of each action, or nothing.
-        Raises `InvalidInput` where it is to learn from rows of unknown propensity.
+        Raises `InvalidInput` where it is to learn from rows of unknown propensity, and divides by it.
         """
         n = len(page.kind)
         found = Judged(np.zeros(n, np.int64), np.zeros(n), np.zeros(n if predicted.shape[1] else 0))
@@ -91,7 +91,8 @@ class Contender:
         if self._matches:
             entry, arguments = loop.match, (*head, self._matched, predicted, found)
         elif self._start < self._learned:
-            _check_propensities(page, self._start)
+            if self.policy.divides:
+                _check_propensities(self.policy, page, self._start)
             entry, arguments = loop.follow, (*head, predicted, found)
         else:
             entry, arguments = loop.watch, (*head, self._learned, predicted, found)
@@ -167,11 +168,11 @@ def _rows_to_learn(learn: Learning, rows: int) -> int:
     return rows if learn == "logged" else 0
 
 
-def _check_propensities(page: Columns, start: int) -> None:
+def _check_propensities(policy: Policy, page: Columns, start: int) -> None:
     unknown = np.isnan(page.propensity)
     if unknown.any():
         raise InvalidInput(
             "unknown_propensity",
-            f"the propensity of row {start + int(unknown.argmax())} is unknown: a policy learns a decision of someone "
-            "else with its propensity; let it learn where it agrees (matched), which needs none",
+            f"the propensity of row {start + int(unknown.argmax())} is unknown, and policy {policy.name!r} divides by "
+            "it: take one that does not, or where policies are compared let it learn where it agrees (matched)",
         )

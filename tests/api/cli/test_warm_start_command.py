@@ -111,6 +111,21 @@ def test_what_cannot_be_learned_leaves_nothing_behind(onearm: Any, cooked: Path,
     store.close()
 
 
+def test_a_log_without_propensities_is_learned_by_a_policy_that_does_not_divide(onearm: Any, tmp_path: Path) -> None:
+    Path("shop.csv").write_text("action,reward\n" + "sale,1\nfree,0\n" * 10)
+    url = f"sqlite:///{tmp_path}/run.db"
+    asked = ("warm-start", "shop.csv", "--experiment", "shop", "--database", url)
+    refused = onearm(*asked, "--policy", "exp3_ix")
+    assert refused.code == 2 and "divides by it: take one that does not" in refused.err
+    assert not Path("run.db").exists(), "nothing is left of what could not be learned"
+    done = onearm(*asked, "--policy", "ucb1", "--json")
+    assert done.code == 0, done.err
+    assert (done.json["decisions"], done.json["rewards"]) == (20, 20)
+    assert [estimate["method"] for estimate in done.json["evaluation"]["estimates"]] == ["match"]
+    assert "propensity of 20 of 20 decisions is unknown" in " ".join(done.json["evaluation"]["notes"])
+    assert onearm("verify", "--database", url).code == 0
+
+
 def test_a_log_of_points_is_refused(onearm: Any, tmp_path: Path) -> None:
     problem = {"kind": "vector", "domain": {"kind": "ball", "dimension": 2}}
     with Served(tmp_path) as served:

@@ -19,6 +19,7 @@ from onearm.engine.estimate.interval import Z95
 from onearm.engine.replay.matching import Contender, match
 from onearm.engine.replay.targets import Fixed, Logged, at
 from onearm.engine.simulation import Simulation, simulate
+from onearm.engine.snapshot import digest
 from onearm.engine.vocabulary import Columns, Decision, Feedback, Instance, Key, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
@@ -212,10 +213,15 @@ def test_a_way_of_learning_that_there_is_not_is_refused(learn: Any, words: str) 
         Contender(policies.make("ucb1"), Problem(2), 10, learn=learn)
 
 
-def test_a_row_of_unknown_propensity_is_not_learned_as_logged() -> None:
-    table = rows([0, 1, 1], [1.0, 0.0, 1.0])._replace(propensity=np.array([0.5, np.nan, 0.5]))
-    with pytest.raises(InvalidInput, match="the propensity of row 1 is unknown"):
-        Contender(policies.make("ucb1"), Problem(2), 3, learn="logged").judge(table)
+def test_a_row_of_unknown_propensity_is_learned_as_logged_where_the_policy_does_not_divide_by_it() -> None:
+    known = rows([0, 1, 1], [1.0, 0.0, 1.0])._replace(propensity=np.full(3, 0.5))
+    table = known._replace(propensity=np.array([0.5, np.nan, 0.5]))
+    with pytest.raises(InvalidInput, match="the propensity of row 1 is unknown, and policy 'exp3_ix' divides by it"):
+        Contender(policies.make("exp3_ix"), Problem(2), 3, learn="logged").judge(table)
+    learned = [Contender(policies.make("ucb1"), Problem(2), 3, learn="logged") for _ in range(2)]
+    for contender, log in zip(learned, (known, table), strict=True):
+        contender.judge(log)
+    assert digest(learned[0].state) == digest(learned[1].state)
 
 
 @pytest.mark.parametrize("name", ["early_drop", "ucb1"])
