@@ -12,6 +12,7 @@ import click
 
 from ...engine.errors import InvalidInput
 from ..offline.options import INTERVALS, MODELS, Options
+from .options import Finite
 
 if TYPE_CHECKING:
     from ...engine.replay.matching import Learning
@@ -99,7 +100,7 @@ _ASKING = (
         type=click.Choice(INTERVALS),
         help="How sure that is; may be given several times. confidence-sequence holds at every look; default: normal.",
     ),
-    click.option("--level", type=click.FloatRange(0.5, 0.9999), default=0.95, show_default=True, help="Of intervals."),
+    click.option("--level", type=Finite(0.5, 0.9999), default=0.95, show_default=True, help="Of intervals."),
     click.option(
         "--learn",
         type=LearningType(),

@@ -44,7 +44,7 @@ from ..service.records import CACHE_BYTES
 from ..service.room import DEFAULT_LIMITS, StateLimits
 from ..service.service import EXPERIMENTS_MAX, Service
 from ..terminal import console
-from .options import DATABASE_DEFAULT, DatabaseCommand, artefact_option, database_option, policy_file_option
+from .options import DATABASE_DEFAULT, DatabaseCommand, Finite, artefact_option, database_option, policy_file_option
 
 BACKLOG = 2048
 PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
@@ -57,7 +57,7 @@ SWITCH_SECONDS = 1e-4  # while another thread computes, the loop waits so long f
 def _limit(name: str) -> dict[str, Any]:
     """Return the type and the default of an option that is a limit."""
     default = Limits._field_defaults[name]
-    kind = click.IntRange(1) if isinstance(default, int) else click.FloatRange(0.1)
+    kind = click.IntRange(1) if isinstance(default, int) else Finite(0.1)
     return {"type": kind, "default": default, "show_default": True}
 
 
@@ -107,7 +107,7 @@ def _limit(name: str) -> dict[str, Any]:
     show_default=True,
     help="Memory for the newest decisions of all experiments; older ones are read from the log.",
 )
-@click.option("--max-requests-per-second", type=click.FloatRange(0.01), help="Of one key; more are 429. Default: any.")
+@click.option("--max-requests-per-second", type=Finite(0.01), help="Of one key; more are 429. Default: any.")
 @click.option(
     "--max-experiments",
     type=click.IntRange(1),
@@ -117,7 +117,7 @@ def _limit(name: str) -> dict[str, Any]:
 )
 @click.option(
     "--close-after-start",
-    type=click.FloatRange(0.0),
+    type=Finite(0.0),
     default=CLOSE_AFTER_START,
     show_default=True,
     help="Seconds in which rewards come that could not before: no window closes that was open at the start.",

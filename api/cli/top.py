@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ...engine.errors import OnearmError
+from ...engine.errors import InvalidInput, OnearmError
 from ..client.blocking.client import Client
 from ..console import print_json, print_table
 from ..rate import rate
@@ -20,12 +20,14 @@ from ..terminal import console
 from . import overview
 from .calling import url_option
 from .json_option import as_json
+from .options import Finite
 from .overview import Overview, Row
 from .reward_curve import COLUMNS, curve, means_of, sparkline
 
 MOST = 200  # experiments of which `--once` reads the report
 AROUND = 18  # lines of the screen beside the rows of the table
 SPARK = 12  # columns
+DAY = 86_400.0  # seconds
 HEADS = ["experiment", "policy", "decisions/s", "rewards/s", "open", "join rate", "mean reward", "alarms"]
 
 
@@ -40,9 +42,9 @@ HEADS = ["experiment", "policy", "decisions/s", "rewards/s", "open", "join rate"
 )
 @click.option("--once", is_flag=True, help="Look twice, print one table and end; JSON where it is piped.")
 @click.option(
-    "--every", "seconds", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Seconds between looks."
+    "--every", "seconds", type=Finite(0.1, DAY), default=1.0, show_default=True, help="Seconds between looks."
 )
-@click.option("--experiment", help="Whose curve is drawn; default: that of the busiest.")
+@click.option("--experiment", help="Whose curve is drawn on the screen; default: that of the busiest.")
 @as_json
 def top(url: str, key: str | None, once: bool, seconds: float, experiment: str | None, as_json: bool) -> None:
     """Show what a service is doing: its experiments with decisions and rewards a second, and what is wrong.
@@ -59,6 +61,12 @@ def top(url: str, key: str | None, once: bool, seconds: float, experiment: str |
     piped = not sys.stdout.isatty()
     with Client(url, key=key, deadline=5.0) as client:
         if once or as_json or piped:
+            if experiment is not None:
+                raise InvalidInput(
+                    "no_curve",
+                    "--experiment names the curve on the screen, and one table has no curve: leave it out, or look at "
+                    "the screen, without --once, --json and a pipe",
+                )
             rows, hidden = _looked_twice(client, seconds)
             if as_json or piped:
                 print_json(overview.as_json(url, rows, hidden))

@@ -40,6 +40,17 @@ def test_where_nobody_answers_it_says_so(onearm: Any) -> None:
     assert "no service answers" in done.err
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "1e300", "0"])
+def test_seconds_between_looks_are_a_number_that_can_be_waited_for(onearm: Any, seconds: str) -> None:
+    done = onearm("top", "--every", seconds)
+    assert done.code == 2 and "--every" in done.err
+
+
+def test_one_table_has_no_curve_to_name(onearm: Any, service: Listening) -> None:
+    done = onearm("top", "--once", "--experiment", "nope", "--url", service.url)
+    assert done.code == 2 and "one table has no curve" in done.err
+
+
 def test_rates_and_curves_are_of_what_came_since_the_look_before(client: Client) -> None:
     looks = Overview(client, 10)
     played(client, "e", [1.0, 1.0])
