@@ -55,6 +55,7 @@ class Definition:
     state_bytes: int = field(default=0, compare=False, repr=False)  # of that state with room
     example: Any = field(default=None, compare=False, repr=False)  # a state without room, of the types of the policy's
     constraints: Constraints | None = None  # to which its policy keeps, and every other that joins
+    supposed: bool = False  # whether the range of rewards is the policy's, as none was declared
     numbers: tuple[int, ...] = (0,)  # of the policies that decide: the live one; or it, the canary and the control
 
     @property
@@ -100,7 +101,7 @@ def _version() -> str:
 
 def check_reward_fields(body: Any) -> tuple[float, float] | None:
     """Return the range that the `reward` of a spec declares, None where it declares none."""
-    check_fields("reward", body, {"range", *FIELDS})
+    check_fields("reward", body, {"range", "supposed", *FIELDS})
     return check_range("reward.range", body["range"]) if "range" in body else None
 
 

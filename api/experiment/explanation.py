@@ -66,8 +66,9 @@ def _inside(spec: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _supposes_a_range(spec: Definition) -> list[str]:
-    """Say it only of [0, 1], which a policy has where none is declared; that one was, a spec does not tell."""
-    if spec.policy.reward_range != (0.0, 1.0):
+    """Say it only of [0, 1], which a policy has where none is declared."""
+    is_declared = spec.problem.reward_range is not None and not spec.supposed
+    if is_declared or spec.policy.reward_range != (0.0, 1.0):
         return []
     outside = "counts as the nearest end" if spec.problem.reward_range is None else "is refused"
     return [

@@ -16,10 +16,18 @@ def asks_for(body: dict[str, Any], said: dict[str, Any], stored: dict[str, Any])
     have other defaults than those of today: a body asks for it that contradicts nothing of what it holds. And where a
     body names no policy the default of earlier versions will do: the one inside the default of today.
     """
-    if said == stored or (_is_from_before(stored) and _agrees(body, stored)):
+    said, known = _as_meant(said), _as_meant(stored)
+    if said == known or (_is_from_before(stored) and _agrees(body, stored)):
         return True
     inside = said["policy"]["params"].get("policy")
-    return "policy" not in body and said | {"policy": inside} == stored
+    return "policy" not in body and said | {"policy": inside} == known
+
+
+def _as_meant(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a spec without the word that its range of rewards was not declared: it holds all the same."""
+    if "reward" not in spec:
+        return spec
+    return spec | {"reward": {field: value for field, value in spec["reward"].items() if field != "supposed"}}
 
 
 def _is_from_before(stored: dict[str, Any]) -> bool:

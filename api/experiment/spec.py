@@ -40,7 +40,9 @@ class Spec(Definition):
         kind, limits = kind_of(self.problem), self.problem.reward_range
         problem: dict[str, Any] = {"kind": kind.name, **kind.problem_json(self)}
         told = "reward_range" in problem  # where arms come once
-        said = {} if limits is None or told else {"range": list(limits)}
+        said: dict[str, Any] = {} if limits is None or told else {"range": list(limits)}
+        if said and self.supposed:
+            said["supposed"] = True
         if self.window is not None:
             said |= self.window.to_json()
         reward = {"reward": said} if said else {}
@@ -68,7 +70,7 @@ class Spec(Definition):
         if spec.problem.reward_range is not None or spec.policy.reward_range is None:
             return spec
         limits = spec.policy.reward_range
-        return dataclasses.replace(spec, problem=dataclasses.replace(spec.problem, reward_range=limits))
+        return dataclasses.replace(spec, problem=dataclasses.replace(spec.problem, reward_range=limits), supposed=True)
 
     @classmethod
     def from_stored(cls, body: dict[str, Any], state_bytes: int | None = None) -> Spec:
@@ -111,6 +113,7 @@ class Spec(Definition):
             snapshot.size(state),
             roomless(state),
             constraints,
+            declared.problem.reward_range is not None and body.get("reward", {}).get("supposed") is True,
         )
 
 

@@ -76,7 +76,7 @@ def test_a_new_experiment_is_described_in_full(served: Served) -> None:
         "arms": [{"id": "x", "price": 3}],
         "retired_arms": [],
         "seed": 0,
-        "reward": {"range": [0.0, 1.0]},
+        "reward": {"range": [0.0, 1.0], "supposed": True},
         "archived": False,
         "decisions": 0,
         "rewards": 0,

@@ -28,7 +28,7 @@ def policy_of(answer: Any) -> str:
 
 def test_a_reward_that_no_beta_posterior_can_learn_is_refused(served: Served) -> None:
     created = served.create("beta", policy=BETA).json()
-    assert created["reward"] == {"range": [0.0, 1.0]}
+    assert created["reward"] == {"range": [0.0, 1.0], "supposed": True}
     served.decide({"decision_id": "d"}, "beta")
     before = served.everything()
     answer = served.reward("d", 7.3, "beta")
@@ -166,6 +166,18 @@ def test_an_experiment_from_before_clips_as_it_did_and_is_the_same_experiment(tm
         assert "reward" not in served.get("/v1/experiments/old").json()
 
 
+def test_a_range_that_nobody_declared_is_told_as_such_and_holds_all_the_same(served: Served) -> None:
+    declared = {"experiment_id": "beta", "arms": ARMS, "policy": BETA, "reward": {"range": [0, 1]}}
+    made = served.post("/v1/experiments", {**declared, "reward": {}})
+    assert (made.status_code, made.json()["reward"]) == (201, {"range": [0.0, 1.0], "supposed": True})
+    assert served.post("/v1/experiments", declared).status_code == 200, "it is the same one"
+    served.restart()
+    assert len(served.get("/v1/experiments/beta/diagnostics").json()["notes"]) == 1
+    export = served.get("/v1/experiments/beta/log").content
+    copy = served.post("/v1/experiments:import?experiment_id=copy", export).json()
+    assert copy["reward"] == {"range": [0.0, 1.0], "supposed": True}
+
+
 def test_the_log_of_an_experiment_carries_its_range(served: Served) -> None:
     served.create("euros", policy=BETA, reward=EUROS)
     with opened(served.url, "euros") as log:
@@ -214,7 +226,9 @@ def test_a_policy_that_takes_rewards_to_lie_in_a_range_says_so(served: Served) -
     floored = {"name": "floor", "params": {"policy": BETA, "minimum": 0.1}}
     served.create("floored", policy=floored)
     assert served.get("/v1/experiments/floored/diagnostics").json()["notes"] == [note.replace("thompson_beta", "floor")]
-    for name, fields in {"euros": {"policy": BETA, "reward": EUROS}, "any": {"policy": ANY}}.items():
+    declared = {"policy": BETA, "reward": {"range": [0, 1]}}
+    others = {"euros": {"policy": BETA, "reward": EUROS}, "any": {"policy": ANY}, "declared": declared}
+    for name, fields in others.items():
         served.create(name, **fields)
         assert "notes" not in served.get(f"/v1/experiments/{name}/diagnostics").json()
 
