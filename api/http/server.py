@@ -17,12 +17,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ...engine.errors import InvalidInput
+from ...engine.process import open_files
 from .connection import Connection, Limits
-
-try:
-    import resource
-except ImportError:  # Windows has none, and no such limit
-    resource = None  # type: ignore[assignment]
 
 GRACE_SECONDS = 10  # for what is in flight when the service is stopped
 SWEEP_TICKS = 10  # of 0.1 s
@@ -104,19 +100,13 @@ class Server(uvicorn.Server):
 
 def make_room(limits: Limits) -> None:
     """Let the process open as many files as it may have connections; raises `InvalidInput` where it must not."""
-    if resource is None:
-        return
     needed = limits.connections + FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or needed <= soft:
-        return
-    if hard != resource.RLIM_INFINITY and needed > hard:
+    if (most := open_files(needed)) is not None:
         raise InvalidInput(
             "too_few_files",
-            f"{limits.connections} connections need {needed} open files, and this process may have {hard}: give fewer "
-            f"by --max-connections {max(1, hard - FILES)}, or raise the limit (ulimit -n)",
+            f"{limits.connections} connections need {needed} open files, and this process may have {most}: give fewer "
+            f"by --max-connections {max(1, most - FILES)}, or raise the limit (ulimit -n)",
         )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:

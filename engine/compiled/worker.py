@@ -23,15 +23,10 @@ from typing import IO, Any
 
 from filelock import FileLock
 
+from ..process import most_memory
 from . import store
 
-try:
-    import resource
-except ImportError:  # Windows has none
-    resource = None  # type: ignore[assignment]
-
 LOCK = "worker.lock"  # in the folder
-KIBIBYTES = sys.platform != "darwin"  # `ru_maxrss` there counts bytes
 
 
 def main() -> None:
@@ -61,14 +56,7 @@ def _answer(order: dict[str, Any]) -> dict[str, Any]:
             loop.code(pickle.loads(base64.b64decode(order["signature"])))
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
-    return {"seconds": time.perf_counter() - start, "memory": _most_memory()}
-
-
-def _most_memory() -> int | None:
-    """Return the most bytes that this process had; None where the system does not say."""
-    if resource is None:
-        return None
-    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * (1024 if KIBIBYTES else 1)
+    return {"seconds": time.perf_counter() - start, "memory": most_memory()}
 
 
 @contextlib.contextmanager

@@ -246,6 +246,13 @@ def good_rewards(
     return kept
 
 
+def say_what_came_next(told: Array, closed: Array, lines: Array, bad_lines: BadLines) -> Array:
+    """Return which rewards of a log of states are whole, bool[n]: they tell the next state, or close a window."""
+    whole: Array = told | closed
+    bad_lines.add("missing_next_state", *lines[~whole].tolist())
+    return whole
+
+
 def no_good_line(path: Path, bad_lines: BadLines) -> InvalidInput:
     """Return what is wrong with a file that holds not one good line."""
     advice = ADVICE

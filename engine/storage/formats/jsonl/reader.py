@@ -19,7 +19,7 @@ from ....features import units_of
 from ....vocabulary import CORRECTED, DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
 from ...corrections import Corrected as Correctives
 from ...events import Events
-from ...log import BadLines, Log, begins_of, gathered, log_of_events, read_header, reading
+from ...log import BadLines, Log, begins_of, gathered, log_of_events, read_header, reading, say_what_came_next
 from ...reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
 from ...rows import Rows, Wanted
 from ...source import Source
@@ -149,8 +149,9 @@ def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLine
     decides, learns = (code == DECIDE) | (code == EXTERNAL), code == LEARN
     learned = list(compress(lines, learns.tolist()))
     if problem.states is not None:
-        whole = np.array([line.closed is not None or len(line.detail or ()) == 1 for line in learned], np.bool_)
-        bad_lines.add("missing_next_state", *numbers[learns][~whole].tolist())
+        told = np.array([len(line.detail or ()) == 1 for line in learned], np.bool_)
+        closed = np.array([line.closed is not None for line in learned], np.bool_)
+        whole = say_what_came_next(told, closed, numbers[learns], bad_lines)
         learned = list(compress(learned, whole.tolist()))
         learns[learns] = whole
     rewards = Rewards(

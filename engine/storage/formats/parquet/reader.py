@@ -31,7 +31,7 @@ from ....vocabulary import (
 )
 from ...corrections import Corrected
 from ...events import Events
-from ...log import BadLines, Log, begins_of, gathered, log_of_events, read_header
+from ...log import BadLines, Log, begins_of, gathered, log_of_events, read_header, say_what_came_next
 from ...reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
 from ...rows import Rows, Wanted
 from ...source import STDIN, Source
@@ -256,9 +256,9 @@ def _with_next_state(
     """Return which LEARN rows of states say which state came next, or that a window closed, bool[n]."""
     texts = batch.column("detail").filter(pa.array(learns)).to_pylist()
     closed = np.array([closing_in(text) is not None for text in texts], np.bool_)
+    told = ~np.isnan(unpack_details(texts, problem)[:, 0])
     whole = learns.copy()
-    whole[learns] = closed | ~np.isnan(unpack_details(texts, problem)[:, 0])
-    bad_lines.add("missing_next_state", *lines[learns & ~whole].tolist())
+    whole[learns] = say_what_came_next(told, closed, lines[learns], bad_lines)
     return whole
 
 
