@@ -81,6 +81,10 @@ class Spec(Definition):
         """
         return cls._read(body, catalog.from_stored, state_bytes)
 
+    def called(self, experiment_id: Any, seed: Any) -> Spec:
+        """Return the same with another id and seed; both are checked."""
+        return dataclasses.replace(self, id=check_id("experiment_id", experiment_id), seed=_seed(seed))
+
     @classmethod
     def _read(cls, body: dict[str, Any], made: Callable[[Any], Policy], state_bytes: int | None = None) -> Spec:
         """Check a body and return its spec; `made` builds the policy of a spec, whose state has a limit or none."""

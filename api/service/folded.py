@@ -94,7 +94,7 @@ def _folded(
 ) -> Generator[None, None, Recovered]:
     changes = [change for change in store.changes(row.key) if until is None or change.seq <= until]
     history = History(created, changes, kind.change_types)
-    counts = store.counts(row.key) if until is None else store.counts_at(row.key, until)
+    counts = store.counts(row.key, len(changes)) if until is None else store.counts_at(row.key, until)
     snapshots = [stored for stored in store.newest_snapshots(row.key) if until is None or stored.seq <= until]
     spec = history.spec(counts.seq)
     assert isinstance(spec, Spec)
@@ -121,7 +121,8 @@ def _folded(
         tally = counted(tally, page)
         yield
     tally.count_log(store, row.key, counted_to, counts.seq)
-    corrections = store.corrections(row.key, counts.seq)
+    beside = counts.seq - counts.decisions - counts.rewards - len(changes)  # corrections among them
+    corrections = store.corrections(row.key, counts.seq) if beside else []
     tally.correct_all(corrections)
     corrected = [one.seq for one in corrections]
     kind.own.end(own, history, functools.partial(event_of, store, row.key), counts.decisions)

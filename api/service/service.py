@@ -27,6 +27,7 @@ from ..access.keyring import Keyring
 from ..access.sessions import Sessions
 from ..experiment.sameness import asks_for
 from ..experiment.spec import Spec
+from ..experiment.stored import StoredSpecs
 from ..experiment.tenants import DEFAULT, name_of, parts_of, unknown_experiment
 from ..kinds.table import kind_of
 from .archives import Archives
@@ -94,6 +95,7 @@ class Service:
         self.correcting = Correcting(store, self.writer, self.pools, self.room, lambda: self._lives.values())
         self.erasing = Erasing(store, self.writer, self.chores, self.pools, self.compactions, kept)
         self._directory = Directory()
+        self._specs = StoredSpecs()
         self._lives: dict[str, Live] = {}
         self._unusable: dict[str, OnearmError] = {}  # experiments that could not be opened, and why
         self._queue = Queue()  # those whose logs are not folded yet
@@ -414,7 +416,7 @@ class Service:
 
     def _read(self, row: Experiment) -> Live:
         """Return an experiment whose log is not folded yet. Runs in a worker thread."""
-        spec = Spec.from_stored(json.loads(row.spec))
+        spec = self._specs.read(row.spec)
         shared = self.store, self.writer, self.pools, self.budget, self.room, self.clocks, self._set_back
         return Live(row, spec, kind_of(spec.problem), *shared)
 

@@ -328,6 +328,8 @@ class Store(States, Erasures, Buckets, Windows):
 
         Decisions without a number of an action are under None. Reads all events between.
         """
+        if after >= until:
+            return []
         sql = (
             "SELECT action, count(*), count(*) - count(propensity) FROM event "
             f"WHERE experiment = ? AND seq > ? AND seq <= ? AND kind IN ({DECIDE}, {EXTERNAL}) GROUP BY action"
@@ -351,12 +353,16 @@ class Store(States, Erasures, Buckets, Windows):
             if len(rows) < PAGE:
                 return
 
-    def counts(self, experiment: int) -> Counts:
-        """Return how many events, decisions and rewards there are, from the ends of two indexes."""
-        # CHANGE rows alone have no number. They are counted first: one more meanwhile must not be taken off.
-        changes = self._read("SELECT count(*) FROM event WHERE experiment = ? AND number IS NULL", (experiment,))
+    def counts(self, experiment: int, changes: int | None = None) -> Counts:
+        """Return how many events, decisions and rewards there are, from the ends of two indexes.
+
+        `changes` is how many of these there are, where that was read before.
+        """
+        if changes is None:  # CHANGE rows alone have no number; first, as one more meanwhile must not be taken off
+            count = "SELECT count(*) FROM event WHERE experiment = ? AND number IS NULL"
+            changes = self._read(count, (experiment,))[0][0]
         seq, decisions = self.last(experiment)
-        beside = changes[0][0] + self.n_beside(experiment, seq)
+        beside = changes + self.n_beside(experiment, seq)
         return Counts(seq, decisions, seq - decisions - beside)
 
     def counts_at(self, experiment: int, seq: int) -> Counts:
@@ -393,6 +399,8 @@ class Store(States, Erasures, Buckets, Windows):
         gone: every action is available; its blank rows are in the columns, with an action and a detail that are others.
         Raises `Damaged` where rows do not fit the problem or an event is missing.
         """
+        if after >= until:  # as with most experiments when a service starts again: all is in their snapshots
+            return
         if bare:
             problem, sizes = dataclasses.replace(problem, context_shape=(0,), nonzeros=None), None
         seen = "NULL, NULL" if bare else "context, available"

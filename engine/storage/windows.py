@@ -319,7 +319,7 @@ class Windows(Corrections):
 
     def n_beside(self, experiment: int, until: int = 2**63 - 1) -> int:
         """Return how many of these there are up to a seq, from their index."""
-        if self.revision < schema.OUTCOMES:
+        if self.revision < schema.OUTCOMES or until <= 0:
             return 0
         sql = f"SELECT count(*) FROM event WHERE experiment = ? AND kind >= {OUTCOME} AND seq <= ?"
         found: int = self._read(sql, (experiment, until))[0][0]

@@ -320,11 +320,11 @@ def test_a_database_that_does_not_answer_for_a_while_closes_nothing(
     counts = served.store.counts
     failures = [1, 2]
 
-    def failing(experiment: int) -> Any:
+    def failing(experiment: int, *more: int) -> Any:
         if experiment == key and failures:
             failures.pop()
             raise Unavailable("read_failed", "the database does not answer")
-        return counts(experiment)
+        return counts(experiment, *more)
 
     monkeypatch.setattr(served.store, "counts", failing)
     monkeypatch.setattr(service_module, "REFOLD_PAUSE", 0.01)
