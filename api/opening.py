@@ -107,7 +107,7 @@ def _states(states: Any) -> dict[str, Any]:
     if is_count(states):
         return {"count": int(states)}
     if isinstance(states, (str, bytes)) or not isinstance(states, Iterable):
-        raise InvalidInput("bad_states", f"states is {states!r}: it must be how many there are, ids, or factors")
+        raise InvalidInput("bad_states", f"states is {as_seen(states)}: it must be how many there are, ids, or factors")
     return {"ids": list(states)}
 
 

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, get_args
 import numpy as np
 
 from .domain import Domain
-from .errors import InvalidInput
+from .errors import InvalidInput, as_seen
 from .states.numbered import CELLS_MAX as CELLS_MAX
 from .states.numbered import are_states, check_states, check_states_said
 from .task import Task
@@ -470,7 +470,7 @@ def choice_of(
         reveal = "arms reveal their reward, and what they cost" if slots is None else "arms that stream reveal no more"
         raise InvalidInput(
             "bad_feedback",
-            f"the feedback is {feedback!r}, and {missing}: {reveal}; give the problem a "
+            f"the feedback is {as_seen(feedback)}, and {missing}: {reveal}; give the problem a "
             f"{'task' if feedback == 'answer' else 'domain'}, or leave the feedback out",
         )
     return Arms(n_arms, feedback) if slots is None else ArmStream(n_arms, slots)
@@ -483,7 +483,8 @@ def _vectors_of(n_arms: int, domain: Domain, feedback: FeedbackKind) -> Vectors:
         )
     if feedback not in VECTOR_FEEDBACKS:
         raise InvalidInput(
-            "bad_feedback", f"the feedback is {feedback!r}: of vectors it must be one of {', '.join(VECTOR_FEEDBACKS)}"
+            "bad_feedback",
+            f"the feedback is {as_seen(feedback)}: of vectors it must be one of {', '.join(VECTOR_FEEDBACKS)}",
         )
     return Vectors(domain, feedback)
 

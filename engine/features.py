@@ -39,7 +39,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .compiled.binding import Bound
-from .errors import InvalidInput
+from .errors import InvalidInput, as_seen
 from .featuriser.door import desk, wanted
 from .featuriser.slots import Wanted
 from .vocabulary import NOBODY, Array, Features
@@ -389,7 +389,7 @@ def _named(entries: list[Entry], cells: Cells, place: Array, n_rows: int) -> lis
 
 def _check_whole(name: str, value: Any, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= high:
-        raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a whole number from 1 to {high}")
+        raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be a whole number from 1 to {high}")
 
 
 def _is_pair(pair: Any) -> bool:

@@ -217,7 +217,7 @@ def check_inside(policy: Any, example: str = "ucb1") -> None:
     """Refuse what a wrapper is put around if it is no policy, or gives again what was given."""
     if not isinstance(policy, Policy):
         raise InvalidInput(
-            "bad_param", f'policy is {policy!r}: it must be a policy, as {{"name": "{example}", "params": {{}}}}'
+            "bad_param", f'policy is {as_seen(policy)}: it must be a policy, as {{"name": "{example}", "params": {{}}}}'
         )
     if policy.repeats is not None:
         raise InvalidInput(

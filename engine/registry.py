@@ -21,7 +21,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
 
-from .errors import InvalidInput, NotFound, OnearmError
+from .errors import InvalidInput, NotFound, OnearmError, as_seen
 
 Made = TypeVar("Made")
 Factory = TypeVar("Factory", bound=Callable[..., Any])
@@ -100,14 +100,16 @@ class Registry(Generic[Made]):
     def from_spec(self, spec: Any) -> Made:
         """Build one from `{"name": ..., "params": {...}}`."""
         if not isinstance(spec, dict) or not isinstance(spec.get("name"), str):
-            raise InvalidInput("bad_spec", f'{self.word} is {spec!r}: it must be {{"name": ..., "params": {{...}}}}')
+            raise InvalidInput(
+                "bad_spec", f'{self.word} is {as_seen(spec)}: it must be {{"name": ..., "params": {{...}}}}'
+            )
         params = spec.get("params", {})
         if unknown := set(spec) - {"name", "params"}:
             raise InvalidInput(
                 "bad_spec", f"{self.word} has the fields {sorted(unknown)}: only name and params are known"
             )
         if not isinstance(params, dict):
-            raise InvalidInput("bad_spec", f"params of {spec['name']!r} are {params!r}: they must be an object")
+            raise InvalidInput("bad_spec", f"params of {spec['name']!r} are {as_seen(params)}: they must be an object")
         return self.make(spec["name"], **params)
 
     def from_stored(self, spec: Any) -> Made:
@@ -223,8 +225,8 @@ class Registry(Generic[Made]):
         if not isinstance(inner, str) or ":" in inner:
             raise InvalidInput(
                 "bad_params",
-                f"params are given beside {nested[0]}, which is {inner!r}: they belong to a {self.word} that is given "
-                "by its name alone",
+                f"params are given beside {nested[0]}, which is {as_seen(inner)}: they belong to a {self.word} that "
+                "is given by its name alone",
             )
         own = {key: value for key, value in params.items() if key != "params"}
         return own | {nested[0]: {"name": inner, "params": params["params"]}}

@@ -433,6 +433,13 @@ def test_files_are_named_for_a_subject() -> None:
     assert [name for name in ("utils", "test_helpers", "common", "io_misc") if not VAGUE.search(name)] == []
 
 
+def test_messages_show_values_that_people_gave_in_one_way() -> None:
+    """By `as_seen`, which cuts what is long and writes numbers of any size."""
+    shown = re.compile(r"\b(?:is|are) \{[a-z_]+(?:\['[a-z_]+'\])?!r\}[:,]")
+    found = [f"{name_of(file)}: {match[0]}" for file in FILES for match in shown.finditer(file.read_text())]
+    assert found == []
+
+
 def test_class_names_are_unique() -> None:
     """Numba dispatches on the names of params and state classes."""
     names = Counter(

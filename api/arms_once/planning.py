@@ -18,7 +18,7 @@ import math
 from typing import Any, NamedTuple
 
 from ...engine import snapshot
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.problem import (
     REWARD_MAX,
     SLOTS_MAX,
@@ -112,7 +112,9 @@ def stream_problem(trials: int | None, arms: int | None, slots: int) -> Problem:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
             power = f"2^{most.bit_length() - 1}" if most > SLOTS_MAX else str(most)
-            raise InvalidInput(f"bad_{name}", f"{name} is {value!r}: it must be a whole number from 1 to {power}")
+            raise InvalidInput(
+                f"bad_{name}", f"{name} is {as_seen(value)}: it must be a whole number from 1 to {power}"
+            )
     problem = Problem(arms or 0, horizon=trials, slots=slots)
     check_problem(problem)
     return problem
@@ -121,7 +123,7 @@ def stream_problem(trials: int | None, arms: int | None, slots: int) -> Problem:
 def rule_policy(rule: Rule, width: float, problem: Problem) -> Policy:
     """Return the policy of a rule for rewards of such a range: a name, name:{json params}, or a spec."""
     if not isinstance(rule, (str, dict)):
-        raise InvalidInput("bad_spec", f"rule is {rule!r}: it must be a name, name:{{json params}}, or a spec")
+        raise InvalidInput("bad_spec", f"rule is {as_seen(rule)}: it must be a name, name:{{json params}}, or a spec")
     policy = catalog.parse(rule) if isinstance(rule, str) else catalog.from_spec(rule)
     if policy.spec["params"].get("scale") == 1.0:  # nobody said otherwise
         policy = catalog.make(policy.spec["name"], **policy.spec["params"] | {"scale": width})
@@ -134,7 +136,7 @@ def check_range(reward_range: Any) -> tuple[float, float]:
         low, high = reward_range
     except (TypeError, ValueError):
         raise InvalidInput(
-            "bad_range", f"reward_range is {reward_range!r}: it must be the least and the largest reward"
+            "bad_range", f"reward_range is {as_seen(reward_range)}: it must be the least and the largest reward"
         ) from None
     low = check_param("reward_range[0]", low, low=-REWARD_MAX, high=REWARD_MAX)
     high = check_param("reward_range[1]", high, low=-REWARD_MAX, high=REWARD_MAX)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.problem import check_seed
 from ...engine.vocabulary import Array
 from ..console import print_json, print_table, progress
@@ -89,7 +89,7 @@ def _law(target: str, world: FittedWorld, log: Transitions) -> Array:
     if kind != "action" or name not in labels:
         raise InvalidInput(
             "bad_target",
-            f"--target is {target!r}: it must be uniform, or action:ID with one of {', '.join(labels[:20])}",
+            f"--target is {as_seen(target)}: it must be uniform, or action:ID with one of {', '.join(labels[:20])}",
         )
     return np.repeat(np.eye(len(labels))[[labels.index(name)]], len(log.states), axis=0)
 

@@ -44,7 +44,8 @@ class ContextIntake(Intake):
             return cls(kind, length, encoder)
         if action_kind != "listed":
             raise InvalidInput(
-                "bad_actions", f"the kind of actions is {action_kind!r}: it must be 'fixed' (by arms) or 'listed'"
+                "bad_actions",
+                f"the kind of actions is {as_seen(action_kind)}: it must be 'fixed' (by arms) or 'listed'",
             )
         most = _whole("bad_actions", "problem.actions.max", actions.get("max", ACTIONS), ACTIONS_MAX)
         if encoder is not None and "length" in actions:

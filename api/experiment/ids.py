@@ -20,8 +20,8 @@ def check_id(name: str, value: Any) -> str:
     if not is_id(value):
         raise InvalidInput(
             "bad_id",
-            f"{name} is {value!r}: an id has printable characters only, is not . or .. (nor is a part of it between "
-            "slashes), and does not begin with a tilde (~12 is the id that the service gives to decision 12)",
+            f"{name} is {as_seen(value)}: an id has printable characters only, is not . or .. (nor is a part of it "
+            "between slashes), and does not begin with a tilde (~12 is the id that the service gives to decision 12)",
         )
     return value
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...engine import snapshot
 from ...engine.arrays import roomless
-from ...engine.errors import InvalidInput, OnearmError
+from ...engine.errors import InvalidInput, OnearmError, as_seen
 from ...engine.problem import ANY_REWARD, check_seed, fitted
 from ...engine.vocabulary import Policy, Problem
 from ...policies import catalog
@@ -127,7 +127,9 @@ def _kind(problem: Any) -> Kind:
     known = {kind.name: kind for kind in KINDS}
     if not isinstance(name, str) or name not in known:
         *most, last = known
-        raise InvalidInput("not_built", f"the kind of problem is {name!r}: {', '.join(most)} and {last} are known")
+        raise InvalidInput(
+            "not_built", f"the kind of problem is {as_seen(name)}: {', '.join(most)} and {last} are known"
+        )
     return known[name]
 
 

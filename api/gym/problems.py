@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium import spaces
 
 from ...engine.domain import Domain, box
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.limits import check_detail
 from ...engine.problem import check_range, check_reward, state_problem
 from ...engine.vocabulary import VECTOR_FEEDBACKS, Action, Array, ContextKind, Feedback, FeedbackKind, Problem
@@ -42,7 +42,7 @@ def problem_of_spaces(
         revealed = feedback or env.metadata.get("feedback", "reward")
         if revealed not in VECTOR_FEEDBACKS:
             known = ", ".join(VECTOR_FEEDBACKS)
-            raise InvalidInput("bad_feedback", f"the feedback is {revealed!r}: it must be one of {known}")
+            raise InvalidInput("bad_feedback", f"the feedback is {as_seen(revealed)}: it must be one of {known}")
         where = Domain.from_json(domain) if isinstance(domain, dict) else domain
         found = _domain(space, where, 2 if revealed == "two_rewards" else 1)
         return Problem(0, context_shape, steps, domain=found, feedback=revealed, reward_range=ranged)

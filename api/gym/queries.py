@@ -27,7 +27,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from ...engine.errors import Conflict, InvalidInput
+from ...engine.errors import Conflict, InvalidInput, as_seen
 from ...engine.vocabulary import Array, Environment
 from ..kinds.queries.problem import task_of
 from ..kinds.table import kind_of
@@ -74,7 +74,7 @@ class QueryEnv(gymnasium.Env[Any, Any]):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Ask a query, or recommend a hypothesis."""
         if isinstance(action, (bool, np.bool_)) or not self.action_space.contains(action):
-            raise InvalidInput("bad_action", f"the action is {action!r}: it must be in {self.action_space}")
+            raise InvalidInput("bad_action", f"the action is {as_seen(action)}: it must be in {self.action_space}")
         if self._over:
             raise Conflict("episode_over", "a hypothesis was recommended, and the episode is over: reset")
         if action >= self._n:
@@ -130,5 +130,7 @@ def _budget(horizon: int | None, world: Environment) -> int:
     if horizon is None:
         return world.problem.horizon or BUDGET
     if isinstance(horizon, bool) or not isinstance(horizon, int) or horizon < 1:
-        raise InvalidInput("bad_horizon", f"the horizon is {horizon!r}: it must be a whole number from 1, the budget")
+        raise InvalidInput(
+            "bad_horizon", f"the horizon is {as_seen(horizon)}: it must be a whole number from 1, the budget"
+        )
     return horizon

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...engine.choices import Choice
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.vocabulary import Array, Problem
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class GymKind:
 def read_numbered(action: Any, space: Space) -> Array:
     """Return an arm or a move as a row."""
     if not space.contains(action):
-        raise InvalidInput("bad_action", f"the action is {action!r}: it must be in {space}")
+        raise InvalidInput("bad_action", f"the action is {as_seen(action)}: it must be in {space}")
     return np.array([action], np.int64)
 
 
@@ -49,7 +49,7 @@ def read_all_numbered(actions: Any, space: Space) -> Array:
     """Return arms or moves as an array of the space's shape; refuse what has none of it."""
     given = np.asarray(actions)
     if not np.issubdtype(given.dtype, np.integer) or not space.contains(given):
-        raise InvalidInput("bad_action", f"the actions are {actions!r}: they must be in {space}")
+        raise InvalidInput("bad_action", f"the actions are {as_seen(actions)}: they must be in {space}")
     return given
 
 
@@ -60,7 +60,9 @@ def numbers(name: str, given: Any, shape: tuple[int, ...]) -> Array:
     except ValueError:  # rows of different lengths
         array = np.array(None)
     if array.dtype.kind not in "fiu":
-        raise InvalidInput(f"bad_{name}", f"the {name} is {given!r}: it must hold numbers, of the shape {list(shape)}")
+        raise InvalidInput(
+            f"bad_{name}", f"the {name} is {as_seen(given)}: it must hold numbers, of the shape {list(shape)}"
+        )
     if array.shape != shape:
         raise InvalidInput(f"bad_{name}", f"the {name} has the shape {list(array.shape)}: it must have {list(shape)}")
     return array.astype(np.float64)

@@ -38,7 +38,8 @@ class Pending(Generic[Made]):
     def __init__(self, made: type[Made], problem: Problem, remember: Any = REMEMBERED) -> None:
         if isinstance(remember, bool) or not isinstance(remember, int) or remember < 0:
             raise InvalidInput(
-                "bad_remember", f"remember is {remember!r}: it must be a whole number, how many decisions to remember"
+                "bad_remember",
+                f"remember is {as_seen(remember)}: it must be a whole number, how many decisions to remember",
             )
         self.engine = object()  # by which decisions know whose they are
         self._made = made

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.problem import check_vector
 from ...engine.vocabulary import Array, Policy
 from .arm_costs import Median
@@ -74,7 +74,7 @@ def solve_sequence(
     8.0
     """
     if method not in _SOLVERS:
-        raise InvalidInput("bad_method", f"method is {method!r}: it must be one of {', '.join(_SOLVERS)}")
+        raise InvalidInput("bad_method", f"method is {as_seen(method)}: it must be one of {', '.join(_SOLVERS)}")
     stop = stop_of(rtol, atol, ITERATIONS_MAX if maxiter is None else maxiter, "rhs")
     if isinstance(contexts, (Sequence, np.ndarray)) and len(contexts):
         contexts = check_vector("contexts", contexts)

@@ -18,7 +18,7 @@ import numpy as np
 
 from ...engine import loop, snapshot
 from ...engine.draws import POLICY, run_key
-from ...engine.errors import Conflict, Damaged, InvalidInput
+from ...engine.errors import Conflict, Damaged, InvalidInput, as_seen
 from ...engine.problem import ARMS_MAX, check_param, check_seed, fitted
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 from ...policies import catalog
@@ -203,7 +203,7 @@ def _check_omegas(policy: Policy, values: tuple[Value, ...]) -> None:
 
 def _check_cost(cost: Any) -> None:
     if not isinstance(cost, str) or cost not in REWARD_MAX:
-        raise InvalidInput("bad_cost", f"cost is {cost!r}: it must be one of {', '.join(REWARD_MAX)}")
+        raise InvalidInput("bad_cost", f"cost is {as_seen(cost)}: it must be one of {', '.join(REWARD_MAX)}")
 
 
 def _grid(grid: Any) -> tuple[Value, ...]:
@@ -211,7 +211,9 @@ def _grid(grid: Any) -> tuple[Value, ...]:
     try:
         low, high, n = map(_plain, grid)
     except (TypeError, ValueError):
-        raise InvalidInput("bad_grid", f"grid is {grid!r}: it must be (low, high, how many), or give values") from None
+        raise InvalidInput(
+            "bad_grid", f"grid is {as_seen(grid)}: it must be (low, high, how many), or give values"
+        ) from None
     if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= ARMS_MAX:
         raise InvalidInput("bad_grid", f"a grid of {n!r} values: it must be a whole number from 1 on; or give values")
     low, high = check_param("grid[0]", low), check_param("grid[1]", high)
@@ -223,7 +225,7 @@ def _grid(grid: Any) -> tuple[Value, ...]:
 def _values(values: Any) -> tuple[Value, ...]:
     """Return numbers, or labels, that are all different; whole numbers stay whole."""
     if isinstance(values, (str, bytes)):
-        raise InvalidInput("bad_values", f"values is {values!r}: it must be a list of numbers or of labels")
+        raise InvalidInput("bad_values", f"values is {as_seen(values)}: it must be a list of numbers or of labels")
     listed = tuple(_plain(value) for value in (values.tolist() if isinstance(values, np.ndarray) else values))
     if not 1 <= len(listed) <= ARMS_MAX:
         raise InvalidInput("bad_values", f"there are {len(listed)} values: there must be 1 to {ARMS_MAX}")
@@ -243,7 +245,9 @@ def _default(values: tuple[Value, ...], default: Value | None, *, omegas: bool) 
     if default in values:
         return values.index(default)
     if any(isinstance(value, str) for value in values) or isinstance(default, str):
-        raise InvalidInput("bad_default", f"default is {default!r}: it must be one of {', '.join(map(repr, values))}")
+        raise InvalidInput(
+            "bad_default", f"default is {as_seen(default)}: it must be one of {', '.join(map(repr, values))}"
+        )
     wanted = check_param("default", default)
     return min(range(len(values)), key=lambda arm: abs(float(values[arm]) - wanted))
 
@@ -253,7 +257,7 @@ def _range(context: Any) -> tuple[float, float]:
         low, high = map(_plain, context)
     except (TypeError, ValueError):
         raise InvalidInput(
-            "bad_context", f"context is {context!r}: it must be the range (low, high) of one number, or None"
+            "bad_context", f"context is {as_seen(context)}: it must be the range (low, high) of one number, or None"
         ) from None
     low, high = check_param("context[0]", low), check_param("context[1]", high)
     if not low < high:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.solvers.solve_cost import CAP_MAX
 from ...engine.vocabulary import Array
 
@@ -44,7 +44,7 @@ def stop_of(rtol: Any, atol: Any, maxiter: Any, relative_to: Any) -> Stop:
     if relative_to not in ("rhs", "start"):
         raise InvalidInput(
             "bad_relative_to",
-            f"relative_to is {relative_to!r}: rtol is a share of |b| ('rhs') or of |b - A x0| ('start')",
+            f"relative_to is {as_seen(relative_to)}: rtol is a share of |b| ('rhs') or of |b - A x0| ('start')",
         )
     try:
         iterations_max = operator.index(maxiter)
@@ -53,7 +53,7 @@ def stop_of(rtol: Any, atol: Any, maxiter: Any, relative_to: Any) -> Stop:
     if iterations_max < 0:
         raise InvalidInput(
             "bad_maxiter",
-            f"maxiter is {maxiter!r}: it must be a whole number, and 0 at least; {ITERATIONS_MAX} is usual",
+            f"maxiter is {as_seen(maxiter)}: it must be a whole number, and 0 at least; {ITERATIONS_MAX} is usual",
         )
     return Stop(relative, absolute, min(iterations_max, CAP_MAX), relative_to)
 
@@ -64,8 +64,8 @@ def check_omega(omega: Any) -> float:
     if not 0.0 < number < 2.0:
         raise InvalidInput(
             "bad_omega",
-            f"omega is {omega!r}: it must lie between 0 and 2, both excluded, since every sweep diverges elsewhere; "
-            "1 is Gauss-Seidel, and 1 to 1.95 is what is usually tried",
+            f"omega is {as_seen(omega)}: it must lie between 0 and 2, both excluded, since every sweep diverges "
+            "elsewhere; 1 is Gauss-Seidel, and 1 to 1.95 is what is usually tried",
         )
     return number
 
@@ -74,7 +74,7 @@ def check_number(name: str, value: Any) -> float:
     """Return a finite number as a float; raises `InvalidInput` for what is none."""
     number = _number(value)
     if not math.isfinite(number):
-        raise InvalidInput("bad_number", f"{name} is {value!r}: it must be a finite real number")
+        raise InvalidInput("bad_number", f"{name} is {as_seen(value)}: it must be a finite real number")
     return number
 
 
@@ -140,7 +140,7 @@ def check_scale(b: Array, norm: float) -> float:
 def _tolerance(name: str, value: Any) -> float:
     number = _number(value)
     if not 0.0 <= number < math.inf:
-        raise InvalidInput("bad_tolerance", f"{name} is {value!r}: it must be a number, finite and 0 at least")
+        raise InvalidInput("bad_tolerance", f"{name} is {as_seen(value)}: it must be a number, finite and 0 at least")
     return number
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...engine import loop, snapshot
 from ...engine.draws import POLICY, run_key
-from ...engine.errors import Conflict, InvalidInput
+from ...engine.errors import Conflict, InvalidInput, as_seen
 from ...engine.kernel import Entry
 from ...engine.problem import REWARD_MAX, check_param
 from ...engine.protocol import has_law
@@ -189,7 +189,7 @@ class Tuner:
         spent = self._check_cost(cost)
         instead, most = (None if each is None else self._check_cost(each) for each in (fallback, cap))
         if not isinstance(converged, (bool, np.bool_)):
-            raise InvalidInput("bad_converged", f"converged is {converged!r}: it must be True or False")
+            raise InvalidInput("bad_converged", f"converged is {as_seen(converged)}: it must be True or False")
         self._close(number)
         if opened.clock < 0:
             return
@@ -350,7 +350,7 @@ class Tuner:
     def _check_token(self, token: Any) -> int:
         number = token.token if isinstance(token, Proposal) else token
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
-            raise InvalidInput("bad_token", f"the token is {token!r}: give what `ask` returned, or its token")
+            raise InvalidInput("bad_token", f"the token is {as_seen(token)}: give what `ask` returned, or its token")
         if int(number) in self._open:
             return int(number)
         if 0 <= number < self._number:

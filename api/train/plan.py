@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.problem import SEED_MAX
 from ...engine.task import Task
 from .recipe import Recipe, level_recipe, prior_recipe, refined_recipe, robust_recipe
@@ -137,4 +137,4 @@ def name_of(task: Task, budget: int) -> str:
 
 def _check_whole(name: str, value: Any, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidInput(f"bad_{name}", f"{name} is {value!r}: it must be a whole number from {low} to {high}")
+        raise InvalidInput(f"bad_{name}", f"{name} is {as_seen(value)}: it must be a whole number from {low} to {high}")

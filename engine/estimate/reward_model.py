@@ -25,7 +25,7 @@ import numpy as np
 
 from ..arrays import aligned_zeros
 from ..columns import take
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_seen
 from ..features import mixed
 from ..kernel import loop
 from ..oracles.lanes import add_scaled
@@ -239,7 +239,7 @@ def _check(problem: Problem, folds: int) -> None:
     if problem.action_kind != "arm":
         raise InvalidInput("no_arms", f"an action is a {problem.action_kind} here: this model predicts rewards of arms")
     if not isinstance(folds, int) or folds < 1:
-        raise InvalidInput("bad_param", f"folds is {folds!r}: it must be a whole number, 1 or more")
+        raise InvalidInput("bad_param", f"folds is {as_seen(folds)}: it must be a whole number, 1 or more")
 
 
 def _checked(columns: Columns, weight: Array | None, k: int) -> tuple[Array, Array]:

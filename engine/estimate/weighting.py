@@ -18,7 +18,7 @@ import math
 
 import numpy as np
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_seen
 from ..vocabulary import Array
 from .terms import Terms
 from .tuning import Tuned, least_error, limits
@@ -129,7 +129,7 @@ def column(name: str, values: Array, n: int | None = None) -> Array:
 def check_limit(name: str, limit: float) -> None:
     """Refuse a limit that is not in [0, inf]."""
     if not limit >= 0.0:
-        raise InvalidInput("bad_param", f"{name} is {limit!r}: it must be a number in [0, inf]")
+        raise InvalidInput("bad_param", f"{name} is {as_seen(limit)}: it must be a number in [0, inf]")
 
 
 def _clipped(reward: Array, weight: Array, weight_max: float) -> Terms:

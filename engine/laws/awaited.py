@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_seen
 from ..kernel import KERNELS, generic, kernel, register
 from ..vocabulary import Array
 
@@ -56,7 +56,7 @@ def check_wait(wait: int) -> int:
     if isinstance(wait, bool) or not isinstance(wait, int) or not 0 <= wait <= WAIT_MAX:
         raise InvalidInput(
             "bad_param",
-            f"wait is {wait!r}: it must be a whole number from 0 (what is awaited does not count) to {WAIT_MAX}",
+            f"wait is {as_seen(wait)}: it must be a whole number from 0 (what is awaited does not count) to {WAIT_MAX}",
         )
     return wait
 

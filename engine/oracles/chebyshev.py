@@ -12,7 +12,7 @@ array([ 1. ,  0.5, -0.5, -1. ])
 
 from __future__ import annotations
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_seen
 from ..kernel import kernel
 from ..problem import check_param
 from ..vocabulary import Array
@@ -35,7 +35,7 @@ def check_features(features: int, usual: int) -> int:
     if isinstance(features, bool) or not isinstance(features, int) or not 1 <= features <= FEATURES_MAX:
         raise InvalidInput(
             "bad_param",
-            f"features is {features!r}: it must be a whole number from 1 to {FEATURES_MAX}; {usual} is usual",
+            f"features is {as_seen(features)}: it must be a whole number from 1 to {FEATURES_MAX}; {usual} is usual",
         )
     return features
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_seen
 from ..vocabulary import Array, Problem
 from .bending import register_bending
 from .fourier_coordinates import arrays
@@ -105,7 +105,9 @@ def check_coordinates(coordinates: int) -> int:
     """Return a number of coordinates that was given: 0, which stands for `FourierRidge`, or a multiple of eight."""
     whole = isinstance(coordinates, int) and not isinstance(coordinates, bool)
     if not whole or not 0 <= coordinates <= 1024 or coordinates % ROWS:
-        raise InvalidInput("bad_param", f"coordinates is {coordinates!r}: it must be a multiple of 8, up to 1024")
+        raise InvalidInput(
+            "bad_param", f"coordinates is {as_seen(coordinates)}: it must be a multiple of 8, up to 1024"
+        )
     return coordinates
 
 

@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..elementary import log
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_seen
 from ..kernel import kernel, routine
 from ..vocabulary import Array
 
@@ -95,7 +95,7 @@ def heavy_tails() -> HeavyTails:
 def check_robust(robust: bool) -> bool:
     """Return whether a policy cuts errors with heavy tails."""
     if not isinstance(robust, bool):
-        raise InvalidInput("bad_param", f"robust is {robust!r}: it must be true or false")
+        raise InvalidInput("bad_param", f"robust is {as_seen(robust)}: it must be true or false")
     return robust
 
 

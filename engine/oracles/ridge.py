@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import aligned_zeros
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_seen
 from ..kernel import kernel, routine
 from ..problem import check_param
 from ..vocabulary import Array
@@ -92,7 +92,7 @@ def arrays(
 def check_scaling(scaling: str) -> str:
     """Return "online" or "none"."""
     if scaling not in SCALINGS:
-        raise InvalidInput("bad_param", f"scaling is {scaling!r}: it must be one of {', '.join(SCALINGS)}")
+        raise InvalidInput("bad_param", f"scaling is {as_seen(scaling)}: it must be one of {', '.join(SCALINGS)}")
     return scaling
 
 

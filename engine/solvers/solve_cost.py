@@ -6,7 +6,7 @@ the iteration cap, which is finite.
 
 from __future__ import annotations
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_seen
 from ..kernel import kernel, routine
 from ..problem import check_param
 from ..vocabulary import Array
@@ -24,7 +24,7 @@ CAP_MAX = 2**31 - 1  # the largest iteration cap
 def check_method(method: str) -> int:
     """Return the position of a method in METHODS."""
     if method not in METHODS:
-        raise InvalidInput("bad_param", f"method is {method!r}: it must be one of {', '.join(METHODS)}")
+        raise InvalidInput("bad_param", f"method is {as_seen(method)}: it must be one of {', '.join(METHODS)}")
     return METHODS.index(method)
 
 
@@ -36,7 +36,7 @@ def check_rtol(rtol: float) -> float:
 def check_whole(name: str, value: int, high: int, low: int = 1) -> int:
     """Return a whole number within its range."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a whole number from {low} to {high}")
+        raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be a whole number from {low} to {high}")
     return value
 
 

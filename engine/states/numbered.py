@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_seen
 
 Array = np.ndarray[Any, Any]
 CELLS_MAX = 4_000_000  # transitions that are counted: states x arms x states
@@ -42,6 +42,6 @@ def check_states_said(states: int | None, feedback: str, given: list[str]) -> No
     if states is None or feedback != "transition":
         raise InvalidInput(
             "bad_feedback",
-            f"there are {'no' if states is None else states} states, and the feedback is {feedback!r}: where there are "
-            "states it is 'transition', and nowhere else",
+            f"there are {'no' if states is None else states} states, and the feedback is {as_seen(feedback)}: where "
+            "there are states it is 'transition', and nowhere else",
         )

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..draws import uniform
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_seen
 from ..kernel import kernel
 from ..problem import check_problem, state_problem
 from ..protocol import register_env
@@ -98,7 +98,7 @@ def tables_of(env: Environment) -> tuple[Array, Array, Array]:
 def whole(name: str, value: Any, low: int, high: int) -> int:
     """Return a whole number from low to high; raise `InvalidInput` for anything else."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a whole number from {low} to {high}")
+        raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be a whole number from {low} to {high}")
     return value
 
 

@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import Damaged, InvalidInput, OnearmError
+from ..errors import Damaged, InvalidInput, OnearmError, as_seen
 from ..task import Task
 from ..vocabulary import Array
 from .networks import ARM_FEATURES
@@ -228,7 +228,7 @@ def _check_words(artefact: Artefact) -> None:
         raise _bad(f"the architecture is {artefact.architecture!r}: it must be one of {', '.join(ARCHITECTURES)}")
     budget = artefact.budget
     if isinstance(budget, bool) or not isinstance(budget, int) or not 1 <= budget <= BUDGET_MAX:
-        raise _bad(f"the budget is {budget!r}: it must be a whole number from 1 to {BUDGET_MAX}")
+        raise _bad(f"the budget is {as_seen(budget)}: it must be a whole number from 1 to {BUDGET_MAX}")
     if (artefact.architecture == "arm_net/1") != (artefact.task.kind == "arms") and artefact.architecture != "table/1":
         raise _bad(f"{artefact.architecture} is not for the task {artefact.task.kind!r}")
     try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_seen
 from ..task import Task
 from ..vocabulary import Problem
 from .artefact import Artefact
@@ -45,7 +45,7 @@ class ArtefactRegistry:
         plain, at, digits = name.partition("@")
         if at and not 8 <= len(digits) <= 64:
             raise InvalidInput(
-                "bad_artefact_name", f"the artefact is {name!r}: after the @ come 8 to 64 digits of its sha256"
+                "bad_artefact_name", f"the artefact is {as_seen(name)}: after the @ come 8 to 64 digits of its sha256"
             )
         ranked = [
             (rank, artefact)

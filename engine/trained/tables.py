@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_seen
 from ..kernel import kernel
 from ..task import Array, Task
 
@@ -80,7 +80,7 @@ def check_table_task(task: Task, budget: int) -> None:
             "bad_task", "the answers are normal: a table counts answers that are signs or bits, so take one of them"
         )
     if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
-        raise InvalidInput("bad_budget", f"the budget is {budget!r}: it must be a whole number of 1 or more")
+        raise InvalidInput("bad_budget", f"the budget is {as_seen(budget)}: it must be a whole number of 1 or more")
     if (rows := n_rows(task.n_queries, budget)) > ROWS_MAX:
         raise InvalidInput(
             "bad_budget",

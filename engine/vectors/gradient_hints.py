@@ -12,7 +12,7 @@ Source: Rakhlin, Sridharan, "Online learning with predictable sequences", COLT 2
 
 from __future__ import annotations
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_seen
 from ..kernel import kernel
 from ..vocabulary import Array, Problem
 
@@ -27,7 +27,7 @@ def check_hint(hint: str) -> int:
     True
     """
     if hint not in HINTS:
-        raise InvalidInput("bad_param", f"hint is {hint!r}: it must be one of {', '.join(HINTS)}")
+        raise InvalidInput("bad_param", f"hint is {as_seen(hint)}: it must be one of {', '.join(HINTS)}")
     return HINTS.index(hint)
 
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..domain import Array, Domain
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_seen
 from .projection import project_all
 
 STEPS_MAX = 100_000
@@ -54,7 +54,9 @@ class LinearLosses:
     def __init__(self, domain: Domain, *, segments: int = 1, rounds: int = 0, total: Losses | None = None) -> None:
         most = max(1, NUMBERS_MAX // domain.dimension)
         if isinstance(segments, bool) or not isinstance(segments, int) or not 1 <= segments <= most:
-            raise InvalidInput("bad_segments", f"segments is {segments!r}: it must be a whole number from 1 to {most}")
+            raise InvalidInput(
+                "bad_segments", f"segments is {as_seen(segments)}: it must be a whole number from 1 to {most}"
+            )
         self.domain = domain
         self._expected = max(rounds, 1)
         self._total = no_losses(domain.dimension) if total is None else total

@@ -13,7 +13,7 @@ import math
 from typing import Any
 
 from ..domain import Domain, ball, box, simplex
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_seen
 
 
 def unit_domain(domain: str | dict[str, Any], dimension: int) -> Domain:
@@ -29,5 +29,7 @@ def unit_domain(domain: str | dict[str, Any], dimension: int) -> Domain:
     half = 1.0 / math.sqrt(dimension)
     known = {"ball": whole, "box": box([-half] * dimension, [half] * dimension), "simplex": simplex(dimension)}
     if domain not in known:
-        raise InvalidInput("bad_param", f"domain is {domain!r}: it must be one of {', '.join(known)}, or an object")
+        raise InvalidInput(
+            "bad_param", f"domain is {as_seen(domain)}: it must be one of {', '.join(known)}, or an object"
+        )
     return known[domain]

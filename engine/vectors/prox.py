@@ -21,7 +21,7 @@ import math
 
 from ..domain import BALL, BOX, Region
 from ..elementary import exp, log1p
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_seen
 from ..kernel import kernel
 from ..vocabulary import Array
 from .projection import project
@@ -40,7 +40,7 @@ def check_loss(loss: str) -> int:
     True
     """
     if loss not in LOSSES:
-        raise InvalidInput("bad_param", f"loss is {loss!r}: it must be one of {', '.join(LOSSES)}")
+        raise InvalidInput("bad_param", f"loss is {as_seen(loss)}: it must be one of {', '.join(LOSSES)}")
     return LOSSES.index(loss)
 
 

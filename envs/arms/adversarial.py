@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.problem import check_table, range_seen
 from ...engine.protocol import register_env
@@ -37,7 +37,7 @@ def adversarial(table: list[list[float]] | str = "phases") -> Environment:
     if table == "phases":
         rewards = _phases()
     elif isinstance(table, str):
-        raise InvalidInput("bad_param", f"table is {table!r}: write rows of rewards, or the name 'phases'")
+        raise InvalidInput("bad_param", f"table is {as_seen(table)}: write rows of rewards, or the name 'phases'")
     else:
         rewards = check_table("table", table)
     n, n_arms = rewards.shape

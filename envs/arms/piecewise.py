@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...engine.draws import uniform
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.problem import check_table
 from ...engine.protocol import register_env
@@ -35,7 +35,9 @@ def piecewise(means: list[list[float]], length: int) -> Environment:
     """Pay 1 with probability `means[piece][arm]`, else 0; a piece lasts `length` decisions."""
     table = check_table("means", means, low=0.0, high=1.0)
     if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-        raise InvalidInput("bad_param", f"length is {length!r}: it must be a whole number of decisions, 1 or more")
+        raise InvalidInput(
+            "bad_param", f"length is {as_seen(length)}: it must be a whole number of decisions, 1 or more"
+        )
     pieces, n_arms = table.shape
     return Environment(
         "piecewise",

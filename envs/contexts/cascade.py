@@ -20,7 +20,7 @@ import numpy as np
 
 from ...engine.choices import LIST_MAX
 from ...engine.draws import uniform
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.problem import check_param
 from ...engine.protocol import register_env
@@ -120,7 +120,7 @@ def regret(params: CascadeParams, state: CascadeState, instance: Instance, actio
 
 def _check_whole(name: str, value: int, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a whole number from {low} to {high}")
+        raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be a whole number from {low} to {high}")
 
 
 register_env(CascadeParams, observe=observe, respond=respond, regret=regret)

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine.draws import uniform
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.features import BITS_MAX, feature_number, mixed
 from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param, check_table
@@ -149,7 +149,7 @@ def _bundled(dataset: str) -> tuple[list[list[float]], list[int]]:
     """Return features and label of a table that lies in another package, which is found and not imported."""
     if dataset not in FILES:
         known = ", ".join(sorted({*FILES, *NAMED}))
-        raise InvalidInput("bad_param", f"dataset is {dataset!r}: it must be one of {known}")
+        raise InvalidInput("bad_param", f"dataset is {as_seen(dataset)}: it must be one of {known}")
     package, name, has_head = FILES[dataset]
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...engine.draws import normal, normals, uniform
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.problem import check_param
 from ...engine.protocol import register_env
@@ -68,7 +68,7 @@ def grouped(
     _check_whole("groups", groups, arms)
     _check_whole("dimension", dimension, _DIMENSION_MAX)
     if reward not in REWARDS:
-        raise InvalidInput("bad_param", f"reward is {reward!r}: it must be one of {', '.join(REWARDS)}")
+        raise InvalidInput("bad_param", f"reward is {as_seen(reward)}: it must be one of {', '.join(REWARDS)}")
     params = GroupedParams(
         groups,
         check_param("bend", bend, low=-1e100, high=1e100),
@@ -140,7 +140,7 @@ def _directions(drawn: Array) -> Array:
 
 def _check_whole(name: str, value: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= high:
-        raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a whole number from 1 to {high}")
+        raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be a whole number from 1 to {high}")
 
 
 register_env(GroupedParams, observe=observe, respond=respond, regret=regret)

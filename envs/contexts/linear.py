@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine.draws import normal, uniform
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param
 from ...engine.protocol import register_env
@@ -67,7 +67,7 @@ def linear(
     _check_whole("dimension", dimension, DIMENSION_MAX)
     least = _check_whole("min_actions", arms if min_actions is None else min_actions, arms)
     if reward not in REWARDS:
-        raise InvalidInput("bad_param", f"reward is {reward!r}: it must be one of {', '.join(REWARDS)}")
+        raise InvalidInput("bad_param", f"reward is {as_seen(reward)}: it must be one of {', '.join(REWARDS)}")
     numbers = check_param("noise", noise, low=0.0, high=1e100), reward == "bernoulli", least
     shape = (arms, dimension) if action_features else (dimension,)
     params = LinearActionsParams(*numbers) if action_features else LinearParams(*numbers)
@@ -164,7 +164,7 @@ def _draw_theta(theta: Array, key: Key) -> None:
 
 def _check_whole(name: str, value: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= high:
-        raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a whole number from 1 to {high}")
+        raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be a whole number from 1 to {high}")
     return value
 
 

@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.problem import SEED_MAX
 from ...engine.vocabulary import Environment
 from .. import catalog
@@ -48,7 +48,7 @@ def river(stream: str = "sea", rows: int = 20_000, seed: int = 0) -> Environment
     That is sea, led, agrawal, hyperplane or random_rbf; `rows` of it are drawn, with `seed`.
     """
     if not isinstance(stream, str) or stream not in STREAMS:
-        raise InvalidInput("bad_param", f"stream is {stream!r}: it must be one of {', '.join(STREAMS)}")
+        raise InvalidInput("bad_param", f"stream is {as_seen(stream)}: it must be one of {', '.join(STREAMS)}")
     _check_whole("rows", rows, PIECES, ROWS_MAX)
     _check_whole("seed", seed, 0, SEED_MAX)
     pieces, n_classes = STREAMS[stream]
@@ -97,7 +97,7 @@ def _generators() -> Any:
 
 def _check_whole(name: str, value: Any, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a whole number from {low} to {high}")
+        raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be a whole number from {low} to {high}")
 
 
 # What draws the pieces of a stream from river's generators and a first seed, and how many classes there are.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...engine.answers import ANSWERS, draw_answer
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.problem import check_vector, query_problem
 from ...engine.protocol import register_env
@@ -46,7 +46,7 @@ def best_arm(
     """
     given = [1.0, 0.0, 0.0, 0.0, 0.0] if means is None else means
     if answers not in RANGES:
-        raise InvalidInput("bad_param", f"answers is {answers!r}: it must be one of {', '.join(RANGES)}")
+        raise InvalidInput("bad_param", f"answers is {as_seen(answers)}: it must be one of {', '.join(RANGES)}")
     low, high = RANGES[answers]
     mean = check_vector("means", given, low=low, high=high)
     params = BestArmParams(mean, ANSWERS[answers])

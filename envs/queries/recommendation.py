@@ -91,7 +91,9 @@ def made_up(users: int, items: int, rank: int, seed: int) -> Array:
     numbers = {"users": users, "items": items, "rank": rank}
     for name, number in numbers.items():
         if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= NUMBERS_MAX:
-            raise InvalidInput("bad_param", f"{name} is {number!r}: it must be a whole number from 1 to {NUMBERS_MAX}")
+            raise InvalidInput(
+                "bad_param", f"{name} is {as_seen(number)}: it must be a whole number from 1 to {NUMBERS_MAX}"
+            )
     if max(users * items, users * rank, items * rank) > NUMBERS_MAX:
         raise InvalidInput(
             "bad_param", f"{users} users, {items} items, rank {rank}: {NUMBERS_MAX} numbers are the most"
@@ -139,8 +141,8 @@ def _row(user: int | None, users: int, known: int) -> int:
     if isinstance(user, bool) or not isinstance(user, int) or not known <= user < users:
         raise InvalidInput(
             "bad_param",
-            f"user is {user!r}: it must be a row of the second half of the table, {known} to {users - 1}; the first "
-            "half is known",
+            f"user is {as_seen(user)}: it must be a row of the second half of the table, {known} to {users - 1}; the "
+            "first half is known",
         )
     return user - known
 

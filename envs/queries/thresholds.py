@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...engine.answers import SIGNS, draw_answer
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.problem import check_param, check_vector, query_problem
 from ...engine.protocol import register_env
@@ -52,7 +52,9 @@ def thresholds(
         task = thresholds_task(points, loss=loss)
         cut = points // 2 if change is None else change
         if isinstance(cut, bool) or not isinstance(cut, int) or not 0 <= cut <= points:
-            raise InvalidInput("bad_param", f"change is {change!r}: it must be a whole number from 0 to {points}")
+            raise InvalidInput(
+                "bad_param", f"change is {as_seen(change)}: it must be a whole number from 0 to {points}"
+            )
         size = check_param("amplitude", amplitude, low=0.0, high=1.0)
         mean = np.where(np.arange(points) < cut, size, -size)
     else:

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...engine.answers import SIGNS, draw_answer
 from ...engine.draws import NATURE, run_key, uniform
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param, check_seed, check_table, query_problem
 from ...engine.protocol import register_env
@@ -64,7 +64,9 @@ def twenty_questions(
     check_param("noise", noise, low=0.0, high=0.5, high_open=True)
     task = hypotheses((given > 0.5).astype(np.float64))
     if object is not None and (isinstance(object, bool) or not isinstance(object, int) or not 0 <= object < len(given)):
-        raise InvalidInput("bad_param", f"object is {object!r}: it must be a whole number from 0 to {len(given) - 1}")
+        raise InvalidInput(
+            "bad_param", f"object is {as_seen(object)}: it must be a whole number from 0 to {len(given) - 1}"
+        )
     mean = (2.0 * given - 1.0) * (1.0 - 2.0 * noise)
     params = TwentyQuestionsParams(mean, -1 if object is None else object)
     return Environment("twenty_questions", params, init, query_problem(task, None))

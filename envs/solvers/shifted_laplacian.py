@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...engine.draws import beta, normal
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel, routine
 from ...engine.problem import ARMS_MAX
 from ...engine.protocol import register_env
@@ -70,7 +70,7 @@ def shifted_laplacian(
     `variance` of the shifts is "low" or "high", `method` "sor", "ssor" or "ssor-cg".
     """
     if variance not in LAWS:
-        raise InvalidInput("bad_param", f"variance is {variance!r}: it must be one of {', '.join(LAWS)}")
+        raise InvalidInput("bad_param", f"variance is {as_seen(variance)}: it must be one of {', '.join(LAWS)}")
     problem = Problem(check_whole("points", points, ARMS_MAX), (1,), horizon=5000)
     params = ShiftedLaplacianParams(
         *LAWS[variance],

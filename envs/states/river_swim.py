@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.states.world import state_world, whole
 from ...engine.vocabulary import Environment
 
@@ -25,7 +25,7 @@ def river_swim(states: int = 6, clipped: bool = False) -> Environment:
     """Swim up a river of `states` states: 1 at its end, .005 at its beginning; `clipped` for one law everywhere."""
     n = whole("states", states, 2, STATES_MAX)
     if not isinstance(clipped, bool):
-        raise InvalidInput("bad_param", f"clipped is {clipped!r}: it must be true or false")
+        raise InvalidInput("bad_param", f"clipped is {as_seen(clipped)}: it must be true or false")
     transitions, rewards = np.zeros((n, 2, n)), np.zeros((n, 2, n))
     for s in range(n):
         transitions[s, 0, max(s - 1, 0)] = 1.0

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.states.world import state_world, whole
 from ...engine.vocabulary import Array, Environment
 
@@ -30,7 +30,7 @@ def tables(
 ) -> Environment:
     """Meet a world of your own: `transitions[s][a][k]` and `rewards[s][a]`, or `rewards[s][a][k]`, from 0 to 1."""
     if not isinstance(drawn, bool):
-        raise InvalidInput("bad_param", f"drawn is {drawn!r}: it must be true or false")
+        raise InvalidInput("bad_param", f"drawn is {as_seen(drawn)}: it must be true or false")
     law, is_open = _laws(transitions)
     states, n_arms = is_open.shape
     paid = _numbers("rewards", rewards)

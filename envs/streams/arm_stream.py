@@ -22,7 +22,7 @@ import numpy as np
 from ...engine.actions import READ
 from ...engine.draws import binomial, uniform
 from ...engine.draws import normal as draw_normal
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel, loop
 from ...engine.problem import PULLS_MAX, STREAM_MAX, check_param, check_problem, check_vector
 from ...engine.protocol import register_env
@@ -87,16 +87,18 @@ def arm_stream(
             raise InvalidInput("bad_param", f"arms is {arms}, but there are {len(table)} means: leave arms out")
         arms = len(table)
     if kind not in KINDS[1:] and not len(table):
-        raise InvalidInput("bad_param", f"means is {means!r}: it must be a list, or one of {', '.join(KINDS[1:])}")
+        raise InvalidInput(
+            "bad_param", f"means is {as_seen(means)}: it must be a list, or one of {', '.join(KINDS[1:])}"
+        )
     arms = 1000 if arms is None else arms
     if isinstance(arms, bool) or not isinstance(arms, int) or not 1 <= arms <= STREAM_MAX:
-        raise InvalidInput("bad_param", f"arms is {arms!r}: it must be a whole number from 1 to 2^53")
+        raise InvalidInput("bad_param", f"arms is {as_seen(arms)}: it must be a whole number from 1 to 2^53")
     if rewards not in REWARDS:
-        raise InvalidInput("bad_param", f"rewards is {rewards!r}: it must be one of {', '.join(REWARDS)}")
+        raise InvalidInput("bad_param", f"rewards is {as_seen(rewards)}: it must be one of {', '.join(REWARDS)}")
     if rewards == "bernoulli" and len(table) and not (table.min() >= 0.0 and table.max() <= 1.0):
         raise InvalidInput("bad_param", "a mean lies outside of [0, 1]: Bernoulli rewards have means from 0 to 1")
     if isinstance(slots, bool) or not isinstance(slots, int):
-        raise InvalidInput("bad_param", f"slots is {slots!r}: it must be a whole number")
+        raise InvalidInput("bad_param", f"slots is {as_seen(slots)}: it must be a whole number")
     deviation, distance = check_param("sd", sd, low=0.0), check_param("gap", gap, low=0.0)
     params = ArmStreamParams(KINDS.index(str(kind)), table, arms, distance, REWARDS.index(rewards), deviation)
     problem = Problem(arms, slots=slots)

@@ -19,7 +19,7 @@ from ...engine.choices import Vectors
 from ...engine.domain import DIMENSION_MAX, simplex
 from ...engine.draws import normal
 from ...engine.elementary import cos_turns
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param, check_table, check_vector
 from ...engine.protocol import register_env
@@ -68,10 +68,10 @@ def forecasts(
     the last. Regret is against the best fixed weights of one pass: the best expert, or with `combine` a mixture.
     """
     if not isinstance(combine, bool):
-        raise InvalidInput("bad_param", f"combine is {combine!r}: it must be true or false")
+        raise InvalidInput("bad_param", f"combine is {as_seen(combine)}: it must be true or false")
     for name, value, most in (("experts", experts, DIMENSION_MAX), ("period", period, PERIOD_MAX)):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a whole number from 1 to {most}")
+            raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be a whole number from 1 to {most}")
     check_param("error_min", error_min, low=0.0, high=1e50)
     check_param("error_max", error_max, low=error_min, high=1e50)
     check_param("persistence", persistence, low=0.0, high=1.0)

@@ -19,7 +19,7 @@ from ...engine.choices import Vectors
 from ...engine.domain import simplex
 from ...engine.draws import categorical
 from ...engine.elementary import cos_turns
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param, check_table
 from ...engine.protocol import register_env
@@ -68,12 +68,14 @@ def label_shift(
     against the best fixed weights.
     """
     if isinstance(classes, bool) or not isinstance(classes, int) or not 2 <= classes <= CLASSES_MAX:
-        raise InvalidInput("bad_param", f"classes is {classes!r}: it must be a whole number from 2 to {CLASSES_MAX}")
+        raise InvalidInput(
+            "bad_param", f"classes is {as_seen(classes)}: it must be a whole number from 2 to {CLASSES_MAX}"
+        )
     for name, value, most in (("batch", batch, BATCH_MAX), ("period", period, 2**40)):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a whole number from 1 to {most}")
+            raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be a whole number from 1 to {most}")
     if course not in ("cosine", "sudden"):
-        raise InvalidInput("bad_param", f"course is {course!r}: it must be one of cosine, sudden")
+        raise InvalidInput("bad_param", f"course is {as_seen(course)}: it must be one of cosine, sudden")
     check_param("accuracy", accuracy, low=0.0, high=1.0)
     matrix = _even(classes, accuracy) if confusion is None else check_table("confusion", confusion, low=0.0, high=1.0)
     _check_confusion(matrix)

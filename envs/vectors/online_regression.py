@@ -21,7 +21,7 @@ from ...engine.choices import Vectors
 from ...engine.domain import Domain, ball, box
 from ...engine.draws import normal, uniform
 from ...engine.elementary import cos_turns, exp, log1p
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param, check_table, check_vector
 from ...engine.protocol import register_env
@@ -75,7 +75,7 @@ def online_regression(
     """
     for name, value, known in (("loss", loss, LOSSES), ("feedback", feedback, ("gradient", "example"))):
         if value not in known:
-            raise InvalidInput("bad_param", f"{name} is {value!r}: it must be one of {', '.join(known)}")
+            raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be one of {', '.join(known)}")
     check_param("radius", radius, low=0.0, high=1e50, low_open=True)
     check_param("noise", noise, low=0.0, high=1e50, low_open=loss == "logistic")
     check_param("drift", drift, low=0.0, high=radius)
@@ -223,7 +223,7 @@ def _best(loss: int, domain: Domain, features: Array, target: Array) -> Array:
 
 def _domain(shape: str, dimension: int, radius: float) -> Domain:
     if shape not in ("ball", "box"):
-        raise InvalidInput("bad_param", f"shape is {shape!r}: it must be one of ball, box")
+        raise InvalidInput("bad_param", f"shape is {as_seen(shape)}: it must be one of ball, box")
     whole = ball(dimension, radius)
     return whole if shape == "ball" else box([-radius] * dimension, [radius] * dimension)
 
@@ -243,7 +243,7 @@ def _bundled(dataset: str, loss: str) -> tuple[Array, Array]:
     """Return a table of scikit-learn, an optional extra that takes a second to load: imported by name, here only."""
     name = "breast_cancer" if loss == "logistic" else "diabetes"
     if dataset != name:
-        raise InvalidInput("bad_param", f"dataset is {dataset!r}: of the {loss} loss it is generated or {name}")
+        raise InvalidInput("bad_param", f"dataset is {as_seen(dataset)}: of the {loss} loss it is generated or {name}")
     try:
         datasets = importlib.import_module("sklearn.datasets")
     except ImportError:

@@ -17,7 +17,7 @@ from ...engine.choices import Vectors
 from ...engine.domain import DIMENSION_MAX, simplex
 from ...engine.draws import normal
 from ...engine.elementary import exp, log
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param, check_table
 from ...engine.protocol import register_env
@@ -63,7 +63,7 @@ def portfolio(
     check_param("edge", edge, low=-1.0, high=1.0)
     for name, value, most in (("period", period, PERIOD_MAX), ("assets", assets, DIMENSION_MAX)):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a whole number from 1 to {most}")
+            raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be a whole number from 1 to {most}")
     if relatives is None:
         table = np.zeros((0, assets))
     else:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...engine.choices import Vectors
 from ...engine.draws import uniform
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param, check_table
 from ...engine.protocol import register_env
@@ -61,12 +61,14 @@ def random_order(
     Regret is counted on these losses, against the point that is best for all of them: it is whole after whole passes.
     """
     if isinstance(losses, bool) or not isinstance(losses, int) or losses < 1:
-        raise InvalidInput("bad_param", f"losses is {losses!r}: it must be a whole number, 1 or more")
+        raise InvalidInput("bad_param", f"losses is {as_seen(losses)}: it must be a whole number, 1 or more")
     table = None if slopes is None else check_table("slopes", slopes, low=-1e50, high=1e50)
     where = unit_domain(domain, dimension if table is None else table.shape[1])
     d = where.dimension
     if losses * d > NUMBERS_MAX:
-        raise InvalidInput("bad_param", f"losses is {losses!r}: there is room for {NUMBERS_MAX // d} of dimension {d}")
+        raise InvalidInput(
+            "bad_param", f"losses is {as_seen(losses)}: there is room for {NUMBERS_MAX // d} of dimension {d}"
+        )
     check_param("spread", spread, low=0.0, high=1e50)
     params = RandomOrderParams(
         np.zeros((0, d)) if table is None else table,

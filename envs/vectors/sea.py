@@ -21,7 +21,7 @@ import numpy as np
 from ...engine.choices import Vectors
 from ...engine.draws import normal, words
 from ...engine.elementary import cos_turns
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param
 from ...engine.protocol import register_env
@@ -84,7 +84,7 @@ def sea(
     _check_pieces(pieces, d)
     for name, value, known in (("kind", kind, ("jitter", "rotating")), ("comparator", comparator, ("fixed", "piece"))):
         if value not in known:
-            raise InvalidInput("bad_param", f"{name} is {value!r}: it must be one of {', '.join(known)}")
+            raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be one of {', '.join(known)}")
     sizes = {"noise": noise, "drift": drift, "wall": wall, "reach": reach}
     sizes |= {"convexity": convexity, "corruption": corruption}
     for name, size in sizes.items():
@@ -235,7 +235,7 @@ def _turns(drift: float, reach: float) -> float:
     """Return w with 2 reach sin(pi w) = drift: by halving, as the library's arcsine has other bits elsewhere."""
     if drift > 2.0 * reach:
         raise InvalidInput(
-            "bad_param", f"drift is {drift!r}: a level of length reach = {reach!r} turns by 2 reach at most"
+            "bad_param", f"drift is {as_seen(drift)}: a level of length reach = {reach!r} turns by 2 reach at most"
         )
     low, high = 0.0, 1.0
     for _ in range(70):
@@ -249,7 +249,9 @@ def _turns(drift: float, reach: float) -> float:
 
 def _check_pieces(pieces: int, d: int) -> None:
     if isinstance(pieces, bool) or not isinstance(pieces, int) or not 1 <= pieces <= NUMBERS_MAX // d:
-        raise InvalidInput("bad_param", f"pieces is {pieces!r}: it must be a whole number from 1 to {NUMBERS_MAX // d}")
+        raise InvalidInput(
+            "bad_param", f"pieces is {as_seen(pieces)}: it must be a whole number from 1 to {NUMBERS_MAX // d}"
+        )
 
 
 register_env(SeaParams, respond=respond, regret=regret)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...engine.draws import uniform
 from ...engine.elementary import log1p
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.protocol import observe as inner_observe
 from ...engine.protocol import register_env
@@ -50,9 +50,11 @@ def delayed(env: Environment, delay: int = 10, law: str = "fixed") -> Environmen
             "name one with numbered arms",
         )
     if isinstance(delay, bool) or not isinstance(delay, int) or not 1 <= delay <= 1_000_000:
-        raise InvalidInput("bad_param", f"delay is {delay!r}: it must be a whole number of decisions, 1 to 1000000")
+        raise InvalidInput(
+            "bad_param", f"delay is {as_seen(delay)}: it must be a whole number of decisions, 1 to 1000000"
+        )
     if law not in LAWS:
-        raise InvalidInput("bad_param", f"law is {law!r}: it must be one of {', '.join(LAWS)}")
+        raise InvalidInput("bad_param", f"law is {as_seen(law)}: it must be one of {', '.join(LAWS)}")
     fixed = law == "fixed"
     longest = delay if fixed else CUT * delay
     log_stay = 0.0 if fixed else log1p(-1.0 / (1.0 + delay))

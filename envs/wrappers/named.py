@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.features import BITS_MAX, feature_number, mixed
 from ...engine.kernel import kernel
 from ...engine.protocol import observe as inner_observe
@@ -49,7 +49,7 @@ def named(env: Environment, bits: int = 18) -> Environment:
     if env.problem.context_kind != "dense":
         raise InvalidInput("bad_param", "env has features for each action already: name one with numbered arms")
     if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= BITS_MAX:
-        raise InvalidInput("bad_param", f"bits is {bits!r}: it must be a whole number from 1 to {BITS_MAX}")
+        raise InvalidInput("bad_param", f"bits is {as_seen(bits)}: it must be a whole number from 1 to {BITS_MAX}")
     k, (d,) = env.problem.n_arms, env.problem.context_shape
     nonzeros = d + k * (d + 1)
     if nonzeros > NONZEROS_MAX:

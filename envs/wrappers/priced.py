@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine.draws import gamma
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.problem import HORIZON_MAX, REWARD_MAX, check_param, check_vector
 from ...engine.protocol import observe as inner_observe
@@ -57,7 +57,9 @@ def priced(
             "bad_param", f"cost has {len(costs)} numbers and env {env.problem.n_arms} arms: give one per arm"
         )
     if at is not None and (isinstance(at, bool) or not isinstance(at, int) or not 0 <= at <= HORIZON_MAX):
-        raise InvalidInput("bad_param", f"at is {at!r}: it must be the number of a decision, 0 to 2^53, or left out")
+        raise InvalidInput(
+            "bad_param", f"at is {as_seen(at)}: it must be the number of a decision, 0 to 2^53, or left out"
+        )
     params = PricedParams(
         env.params,
         costs,

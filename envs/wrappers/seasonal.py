@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine.elementary import cos_turns
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.problem import HORIZON_MAX, REWARD_MAX, check_param
 from ...engine.protocol import observe as inner_observe
@@ -48,7 +48,9 @@ def seasonal(env: Environment, swing: float = 0.5, period: int = 1000) -> Enviro
     if _holds_seasonal(env.params):
         raise InvalidInput("bad_param", "env is seasonal already: one year is enough")
     if isinstance(period, bool) or not isinstance(period, int) or not 2 <= period <= HORIZON_MAX:
-        raise InvalidInput("bad_param", f"period is {period!r}: it must be a whole number of decisions, 2 to 2^53")
+        raise InvalidInput(
+            "bad_param", f"period is {as_seen(period)}: it must be a whole number of decisions, 2 to 2^53"
+        )
     params = SeasonalParams(env.params, check_param("swing", swing, low=0.0, high=1e100, low_open=True), period)
 
     def init(params: SeasonalParams, problem: Problem, run: np.uint64) -> SeasonalState:

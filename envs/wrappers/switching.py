@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine.draws import uniform
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.problem import HORIZON_MAX
 from ...engine.protocol import observe as inner_observe
@@ -93,12 +93,14 @@ def _times(at: Any, every: Any) -> tuple[Array, int]:
         raise InvalidInput("bad_param", "worlds begin either at the decisions `at` or after `every`: give one of them")
     if every is not None:
         if not _is_whole(every, 1):
-            raise InvalidInput("bad_param", f"every is {every!r}: it must be a whole number of decisions, 1 to 2^53")
+            raise InvalidInput(
+                "bad_param", f"every is {as_seen(every)}: it must be a whole number of decisions, 1 to 2^53"
+            )
         return np.zeros(0, np.int64), int(every)
     times = list(at) if isinstance(at, (list, tuple, np.ndarray)) else []
     if not times or not all(_is_whole(t, 1) for t in times) or sorted(set(times)) != times:
         raise InvalidInput(
-            "bad_param", f"at is {at!r}: it must be a list of decisions, whole and increasing, from 1 to 2^53"
+            "bad_param", f"at is {as_seen(at)}: it must be a list of decisions, whole and increasing, from 1 to 2^53"
         )
     return np.array(times, np.int64), 0
 
@@ -109,7 +111,8 @@ def _over(over: Any, times: Array, every: int) -> int:
     if not _is_whole(over, 1) or over > shortest:
         raise InvalidInput(
             "bad_param",
-            f"over is {over!r}: it must be a whole number of decisions, from 1 to the {shortest} between two changes",
+            f"over is {as_seen(over)}: it must be a whole number of decisions, from 1 to the {shortest} between two "
+            "changes",
         )
     return int(over)
 
@@ -120,7 +123,8 @@ def _orders(k: int, n_times: int, shift: Any, orders: Any) -> Array:
         return _given_orders(k, orders)
     if not _is_whole(shift, -HORIZON_MAX) or shift % k == 0:
         raise InvalidInput(
-            "bad_param", f"shift is {shift!r}: it must be a whole number of places that moves the {k} arms of env"
+            "bad_param",
+            f"shift is {as_seen(shift)}: it must be a whole number of places that moves the {k} arms of env",
         )
     n = k // math.gcd(shift, k)  # then the first comes again
     n = min(n, n_times + 1) if n_times else n
@@ -134,7 +138,8 @@ def _given_orders(k: int, orders: Any) -> Array:
     listed = list(orders) if isinstance(orders, (list, tuple, np.ndarray)) else []
     if len(listed) < 2 or not all(_is_order(k, order) for order in listed):
         raise InvalidInput(
-            "bad_param", f"orders is {orders!r}: two or more are needed, each with every number from 0 to {k - 1} once"
+            "bad_param",
+            f"orders is {as_seen(orders)}: two or more are needed, each with every number from 0 to {k - 1} once",
         )
     return np.array(listed, np.int64)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.protocol import register_policy
@@ -28,7 +28,7 @@ class FixedArmState(NamedTuple):
 def fixed_arm(arm: int = 0) -> Policy:
     """Play the arm of this number, from 0; where it is not available the next one that is, after the last the first."""
     if isinstance(arm, bool) or not isinstance(arm, int) or arm < 0:
-        raise InvalidInput("bad_param", f"arm is {arm!r}: it must be the number of an arm, from 0")
+        raise InvalidInput("bad_param", f"arm is {as_seen(arm)}: it must be the number of an arm, from 0")
     return Policy(
         "fixed_arm", FixedArmParams(arm), init, contexts=NO_CONTEXT, grow=by_padding(init), deterministic=True
     )

@@ -27,7 +27,7 @@ import numpy as np
 
 from ...engine.draws import UniformBlock, pick, uniform_block, uniform_from
 from ...engine.elementary import log
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
@@ -87,7 +87,7 @@ def log_barrier_omd(
     range of rewards is declared it is left out.
     """
     if hint not in HINTS:
-        raise InvalidInput("bad_param", f"hint is {hint!r}: it must be one of {', '.join(HINTS)}")
+        raise InvalidInput("bad_param", f"hint is {as_seen(hint)}: it must be one of {', '.join(HINTS)}")
     params = LogBarrierOmdParams(
         0.0 if eta is None else check_param("eta", eta, low=1e-100, high=1.0),
         HINTS.index(hint),

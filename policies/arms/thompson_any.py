@@ -41,7 +41,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine.draws import categorical, normal, unit, words
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.growth import padded
 from ...engine.kernel import kernel
 from ...engine.laws.largest import ARMS_MAX, MaximumWorkspace, normal_law, workspace
@@ -110,7 +110,7 @@ def thompson_any(propensities: bool = True, expected: list[float] | None = None)
     Of many arms those come first of which more is `expected`: a number for each arm that is there at the beginning.
     """
     if not isinstance(propensities, bool):
-        raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
+        raise InvalidInput("bad_param", f"propensities is {as_seen(propensities)}: it must be true or false")
     policy = (
         Policy("thompson_any", ThompsonAnyParams(), init, contexts=NO_CONTEXT, grow=_growing(init))
         if propensities
@@ -142,7 +142,7 @@ def _check_expected(expected: Any) -> Array:
     numbers = check_vector("expected", expected)
     for i, value in enumerate(expected):
         if isinstance(value, (str, bytes, bool, np.bool_)):
-            raise InvalidInput("bad_param", f"expected[{i}] is {value!r}: it must be a finite number")
+            raise InvalidInput("bad_param", f"expected[{i}] is {as_seen(value)}: it must be a finite number")
     return numbers
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...engine.draws import beta, categorical
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.largest import MaximumWorkspace, beta_law, check_arms, workspace
@@ -95,7 +95,7 @@ def thompson_beta(
     failure = check_param("prior_failure", prior_failure, low=0.01, high=1e8)
     for name, value in (("propensities", propensities), ("grid", grid)):
         if not isinstance(value, bool):
-            raise InvalidInput("bad_param", f"{name} is {value!r}: it must be true or false")
+            raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be true or false")
     if not propensities:
         sampled = ThompsonBetaSampledParams(success, failure)
         return Policy("thompson_beta", sampled, init_sampled, contexts=NO_CONTEXT, grow=by_padding(init_sampled))

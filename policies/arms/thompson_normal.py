@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...engine.draws import categorical, normal
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.largest import MaximumWorkspace, check_arms, normal_law, workspace
@@ -71,7 +71,7 @@ def thompson_normal(
         check_param("noise_sd", noise_sd, low=1e-100, high=1e100),
     )
     if not isinstance(propensities, bool):
-        raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
+        raise InvalidInput("bad_param", f"propensities is {as_seen(propensities)}: it must be true or false")
     if propensities:
         return Policy(
             "thompson_normal", ThompsonNormalParams(*numbers), init, contexts=NO_CONTEXT, grow=by_padding(init)

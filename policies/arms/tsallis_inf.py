@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...engine.draws import UniformBlock, pick, uniform_block, uniform_from
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.laws.tsallis import (
     BASELINE,
@@ -112,7 +112,7 @@ def tsallis_inf(estimator: str = "importance_weighted", scale: str = "unit", rew
     """
     for name, value, place in (("estimator", estimator, 1), ("scale", scale, 0)):
         if value not in (known := dict.fromkeys(each[place] for each in _PARAMS)):
-            raise InvalidInput("bad_param", f"{name} is {value!r}: it must be one of {', '.join(known)}")
+            raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be one of {', '.join(known)}")
     params = _PARAMS[scale, estimator]
     if issubclass(params, ScaledParams):
         most = check_param("reward_max", reward_max, low=-REWARD_MAX, high=REWARD_MAX)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine.draws import UniformBlock, pick, uniform, uniform_block, uniform_from
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, work_of
@@ -68,7 +68,9 @@ def bag(
 ) -> Policy:
     """Play what a model drawn at random among `models` bootstrapped ones expects most of."""
     if isinstance(models, bool) or not isinstance(models, int) or not 1 <= models <= MODELS_MAX:
-        raise InvalidInput("bad_param", f"models is {models!r}: it must be a whole number from 1 to {MODELS_MAX}")
+        raise InvalidInput(
+            "bad_param", f"models is {as_seen(models)}: it must be a whole number from 1 to {MODELS_MAX}"
+        )
     params = BagParams(
         models,
         check_param("regularisation", regularisation, low=1e-12, high=1e12),

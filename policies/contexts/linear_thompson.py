@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine.draws import categorical, normal
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.largest import MaximumWorkspace, check_arms, normal_law, workspace
@@ -102,7 +102,7 @@ def linear_thompson(
         check_origin(origin),
     )
     if not isinstance(propensities, bool):
-        raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
+        raise InvalidInput("bad_param", f"propensities is {as_seen(propensities)}: it must be true or false")
     params = LinearThompsonParams(*numbers) if propensities else LinearThompsonSampledParams(*numbers)
     start = init if propensities else init_sampled
     version = 2 if noise is None else version_of(origin)

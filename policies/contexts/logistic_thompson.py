@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from ...engine.draws import categorical, normal
 from ...engine.elementary import exp
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, work_of
@@ -85,7 +85,7 @@ def logistic_thompson(
         check_half_life(half_life),
     )
     if not isinstance(propensities, bool):
-        raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
+        raise InvalidInput("bad_param", f"propensities is {as_seen(propensities)}: it must be true or false")
     if propensities:
         return Policy(
             "logistic_thompson",

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...engine.draws import UniformBlock, pick, uniform_block, uniform_from
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.laws.tsallis import (
     ScaledLosses,
@@ -86,9 +86,9 @@ def tsallis_inf_binned(
         "reduced_variance": (TsallisInfBinnedReducedParams, 4.0),
     }
     if estimator not in known:
-        raise InvalidInput("bad_param", f"estimator is {estimator!r}: it must be one of {', '.join(known)}")
+        raise InvalidInput("bad_param", f"estimator is {as_seen(estimator)}: it must be one of {', '.join(known)}")
     if isinstance(bins, bool) or not isinstance(bins, int) or not 1 <= bins <= BINS_MAX:
-        raise InvalidInput("bad_param", f"bins is {bins!r}: it must be a whole number from 1 to {BINS_MAX}")
+        raise InvalidInput("bad_param", f"bins is {as_seen(bins)}: it must be a whole number from 1 to {BINS_MAX}")
     low = check_param("low", low, low=-1e100, high=1e100)
     high = check_param("high", high, low=low, high=1e100, low_open=True)
     most = check_param("reward_max", reward_max, low=-REWARD_MAX, high=REWARD_MAX)

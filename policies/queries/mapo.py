@@ -22,7 +22,7 @@ import numpy as np
 
 from ...engine.draws import RECOMMENDATION, categorical
 from ...engine.elementary import exp
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.protocol import register_policy
 from ...engine.queries.evidence import Evidence, ask, begin, take_in
@@ -58,10 +58,10 @@ def mapo(artefact: str | None = None, play: str | None = None) -> Policy:
     `play` is "sample" or "greedy"; by default the one with which the artefact's worst case was better.
     """
     if play not in (None, *PLAYS):
-        raise InvalidInput("bad_param", f"play is {play!r}: it must be {' or '.join(PLAYS)}, or left out")
+        raise InvalidInput("bad_param", f"play is {as_seen(play)}: it must be {' or '.join(PLAYS)}, or left out")
     if artefact is not None:
         if not isinstance(artefact, str):
-            raise InvalidInput("bad_param", f"artefact is {artefact!r}: it must be a name, NAME or NAME@DIGITS")
+            raise InvalidInput("bad_param", f"artefact is {as_seen(artefact)}: it must be a name, NAME or NAME@DIGITS")
         artefacts.find(artefact)
     return _policy(MapoParams(False, None), partial(resolve, artefact, play))
 

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...engine.draws import categorical, normal, uniform
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.laws.largest import MaximumWorkspace, check_arms, normal_law, workspace
 from ...engine.problem import check_param
@@ -72,7 +72,7 @@ def top_two_thompson(beta: float = 0.5, propensities: bool = True) -> Policy:
     """Ask an arm as often as it is believed the best, with the probability `beta`, and else another that may be."""
     share = check_param("beta", beta, low=0.0, high=1.0, low_open=True)
     if not isinstance(propensities, bool):
-        raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
+        raise InvalidInput("bad_param", f"propensities is {as_seen(propensities)}: it must be true or false")
     params = TopTwoThompsonParams(share) if propensities else TopTwoThompsonSampledParams(share)
     begin = init if propensities else init_sampled
     return Policy("top_two_thompson", params, begin, actions=("query",), feedbacks=("answer",))

@@ -29,7 +29,7 @@ import math
 from typing import NamedTuple
 
 from ...engine.elementary import log
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.growth import padded
 from ...engine.kernel import kernel, routine
 from ...engine.protocol import register_policy
@@ -69,7 +69,7 @@ class ImedRlState(NamedTuple):
 def imed_rl(with_bound: bool = True) -> Policy:
     """Take the action against which the least speaks, by what was counted and planned up to now."""
     if not isinstance(with_bound, bool):
-        raise InvalidInput("bad_param", f"with_bound is {with_bound!r}: it must be true or false")
+        raise InvalidInput("bad_param", f"with_bound is {as_seen(with_bound)}: it must be true or false")
     return of_states("imed_rl", ImedRlParams(with_bound), init, grow=grow, learned=learned_by_plan)
 
 

@@ -30,7 +30,7 @@ import numpy as np
 
 from ...engine.arrays import copy_numbers
 from ...engine.elementary import log
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.growth import padded
 from ...engine.kernel import kernel, routine
 from ...engine.problem import check_param
@@ -110,10 +110,10 @@ def loop(
     worst; "estimate" takes that of the plan. `scale` 1 is what is proved where `variance` is false; .1 learns faster.
     """
     if not isinstance(span, int | float | str) or (isinstance(span, str) and span != "estimate"):
-        raise InvalidInput("bad_param", f"span is {span!r}: it must be a number above 0, or 'estimate'")
+        raise InvalidInput("bad_param", f"span is {as_seen(span)}: it must be a number above 0, or 'estimate'")
     for name, value in (("variance", variance), ("cap", cap)):
         if not isinstance(value, bool):
-            raise InvalidInput("bad_param", f"{name} is {value!r}: it must be true or false")
+            raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be true or false")
     params = LoopParams(
         check_param("scale", scale, low=0.0, low_open=True, high=1e6),
         check_param("factor", factor, low=1.0, low_open=True, high=1e6),

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...engine.elementary import exp, log
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.growth import padded
 from ...engine.kernel import kernel
 from ...engine.problem import check_param
@@ -66,7 +66,8 @@ def optimistic_q(horizon: int, span: float, delta: float = 0.05, scale: float = 
     """
     if not isinstance(horizon, int) or isinstance(horizon, bool) or not 1 <= horizon <= HORIZON_MAX:
         raise InvalidInput(
-            "bad_param", f"horizon is {horizon!r}: it must be a whole number from 1 to 2^53, of the decisions to come"
+            "bad_param",
+            f"horizon is {as_seen(horizon)}: it must be a whole number from 1 to 2^53, of the decisions to come",
         )
     params = OptimisticQParams(
         horizon,

@@ -26,7 +26,7 @@ import numpy as np
 
 from ...engine.draws import beta, log_of_gamma
 from ...engine.elementary import exp
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel, routine
 from ...engine.problem import check_param
@@ -80,9 +80,9 @@ def psrl(prior: float | str = "1/S", tsde: bool = False) -> Policy:
     `prior` is how many visits are imagined to have led from each pair to each state, or "1/S": one to all together.
     """
     if isinstance(prior, str) and prior != "1/S":
-        raise InvalidInput("bad_param", f"prior is {prior!r}: it must be a number above 0, or '1/S'")
+        raise InvalidInput("bad_param", f"prior is {as_seen(prior)}: it must be a number above 0, or '1/S'")
     if not isinstance(tsde, bool):
-        raise InvalidInput("bad_param", f"tsde is {tsde!r}: it must be true or false")
+        raise InvalidInput("bad_param", f"tsde is {as_seen(tsde)}: it must be true or false")
     imagined = math.nan if isinstance(prior, str) else check_param("prior", prior, low=1e-6, high=1e6)
     return of_states("psrl", PsrlParams(imagined, tsde), init, grow=by_padding(init), learned=learned_by_plan)
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...engine.actions import READ, pull
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
@@ -77,7 +77,7 @@ def early_drop(
     `scale` is the range of the rewards.
     """
     if not isinstance(lend, bool):
-        raise InvalidInput("bad_param", f"lend is {lend!r}: it must be true or false")
+        raise InvalidInput("bad_param", f"lend is {as_seen(lend)}: it must be true or false")
     params = EarlyDropParams(
         check_param("reach", reach, low=0.0, low_open=True),
         check_param("first", first, low=1.0),

@@ -33,7 +33,7 @@ import numpy as np
 from ...engine.actions import PULL, READ, pull, read
 from ...engine.draws import uniform
 from ...engine.elementary import log
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
@@ -92,7 +92,7 @@ def king(gap: float | None = None, thinned: bool = False, scale: float = 1.0) ->
     which a second slot is needed. Rewards lie between 0 and `scale`.
     """
     if not isinstance(thinned, bool):
-        raise InvalidInput("bad_param", f"thinned is {thinned!r}: it must be true or false")
+        raise InvalidInput("bad_param", f"thinned is {as_seen(thinned)}: it must be true or false")
     params = KingParams(
         0.0 if gap is None else check_param("gap", gap, low=0.0, low_open=True),
         thinned,

@@ -35,7 +35,7 @@ import numpy as np
 
 from ...engine.actions import PULL, READ, pull, read
 from ...engine.elementary import exp, log
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
@@ -94,11 +94,13 @@ def levels(kind: str = "logstar", constants: str = "practical", delta: float = 0
     never pay.
     """
     if kind not in KINDS:
-        raise InvalidInput("bad_param", f"kind is {kind!r}: it must be one of {', '.join(KINDS)}")
+        raise InvalidInput("bad_param", f"kind is {as_seen(kind)}: it must be one of {', '.join(KINDS)}")
     if constants not in CONSTANTS:
-        raise InvalidInput("bad_param", f"constants is {constants!r}: it must be one of {', '.join(CONSTANTS)}")
+        raise InvalidInput("bad_param", f"constants is {as_seen(constants)}: it must be one of {', '.join(CONSTANTS)}")
     if constants == "theory" and kind != "logstar":
-        raise InvalidInput("bad_param", f"constants is 'theory', but kind is {kind!r}: theory is about logstar only")
+        raise InvalidInput(
+            "bad_param", f"constants is 'theory', but kind is {as_seen(kind)}: theory is about logstar only"
+        )
     params = LevelsParams(
         KINDS.index(kind),
         constants == "theory",

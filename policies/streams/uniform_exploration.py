@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ...engine.elementary import log
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.protocol import register_policy
 from ...engine.streams import (
@@ -46,7 +46,7 @@ class UniformExplorationParams(NamedTuple):
 def uniform_exploration(pulls: str = "log") -> Policy:
     """Pull every arm equally often, and keep the best: "log", u (ln T)^(1/3) times, or "unit", u times."""
     if pulls not in PULLS:
-        raise InvalidInput("bad_param", f"pulls is {pulls!r}: it must be one of {', '.join(PULLS)}")
+        raise InvalidInput("bad_param", f"pulls is {as_seen(pulls)}: it must be one of {', '.join(PULLS)}")
     return Policy("uniform_exploration", UniformExplorationParams(PULLS.index(pulls)), begin_contest, actions=("move",))
 
 

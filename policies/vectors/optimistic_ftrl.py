@@ -34,7 +34,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...engine.domain import Region
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel
 from ...engine.problem import check_known, check_param
 from ...engine.protocol import register_policy
@@ -105,7 +105,7 @@ def optimistic_ftrl(
     `hint` is "last", "zero" or "context". `gradient_max` (G) and `smoothness` (L) are taken where they are known.
     """
     if steps not in STEPS:
-        raise InvalidInput("bad_param", f"steps is {steps!r}: it must be one of {', '.join(STEPS)}")
+        raise InvalidInput("bad_param", f"steps is {as_seen(steps)}: it must be one of {', '.join(STEPS)}")
     if smoothness is not None:
         check_param("smoothness", smoothness, low=0.0, high=1e100)
     params = OptimisticFtrlParams(

@@ -29,7 +29,7 @@ import numpy as np
 from ...engine import protocol
 from ...engine.changes.turning import within
 from ...engine.draws import uniform
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.growth import padded
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, inverse_gap, span_of, work_of
@@ -173,7 +173,7 @@ def _inner_params(policy: Any) -> Any:
 
 def _whole(name: str, value: Any, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a whole number from {low} to {high}")
+        raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be a whole number from {low} to {high}")
     return value
 
 

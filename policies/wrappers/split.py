@@ -24,7 +24,7 @@ import numpy as np
 from ...engine import protocol
 from ...engine.changes.turning import within
 from ...engine.draws import run_of, uniform
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.growth import grown
 from ...engine.kernel import kernel
 from ...engine.problem import check_inside, check_param, fitted
@@ -153,7 +153,7 @@ def checked(numbers: Sequence[int]) -> tuple[int, int, int]:
     if not whole or len(numbers) != 3 or len(set(numbers)) < len([one for one in numbers if one >= 0]):
         raise InvalidInput(
             "bad_param",
-            f"numbers is {numbers!r}: it must be three whole numbers, of the live policy, the canary and "
+            f"numbers is {as_seen(numbers)}: it must be three whole numbers, of the live policy, the canary and "
             "the control, all different",
         )
     live, canary, control = numbers

@@ -26,7 +26,7 @@ import numpy as np
 
 from ...engine import protocol
 from ...engine.changes.turning import within
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.growth import grown
 from ...engine.kernel import kernel
 from ...engine.problem import check_inside, fitted
@@ -152,7 +152,7 @@ def _check_inner(policy: Any) -> None:
 
 def _check_whole(name: str, value: Any, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a whole number from {low} to {high}")
+        raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be a whole number from {low} to {high}")
 
 
 @kernel

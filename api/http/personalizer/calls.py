@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from starlette.types import Scope
 
-from ....engine.errors import InvalidInput
+from ....engine.errors import InvalidInput, as_seen
 from ...access.caller import ADMIN, OPEN, READ, WRITE
 from ...service.measured import NO_ROUTE, Route
 from ...service.service import Service
@@ -129,7 +129,7 @@ def _checked(handler: Handler) -> Handler:
         if version not in (None, PREVIEW.partition(b"=")[2].decode()):
             raise InvalidInput(
                 "bad_version",
-                f"the api-version is {version!r}: this service speaks 2022-09-01-preview, and v1.0 by its path",
+                f"the api-version is {as_seen(version)}: this service speaks 2022-09-01-preview, and v1.0 by its path",
             )
         return await handler(service, call)
 

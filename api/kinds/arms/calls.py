@@ -57,7 +57,9 @@ def calls_of(contexts: Any, eligible: Iterable[str] | None, actions: Any) -> lis
     if isinstance(contexts, int) and not isinstance(contexts, bool):
         contexts = [None] * contexts
     if isinstance(contexts, (str, dict)) or not isinstance(contexts, Iterable):
-        raise InvalidInput("bad_context", f"contexts is {contexts!r}: it must be a list of them, or how many there are")
+        raise InvalidInput(
+            "bad_context", f"contexts is {as_seen(contexts)}: it must be a list of them, or how many there are"
+        )
     seen = list(contexts)
     if isinstance(actions, (str, dict)) or not (actions is None or isinstance(actions, Iterable)):
         raise InvalidInput("bad_actions", f"actions is {as_seen(actions)}: it must be a list of actions for each call")

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ....engine.errors import Conflict, InvalidInput
+from ....engine.errors import Conflict, InvalidInput, as_seen
 from ....engine.problem import check_rewards
 from ....engine.storage.tables import Event
 from ....engine.task import best_arm, hypotheses, thresholds
@@ -129,7 +129,7 @@ class QueryEngine(PolicyEngine[Query]):
             self._get_ready(journal)
         available = self._mask(open)
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
-            raise InvalidInput("bad_queries", f"n is {n!r}: it must be a whole number, how many queries")
+            raise InvalidInput("bad_queries", f"n is {as_seen(n)}: it must be a whole number, how many queries")
         if n > self.left:
             raise Conflict(
                 "budget_spent", f"{n} queries are asked, and {self.left} of {self.budget} are left: ask fewer"
@@ -176,7 +176,7 @@ class QueryEngine(PolicyEngine[Query]):
     def _mask(self, open: Iterable[str] | None) -> Array:
         """Return which queries can be asked, bool[k]."""
         if isinstance(open, str):
-            raise InvalidInput("bad_eligible", f"open is {open!r}: it must be a list of ids")
+            raise InvalidInput("bad_eligible", f"open is {as_seen(open)}: it must be a list of ids")
         roster = self.roster
         ids = ids_of(open, "open")
         return roster.active if ids is None else mask_of(roster.numbers, roster.active, ids, None)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, as_seen
 from ...vocabulary import Array, Problem
 from ..rows import Wanted
 
@@ -66,11 +66,13 @@ def feature_of(segment: str, problem: Problem) -> int:
     if found is None or problem.layout != "dense":
         raise InvalidInput(
             "bad_segment",
-            f"the segment is {segment!r}: of this log it can be a feature of a dense context, such as context[0]",
+            f"the segment is {as_seen(segment)}: of this log it can be a feature of a dense context, such as "
+            "context[0]",
         )
     if (feature := int(found[1])) >= problem.context_shape[0]:
         raise InvalidInput(
-            "bad_segment", f"the segment is {segment!r}: a context of this log has {problem.context_shape[0]} features"
+            "bad_segment",
+            f"the segment is {as_seen(segment)}: a context of this log has {problem.context_shape[0]} features",
         )
     return feature
 

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, as_seen
 from ...vocabulary import Array
 from ..log import BadLines, no_good_line, reading
 from ..source import Source
@@ -101,7 +101,7 @@ def targets(slots: Slots, name: str) -> Array:
         return np.where(slots.n_choices > 0, np.asarray(slots.action == slots.first, np.float64), np.nan)
     if name == "logged":
         return slots.propensity
-    raise InvalidInput("bad_target", f"the target is {name!r}: of a log with slots it is {', '.join(TARGETS)}")
+    raise InvalidInput("bad_target", f"the target is {as_seen(name)}: of a log with slots it is {', '.join(TARGETS)}")
 
 
 def _columns(found: list[_List], numbers: list[int], bad_lines: BadLines) -> Slots:
