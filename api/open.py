@@ -26,9 +26,9 @@ from ..engine.errors import InvalidInput, as_seen
 from ..engine.task import Task
 from ..engine.vocabulary import FeedbackKind
 from ..policies import catalog
+from .durable.commits import EACH, pace_of
 from .durable.finding import Found, found
 from .durable.journal import Journal
-from .durable.pace import EACH, pace_of
 from .experiment.ids import check_fields
 from .experiment.spec import Spec
 from .kinds.arms.engine import Engine

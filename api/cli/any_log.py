@@ -11,7 +11,7 @@ from ...engine.errors import InvalidInput
 from ...engine.storage.events import Events
 from ..console import progress
 from ..log_files import form_of, module_of, source_of
-from ..service.experiment_log import opened
+from ..service.experiment_log import opened_log
 
 
 def events_of(
@@ -27,7 +27,7 @@ def events_of(
                 "no_file", f"{source} is the URL of a database: leave out --from, or say --from database"
             )
     if is_database:
-        log = stack.enter_context(opened(source, experiment))
+        log = stack.enter_context(opened_log(source, experiment))
         if log.note is not None:
             click.echo(log.note, err=True)
         advance = stack.enter_context(progress(doing, log.size - log.begins, "events"))

@@ -34,10 +34,10 @@ def export(experiment: str, file: Path, database: str, form: str | None, as_json
       onearm export hello hello.jsonl --database sqlite:///onearm.db
       onearm export hello hello.dsjson
     """
-    from ..service.experiment_log import opened
+    from ..service.experiment_log import opened_log
 
     form = form_to_export(file, form)
-    with opened(database, experiment) as log, progress("exporting", log.size - log.begins, "events") as advance:
+    with opened_log(database, experiment) as log, progress("exporting", log.size - log.begins, "events") as advance:
         last, note = log.size - log.begins, log.note
         if form in EXPORTS:
             left_out: dict[str, int] = {}

@@ -28,8 +28,8 @@ from ..service.folded import Recovered, finished, fold_log
 from ..service.history import detail_of, packed_mask
 from ..service.keeping import EVENT_BYTES, SNAPSHOT_BYTES
 from ..service.writer import PendingSnapshot
+from .commits import Commits
 from .owners import Share
-from .pace import Pace
 
 log = logging.getLogger("onearm")
 NOTHING_MORE = (None, None, None)  # what nearly all rewards, and decisions without contexts, have beside their numbers
@@ -64,7 +64,7 @@ class Journal:
 
     tally: Any  # a `Tally`: what decisions came to so far
 
-    def __init__(self, share: Share, row: Experiment, created: Spec, kind: Kind, pace: Pace) -> None:
+    def __init__(self, share: Share, row: Experiment, created: Spec, kind: Kind, commits: Commits) -> None:
         self.store = share.store
         self.share = share
         self.row = row
@@ -72,7 +72,7 @@ class Journal:
         self.kind = kind
         self.seq = 0  # of the last event, committed or not
         self.torn = False  # whether a step has begun, and is not on record yet
-        self._pace = pace
+        self._commits = commits
         self._policy: int | None = None  # the number of the one that decides, where that is not the first
         self._tail: list[Event] = []  # what is not committed; where a commit is broken off it may be
         self._bytes = 0  # of log, since the last snapshot
@@ -81,7 +81,7 @@ class Journal:
         self._committing = threading.Lock()  # held while it is committed
         self._process = os.getpid()
         self._over = threading.Event()
-        if pace.seconds is not None:
+        if commits.seconds is not None:
             threading.Thread(target=self._commit_now_and_then, name="onearm-journal", daemon=True).start()
 
     # -- before ----------------------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ class Journal:
             more = (event.context, event.vector, event.detail)
             self._bytes += EVENT_BYTES if more == NOTHING_MORE else EVENT_BYTES + sum(len(one or b"") for one in more)
         self.torn = False
-        if len(self._tail) >= self._pace.events:
+        if len(self._tail) >= self._commits.events:
             self.flush()
 
     def decision(self, decision_id: str) -> Event:
@@ -301,7 +301,7 @@ class Journal:
 
         Whatever a commit fails with, whoever decides next is told.
         """
-        while not self._over.wait(self._pace.seconds):
+        while not self._over.wait(self._commits.seconds):
             with self._committing:
                 try:
                     failed = self._commit([])

@@ -14,7 +14,7 @@ from ...engine.storage.tables import Event
 from ...engine.vocabulary import Problem
 from ..kinds.decided import DecidedMany, Made
 from ..kinds.pending import REMEMBERED, Found, Many, Pending, another, learned, unknown
-from ..service.records import together
+from ..service.records import records_of
 from ..service.refusals import being_erased
 from .journal import Journal
 
@@ -64,7 +64,7 @@ class LoggedPending(Pending[Made]):
         raise unknown(decision)
 
     def _in_batch(self, number: int, decided: int) -> Made:
-        """Return a decision that was made together with others, or that the log has; raise where neither is so."""
+        """Return a decision that was made records_of with others, or that the log has; raise where neither is so."""
         try:
             return super()._in_batch(number, decided)
         except (Conflict, NotFound):  # it is not in memory, which may mean anything
@@ -76,7 +76,7 @@ class LoggedPending(Pending[Made]):
         """Return a decision from the log; raise where it has feedback, or is erased."""
         journal = self._journal
         journal.flush()  # what came of it may not be there yet
-        found = together(journal.store.find(journal.row.key, [number])).get(number)
+        found = records_of(journal.store.find(journal.row.key, [number])).get(number)
         if found is None:
             raise unknown(number)
         if found.reward is not None:

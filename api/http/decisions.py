@@ -32,7 +32,7 @@ from .corrections import correction_of
 from .endpoint import Answer, Call
 from .requests import find, found_unlocked, hash_of, held, iso, known_as, one_id, sent_of, settled
 from .schemas import Decide, DecisionRecord, Decisions, Example, Examples, Learned, Rewarded, RewardRecord, Rewards
-from .several import Shared, shared, together
+from .several import Shared, record_of_list, shared
 from .windowed import Came, CameEarly, came, outcomes_of
 
 BATCH_MAX = 10_000
@@ -113,7 +113,7 @@ async def record(service: Service, call: Call) -> Answer:
     told, several = record_of(live, found), live.kind.several
     if several is not None and (numbers := several.numbers(found.event))[-1] == found.event.number:
         async with held(live, numbers) as parts:
-            told = together(told, [record_of(live, one) for one in parts])
+            told = record_of_list(told, [record_of(live, one) for one in parts])
     return Answer(200, told)
 
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, NoReturn, cast
 import uvicorn
 from starlette.types import ASGIApp
 
+from ...engine.compiled.process import open_files
 from ...engine.errors import InvalidInput
-from ...engine.process import open_files
 from .connection import Connection, Limits
 
 GRACE_SECONDS = 10  # for what is in flight when the service is stopped

@@ -108,7 +108,7 @@ async def _learn(live: Live, shares: Sequence[Share], reward_id: str) -> None:
     live.keeping.snapshot_if_due()
 
 
-def together(last: DecisionRecord, slots: list[DecisionRecord]) -> DecisionRecord:
+def record_of_list(last: DecisionRecord, slots: list[DecisionRecord]) -> DecisionRecord:
     """Return what is on record of a list: of its slots, and what holds for all of them as the last one says it."""
     return msgspec.structs.replace(
         last,

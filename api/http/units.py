@@ -11,7 +11,7 @@ from ...engine.errors import InvalidInput
 from ...engine.storage.store import Store
 from ..experiment.ids import check_id
 from ..experiment.tenants import parts_of
-from ..service.records import Record, together
+from ..service.records import Record, records_of
 from ..service.service import Service
 from .audit import deed
 from .bodies import LARGE, read
@@ -74,5 +74,5 @@ async def erase(service: Service, call: Call) -> Answer:
 def _found(store: Store, key: int, unit_id: str, after: int, limit: int) -> list[Record]:
     """Read decisions for a unit and their rewards, in order. Runs in a worker thread."""
     numbers = store.of_unit(key, unit_id, after, limit)
-    records = together(store.find(key, numbers))
+    records = records_of(store.find(key, numbers))
     return [records[number] for number in numbers if number in records]

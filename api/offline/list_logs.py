@@ -26,7 +26,7 @@ from ..kinds.lists.http import numbers
 from ..kinds.lists.kind import LISTS
 from ..kinds.table import kind_of
 from ..log_files import EXPORTS, form_of, module_of, source_of
-from ..service.experiment_log import opened
+from ..service.experiment_log import opened_log
 from .candidates import Candidate
 from .options import Options
 
@@ -89,7 +89,7 @@ def _events(name: str, form: str | None, experiment: str | None, progress: Advan
         return
     if form is not None:
         raise InvalidInput("no_format", f"{name} is a database: it has no --format")
-    with opened(name, experiment) as log:
+    with opened_log(name, experiment) as log:
         yield log.events()
 
 

@@ -15,7 +15,7 @@ from ...engine.storage.rows import Naming, Rows, Wanted
 from ...engine.storage.source import STDIN, Source
 from ...engine.vocabulary import NO_CONTEXT
 from ..log_files import EXPORTS, form_of, module_of, source_of
-from ..service.experiment_log import opened
+from ..service.experiment_log import opened_log
 from .candidates import Candidate
 from .judging import Readings
 from .options import MODELLED, Options
@@ -46,7 +46,7 @@ class Place:
     def is_named(self) -> bool:
         """Whether its features have names."""
         if self.form == DATABASE:
-            with opened(self.name, self.experiment) as log:
+            with opened_log(self.name, self.experiment) as log:
                 return log.problem.layout == "named"
         if self.form not in EXPORTS:
             return self.form in NAMED
@@ -63,7 +63,7 @@ class Place:
         if self.form != DATABASE:
             rows: Rows = module_of(self.form).read_rows(source_of(Path(self.name), progress), wanted)
         else:
-            with opened(self.name, self.experiment) as log:
+            with opened_log(self.name, self.experiment) as log:
                 rows = log.rows(wanted)
         check_matching(rows.problem)
         return rows

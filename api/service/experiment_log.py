@@ -110,7 +110,7 @@ def log_of(store: Store, row: Experiment, until: int | None = None) -> Experimen
 
 
 @contextmanager
-def opened(url: str, experiment: str | None) -> Iterator[ExperimentLog]:
+def opened_log(url: str, experiment: str | None) -> Iterator[ExperimentLog]:
     """Open the log of an experiment of a database; its name may be left out where it is the only one."""
     store = Store.open(url, write=False)
     try:

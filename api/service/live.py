@@ -42,8 +42,8 @@ from .reading import Reading
 from .records import Budget, Record, Records
 from .refusals import being_erased, no_stream, recovering, refolding
 from .room import Room
+from .several import filled, moved
 from .since import Since
-from .together import filled, moved
 from .turns import Turns
 from .windows import Windows
 from .writer import Writer

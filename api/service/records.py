@@ -231,7 +231,7 @@ class Records:
             numbers = [name for name in wanted if isinstance(name, int)]
             ids = [name for name in wanted if isinstance(name, str)]
             try:
-                records = together(await self._lookups.run(self._store.find, self._key, numbers, ids))
+                records = records_of(await self._lookups.run(self._store.find, self._key, numbers, ids))
             except Exception as error:
                 answer.set_exception(error)
                 answer.exception()  # retrieved: a client that left must not leave a warning
@@ -266,7 +266,7 @@ class Records:
             del self._numbers[record.event.decision_id]
 
 
-def together(events: list[Event]) -> dict[int | str, Record]:
+def records_of(events: list[Event]) -> dict[int | str, Record]:
     """Put the events of the log together, by number and by client's id."""
     records: dict[int | str, Record] = {}
     for event in sorted(events, key=lambda event: event.kind not in DECISIONS):

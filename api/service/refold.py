@@ -26,7 +26,7 @@ from .bases import beginning, fresh
 from .folded import state_of
 from .history import History, Part, Recast, changed
 from .paths import Setting
-from .rungs import STATE_BYTES_MAX, Rung, ends, path_to, together
+from .rungs import STATE_BYTES_MAX, Rung, ends, path_to, with_rung
 
 Steps = Generator[None, None, Any]
 
@@ -176,7 +176,7 @@ class Refold:
         if snapshot.size(state) <= STATE_BYTES_MAX:
             path = path_to(history.paths, setting, seq)
             made = Rung(seq, snapshot.copied(state), path, setting.corrected_to)
-            self.rungs[setting.policy] = together(self.rungs[setting.policy], made)
+            self.rungs[setting.policy] = with_rung(self.rungs[setting.policy], made)
 
     def state(self, last: int) -> Any:
         """Return the state of all who decide once the log has come to its event `last`, to which `steps` went."""

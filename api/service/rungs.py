@@ -84,7 +84,7 @@ def ends(after: int, until: int) -> Iterator[int]:
     yield until
 
 
-def together(rungs: Sequence[Rung], made: Rung) -> list[Rung]:
+def with_rung(rungs: Sequence[Rung], made: Rung) -> list[Rung]:
     """Return rungs of one path with one more, and without those that are too near to each other, oldest first."""
     by_seq = {rung.seq: rung for rung in (*rungs, made)}
     return [by_seq[seq] for seq in thinned(sorted(by_seq))]

@@ -46,7 +46,7 @@ ROUNDS_SECONDS = 0.02  # that these may take; more where others keep the loop bu
 PARTS_MAX = 8  # of a snapshot with one batch: those who wait for the batch wait for them
 
 
-class Entry(NamedTuple):
+class Queued(NamedTuple):
     """Events on their way to the log, which are written together or not at all."""
 
     live: Any
@@ -120,7 +120,7 @@ class Writer(Generic[Owner]):
         self._store = store
         self._failed = failed
         self._loop = asyncio.get_running_loop()
-        self._queues: dict[Owner, deque[Entry]] = {}  # of each that has events to write; whose turn it is comes first
+        self._queues: dict[Owner, deque[Queued]] = {}  # of each that has events to write; whose turn it is comes first
         self.waiting = 0  # entries whose commit has not begun
         self._joining: Owner | None = None  # whose events go together at the moment
         self._joint: asyncio.Future[None] | None = None  # when these are committed, once there are any
@@ -153,7 +153,7 @@ class Writer(Generic[Owner]):
             entries[-1] = last = entries[-1]._replace(events=entries[-1].events + events)
             return last.committed
         future = self._loop.create_future()
-        entries.append(Entry(live, events, future, base))
+        entries.append(Queued(live, events, future, base))
         if live is self._joining:
             self._joint = future
         self.waiting += 1
@@ -211,10 +211,10 @@ class Writer(Generic[Owner]):
         ready, self._pending = self._ready()
         self._jobs.put(partial(self._commit, batch, ready))
 
-    def _next_batch(self) -> list[Entry]:
+    def _next_batch(self) -> list[Queued]:
         """Take what is written next: of each a share where others wait; who has more comes last from then on."""
         share = BATCH_MAX if len(self._queues) == 1 else SHARE_MAX
-        batch: list[Entry] = []
+        batch: list[Queued] = []
         for live in list(self._queues):
             if len(batch) >= BATCH_MAX:
                 break
@@ -241,7 +241,7 @@ class Writer(Generic[Owner]):
         while (job := self._jobs.get()) is not None:
             job()
 
-    def _commit(self, batch: list[Entry], ready: list[PendingSnapshot]) -> None:
+    def _commit(self, batch: list[Queued], ready: list[PendingSnapshot]) -> None:
         error: OnearmError | None = None
         begun = time.perf_counter()
         try:
@@ -267,7 +267,7 @@ class Writer(Generic[Owner]):
         self._loop.call_soon_threadsafe(_tell, future, made, error)
 
     def _done(
-        self, batch: list[Entry], ready: list[PendingSnapshot], error: OnearmError | None, seconds: float
+        self, batch: list[Queued], ready: list[PendingSnapshot], error: OnearmError | None, seconds: float
     ) -> None:
         self._pending = [one for one in ready + self._pending if one.experiment not in self._forgotten]
         self.seconds.add(seconds)
@@ -302,7 +302,7 @@ class Writer(Generic[Owner]):
         else:
             self._busy = False
 
-    def _give_up(self, batch: list[Entry], error: OnearmError) -> None:
+    def _give_up(self, batch: list[Queued], error: OnearmError) -> None:
         """Fail a batch and all that is queued behind it for its experiments, whose states are ahead of the log."""
         lives = {entry.live for entry in batch}
         behind = [entry for live in lives for entry in self._queues.pop(live, ())]

@@ -13,7 +13,7 @@ from ..experiment.spec import Spec
 from .artefacts import stored
 
 
-class Row(NamedTuple):
+class NewRow(NamedTuple):
     """What `Store.add_experiment` writes beside the name."""
 
     spec: str
@@ -24,11 +24,11 @@ class Row(NamedTuple):
     archived_at: int | None
 
 
-def row_of(spec: Spec, created_at: int, archived_at: int | None = None) -> Row:
+def row_of(spec: Spec, created_at: int, archived_at: int | None = None) -> NewRow:
     """Return the row of a spec, with what its policy decides with."""
     said = spec.to_json()
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
-    return Row(json.dumps(said), digest, spec.versions_json(), created_at, stored(spec.policy), archived_at)
+    return NewRow(json.dumps(said), digest, spec.versions_json(), created_at, stored(spec.policy), archived_at)
 
 
 def check_free(store: Store, name: str) -> None:

@@ -23,8 +23,8 @@ from typing import IO, Any
 
 from filelock import FileLock
 
-from ..process import most_memory
 from . import store
+from .process import most_memory
 
 LOCK = "worker.lock"  # in the folder
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_seen
 from ..vocabulary import Problem
 from .action_ridge import ActionRidge, action_ridge
 from .arm_mean import ArmMean, arm_mean
@@ -51,7 +51,7 @@ def oracle(
 def check_second_order(second_order: bool) -> bool:
     """Return whether named features are learned by a second-order rule."""
     if not isinstance(second_order, bool):
-        raise InvalidInput("bad_param", f"second_order is {second_order!r}: it must be true or false")
+        raise InvalidInput("bad_param", f"second_order is {as_seen(second_order)}: it must be true or false")
     return second_order
 
 

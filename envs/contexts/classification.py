@@ -195,11 +195,13 @@ def _unpacked(file: Path) -> bytes:
 def _of_rows(rows: Any, label: list[int], bits: int, shuffle: bool, clicks: list[float]) -> Environment:
     """Return the environment of rows with named features."""
     if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= BITS_MAX:
-        raise InvalidInput("bad_param", f"bits is {bits!r}: it must be a whole number from 1 to {BITS_MAX}")
+        raise InvalidInput("bad_param", f"bits is {as_seen(bits)}: it must be a whole number from 1 to {BITS_MAX}")
     labels = _check_label(label, len(rows))
     k = int(labels.max()) + 1
     if not isinstance(clicks, list) or len(clicks) != 2:
-        raise InvalidInput("bad_param", f"clicks is {clicks!r}: it must be two probabilities, the right one's last")
+        raise InvalidInput(
+            "bad_param", f"clicks is {as_seen(clicks)}: it must be two probabilities, the right one's last"
+        )
     wrong = check_param("the first of clicks", clicks[0], low=0.0, high=1.0)
     right = check_param("the second of clicks", clicks[1], low=wrong, high=1.0)
     start, index, value = _shown(rows, k, bits)

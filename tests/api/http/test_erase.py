@@ -21,7 +21,7 @@ from support.served import Served, assert_refused, assert_sound
 from onearm.api.cli.verify import has_fault, verified
 from onearm.api.service import chores, erasing
 from onearm.api.service.archives import Archives
-from onearm.api.service.experiment_log import opened
+from onearm.api.service.experiment_log import opened_log
 from onearm.engine.errors import Unavailable
 from onearm.engine.storage.formats import jsonl, parquet
 from onearm.engine.storage.rows import Wanted
@@ -357,7 +357,7 @@ def rows(source: str, experiment: str | None = None) -> Any:
     if experiment is None:
         found = jsonl.read_rows(Source(Path(source)), Wanted())
     else:
-        with opened(source, experiment) as log:
+        with opened_log(source, experiment) as log:
             found = log.rows(Wanted())
     with found:
         columns = found.columns()

@@ -11,7 +11,7 @@ from support.served import ARMS, Served, assert_problem, assert_refused
 import onearm
 from onearm.api.experiment.explanation import notes_on, wrapped
 from onearm.api.experiment.spec import Spec
-from onearm.api.service.experiment_log import opened
+from onearm.api.service.experiment_log import opened_log
 from onearm.api.service.written import row_of
 from onearm.policies import catalog
 
@@ -180,7 +180,7 @@ def test_a_range_that_nobody_declared_is_told_as_such_and_holds_all_the_same(ser
 
 def test_the_log_of_an_experiment_carries_its_range(served: Served) -> None:
     served.create("euros", policy=BETA, reward=EUROS)
-    with opened(served.url, "euros") as log:
+    with opened_log(served.url, "euros") as log:
         assert log.spec["reward"] == {"range": [-5.0, 15.0]}
         assert log.problem.reward_range == (-5.0, 15.0)
 

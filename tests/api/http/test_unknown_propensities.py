@@ -12,7 +12,7 @@ from support.exported import EXPORTS
 from support.served import Served, assert_problem
 
 from onearm.api.cli.verify import has_fault, verified
-from onearm.api.service.experiment_log import opened
+from onearm.api.service.experiment_log import opened_log
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
 
@@ -50,7 +50,7 @@ def test_a_policy_that_divides_by_propensities_needs_one(served: Served) -> None
 def read_by(form: str, served: Served, folder: Path) -> Rows:
     """Return the rows of the experiment from its database, or from an export of the service."""
     if form == "database":
-        with opened(served.url, "e") as log:
+        with opened_log(served.url, "e") as log:
             return log.rows(Wanted())
     file = folder / f"e.{form}"
     file.write_bytes(served.get(f"/v1/experiments/e/log?format={form}").content)

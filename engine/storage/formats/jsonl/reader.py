@@ -149,9 +149,9 @@ def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLine
     decides, learns = (code == DECIDE) | (code == EXTERNAL), code == LEARN
     learned = list(compress(lines, learns.tolist()))
     if problem.states is not None:
-        told = np.array([len(line.detail or ()) == 1 for line in learned], np.bool_)
+        tells = np.array([len(line.detail or ()) == 1 for line in learned], np.bool_)
         closed = np.array([line.closed is not None for line in learned], np.bool_)
-        whole = say_what_came_next(told, closed, numbers[learns], bad_lines)
+        whole = say_what_came_next(tells, closed, numbers[learns], bad_lines)
         learned = list(compress(learned, whole.tolist()))
         learns[learns] = whole
     rewards = Rewards(

@@ -1,7 +1,7 @@
 """How often an engine with a log commits: each call, so many events, or after a while.
 
->>> pace_of("each"), pace_of(100), pace_of("0.5s")
-(Pace(events=1, seconds=None), Pace(events=100, seconds=None), Pace(events=10000, seconds=0.5))
+>>> commits_of("each"), commits_of(100), commits_of("0.5s")
+(Commits(events=1, seconds=None), Commits(events=100, seconds=None), Commits(events=10000, seconds=0.5))
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ SECONDS_MAX = 3600.0
 _TIME = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,3})?)s")
 
 
-class Pace(NamedTuple):
+class Commits(NamedTuple):
     """When events are committed that wait."""
 
     events: int  # once there are so many
     seconds: float | None  # after so long at most; None: when the next one comes
 
 
-def pace_of(commit: Any) -> Pace:
+def commits_of(commit: Any) -> Commits:
     """Return what `commit=` says; raises `InvalidInput` ("bad_commit")."""
     if commit == EACH:
-        return Pace(1, None)
+        return Commits(1, None)
     if type(commit) is int and 1 <= commit <= EVENTS_MAX:
-        return Pace(commit, None)
+        return Commits(commit, None)
     found = _TIME.fullmatch(commit) if isinstance(commit, str) else None
     if found is not None and 0.0 < (seconds := float(found[1])) <= SECONDS_MAX:
-        return Pace(EVENTS_MAX, seconds)
+        return Commits(EVENTS_MAX, seconds)
     raise InvalidInput(
         "bad_commit",
         f'commit is {as_seen(commit)}: it must be "each", how many decisions and rewards are committed together (1 to '
