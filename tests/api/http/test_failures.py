@@ -456,11 +456,11 @@ def test_the_database_that_fails_at_creation_is_asked_again(served: Served, monk
     counts = served.store.counts
     failures = [1]
 
-    def failing(key: int) -> Any:
+    def failing(key: int, *more: int) -> Any:
         if failures:
             failures.pop()
             raise Unavailable("read_failed", "the database does not answer")
-        return counts(key)
+        return counts(key, *more)
 
     monkeypatch.setattr(served.store, "counts", failing)
     assert_refused(served.create("new", arms=ARMS, policy=RANDOM), 503, "read_failed")
