@@ -26,7 +26,7 @@ from ..engine.errors import InvalidInput, as_seen
 from ..engine.task import Task
 from ..engine.vocabulary import FeedbackKind
 from ..policies import catalog
-from .durable.commits import EACH, pace_of
+from .durable.commits import EACH, commits_of
 from .durable.finding import Found, found
 from .durable.journal import Journal
 from .experiment.ids import check_fields
@@ -225,7 +225,7 @@ def _with_log(found: Found, remember: int, commit: Any, policies: Sequence[dict[
 
         return hosted(found, commit, policies or ())
     try:
-        journal = Journal(found.share, found.row, found.created, found.kind, pace_of(commit))
+        journal = Journal(found.share, found.row, found.created, found.kind, commits_of(commit))
     except BaseException:
         found.share.give_up()
         raise
