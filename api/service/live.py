@@ -104,7 +104,7 @@ class Live(Work):
         self._pools = pools
         self._room = room
         self._clocks = clocks
-        self._refold = refold
+        self.set_back = partial(refold, self)  # gives up the state, which is ahead of the log, and has that folded again
         self.versions = spec.versions_json()
         self.reading = Reading()
         self.windows = None if spec.window is None else Windows(spec.window, clocks)
@@ -176,10 +176,6 @@ class Live(Work):
         self.unusable = why
         self.state = None
         self._room.take(self.row.id, 0)
-
-    def set_back(self) -> None:
-        """Give up the state, which is ahead of the log, and have that folded again."""
-        self._refold(self)
 
     @property
     def decider(self) -> int:
