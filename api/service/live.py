@@ -104,7 +104,7 @@ class Live(Work):
         self._pools = pools
         self._room = room
         self._clocks = clocks
-        self.set_back = partial(refold, self)  # gives up the state, which is ahead of the log, and has that folded again
+        self.set_back = partial(refold, self)  # gives up the state, which is ahead of the log, which is folded again
         self.versions = spec.versions_json()
         self.reading = Reading()
         self.windows = None if spec.window is None else Windows(spec.window, clocks)

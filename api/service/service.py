@@ -470,10 +470,8 @@ class Service:
         self._unusable[row.id] = Unavailable("cannot_open", f"the experiment {row.id!r} cannot be opened: {error}")
 
     def _refold_all(self, lives: set[Live], error: OnearmError) -> None:
-        """Throw away the states that are ahead of the log, and fold it again."""
         log.log(logging.ERROR if self.store.lost is None else logging.CRITICAL, "a commit failed: %s", error)
-        for live in lives:
-            self._set_back(live)
+        list(map(self._set_back, lives))
 
     def _set_back(self, live: Live) -> None:
         """Throw away a state that is ahead of the log, and fold it again; not where that is lost."""
@@ -486,11 +484,7 @@ class Service:
         known = self._refolding.get(live)
         if known is None or known.done():
             task = self._refolding[live] = asyncio.get_running_loop().create_task(self._refold(live))
-            task.add_done_callback(lambda done: self._refolded(live, done))
-
-    def _refolded(self, live: Live, done: asyncio.Task[None]) -> None:
-        if self._refolding.get(live) is done:
-            del self._refolding[live]
+            task.add_done_callback(lambda done: self._refolding.get(live) is done and self._refolding.pop(live))
 
     async def _refold(self, live: Live) -> None:
         with suppress(OnearmError):
