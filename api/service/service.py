@@ -475,9 +475,8 @@ class Service:
 
     def _set_back(self, live: Live) -> None:
         """Throw away a state that is ahead of the log, and fold it again; not where that is lost."""
-        lost = self.store.lost
-        live.stop(lost or refolding())
-        if lost is None:
+        live.stop(self.store.lost or refolding())
+        if self.store.lost is None:
             self._refold_soon(live)
 
     def _refold_soon(self, live: Live) -> None:
