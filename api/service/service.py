@@ -39,6 +39,7 @@ from .correcting import Correcting
 from .curves import Curves
 from .directory import Directory
 from .erasing import Erasing
+from .evaluating import Evaluations
 from .exporting import Exports
 from .folded import Recovered
 from .glances import Glances
@@ -92,7 +93,10 @@ class Service:
         kept = Archives.beside(store.url) if archives is None else archives
         self.compactions = Compactions(store, self.writer, self.chores, self.pools, self.room, kept, clocks.wall)
         self.correcting = Correcting(store, self.writer, self.pools, self.room, lambda: self._lives.values())
-        self.erasing = Erasing(store, self.writer, self.chores, self.pools, self.compactions, kept)
+        self.evaluations = Evaluations(store, self.pools.evaluations)
+        self.erasing = Erasing(
+            store, self.writer, self.chores, self.pools, self.compactions, kept, self.evaluations.forget
+        )
         self._directory = Directory()
         self._lives: dict[str, Live] = {}
         self._unusable: dict[str, OnearmError] = {}  # experiments that could not be opened, and why
@@ -190,6 +194,7 @@ class Service:
         await self.recovered()  # up to the end of the page at work
         for task in self._refolding.values():
             task.cancel()
+        await self.evaluations.stop()
         for work in (self.pace, self.erasing, self.chores, self.curves, self.closing, self.policies, self.correcting):
             await work.stop()
         for live in self._lives.values():
@@ -370,6 +375,7 @@ class Service:
             if (opened := self._lives.pop(name, None)) is not None:  # its log was folded meanwhile
                 await self._end(opened)
             self.writer.forget(row.key)
+            self.evaluations.forget(row.key)
             self.chores.add(self.compactions.deletion(row.key))
             return now
 

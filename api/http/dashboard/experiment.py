@@ -31,6 +31,7 @@ from ..requests import find, settled
 from . import running, sketches
 from .administration import said_of
 from .delays import delays_of
+from .evaluation import is_judged
 from .figures import count, mean
 from .overview import FRESH, UNTRUE, alarms_of
 from .rendering import as_sent, page, redirect, rendered
@@ -56,7 +57,8 @@ async def show(service: Service, call: Call) -> Answer:
     live = service.live(name)
     acts = _acts(service, live) if ADMIN in call.caller.roles else None
     done = said_of(call.parameter("done") or "")
-    return page(call, "experiment.html", part=part.decode(), experiment_id=called, live=live, acts=acts, done=done)
+    about: dict[str, Any] = {"live": live, "acts": acts, "done": done, "judged": is_judged(live)}
+    return page(call, "experiment.html", part=part.decode(), experiment_id=called, **about)
 
 
 async def part(service: Service, call: Call) -> Answer:

@@ -123,7 +123,7 @@ def test_there_is_a_page_of_every_kind_and_of_its_decisions(served: Served, name
 def test_every_page_says_what_may_run(served: Served) -> None:
     for entry in TABLE:
         if entry.page and entry.method == "GET" and entry.path != "/events":
-            path = entry.path.format(experiment_id="nowhere", decision_id="~0")
+            path = entry.path.format(experiment_id="nowhere", decision_id="~0", number="1")
             answer = served.get(path)
             assert answer.headers["content-security-policy"] == POLICY.decode(), entry
             assert answer.headers["x-content-type-options"] == "nosniff"
