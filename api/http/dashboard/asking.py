@@ -15,7 +15,7 @@ from ....engine.vocabulary import Policy, Problem
 from ....policies import catalog
 from ...experiment.lineup import leader
 from ...experiment.sizes import made_within
-from ...kinds.form import FormError, lines_of, number_of
+from ...kinds.form import FormError, lines_of, range_of
 from ...offline.candidates import LOGGED, UNIFORM, Candidate, candidate, checked
 from ...offline.options import INTERVALS, METHODS, Options
 from ...offline.reading import DIMENSION
@@ -184,12 +184,8 @@ def _candidate(text: str, live: Live, state_bytes: int) -> Candidate:
 
 
 def _range_of(given: Mapping[str, str]) -> tuple[float, float] | None:
-    low, high = (number_of(given, name, label) for name, label in (("reward_low", "from"), ("reward_high", "to")))
-    if low is None and high is None:
-        return None
-    if low is None or high is None or low >= high:
-        raise FormError("reward_low", "rewards lie between two numbers, the lower one first: give both, or none")
-    return float(low), float(high)
+    limits = range_of(given, "reward_low", "reward_high")
+    return None if limits is None else (float(limits[0]), float(limits[1]))
 
 
 @functools.cache

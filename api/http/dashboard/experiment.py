@@ -36,6 +36,7 @@ from .evaluation import is_judged
 from .figures import count, mean
 from .overview import FRESH, UNTRUE, alarms_of
 from .rendering import as_sent, page, redirect, rendered
+from .trying import lines_of
 from .words import gap_in_words, guard_in_words, verdict_of, what_of
 
 ARMS_SHOWN = 50
@@ -58,8 +59,8 @@ async def show(service: Service, call: Call) -> Answer:
     live = service.live(name)
     acts = _acts(service, live) if ADMIN in call.caller.roles else None
     done = said_of(call.parameter("done") or "")
-    about: dict[str, Any] = {"live": live, "acts": acts, "done": done, "judged": is_judged(live)}
-    return page(call, "experiment.html", part=part.decode(), experiment_id=called, **about)
+    about = await lines_of(live, call) | {"live": live, "acts": acts, "done": done, "judged": is_judged(live)}
+    return page(call, "experiment.html", part=part.decode(), **about)
 
 
 async def part(service: Service, call: Call) -> Answer:
