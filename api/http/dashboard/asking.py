@@ -75,13 +75,17 @@ class Offer(NamedTuple):
 def offer_of(live: Live) -> Offer:
     """Return what the form offers of an experiment. The first call makes every policy once: for a thread."""
     own = [Box(TARGET + LOGGED, "what made the log"), Box(TARGET + UNIFORM, f"{UNIFORM}: every action alike")]
-    here = {as_target(member.spec): catalog.label(member.spec) for member in live.members}
-    own += [Box(TARGET + text, f"{label}, as it is here") for text, label in here.items() if text != UNIFORM]
+    own += [Box(TARGET + text, f"{label}, as it is here") for text, label in members_of(live).items()]
     labels = live.roster.labels if live.kind.has_arms and len(live.roster.labels) <= CONSTANTS_MAX else ()
     constants = [Box(f"{TARGET}action:{place}", f"always {label}") for place, label in enumerate(labels)]
-    told = {UNIFORM, *here.values()}
-    fitting = [name for name, policy in _made().items() if name not in told and _fits(policy, live.problem)]
+    fitting = [name for name, policy in _made().items() if name != UNIFORM and _fits(policy, live.problem)]
     return Offer(own, constants, [Box(TARGET + name, name) for name in fitting])
+
+
+def members_of(live: Live) -> dict[str, str]:
+    """Return the policies of an experiment as targets, with what its page calls each; the uniform one is one anyway."""
+    named = {as_target(one.spec): f"{live.named[one.policy]} #{one.policy}" for one in live.members}
+    return {text: label for text, label in named.items() if text != UNIFORM}
 
 
 def usual(live: Live) -> dict[str, str]:
@@ -160,10 +164,11 @@ def _candidates(texts: list[str], live: Live, state_bytes: int) -> list[Candidat
         raise FormError("targets", "nobody is chosen: choose whose value you want to know")
     if len(texts) > CANDIDATES_MAX:
         raise FormError("targets", f"{len(texts)} are chosen: at most {CANDIDATES_MAX} go through a log together")
-    found = []
+    found, members = [], members_of(live)
     for text in dict.fromkeys(texts):
         try:
-            found.append(_candidate(text, live, state_bytes))
+            one = _candidate(text, live, state_bytes)
+            found.append(replace(one, label=members.get(text, one.label)))
         except OnearmError as error:
             raise FormError("targets", str(error)) from None
     try:

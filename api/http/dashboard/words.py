@@ -84,7 +84,7 @@ def gap_in_words(gap: Mapping[str, Any], without_floor: bool) -> str:
     >>> gap_in_words({"against": "live", "value": 0.1, "low": 0.05, "high": 0.2}, False)
     'surely more'
     >>> gap_in_words({"against": "live", "value": 0.1, "low": -0.9, "high": 0.8}, True)
-    'not told apart yet, and hardly ever will be: live has no floor, so what it does not try tells nothing'
+    'not told apart yet: live has no floor, and what it hardly tries tells little of others, so give it one'
     """
     low, high = gap["low"], gap["high"]
     if low is None or high is None:
@@ -95,7 +95,7 @@ def gap_in_words(gap: Mapping[str, Any], without_floor: bool) -> str:
         return "surely less"
     if not without_floor:
         return "not told apart yet"
-    return "not told apart yet, and hardly ever will be: live has no floor, so what it does not try tells nothing"
+    return "not told apart yet: live has no floor, and what it hardly tries tells little of others, so give it one"
 
 
 def _other(how: str) -> str:

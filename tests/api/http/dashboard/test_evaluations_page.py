@@ -196,7 +196,7 @@ def test_a_tenant_has_some_at_a_time_and_what_waits_is_cancelled_at_once(served:
     addresses = [ask(served, name).headers["location"] for name in "abcd"]
     refused = ask(served, "e")
     assert refused.status_code == 503 and "4 evaluations of one tenant" in refused.text
-    assert "It waits until another evaluation is done" in served.get(addresses[3]).text
+    assert "It waits for its turn" in served.get(addresses[3]).text
     sent(served, f"{addresses[3]}/cancel", {})
     assert "It was cancelled." in ended(served, addresses[3]).text
     assert ask(served, "e").status_code == 303
