@@ -35,7 +35,8 @@ def name_segments(rows: Rows, pages: Iterable[list[Event]], feature: str) -> Non
 
 
 def _value(event: Event, feature: str) -> Any:
-    """Return what a feature was; None where there is none, or it is no single value."""
-    context = None if event.sent is None else ANY.decode(event.sent).get("context")
-    value = context.get(feature) if isinstance(context, dict) else None
+    """Return what a feature was, or with dots one inside of another; None where it is not there, or no single value."""
+    value = None if event.sent is None else ANY.decode(event.sent).get("context")
+    for name in feature.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
     return value if isinstance(value, str | int | float | bool) else None
