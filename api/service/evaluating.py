@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Literal, NamedTuple
 
-from ...engine.errors import NotFound, OnearmError, Unavailable
+from ...engine.errors import Conflict, NotFound, OnearmError, Unavailable
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
+from ..experiment.sizes import in_mb
 from ..experiment.tenants import parts_of
 from ..offline.candidates import Candidate
 from ..offline.evaluation import Evaluation, evaluate, passes
@@ -24,6 +25,7 @@ from ..offline.options import Options
 from ..offline.reading import Own, readings
 from .experiment_log import log_of
 from .pools import EVALUATIONS_MAX, Pool
+from .room import Room
 
 log = logging.getLogger("onearm")
 
@@ -42,6 +44,7 @@ class Question(NamedTuple):
     candidates: tuple[Candidate, ...]
     options: Options
     segment: str | None
+    state_bytes: int  # of all candidates
     given: Mapping[str, str]  # as the form that asks had it
 
 
@@ -93,8 +96,8 @@ class Run:
 class Evaluations:
     """The evaluations of all experiments. Its methods belong to the event loop's thread."""
 
-    def __init__(self, store: Store, pool: Pool, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._pool, self._clock = store, pool, clock
+    def __init__(self, store: Store, pool: Pool, room: Room, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._pool, self._room, self._clock = store, pool, room, clock
         self._runs: dict[int, Run] = {}  # by number, the oldest first
         self._tasks: dict[int, asyncio.Task[None]] = {}  # of those that have not ended
         self._last = 0
@@ -106,9 +109,17 @@ class Evaluations:
         return self._clock()
 
     def start(self, row: Experiment, question: Question, draw: Draw) -> Run:
-        """Begin one; raises `Unavailable` ("busy") where there is no room for it."""
-        self._check_room(row)
+        """Begin one; raises `Unavailable` where too many are under way, `Conflict` where states find no room."""
+        self._check_turn(row)
+        size = question.state_bytes * passes(question.options)  # each pass has states of its own
+        if self._room.taken + size > self._room.limits.all:
+            raise Conflict(
+                "no_room",
+                f"the states of these policies would take {in_mb(size)} while they are judged, and there is no "
+                "room for that now: ask for fewer policies or methods, or once other evaluations are done",
+            )
         self._last += 1
+        self._room.take(_room_of(self._last), size)
         run = self._runs[self._last] = Run(self._last, row, question, self._clock())
         task = self._tasks[run.number] = asyncio.get_running_loop().create_task(self._one(run, draw))
         task.add_done_callback(lambda done: self._end(run))
@@ -150,7 +161,7 @@ class Evaluations:
             self.cancel(run)
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _check_room(self, row: Experiment) -> None:
+    def _check_turn(self, row: Experiment) -> None:
         under_way = [run.row for number, run in self._runs.items() if number in self._tasks]
         if any(one.key == row.key for one in under_way):
             says = "an evaluation of this experiment is under way, and it has one at a time: wait for it, or cancel it"
@@ -173,7 +184,7 @@ class Evaluations:
 
     def _work(self, run: Run, draw: Draw) -> bytes:
         """Evaluate, in a thread."""
-        candidates, options, segment, _ = run.question
+        candidates, options, segment, _, _ = run.question
         found_log = log_of(self._store, run.row)
         run.begin("it reads the log", found_log.size - found_log.begins)
         with ExitStack() as stack:
@@ -187,6 +198,7 @@ class Evaluations:
 
     def _end(self, run: Run) -> None:
         self._tasks.pop(run.number, None)
+        self._room.take(_room_of(run.number), 0)
         run.ended = self._clock()
         self._forget_old()
 
@@ -199,3 +211,8 @@ class Evaluations:
             old = self._clock() - (run.ended or 0.0) > KEPT_SECONDS
             if old or seen[run.row.key] > KEPT_EACH or place >= KEPT_MAX:
                 del self._runs[run.number]
+
+
+def _room_of(number: int) -> str:
+    """Return the name under which the memory of an evaluation is counted; no experiment has it."""
+    return f"~evaluation {number}"

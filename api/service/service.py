@@ -93,7 +93,7 @@ class Service:
         kept = Archives.beside(store.url) if archives is None else archives
         self.compactions = Compactions(store, self.writer, self.chores, self.pools, self.room, kept, clocks.wall)
         self.correcting = Correcting(store, self.writer, self.pools, self.room, lambda: self._lives.values())
-        self.evaluations = Evaluations(store, self.pools.evaluations)
+        self.evaluations = Evaluations(store, self.pools.evaluations, self.room)
         self.erasing = Erasing(
             store, self.writer, self.chores, self.pools, self.compactions, kept, self.evaluations.forget
         )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
+from ....engine import snapshot
 from ....engine.errors import InvalidInput, OnearmError
 from ....engine.problem import check_fit
 from ....engine.vocabulary import Policy, Problem
@@ -38,6 +39,7 @@ AT = {  # the field that a refusal is about, by its code
     "bad_param": "targets",
     "bad_spec": "targets",
     "missing_param": "targets",
+    "no_room": "targets",
     "policy_does_not_fit": "targets",
     "repeated_target": "targets",
     "state_too_large": "targets",
@@ -76,8 +78,8 @@ def offer_of(live: Live) -> Offer:
     """Return what the form offers of an experiment. The first call makes every policy once: for a thread."""
     own = [Box(TARGET + LOGGED, "what made the log"), Box(TARGET + UNIFORM, f"{UNIFORM}: every action alike")]
     own += [Box(TARGET + text, f"{label}, as it is here") for text, label in members_of(live).items()]
-    labels = live.roster.labels if live.kind.has_arms and len(live.roster.labels) <= CONSTANTS_MAX else ()
-    constants = [Box(f"{TARGET}action:{place}", f"always {label}") for place, label in enumerate(labels)]
+    always = constants_of(live) if len(live.roster.labels) <= CONSTANTS_MAX else {}
+    constants = [Box(TARGET + text, label) for text, label in always.items()]
     fitting = [name for name, policy in _made().items() if name != UNIFORM and _fits(policy, live.problem)]
     return Offer(own, constants, [Box(TARGET + name, name) for name in fitting])
 
@@ -86,6 +88,12 @@ def members_of(live: Live) -> dict[str, str]:
     """Return the policies of an experiment as targets, with what its page calls each; the uniform one is one anyway."""
     named = {as_target(one.spec): f"{live.named[one.policy]} #{one.policy}" for one in live.members}
     return {text: label for text, label in named.items() if text != UNIFORM}
+
+
+def constants_of(live: Live) -> dict[str, str]:
+    """Return what takes always the same arm as targets, with what people call each."""
+    labels = live.roster.labels if live.kind.has_arms else ()
+    return {f"action:{place}": f"always {label}" for place, label in enumerate(labels)}
 
 
 def usual(live: Live) -> dict[str, str]:
@@ -108,9 +116,9 @@ def as_target(spec: Mapping[str, object]) -> str:
 
 
 def question_of(given: Mapping[str, str], live: Live, state_bytes: int) -> Question:
-    """Return what a form asks; raises `FormError`. A policy that has a large state takes a while: for a thread."""
+    """Return what a form asks; raises `FormError`. For a thread: states are made, to see that all fit `state_bytes`."""
     named = [name.removeprefix(TARGET) for name in given if name.startswith(TARGET)]
-    candidates = _candidates([*named, *lines_of(given, "targets")], live, state_bytes)
+    candidates, size = _candidates([*named, *lines_of(given, "targets")], live, state_bytes)
     methods = tuple(name for name in OFFERED if f"{METHOD}{name}" in given)
     intervals = tuple(name for name in INTERVALS if f"{INTERVAL}{name}" in given)
     if not methods:
@@ -123,7 +131,7 @@ def question_of(given: Mapping[str, str], live: Live, state_bytes: int) -> Quest
     labels = {each.label for each in candidates}
     baseline = given.get("baseline", "") if given.get("baseline", "") in labels else None
     options = Options(methods, intervals, learn=learn, reward_range=_range_of(given), baseline=baseline)
-    return Question(tuple(candidates), options, given.get("segment", "").strip() or None, dict(given))
+    return Question(tuple(candidates), options, given.get("segment", "").strip() or None, size, dict(given))
 
 
 def placed(error: OnearmError) -> tuple[str, str]:
@@ -159,33 +167,36 @@ def _quoted(text: str) -> str:
     return text if re.fullmatch(r"[\w.:=-]+", text, re.ASCII) else "'" + text.replace("'", "'\"'\"'") + "'"
 
 
-def _candidates(texts: list[str], live: Live, state_bytes: int) -> list[Candidate]:
+def _candidates(texts: list[str], live: Live, state_bytes: int) -> tuple[list[Candidate], int]:
+    """Return who is named, and how many bytes all states take together, at most `state_bytes`."""
     if not texts:
         raise FormError("targets", "nobody is chosen: choose whose value you want to know")
     if len(texts) > CANDIDATES_MAX:
         raise FormError("targets", f"{len(texts)} are chosen: at most {CANDIDATES_MAX} go through a log together")
-    found, members = [], members_of(live)
+    found, taken, called = [], 0, members_of(live) | constants_of(live)
     for text in dict.fromkeys(texts):
         try:
-            one = _candidate(text, live, state_bytes)
-            found.append(replace(one, label=members.get(text, one.label)))
+            one, size = _candidate(text, live, state_bytes - taken)
+            taken += size
+            found.append(replace(one, label=called.get(text, one.label)))
         except OnearmError as error:
             raise FormError("targets", str(error)) from None
     try:
-        return checked(found)
+        return checked(found), taken
     except InvalidInput as error:
         raise FormError("targets", str(error)) from None
 
 
-def _candidate(text: str, live: Live, state_bytes: int) -> Candidate:
-    one = candidate(text)
+def _candidate(text: str, live: Live, state_bytes: int) -> tuple[Candidate, int]:
+    """Return who is named, and how many bytes its state takes, at most `state_bytes`."""
+    one, size = candidate(text), 0
     if one.policy is not None:
         read = _as_read(one.policy, live.problem)
         check_fit(one.policy, read)
-        made_within(one.policy, read, state_bytes)
+        size = snapshot.size(made_within(one.policy, read, state_bytes))
     elif one.action is not None and one.action >= live.problem.n_arms:
         raise InvalidInput("bad_target", f"{text} is no action: they are numbered from 0 to {live.problem.n_arms - 1}")
-    return one
+    return one, size
 
 
 def _range_of(given: Mapping[str, str]) -> tuple[float, float] | None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import httpx
@@ -16,6 +17,7 @@ from support.served import Served
 from onearm.api.http.dashboard.rendering import POLICY
 from onearm.api.offline import evaluation
 from onearm.api.service.evaluating import KEPT_EACH
+from onearm.api.service.room import StateLimits
 
 ASKED = {
     "target.logged": "on",
@@ -73,13 +75,13 @@ def ended(served: Served, address: str) -> httpx.Response:
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Hold evaluations before policies go through the log, until the event is set."""
-    free, whole = threading.Event(), evaluation.passes
+    free, whole = threading.Event(), evaluation.evaluate
 
-    def waiting(options: object) -> int:
+    def waiting(*given: Any) -> Any:
         free.wait(PATIENCE)
-        return whole(options)  # type: ignore[arg-type]
+        return whole(*given)
 
-    monkeypatch.setattr("onearm.api.service.evaluating.passes", waiting)
+    monkeypatch.setattr("onearm.api.service.evaluating.evaluate", waiting)
     yield free
     free.set()
 
@@ -96,7 +98,7 @@ def test_a_log_is_evaluated_and_its_report_opens_at_the_address_of_the_evaluatio
     assert report.status_code == 200
     assert report.headers["content-security-policy"].encode() == POLICY
     assert "What would have been earned on" in report.text
-    assert "action:0 would have earned" in report.text and "Against logged" in report.text
+    assert "always a would have earned" in report.text and "Against logged" in report.text
     assert re.findall(r"<style|\sstyle=|<script(?! src=)", report.text) == []
     for address in re.findall(r'(?:href|src)="(/[^"]*)"', report.text):
         assert served.get(address).status_code == 200, address
@@ -200,6 +202,24 @@ def test_a_tenant_has_some_at_a_time_and_what_waits_is_cancelled_at_once(served:
     sent(served, f"{addresses[3]}/cancel", {})
     assert "It was cancelled." in ended(served, addresses[3]).text
     assert ask(served, "e").status_code == 303
+
+
+def test_the_states_of_all_policies_together_are_as_large_as_that_of_one_may_be(tmp_path: Path) -> None:
+    limits = StateLimits(one=70_000, all=120_000)
+    with Served(tmp_path, state_limits=limits) as served:
+        served.create("e", arms=[{"id": f"arm {i}"} for i in range(1000)], policy="ucb1")
+        one = ask(served, targets='epsilon_greedy:{"epsilon":0.1}')
+        assert one.status_code == 303
+        ended(served, one.headers["location"])
+        before = served.service.room.taken
+        two = 'ucb1:{"alpha":2.0}\nucb1:{"alpha":3.0}'
+        full = ask(served, targets=two, **{"method.dr": "on", "method.mrdr": "on"})
+        assert full.status_code == 507 and 'id="wrong-targets"' in full.text
+        assert served.service.room.taken == before
+        many = "\n".join(f'epsilon_greedy:{{"epsilon":0.{i}}}' for i in range(1, 10))
+        refused = ask(served, targets=many)
+        assert refused.status_code == 422
+        assert "bytes" in refused.text[refused.text.index('id="wrong-targets">') :][:300]
 
 
 def test_one_that_takes_too_long_ends(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
