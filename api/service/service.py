@@ -94,9 +94,8 @@ class Service:
         self.compactions = Compactions(store, self.writer, self.chores, self.pools, self.room, kept, clocks.wall)
         self.correcting = Correcting(store, self.writer, self.pools, self.room, lambda: self._lives.values())
         self.evaluations = Evaluations(store, self.pools.evaluations, self.room)
-        self.erasing = Erasing(
-            store, self.writer, self.chores, self.pools, self.compactions, kept, self.evaluations.forget
-        )
+        needed = store, self.writer, self.chores, self.pools, self.compactions, kept
+        self.erasing = Erasing(*needed, self.evaluations.forget)
         self._directory = Directory()
         self._lives: dict[str, Live] = {}
         self._unusable: dict[str, OnearmError] = {}  # experiments that could not be opened, and why
@@ -108,16 +107,14 @@ class Service:
         self._experiments_max = experiments_max
         self._being_written: Counter[str] = Counter()  # new experiments, by tenant
         self._refolding: dict[Live, asyncio.Task[None]] = {}
-        self.lag = Lag()
-        self.requests = Requests()
+        self.lag, self.requests = Lag(), Requests()
         self.begun = time.monotonic()
         self.epoch = 0  # when the database was restored, in microseconds since 1970 UTC; 0 where it never was
         self.access = Access(store.url, write=True)
         self.deeds = Deeds(self.access)
         self.keyring = Keyring(self.access, clocks.wall)
         self.sessions = Sessions(self.keyring)
-        self.pace = Pace()
-        self.glances = Glances()
+        self.pace, self.glances = Pace(), Glances()
 
     async def start(self, first: dict[str, Any], advanced: Callable[[], None] = lambda: None) -> None:
         """Know all experiments, and begin to recover them; an empty database gets the one whose body is `first`, ready.
@@ -172,9 +169,7 @@ class Service:
 
     def _curved(self) -> Iterator[Live]:
         """Yield what has curves."""
-        for live in self._lives.values():
-            if live.kind.has_curve and live.unusable is None:
-                yield live
+        yield from (live for live in self._lives.values() if live.kind.has_curve and live.unusable is None)
 
     async def recovered(self) -> None:
         """Wait until all that there were at the start, or were asked for, are recovered, or cannot be."""
