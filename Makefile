@@ -14,7 +14,7 @@ INSTALL = if [ -x $(VENV)/bin/uv ]; then $(VENV)/bin/uv pip install --quiet --py
 	else $(PY) -m pip install --quiet --disable-pip-version-check $(1); fi
 ONEARM = $(call INSTALL,--no-deps --no-build-isolation --editable .)
 
-.PHONY: help run dev test test-all check format bench wheel clean lock
+.PHONY: help run dev test test-all check format bench wheel docs clean lock
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -27,7 +27,7 @@ dev: $(VENV)/.dev  ## install what onearm and its tests need into .venv
 test: $(VENV)/.dev  ## run the tests, with the JIT off and with it on (ARGS="-k ucb1" selects)
 	@$(PY) tests/both_ways.py -m "not slow" $(ARGS)
 
-test-all: $(VENV)/.dev  ## run the slow tests as well: further policies, settings and examples, long runs, benchmarks, pages
+test-all: $(VENV)/.dev $(VENV)/.docs  ## run the slow tests as well: further policies, settings and examples, long runs, benchmarks, pages
 	@$(PY) tests/both_ways.py $(ARGS)
 
 check: $(VENV)/.dev  ## lint, format, types, and the direction of imports
@@ -81,6 +81,9 @@ wheel: $(VENV)/.dev  ## build the sdist and the wheel into dist/, and try the wh
 	@ls -l dist
 	@$(PY) -m pytest -m release tests/release
 
+docs: $(VENV)/.docs  ## build the documentation site into out/docs/html, and look whether all its links lead somewhere
+	@$(PY) docs/site/build.py out/docs
+
 clean:  ## remove what was built: .venv, the peers' environments, caches
 	rm -rf $(VENV) .links .peers build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -104,6 +107,11 @@ $(VENV)/.dev: $(VENV)/.uv requirements/dev.lock pyproject.toml
 	@$(ONEARM)
 	@touch $@ $(VENV)/.run
 
+$(VENV)/.docs: $(VENV)/.dev requirements/docs.lock
+	@echo "installing what builds the documentation"
+	@$(call INSTALL,--require-hashes -r requirements/docs.lock)
+	@touch $@
+
 # One resolution for Python 3.11 to 3.13 and every platform. run.lock is the part of dev.lock that `make run` needs.
 # UPGRADE=--upgrade takes the newest versions; without it the locked ones stay where they still fit.
 COMPILE = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -112,4 +120,5 @@ lock: $(VENV)/.uv  ## resolve pyproject.toml again into requirements/*.lock (UPG
 	@$(COMPILE) --extra dev pyproject.toml requirements/build.in -o requirements/dev.lock
 	@$(COMPILE) pyproject.toml requirements/build.in \
 		-c requirements/dev.lock -o requirements/run.lock
+	@$(COMPILE) --group docs -c requirements/dev.lock -o requirements/docs.lock
 	@$(COMPILE) requirements/uv.in -o requirements/uv.lock

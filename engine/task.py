@@ -165,7 +165,7 @@ def thresholds(points: int, answers: AnswerKind = "signs", loss: LossKind = "sim
 def hypotheses(
     table: Sequence[Sequence[float]] | Array, answers: AnswerKind = "signs", loss: LossKind = "identification"
 ) -> Task:
-    """Return the task of finding the best row of a table, [m, n] of finite numbers; no two rows may be equal.
+    """Return the task of finding the best row of a table, float64[m, n], finite; no two rows may be equal.
 
     Of classifiers and of 20 questions a row holds 1 where its answer to a query is yes, and 0 where it is no. Any
     numbers are allowed: the value of a row is a weighted sum of the means.

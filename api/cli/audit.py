@@ -15,8 +15,10 @@ ROWS_MAX = 10_000
 
 
 @click.command(cls=DatabaseCommand)
-@click.option("--limit", type=click.IntRange(1, ROWS_MAX), default=100, show_default=True, help="How many at most.")
-@click.option("--tenant", help="Of this tenant's experiments and keys alone.")
+@click.option(
+    "--limit", type=click.IntRange(1, ROWS_MAX), default=100, show_default=True, help="How many entries at most."
+)
+@click.option("--tenant", help="Only entries about this tenant's experiments and keys.")
 @database_option
 @as_json
 def audit(limit: int, tenant: str | None, database: str, as_json: bool) -> None:

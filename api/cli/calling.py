@@ -21,7 +21,7 @@ key_option = click.option(
     envvar="ONEARM_KEY",
     show_envvar=True,
     metavar="KEY",
-    help="A key with the role admin, where the service asks for one.",
+    help="A key with the role admin, if the service asks for one.",
 )
 
 

@@ -15,17 +15,17 @@ from .json_option import as_json
 @click.option(
     "--before",
     metavar="SEQ|TIME",
-    help="The last event that is compacted, or the time (2026-01-31T00:00:00Z) before which all are.  [default: now]",
+    help="The last event to compact, or the time (2026-01-31T00:00:00Z) before which all are.  [default: now]",
 )
-@click.option("--drop", is_flag=True, help="Keep no archive: what is compacted is gone for good.")
+@click.option("--drop", is_flag=True, help="Keep no archive: what is removed is gone for good.")
 @url_option
 @key_option
 @as_json
 def compact(experiment: str, before: str | None, drop: bool, url: str, key: str | None, as_json: bool) -> None:
-    """Fold the log of an EXPERIMENT of a running service from its state at an event on.
+    """Shorten the log of an EXPERIMENT of a running service: what lies before an event is archived.
 
-    What lies before goes to an archive, a file of Parquet in the service's folder of archives. In the database contexts
-    and what clients sent go; decisions, rewards and their ids stay. The experiment goes on meanwhile, and as before.
+    The archive is a Parquet file in the service's folder of archives. Contexts and what clients sent are removed from
+    the database; decisions, rewards and their ids stay. The experiment goes on meanwhile.
 
     \b
     Example:

@@ -27,11 +27,11 @@ PAGE = 5000  # events
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
 @click.option(
-    "--from", "source_form", type=click.Choice([*READERS, "database"]), help="What IN is; default: by its ending."
+    "--from", "source_form", type=click.Choice([*READERS, "database"]), help="The format of IN; default: by its ending."
 )
-@click.option("--to", "target_form", type=click.Choice(WRITERS), help="What OUT shall be; default: by its ending.")
-@click.option("--experiment", metavar="NAME", help="Of a database: which experiment; default: the only one.")
-@click.option("--strict", is_flag=True, help="Write nothing, and end with exit code 1, where a line is bad.")
+@click.option("--to", "target_form", type=click.Choice(WRITERS), help="The format of OUT; default: by its ending.")
+@click.option("--experiment", metavar="NAME", help="If IN is a database: which experiment; default: the only one.")
+@click.option("--strict", is_flag=True, help="Write nothing, and end with exit code 1, if a line is bad.")
 @click.option("--lossy", is_flag=True, help="Leave out what OUT cannot hold, and count it, instead of refusing.")
 @as_json
 def convert(

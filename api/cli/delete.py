@@ -12,12 +12,12 @@ from .json_option import as_json
 
 @click.command()
 @click.argument("experiment")
-@click.option("--confirm", metavar="EXPERIMENT", help="The id once more; left out: it is asked for.")
+@click.option("--confirm", metavar="EXPERIMENT", help="The id once more; if left out, you are asked for it.")
 @url_option
 @key_option
 @as_json
 def delete(experiment: str, confirm: str | None, url: str, key: str | None, as_json: bool) -> None:
-    """Delete an EXPERIMENT of a running service and all that is on record of it, for good.
+    """Delete an EXPERIMENT of a running service and everything on record about it, for good.
 
     Its id is never used again. `POST /v1/experiments/ID:archive` ends an experiment and keeps its log.
 

@@ -41,7 +41,7 @@ SHARES_SHOWN = 12
 @click.option(
     "--policy",
     metavar="NAME[:JSON]",
-    help="Who decides; default: what an experiment takes that names none.",
+    help="The policy that decides; default: the one for experiments that name none.",
 )
 @click.option("--steps", type=click.IntRange(1), help=f"Decisions to make; default: one pass, or {STEPS}.")
 @click.option("--experiment", help="The id of the experiment; default: a new one.")
@@ -57,7 +57,7 @@ def demo(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Stream a world through a running service (`make run` in another terminal) and watch it learn.
+    """Send a world's decisions to a running service (`make run` in another terminal) and watch it learn.
 
     Each step is one decision and one reward over HTTP. The default world has five arms and four numbers a decision,
     which say how likely each arm is to pay 1. Any other environment will do; data sets need the extra `examples`.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.command()
 @as_json
 def envs(as_json: bool) -> None:
-    """List the environments with what is decided in them and what they reveal, their params and one line each.
+    """List the environments: what is decided in them, what they reveal, their params, and one line each.
 
     \b
     Example:

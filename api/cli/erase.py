@@ -12,15 +12,17 @@ from .json_option import as_json
 
 @click.command()
 @click.argument("experiment")
-@click.option("--unit", "unit_id", metavar="UNIT_ID", help="Whom decisions are for: all of them are erased.")
-@click.option("--decision", "decision_ids", metavar="ID", multiple=True, help="A decision; may be given again.")
+@click.option("--unit", "unit_id", metavar="UNIT_ID", help="The unit whose decisions are all erased.")
+@click.option(
+    "--decision", "decision_ids", metavar="ID", multiple=True, help="A decision to erase; may be given several times."
+)
 @url_option
 @key_option
 @as_json
 def erase(
     experiment: str, unit_id: str | None, decision_ids: tuple[str, ...], url: str, key: str | None, as_json: bool
 ) -> None:
-    """Erase what is on record of a person in an EXPERIMENT of a running service, or some of its decisions, for good.
+    """Erase what is on record about a person in an EXPERIMENT of a running service, or some of its decisions, for good.
 
     Their contexts, ids and whatever was sent are blanked; what was done and what it brought still counts.
 

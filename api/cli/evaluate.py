@@ -21,7 +21,7 @@ from .options import format_option, policy_file_option, seed_option
     multiple=True,
     required=True,
     metavar="WHAT",
-    help="Whose value: uniform or any policy as NAME[:JSON], logged (what made the log), first, or action:N; may be "
+    help="What to judge: uniform or any policy as NAME[:JSON], logged (what made the log), first, or action:N; may be "
     "given several times.",
 )
 @policy_file_option
@@ -33,7 +33,7 @@ from .options import format_option, policy_file_option, seed_option
 @seed_option
 @as_json
 def evaluate(log: str, form: str | None, targets: tuple[str, ...], as_json: bool, **asked: Any) -> None:
-    """Estimate what each --target would have earned on LOG, with intervals and what speaks against them.
+    """Estimate what each --target would have earned on LOG, with intervals and warnings.
 
     To find out which policy, with which params, learns best on data like these, take `onearm replay`.
 

@@ -57,7 +57,7 @@ def evaluate_active(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Find what policies lose at worst, at levels of difficulty.
+    """Find the worst losses of policies, at levels of difficulty.
 
     An adversary climbs against each policy at each level; all policies are scored on everything that was found. The
     true worst may be a little larger: these are the worst losses found. The gap is how much worse than the best of the

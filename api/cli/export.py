@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 @click.argument("experiment")
 @click.argument("file", type=click.Path(path_type=Path))
 @database_option
-@click.option("--format", "form", type=click.Choice(EXPORTED), help="What FILE shall be; default: by its ending.")
+@click.option("--format", "form", type=click.Choice(EXPORTED), help="The format of FILE; default: by its ending.")
 @as_json
 def export(experiment: str, file: Path, database: str, form: str | None, as_json: bool) -> None:
     """Write the log of EXPERIMENT to FILE, as JSON lines (.jsonl) or Parquet (.parquet), which hold all of it.
 
-    As dsjson or vw it is decisions and what was learned of them, for Vowpal Wabbit; what these formats cannot hold is
-    left out and counted. A running service is not disturbed; what it logs meanwhile is left out.
+    As dsjson or vw, for Vowpal Wabbit, it has decisions and what was learned from them; what these formats cannot hold
+    is left out and counted. A running service is not disturbed; what it logs in the meantime is left out.
 
     \b
     Examples:

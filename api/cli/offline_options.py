@@ -64,13 +64,13 @@ def _dimension(ctx: click.Context, parameter: click.Parameter, value: int | None
 
 
 _READING = (
-    click.option("--experiment", help="Of a database: which experiment's log."),
-    click.option("--arms", type=click.IntRange(1), help="How many arms there are, where the log does not say."),
+    click.option("--experiment", help="If LOG is a database: the experiment whose log is read."),
+    click.option("--arms", type=click.IntRange(1), help="How many arms there are, if the log does not say."),
     click.option(
         "--dimension",
         type=int,
         callback=_dimension,
-        help="dsjson, vw: hash features to so many columns; default: 256, for what reads no named features.",
+        help="dsjson, vw: hash features to this many columns; default: 256, for policies that read no named features.",
     ),
     click.option("--strict", is_flag=True, help="Stop at bad lines, which are otherwise counted and left out."),
 )
@@ -98,9 +98,15 @@ _ASKING = (
         "intervals",
         multiple=True,
         type=click.Choice(INTERVALS),
-        help="How sure that is; may be given several times. confidence-sequence holds at every look; default: normal.",
+        help="The intervals; may be given several times. confidence-sequence holds at every look; default: normal.",
     ),
-    click.option("--level", type=Finite(0.5, 0.9999), default=0.95, show_default=True, help="Of intervals."),
+    click.option(
+        "--level",
+        type=Finite(0.5, 0.9999),
+        default=0.95,
+        show_default=True,
+        help="The confidence of intervals.",
+    ),
     click.option(
         "--learn",
         type=LearningType(),
@@ -110,17 +116,23 @@ _ASKING = (
         help="What policies learn from the log: matched, the rows on which they agree; logged, every row; nothing; or "
         "a share such as 0.5: they learn from that part of the log and are judged, frozen, on the rest.",
     ),
-    click.option("--model", type=click.Choice(MODELS), default="ridge", show_default=True, help="Of the reward."),
+    click.option(
+        "--model",
+        type=click.Choice(MODELS),
+        default="ridge",
+        show_default=True,
+        help="The model that predicts rewards.",
+    ),
     click.option(
         "--reward-range",
         type=RangeType(),
         metavar="LOW:HIGH",
-        help="Between what rewards must lie; policies made for a range learn in it.",
+        help="The least and the greatest reward allowed; policies that are made for a range use it.",
     ),
     click.option(
         "--weight-limit",
         type=click.FloatRange(0.0, min_open=True),
-        help="clipped, switch-dr: above what weights are cut; default: chosen from the log.",
+        help="clipped, switch-dr: the weight above which they cut; default: chosen from the log.",
     ),
     click.option(
         "--weight-max",
@@ -132,9 +144,9 @@ _ASKING = (
     click.option(
         "--baseline",
         metavar="WHAT",
-        help="Show by how much the others are worth more than this one: logged, or what else can be a target.",
+        help="Show how much more the others are worth than this one: logged, or anything that can be a target.",
     ),
-    click.option("--segment", metavar="COLUMN", help="Show values by what stands in this column, key or feature, too."),
+    click.option("--segment", metavar="COLUMN", help="Also show values for each value of this column, key or feature."),
 )
 _SHOWING = (
     click.option("--report", type=click.Path(path_type=Path), help="Write a page with everything to this .html file."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import importlib
 import shlex
 import sys
 import time
@@ -15,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.errors import Damaged, InvalidInput, Unavailable
+from ...engine.errors import Damaged, InvalidInput
 from ...engine.storage.log import BadLines
 from ...engine.storage.rows import Naming
 from ..console import print_json, progress
 from ..offline.candidates import Candidate, candidate
+from ..offline.drawing import drawing
 from ..offline.embeddings import embedding_of
 from ..offline.evaluation import Evaluation, evaluate, passes
 from ..offline.judging import Readings
@@ -51,7 +51,7 @@ def run(
 ) -> None:
     """Do what `evaluate` and `replay` have in common."""
     began = time.process_time()
-    drawing = None if report is None and plots is None else _drawing(log, report, plots)
+    pen = None if report is None and plots is None else _pen(log, report, plots)
     place = place_of(log, form, experiment)
     if baseline is not None:
         compared = candidate(baseline)
@@ -79,15 +79,15 @@ def run(
         with progress("judging", len(found_log.main) * len(candidates) * passes(options), "rows") as advance:
             found = evaluate(candidates, found_log, options, advance)
         speed = found.events * len(candidates) / max(time.process_time() - began, 1e-9)
-        if drawing is not None:
-            _draw(drawing, found, place, report, plots)
+        if pen is not None:
+            _draw(pen, found, place, report, plots)
     if as_json:
         print_json(as_data(found) | {"events_per_second": speed})
     else:
         tell(found, f"{log}: {found.events:,} decisions, logged mean reward {found.log.reward.mean():.6g}", speed)
 
 
-def _drawing(log: str, report: Path | None, plots: Path | None) -> Any:
+def _pen(log: str, report: Path | None, plots: Path | None) -> Any:
     """Return what draws, after a check that all can be written: a long run must not end in an error."""
     if report is not None:
         if report.suffix.lower() not in (".html", ".htm"):
@@ -100,14 +100,7 @@ def _drawing(log: str, report: Path | None, plots: Path | None) -> Any:
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidInput("bad_folder", f"{folder} cannot be made ({error.strerror}): name another one") from None
-    try:
-        return importlib.import_module("onearm.api.offline.report.drawing")
-    except ImportError:
-        raise Unavailable(
-            "no_matplotlib",
-            "the report needs matplotlib, which is not installed: install onearm[report], or leave out --report and "
-            "--plots",
-        ) from None
+    return drawing()
 
 
 def allowed(log: Readings, options: Options) -> Options:
@@ -122,15 +115,15 @@ def allowed(log: Readings, options: Options) -> Options:
     return replace(options, methods=("match",))
 
 
-def _draw(drawing: Any, found: Evaluation, place: Place, report: Path | None, plots: Path | None) -> None:
+def _draw(pen: Any, found: Evaluation, place: Place, report: Path | None, plots: Path | None) -> None:
     """Write the page and its plots, where they are asked for."""
     command = shlex.join(["onearm", *sys.argv[1:]])
     made = datetime.datetime.now().astimezone().isoformat(" ", "minutes")
-    about = drawing.About(place.name, place.form, command, version("onearm"), made, found.options.seed)
+    about = pen.About(place.name, place.form, command, version("onearm"), made, found.options.seed)
     if report is not None:
-        drawing.write_report(report, found, about)
+        pen.write_report(report, found, about)
     if plots is not None:
-        drawing.write_plots(plots, found, about)
+        pen.write_plots(plots, found, about)
 
 
 def refuse_bad_lines(bad_lines: BadLines) -> None:

@@ -44,7 +44,7 @@ database_option = click.option(
     show_default=True,
     show_envvar=True,
     metavar="URL",
-    help="Where the log lives: sqlite:///file.db or postgresql://user@host/name.",
+    help="The database of the log: sqlite:///file.db or postgresql://user@host/name.",
 )
 
 
@@ -99,7 +99,7 @@ format_option = click.option(
     "--format",
     "form",
     type=click.Choice(READERS),
-    help="What the file is; default: by its ending (.jsonl, .parquet, .csv, .dsjson and .vw = Vowpal Wabbit's logs, "
-    ".li = replay text), and by its header where it is the Open Bandit Dataset.",
+    help="The format of the file; default: by its ending (.jsonl, .parquet, .csv, .dsjson and .vw = Vowpal Wabbit's "
+    "logs, .li = replay text), and by its header where it is the Open Bandit Dataset.",
 )
 seed_option = click.option("--seed", type=int, default=0, show_default=True, help="The seed of every draw.")

@@ -24,12 +24,12 @@ DRAWS_MAX = 10_000
 
 @click.command()
 @click.argument("log", type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice(FORMS), help="Of the log.  [default: by its ending]")
+@click.option("--format", "form", type=click.Choice(FORMS), help="The format of the log.  [default: by its ending]")
 @click.option("--state", metavar="COLUMN", help=f"The state.  [default: {', '.join(NAMES['state'])}]")
-@click.option("--action", metavar="COLUMN", help=f"What was done.  [default: {', '.join(NAMES['action'])}]")
-@click.option("--reward", metavar="COLUMN", help=f"What it paid.  [default: {', '.join(NAMES['reward'])}]")
+@click.option("--action", metavar="COLUMN", help=f"The action.  [default: {', '.join(NAMES['action'])}]")
+@click.option("--reward", metavar="COLUMN", help=f"The reward.  [default: {', '.join(NAMES['reward'])}]")
 @click.option(
-    "--next-state", metavar="COLUMN", help=f"What came next.  [default: {', '.join(NAMES['next_state'][:3])}]"
+    "--next-state", metavar="COLUMN", help=f"The state that came next.  [default: {', '.join(NAMES['next_state'][:3])}]"
 )
 @click.option("--ended", metavar="COLUMN", help="Whether the unit ended.  [default: where no state came next]")
 @click.option("--begins", metavar="COLUMN", help="Whether a unit began.  [default: in the first line alone]")
@@ -38,10 +38,14 @@ DRAWS_MAX = 10_000
     "targets",
     multiple=True,
     metavar="TARGET",
-    help="What else to judge beside what was done: action:ID or uniform. May be given several times.",
+    help="What to judge besides what was done: action:ID or uniform. May be given several times.",
 )
 @click.option(
-    "--draws", type=click.IntRange(20, DRAWS_MAX), default=DRAWS, show_default=True, help="Worlds of the posterior."
+    "--draws",
+    type=click.IntRange(20, DRAWS_MAX),
+    default=DRAWS,
+    show_default=True,
+    help="How many worlds to draw from the posterior.",
 )
 @seed_option
 @as_json
@@ -54,7 +58,7 @@ def plan(
     as_json: bool,
     **columns: str | None,
 ) -> None:
-    """Find what is best in the long run where decisions move a state, by a log of such decisions.
+    """Find from a log what is best in the long run where decisions move a state.
 
     The log is an export of an experiment with states, or a table in JSON lines, CSV or Parquet: in which state, what
     was done, what it paid, and which state came next, or that the unit ended. A world is fitted to it; printed are its

@@ -12,7 +12,7 @@ from .json_option import as_json
 def policies(as_json: bool) -> None:
     """List the policies with what they decide and learn from, their params and one line each.
 
-    The line says of a default where that policy is taken if none is named.
+    For a default, the line says where the policy is taken if none is named.
 
     \b
     Example:

@@ -29,7 +29,9 @@ from .rehearsing import rehearse_all, vectors_of
     metavar="POLICY.PARAM=RANGE",
     help="Try values of a param too: squarecb.gamma=1:1000:log, ucb1.alpha=0:2:linear:9, or ucb1.alpha=0.1,0.5,1.",
 )
-@click.option("--segments", type=int, help="Vectors: show the regret against the best point of so many parts, too.")
+@click.option(
+    "--segments", type=int, help="Vectors: also show the regret against the best point of each of so many parts."
+)
 @reading_options
 @naming_options
 @method_option(*METHODS)

@@ -25,7 +25,7 @@ def restore(file: Path, database: str, as_json: bool) -> None:
     """Put a backup FILE in place of a database of SQLite, if every decision in it comes out again.
 
     The service must be stopped. What was there before is kept beside it, under a name that is printed. Keys that were
-    revoked since the backup, and what was erased or deleted, are there again: how many is said.
+    revoked since the backup, and what was erased or deleted, are back: the command says how many.
 
     \b
     Example:

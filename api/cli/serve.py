@@ -68,24 +68,36 @@ def _limit(name: str) -> dict[str, Any]:
 @policy_file_option
 @artefact_option
 @click.option("--personalizer", is_flag=True, help="Answer clients of Azure Personalizer too, at /personalizer.")
-@click.option("--insecure", is_flag=True, help="Let everyone who reaches the address read and write everything.")
+@click.option("--insecure", is_flag=True, help="Let anybody who can reach the address read and write everything.")
 @click.option(
     "--allowed-host",
     "allowed_hosts",
     multiple=True,
-    help="A name by which clients may ask for the service, beside localhost and its address. Repeatable.",
+    help="A host name by which clients may reach the service, besides localhost and its address. Repeatable.",
 )
 @click.option(
     "--cors-origin",
     "cors_origins",
     multiple=True,
-    help="An origin of pages that may ask, such as https://shop.example. Repeatable.",
+    help="An origin whose pages may send requests, such as https://shop.example. Repeatable.",
 )
-@click.option("--max-connections", **_limit("connections"), help="Open connections; further ones are refused with 503.")
-@click.option("--max-header-bytes", **_limit("head_bytes"), help="Of a request's first line and headers; more is 431.")
+@click.option(
+    "--max-connections",
+    **_limit("connections"),
+    help="How many connections may be open; further ones are refused with 503.",
+)
+@click.option(
+    "--max-header-bytes", **_limit("head_bytes"), help="The size of a request's first line and headers; more is 431."
+)
 @click.option("--idle-timeout", **_limit("idle_seconds"), help="Seconds until an unused connection is closed.")
 @click.option("--read-timeout", **_limit("read_seconds"), help="Seconds that a client may take to send one request.")
-@click.option("--max-body-bytes", type=click.IntRange(1), default=BODY_MAX, show_default=True, help="More is 413.")
+@click.option(
+    "--max-body-bytes",
+    type=click.IntRange(1),
+    default=BODY_MAX,
+    show_default=True,
+    help="The size of a body; more is 413.",
+)
 @click.option(
     "--state-bytes",
     type=click.IntRange(1),
@@ -107,20 +119,24 @@ def _limit(name: str) -> dict[str, Any]:
     show_default=True,
     help="Memory for the newest decisions of all experiments; older ones are read from the log.",
 )
-@click.option("--max-requests-per-second", type=Finite(0.01), help="Of one key; more are 429. Default: any.")
+@click.option(
+    "--max-requests-per-second",
+    type=Finite(0.01),
+    help="How often one key may ask; more is 429. Default: no limit.",
+)
 @click.option(
     "--max-experiments",
     type=click.IntRange(1),
     default=EXPERIMENTS_MAX,
     show_default=True,
-    help="Of one tenant, with the archived ones; further ones are 409.",
+    help="How many experiments a tenant may have, archived ones included; further ones are 409.",
 )
 @click.option(
     "--close-after-start",
     type=Finite(0.0),
     default=CLOSE_AFTER_START,
     show_default=True,
-    help="Seconds in which rewards come that could not before: no window closes that was open at the start.",
+    help="Seconds for which windows that are open at the start stay open, so that late rewards can come.",
 )
 @click.option(
     "--archives",
@@ -129,22 +145,30 @@ def _limit(name: str) -> dict[str, Any]:
     help="Where the archives of compacted experiments go.  [default: NAME.archives beside a database of SQLite]",
 )
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="A certificate (PEM): the service speaks HTTPS.")
-@click.option("--tls-key", type=click.Path(path_type=Path), help="Its key (PEM), where that is in a file of its own.")
+@click.option(
+    "--tls-key",
+    type=click.Path(path_type=Path),
+    help="The key of the certificate (PEM), if it is in a file of its own.",
+)
 @click.option(
     "--root-path",
     default="",
     callback=lambda *given: _checked_prefix(*given),
-    help="The prefix under which a proxy has the service, such as /bandit.",
+    help="The prefix under which a proxy offers the service, such as /bandit.",
 )
 @click.option(
     "--forwarded-allow-ips",
     default=Network._field_defaults["proxies"],
     show_default=True,
     metavar="ADDRESSES",
-    help="Proxies, with commas between, that are believed who asks (X-Forwarded-For, -Proto); '' for none.",
+    help="Proxies whose headers X-Forwarded-For and -Proto are believed, separated by commas; '' for none.",
 )
 @click.option(
-    "--log-format", type=click.Choice(service_log.FORMS), default="text", show_default=True, help="On standard error."
+    "--log-format",
+    type=click.Choice(service_log.FORMS),
+    default="text",
+    show_default=True,
+    help="The form of the log on standard error.",
 )
 @click.option("--access-log", "--verbose", "access_log", is_flag=True, help="Log every request.")
 def serve(

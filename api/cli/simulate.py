@@ -35,7 +35,7 @@ CURVE, SPEED = "over log t", "per\nsecond"  # columns that a narrow terminal lea
 @policy_option
 @policy_file_option
 @artefact_option
-@click.option("--horizon", type=int, help="Trials per replication; default: one pass, where the env has one.")
+@click.option("--horizon", type=int, help="Trials per replication; default: one pass, if the environment has one.")
 @click.option("--passes", type=int, help="Instead of --horizon: how often to go through the env's data.")
 @click.option("--replications", type=int, default=1, show_default=True, help="Independent runs, in threads.")
 @seed_option

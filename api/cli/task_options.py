@@ -20,9 +20,9 @@ def task_options(command: Command) -> Command:
     """Give a command the options --task, --arms, --points, --answers and --loss: what `task_of` takes."""
     for option in (
         click.option("--loss", type=click.Choice(LOSSES), help="Default: that of the task."),
-        click.option("--answers", type=click.Choice(ANSWERS), help="Default: normal of arms, signs of thresholds."),
-        click.option("--points", type=int, help="Of --task thresholds: how many points there are on the line."),
-        click.option("--arms", type=int, help="Of --task arms: how many there are."),
+        click.option("--answers", type=click.Choice(ANSWERS), help="Default: normal for arms, signs for thresholds."),
+        click.option("--points", type=int, help="With --task thresholds: how many points there are on the line."),
+        click.option("--arms", type=int, help="With --task arms: how many arms there are."),
         click.option("--task", "kind", required=True, type=click.Choice(list(SIZES)), help="What is to be found."),
     ):
         command = option(command)

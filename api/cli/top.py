@@ -38,19 +38,19 @@ HEADS = ["experiment", "policy", "decisions/s", "rewards/s", "open", "join rate"
     envvar="ONEARM_KEY",
     show_envvar=True,
     metavar="KEY",
-    help="A key with the role read, where the service asks for one.",
+    help="A key with the role read, if the service asks for one.",
 )
-@click.option("--once", is_flag=True, help="Look twice, print one table and end; JSON where it is piped.")
+@click.option("--once", is_flag=True, help="Look twice, print one table and end; JSON if the output is piped.")
 @click.option(
     "--every", "seconds", type=Finite(0.1, DAY), default=1.0, show_default=True, help="Seconds between looks."
 )
-@click.option("--experiment", help="Whose curve is drawn on the screen; default: that of the busiest.")
+@click.option("--experiment", help="The experiment whose curve is drawn; default: the busiest.")
 @as_json
 def top(url: str, key: str | None, once: bool, seconds: float, experiment: str | None, as_json: bool) -> None:
     """Show what a service is doing: its experiments with decisions and rewards a second, and what is wrong.
 
-    Experiments with alarms come first, then the busiest. Below is the curve of one: that of `onearm demo`, where it
-    runs in another terminal. It ends with Ctrl-C.
+    Experiments with alarms come first, then the busiest. Below is the curve of one, that of `onearm demo` if it runs in
+    another terminal. It ends with Ctrl-C.
 
     \b
     Examples:

@@ -32,11 +32,17 @@ _NEEDED_BY = {"arms": "arms", "thresholds": "points", "hypotheses": "table"}
 
 @click.command()
 @click.option("--task", "kind", required=True, type=click.Choice(list(_NEEDED_BY)), help="What is to be found.")
-@click.option("--arms", type=int, help="Of --task arms: how many there are.")
-@click.option("--points", type=int, help="Of --task thresholds: how many points there are on the line.")
-@click.option("--table", type=click.Path(path_type=Path), help="Of --task hypotheses: a .csv or .json, a row for each.")
-@click.option("--answers", type=click.Choice(ANSWERS), help="How answers come; default: normal of arms, else signs.")
-@click.option("--loss", type=click.Choice(LOSSES), help="Default: simple_regret of thresholds, else identification.")
+@click.option("--arms", type=int, help="With --task arms: how many arms there are.")
+@click.option("--points", type=int, help="With --task thresholds: how many points there are on the line.")
+@click.option(
+    "--table", type=click.Path(path_type=Path), help="With --task hypotheses: a .csv or .json with a row for each."
+)
+@click.option(
+    "--answers", type=click.Choice(ANSWERS), help="The kind of answers; default: normal for arms, otherwise signs."
+)
+@click.option(
+    "--loss", type=click.Choice(LOSSES), help="Default: simple_regret for thresholds, otherwise identification."
+)
 @click.option("--budget", type=int, required=True, help="How many queries there are before the recommendation.")
 @click.option(
     "--levels", callback=read_levels, metavar="R1,R2,..", help="Levels of difficulty; default: four that span it."
@@ -45,8 +51,10 @@ _NEEDED_BY = {"arms": "arms", "thresholds": "points", "hypotheses": "table"}
     "--out", type=click.Path(path_type=Path), required=True, help="The folder to train in, and for the policy."
 )
 @click.option("--starts", type=int, default=2, show_default=True, help="Runs of the second phase; the best is kept.")
-@click.option("--iterations", type=int, help="Of each run; default: what the task takes. Few are good for a trial.")
-@click.option("--compared", is_flag=True, help="Keep the policies of single levels, and one for a prior, beside it.")
+@click.option(
+    "--iterations", type=int, help="Iterations of each run; default: as many as the task takes. Take few to try it out."
+)
+@click.option("--compared", is_flag=True, help="Also keep the policies for single levels, and one for a prior.")
 @click.option("--processes", type=int, help="Runs at a time; default: one for each processor.")
 @click.option(
     "--exact", "grid", metavar="M1,M2,..", callback=read_levels, help="Solve for means on this grid, exactly."
@@ -73,9 +81,9 @@ def train(
 ) -> None:
     """Train a policy that asks, and keep it as NAME.npz and NAME.json in a folder.
 
-    It is trained against an adversary, level by level of difficulty, and then for all levels at once; what is kept has
-    the smallest worst gap. The same command goes on where it was stopped. With --exact a small problem of signs or bits
-    is solved by a linear programme instead, which needs the extra `solver`.
+    It is trained against an adversary, first for each level of difficulty and then for all levels at once; the policy
+    with the smallest worst gap is kept. The same command goes on where it was stopped. With --exact a small problem of
+    signs or bits is solved by a linear programme instead, which needs the extra `solver`.
 
     \b
     Examples:

@@ -62,8 +62,8 @@ def verify(log: Path | None, form: str | None, database: str, archives: Path | N
     A log that was compacted is verified from its base on, and what lies before by its archives: each must fold from one
     base to the next. Those that were dropped are named.
 
-    Exit code 1 where one differs, where a stored snapshot is not what its log folds to, where an archive is missing or
-    wrong, or where lines of the export cannot be read. A running service is not disturbed.
+    Exit code 1 if a decision differs, if a stored snapshot is not what its log leads to, if an archive is missing or
+    wrong, or if lines of the export cannot be read. A running service is not disturbed.
 
     \b
     Example:

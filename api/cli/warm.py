@@ -36,10 +36,11 @@ HORIZON = 100  # of a simulation that is compiled and not run
 @artefact_option
 @as_json
 def warm(policies: tuple[str, ...], envs: tuple[str, ...], database: str | None, as_json: bool) -> None:
-    """Compile what is named or what a database holds, so that nobody waits for it: in images, and after upgrades.
+    """Compile what is named, or what a database needs, so that nobody has to wait for it: in images, and after
+    upgrades.
 
-    Without arguments it is the default policies. What is compiled already is loaded; what has a policy from outside
-    cannot be kept.
+    Without arguments the default policies are compiled. What is compiled already is loaded; code of policies from
+    outside cannot be kept.
 
     \b
     Example:

@@ -33,10 +33,12 @@ LEARN = 0.5  # of the log: what the policy learns before it is judged, frozen, o
 @click.command(cls=DatabaseCommand)
 @click.argument("log")
 @click.option("--experiment", required=True, metavar="NAME", help="What the new experiment is called.")
-@click.option("--policy", metavar="NAME[:JSON]", help="Which policy learns; default: that of such a problem.")
+@click.option(
+    "--policy", metavar="NAME[:JSON]", help="The policy that learns; default: the usual one for such a problem."
+)
 @policy_file_option
 @format_option
-@click.option("--reward-range", type=RangeType(), metavar="LOW:HIGH", help="Between what rewards must lie.")
+@click.option("--reward-range", type=RangeType(), metavar="LOW:HIGH", help="The least and the greatest reward allowed.")
 @database_option
 @seed_option
 @as_json
@@ -50,7 +52,7 @@ def warm_start(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Make an experiment of LOG, whose policy has learned all of it, and say what the policy is worth.
+    """Make an experiment from LOG, whose policy has learned all of it, and say what the policy is worth.
 
     LOG is a file that `onearm convert` knows. Its decisions become given ones of the new experiment, from which the
     service goes on. First the policy learns half of the log, and is judged, frozen, on the rest. No service may have

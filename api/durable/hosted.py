@@ -17,11 +17,11 @@ from ..client.blocking.queries import Queries
 from ..client.blocking.streams import Stream
 from ..client.blocking.vectors import Vectors
 from ..kinds.kind import Kind
+from .commits import EACH
 from .finding import Found
 from .host import ADDRESS, Host, Within
 from .journal import Journal
 from .owners import Owner, Share
-from .pace import EACH
 
 Made = TypeVar("Made")
 SECONDS = 5.0  # that a call is tried, where the log is folded again after a commit that failed
@@ -86,7 +86,7 @@ KINDS: dict[str, type[Hosted]] = {
 def hosted(found: Found, commit: Any, policies: Sequence[dict[str, Any]]) -> Any:
     """Return the experiment at a service in this process, with policies that join it.
 
-    Raises `InvalidInput` ("bad_commit") for another pace than each call's.
+    Raises `InvalidInput` ("bad_commit") where commits are not to come with each call.
     """
     share, name = found.share, found.row.id
     try:

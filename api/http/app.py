@@ -21,6 +21,7 @@ from ..access.caller import NOBODY, Caller
 from ..access.rates import Rates
 from ..experiment.ids import parted
 from ..kinds.arms.problem import DEFAULT_POLICY
+from ..offline.report.frame import FILES as REPORT_FILES
 from ..service.archives import Archives
 from ..service.clocks import CLOCKS, Clocks
 from ..service.measured import NO_ROUTE
@@ -188,6 +189,7 @@ def create_app(
     app.prefix = prefix
     app.wire = wire
     app.openapi = openapi  # type: ignore[method-assign]
+    app.mount("/static/report", StaticFiles(directory=REPORT_FILES), name="report")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
 

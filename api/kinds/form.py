@@ -26,6 +26,7 @@ class Field(NamedTuple):
     lines: bool = False  # whether it takes several lines
     choices: Sequence[str] = ()  # of which one is taken
     about: Sequence[str] = ()  # words of a refusal that say that this field is meant
+    needed: str = ""  # what is said where it is empty and may not be
 
 
 class Form(NamedTuple):
@@ -52,6 +53,7 @@ ARMS = Field(
     "What can be chosen, one a line. These are the ids that decisions answer.",
     lines=True,
     about=("arm", "arms"),
+    needed="name the actions, one a line",
 )
 
 
@@ -92,6 +94,23 @@ def numbers_of(given: Mapping[str, str], field: str, label: str) -> list[float |
     parts = given.get(field, "").replace(",", " ").split()
     found = [number_of({field: part}, field, label) for part in parts]
     return [one for one in found if one is not None]
+
+
+def range_of(given: Mapping[str, str], low_field: str, high_field: str) -> list[float | int] | None:
+    """Return between what rewards lie, as two fields say it; None where both are empty.
+
+    >>> range_of({"from": "0", "to": "1"}, "from", "to"), range_of({}, "from", "to")
+    ([0, 1], None)
+    """
+    low = number_of(given, low_field, "the least reward")
+    high = number_of(given, high_field, "the greatest reward")
+    if low is None and high is None:
+        return None
+    if low is None or high is None:
+        raise FormError(low_field, "rewards have one end only: give both, or none")
+    if low >= high:
+        raise FormError(low_field, f"rewards lie from {low:g} to {high:g}: the lower one comes first")
+    return [low, high]
 
 
 def arms_of(given: Mapping[str, str]) -> list[dict[str, Any]]:

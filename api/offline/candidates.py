@@ -20,6 +20,7 @@ from ...engine.replay.targets import Fixed, Logged, Target
 from ...engine.vocabulary import Policy, Problem
 from ...policies import catalog
 
+LOGGED, UNIFORM = "logged", "uniform"  # what made the log; the policy that takes every action alike
 SWEPT = 7  # values of a sweep that does not say how many
 SWEPT_MAX = 1000
 
@@ -38,7 +39,7 @@ class Candidate:
         if self.policy is not None:
             return self.policy.spec
         return (
-            {"name": "logged", "params": {}}
+            {"name": LOGGED, "params": {}}
             if self.action is None
             else {"name": "action", "params": {"action": self.action}}
         )
@@ -56,7 +57,7 @@ def candidate(text: str) -> Candidate:
     >>> candidate("action:3").action
     3
     """
-    if text == "logged":
+    if text == LOGGED:
         return Candidate(text)
     if text == "first":
         return Candidate(text, action=0)

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any, Protocol
 
 from ...engine.errors import InvalidInput
 from ...engine.replay.matching import check_matching
@@ -15,8 +16,8 @@ from ...engine.storage.rows import Naming, Rows, Wanted
 from ...engine.storage.source import STDIN, Source
 from ...engine.vocabulary import NO_CONTEXT
 from ..log_files import EXPORTS, form_of, module_of, source_of
-from ..service.experiment_log import opened_log
-from .candidates import Candidate
+from ..service.experiment_log import ExperimentLog, opened_log
+from .candidates import UNIFORM, Candidate
 from .judging import Readings
 from .options import MODELLED, Options
 
@@ -26,6 +27,24 @@ NAMED = ("dsjson", "vw")  # formats whose features have names
 TABLES = ("csv", "jsonl", "parquet")  # formats in which a table can be, with columns of any names
 NAMES = Naming()  # columns by their usual names
 Advance = Callable[[int], None]
+
+
+class Readable(Protocol):
+    """A log that can be read as often as candidates need it."""
+
+    @property
+    def name(self) -> str:
+        """Return what people call it."""
+        ...
+
+    @property
+    def is_named(self) -> bool:
+        """Whether its features have names."""
+        ...
+
+    def rows(self, wanted: Wanted, progress: Advance = lambda count: None) -> Rows:
+        """Read it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -69,6 +88,25 @@ class Place:
         return rows
 
 
+@dataclass(frozen=True)
+class Own:
+    """The log of an experiment whose database is open."""
+
+    name: str
+    log: ExperimentLog
+
+    @property
+    def is_named(self) -> bool:
+        """Whether its features have names."""
+        return self.log.problem.layout == "named"
+
+    def rows(self, wanted: Wanted, progress: Advance = lambda count: None) -> Rows:
+        """Read it."""
+        rows = self.log.rows(wanted, progress)
+        check_matching(rows.problem)
+        return rows
+
+
 def place_of(name: str, form: str | None, experiment: str | None) -> Place:
     """Return where the log is that a person named."""
     if "://" in name:
@@ -92,7 +130,7 @@ def read(
     naming: Naming = NAMES,
     progress: Advance = lambda count: None,
 ) -> Readings:
-    """Read a log as each of the candidates reads it, and as models of the reward do; `stack` closes it in the end."""
+    """Read the log of a command as each of the candidates reads it; `stack` closes it in the end."""
     if place.name == str(STDIN) and (place.form in EXPORTS or len(candidates) > 1 or MODELLED & set(options.methods)):
         place = _kept(place, stack)
     if naming != NAMES and not place.is_table:
@@ -101,6 +139,23 @@ def read(
             f"{place.name} is no table of decisions: --features, --action, --reward, --propensity, --time and --unit "
             "name columns of CSV, Parquet or JSON lines",
         )
+    asked: dict[str, Any] = {"dimension": dimension, "n_arms": n_arms, "segment": segment, "naming": naming}
+    return readings(place, candidates, options, stack, **asked, progress=progress)
+
+
+def readings(
+    place: Readable,
+    candidates: Sequence[Candidate],
+    options: Options,
+    stack: ExitStack,
+    *,
+    dimension: int | None = None,
+    n_arms: int | None = None,
+    segment: str | None = None,
+    naming: Naming = NAMES,
+    progress: Advance = lambda count: None,
+) -> Readings:
+    """Read a log as each of the candidates reads it, and as models of the reward do; `stack` closes it in the end."""
     named = place.is_named
     if dimension is not None and not named:
         raise InvalidInput("no_dimension", f"{place.name} has no named features: --dimension is for these")
@@ -132,7 +187,7 @@ def read(
     return Readings(checked(as_read(main)), [as_read(way) for way in ways])
 
 
-def _check_features(place: Place, candidates: Sequence[Candidate], rows: Rows) -> None:
+def _check_features(place: Readable, candidates: Sequence[Candidate], rows: Rows) -> None:
     """Refuse candidates that decide by contexts where nobody said which of the columns are the context."""
     if not rows.unused or rows.problem.context_shape != (0,):
         return
@@ -167,4 +222,4 @@ def _columns(candidate: Candidate, named: bool, dimension: int | None) -> int | 
 
 def _reads(candidate: Candidate) -> bool:
     """Whether a candidate may look at contexts."""
-    return candidate.policy is not None and candidate.policy.name != "uniform"
+    return candidate.policy is not None and candidate.policy.name != UNIFORM

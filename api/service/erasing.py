@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -53,9 +53,12 @@ class Erasing:
         pools: Pools,
         compactions: Compactions,
         archives: Archives,
+        forget: Callable[[int], None],
     ) -> None:
+        """`forget` is told the key of an experiment of which somebody was erased: what was made of its log may tell."""
         self._store, self._writer, self._chores = store, writer, chores
         self._pools, self._compactions, self._archives = pools, compactions, archives
+        self._forget = forget
         self._tasks: set[asyncio.Task[Done]] = set()
         self._under_way: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # by the key of the experiment
 
@@ -122,6 +125,7 @@ class Erasing:
         async with self._pools.compactions.turn():  # or one that reads the log already would keep it in an archive
             counted = await self._pools.lookups.run(self._store.counted, key, numbers)
             await self._name(key, numbers)
+            self._forget(key)
             left = await self._blank_kept(key)
         await self._chores.erase(partial(self._store.blank, key))
         return Done(counted, left)

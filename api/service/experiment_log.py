@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...engine.errors import Conflict, NotFound
@@ -23,6 +23,7 @@ from ..experiment.spec import Spec
 from ..kinds.table import kind_of
 from .artefacts import keep_all
 from .history import History
+from .segments import name_segments
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,19 @@ class ExperimentLog:
             return None
         return f"the log was compacted and begins after event {self.begins}; {_whereabouts(self.bases)}"
 
-    def rows(self, wanted: Wanted) -> Rows:
-        """Read the rewarded decisions; they outlive the database."""
+    def rows(self, wanted: Wanted, progress: Callable[[int], None] = lambda count: None) -> Rows:
+        """Read the rewarded decisions; they outlive the database. `progress` is told how many events were read.
+
+        Where features have names, a segment is the value of one of a decision's context.
+        """
         roster = self.history.roster
         sizes = roster.sizes if roster.joined else None
-        found = database.read_rows(self.store, self.key, self.problem, wanted, sizes, self.begins)
+        named = wanted.segment if self.problem.layout == "named" else None
+        asked = wanted if named is None else replace(wanted, segment=None)
+        about = self.store, self.key, self.problem, asked, sizes, self.begins, self.size, progress
+        found = database.read_rows(*about)
+        if named is not None:
+            name_segments(found, self.pages(), named)
         self._check()
         if self.note is not None:
             found.notes.append(self.note)

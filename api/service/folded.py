@@ -98,7 +98,7 @@ def _folded(
     snapshots = [stored for stored in store.newest_snapshots(row.key) if until is None or stored.seq <= until]
     spec = history.spec(counts.seq)
     assert isinstance(spec, Spec)
-    kept, tally, after = _newest_state(row, spec, kind, store, history, snapshots, counts.seq, bases)
+    kept, tally, after = newest_state(row, spec, kind, store, history, snapshots, counts.seq, bases)
     assert not history.recasts(after, counts.seq), "a change of policies comes with a base"
     assert all(seq <= after for seq in history.paths.resets), "so does one that sets states"
     policy = spec.policy
@@ -169,7 +169,7 @@ def counted(tally: Tally, page: Part) -> Tally:
     return tally
 
 
-def _newest_state(
+def newest_state(
     row: Experiment,
     spec: Spec,
     kind: Kind,

@@ -26,6 +26,7 @@ EXPORTS_EACH = 4  # of one tenant, so that none takes all
 IMPORTS_WAITING = 4  # each is folded as a whole, which takes as long as its policy takes
 COMPACTIONS_WAITING = 4  # as imports
 ROLLBACKS_WAITING = 4  # as imports
+EVALUATIONS_MAX = 8  # that are at work or wait
 SCRAPES_WAITING = 4
 COUNTS_WAITING = 64
 LOOKUPS_WAITING = 100_000  # one for each experiment at most
@@ -84,6 +85,7 @@ class Pools:
         self.counts = Pool("counts of hours and days", 1, COUNTS_WAITING)
         self.exports = Pool("exports of logs", 1, EXPORTS_MAX)
         self.imports = Pool("imports of logs", 1, IMPORTS_WAITING)
+        self.evaluations = Pool("evaluations of logs", 2, EVALUATIONS_MAX - 2)
         self.watches = Pool("pages of logs for shadows", 1, READS_WAITING)
         self.refolds = Pool("folds of corrected logs", 1, 0)
         self.rollbacks = Pool("rollbacks of policies", 1, ROLLBACKS_WAITING)

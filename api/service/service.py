@@ -40,6 +40,7 @@ from .correcting import Correcting
 from .curves import Curves
 from .directory import Directory
 from .erasing import Erasing
+from .evaluating import Evaluations
 from .exporting import Exports
 from .folded import Recovered
 from .glances import Glances
@@ -93,7 +94,9 @@ class Service:
         kept = Archives.beside(store.url) if archives is None else archives
         self.compactions = Compactions(store, self.writer, self.chores, self.pools, self.room, kept, clocks.wall)
         self.correcting = Correcting(store, self.writer, self.pools, self.room, lambda: self._lives.values())
-        self.erasing = Erasing(store, self.writer, self.chores, self.pools, self.compactions, kept)
+        self.evaluations = Evaluations(store, self.pools.evaluations, self.room)
+        needed = store, self.writer, self.chores, self.pools, self.compactions, kept
+        self.erasing = Erasing(*needed, self.evaluations.forget)
         self._directory = Directory()
         self._specs = StoredSpecs()
         self._lives: dict[str, Live] = {}
@@ -106,16 +109,14 @@ class Service:
         self._experiments_max = experiments_max
         self._being_written: Counter[str] = Counter()  # new experiments, by tenant
         self._refolding: dict[Live, asyncio.Task[None]] = {}
-        self.lag = Lag()
-        self.requests = Requests()
+        self.lag, self.requests = Lag(), Requests()
         self.begun = time.monotonic()
         self.epoch = 0  # when the database was restored, in microseconds since 1970 UTC; 0 where it never was
         self.access = Access(store.url, write=True)
         self.deeds = Deeds(self.access)
         self.keyring = Keyring(self.access, clocks.wall)
         self.sessions = Sessions(self.keyring)
-        self.pace = Pace()
-        self.glances = Glances()
+        self.pace, self.glances = Pace(), Glances()
 
     async def start(self, first: dict[str, Any], advanced: Callable[[], None] = lambda: None) -> None:
         """Know all experiments, and begin to recover them; an empty database gets the one whose body is `first`, ready.
@@ -170,9 +171,7 @@ class Service:
 
     def _curved(self) -> Iterator[Live]:
         """Yield what has curves."""
-        for live in self._lives.values():
-            if live.kind.has_curve and live.unusable is None:
-                yield live
+        yield from (live for live in self._lives.values() if live.kind.has_curve and live.unusable is None)
 
     async def recovered(self) -> None:
         """Wait until all that there were at the start, or were asked for, are recovered, or cannot be."""
@@ -192,6 +191,7 @@ class Service:
         await self.recovered()  # up to the end of the page at work
         for task in self._refolding.values():
             task.cancel()
+        await self.evaluations.stop()
         for work in (self.pace, self.erasing, self.chores, self.curves, self.closing, self.policies, self.correcting):
             await work.stop()
         for live in self._lives.values():
@@ -372,6 +372,7 @@ class Service:
             if (opened := self._lives.pop(name, None)) is not None:  # its log was folded meanwhile
                 await self._end(opened)
             self.writer.forget(row.key)
+            self.evaluations.forget(row.key)
             self.chores.add(self.compactions.deletion(row.key))
             return now
 

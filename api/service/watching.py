@@ -30,8 +30,10 @@ from .evidence import Evidence
 from .history import History, Recast, changed
 from .modelled import Modelled, model_of
 from .paths import Reset
+from .worths import Worth, Worths, worth
 
 PAGE = 2000  # events
+MICROSECONDS = 1e6  # of a second
 NOTHING_PREDICTED = np.zeros((0, 0))
 
 
@@ -116,6 +118,14 @@ class Watch:
         # Of shadows that begin behind a compaction, and know nothing of before: its seq.
         self.lost = {number: start.seq for number, start in starts.items() if start.is_late}
         self._model: RewardModel | None = None
+        self._worths, self._told = Worths(), 0.0  # of decisions up to that time, in seconds since 1970 UTC
+
+    @property
+    def way(self) -> list[Worth]:
+        """Return what policies were worth at moments of the log, up to what was read."""
+        moments = self._worths.moments
+        is_later = bool(moments) and self._told > moments[-1].time
+        return [*moments, *([worth(self._told, self.evidence)] if is_later else [])]
 
     @property
     def state_bytes(self) -> int:
@@ -266,6 +276,9 @@ class Watch:
                 self._add(evidence, ours, own, others, told)
                 continue
             self._add(evidence, ours, own, others)
+        if rows:
+            self._told = max(self._told, max(row.time for row in rows) / MICROSECONDS)
+            self._worths.add(self._told, self.evidence)
 
     def _add(
         self,

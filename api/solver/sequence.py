@@ -63,7 +63,8 @@ def solve_sequence(
     pattern: for two fields give two. `contexts`, one number a system, may stand apart; `context` is their range, and
     that of a list need not be said.
     `warm_start` begins each solve at the last solution, where that has the right length and came nearer than 0.
-    `maxiter` of None is ten times the number of unknowns, as in SciPy.
+    `maxiter` of None is ten times the number of unknowns, as in SciPy. `callback` is given x, float64[n], after each
+    iteration.
 
     >>> from onearm.api.solver import solve_sequence
     >>> A = 4.0 * np.eye(50) - np.eye(50, k=1) - np.eye(50, k=-1)

@@ -42,8 +42,8 @@ class Tuner:
     `policy`: "tsallis" finds the best fixed value, and with a `context` the best one for each of its bins; "chebcb"
     learns how costs depend on the context; "fixed" always takes the default. Any policy of the catalogue will do, by
     name, name:{json params}, spec, or made.
-    `grid`: (low, high, n), equally spaced values; or `values`, a list of numbers or labels. 20 omegas from 1 to 1.95 if
-    neither is given.
+    `grid`: (low, high, n), equally spaced values; or `values`, a list of numbers or labels, or float64[k]. 20 omegas
+    from 1 to 1.95 if neither is given.
     `context`: the range (low, high) of the one number that is known before a solve, as a diffusivity or a shift.
     `cost`: "iterations", whole numbers, or "seconds".
     `backstop`: a solve may cost so many times the running median; no more than that is learned of it. None: no limit.

@@ -44,8 +44,8 @@ def groups_among(groups: Array | None, some: Array) -> Array | None:
 def by_unit(terms: Terms, groups: Array | None) -> Terms:
     """Return terms of the same value, one for each group: sums over its decisions; as they are where there are none.
 
-    A mean of n decisions becomes a ratio, as how many decisions a unit has is chance too. Beside a ratio the base is
-    summed as it moves the value, to first order.
+    `groups`, int64[n], are the numbers of the decisions' groups, from 0. A mean of n decisions becomes a ratio, as how
+    many decisions a unit has is chance too. Beside a ratio the base is summed as it moves the value, to first order.
     """
     if groups is None:
         return terms

@@ -25,6 +25,7 @@ from .weighting import check_limit, column, weights
 def dm(expected: Array) -> Terms:
     """Estimate by the model alone, the "direct method": the mean of `expected`.
 
+    Columns: `expected`, float64[n].
     Source: Dudik, Langford, Li 2011, "Doubly robust policy evaluation and learning".
     Assumes: the model is right; no other estimator here does. Its intervals don't know how wrong it is.
     Refuses: predictions that are not finite.
@@ -39,6 +40,7 @@ def dm(expected: Array) -> Terms:
 def dr(reward: Array, propensity: Array, target: Array, predicted: Array, expected: Array) -> Terms:
     """Estimate by the model, plus the weighted mean of how far it was off: "doubly robust".
 
+    Columns: `reward`, `propensity`, `target`, `predicted` and `expected`, float64[n] each.
     Source: Dudik, Langford, Li 2011; Dudik, Erhan, Langford, Li 2014, "Doubly robust policy evaluation and
     optimization".
     Assumes: the propensities are true, or the model is right; one of both does.
@@ -51,6 +53,7 @@ def dr(reward: Array, propensity: Array, target: Array, predicted: Array, expect
 def sndr(reward: Array, propensity: Array, target: Array, predicted: Array, expected: Array) -> Terms:
     """Estimate as `dr`, with a correction that is divided by the sum of its weights: "self-normalised".
 
+    Columns: `reward`, `propensity`, `target`, `predicted` and `expected`, float64[n] each.
     Source: Thomas, Brunskill 2016, "Data-efficient off-policy policy evaluation" (weighted doubly robust).
     Assumes: as `dr`; the bias is of order 1 / n.
     Refuses: what this file's first lines tell.
@@ -70,6 +73,7 @@ def switch_dr(
 ) -> Terms:
     """Estimate as `dr` where the weight is at most `weight_max`, in [0, inf], and by the model alone elsewhere.
 
+    Columns: `reward`, `propensity`, `target`, `predicted` and `expected`, float64[n] each.
     Source: Wang, Agarwal, Dudik 2017, "Optimal and adaptive off-policy evaluation in contextual bandits".
     Assumes: as `dr`; where weights are larger, the model is right. With inf it is `dr`, with 0 it is `dm`.
     Refuses: what this file's first lines tell, and a `weight_max` that is negative or NaN.
@@ -86,6 +90,8 @@ def switch_dr(
 def tuned_switch_dr(reward: Array, propensity: Array, target: Array, predicted: Array, expected: Array) -> Tuned:
     """Choose the `weight_max` of `switch_dr`, from inf, 21 limits within the weights, and 0, by `tuning.least_error`.
 
+    Columns: `reward`, `propensity`, `target`, `predicted` and `expected`, float64[n] each.
+
     >>> half = np.array([0.5, 0.5])
     >>> tuned_switch_dr(np.array([1.0, 0.0]), half, half, half, half).limit
     0.0
@@ -100,6 +106,7 @@ def tuned_switch_dr(reward: Array, propensity: Array, target: Array, predicted: 
 def dros(reward: Array, propensity: Array, target: Array, predicted: Array, expected: Array, shrinkage: float) -> Terms:
     """Estimate as `dr`, by weights w shrunk to s w / (w^2 + s), s = `shrinkage` in [0, inf]: "optimistic shrinkage".
 
+    Columns: `reward`, `propensity`, `target`, `predicted` and `expected`, float64[n] each.
     Source: Su, Dimakopoulou, Krishnamurthy, Dudik 2020, "Doubly robust off-policy evaluation with shrinkage".
     Assumes: as `dr`; the bias is the weighted error of the model times what was shrunk. With inf it is `dr`, with 0
     it is `dm`; no weight is larger than sqrt(s) / 2.
@@ -116,6 +123,8 @@ def dros(reward: Array, propensity: Array, target: Array, predicted: Array, expe
 
 def tuned_dros(reward: Array, propensity: Array, target: Array, predicted: Array, expected: Array) -> Tuned:
     """Choose the `shrinkage` of `dros`, from inf, 21 numbers around the weights' squares, and 0, by `least_error`.
+
+    Columns: `reward`, `propensity`, `target`, `predicted` and `expected`, float64[n] each.
 
     They are those of Su, Dimakopoulou, Krishnamurthy, Dudik 2020, from 100 times the square of the 0.95 quantile of
     the positive weights down to a hundredth of the square of their 0.05 quantile.
@@ -136,6 +145,7 @@ def tuned_dros(reward: Array, propensity: Array, target: Array, predicted: Array
 def mrdr(reward: Array, propensity: Array, target: Array, predicted: Array, expected: Array) -> Terms:
     """Estimate as `dr`, by a model that was fitted with the weights of `mrdr_weight`: "more robust doubly robust".
 
+    Columns: `reward`, `propensity`, `target`, `predicted` and `expected`, float64[n] each.
     Source: Farajtabar, Chow, Ghavamzadeh 2018, "More robust doubly robust off-policy evaluation".
     Assumes: as `dr`. The weights make the model as good as can be where its errors would spread the estimate most.
     Refuses: what this file's first lines tell.

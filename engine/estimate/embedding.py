@@ -34,6 +34,7 @@ _ROUNDING = 1e-6  # by which the probabilities of a row may miss 1
 def mips(reward: Array, weight: Array) -> Terms:
     """Estimate by the mean of reward times weight, of `marginal_weights` or `regressed_weights`.
 
+    Columns: `reward` and `weight`, float64[n] each.
     Refuses: rewards and weights that are not finite, and negative weights.
     """
     weight = column("weight", weight)

@@ -99,8 +99,10 @@ def action_e_process(
 
     The capital is half the mean of the arms' e-processes, and half that of propensities above 1 / (m + 1).
 
-    `propensity_min` is a floor of the propensities that was known before the log was read; without it only arms that
-    are taken too often are found. The alarm is looked for after every 64 decisions.
+    Columns: `action`, int64[n], and `propensity`, float64[n]. `at`, int64[m], are numbers of decisions after which the
+    wealth is told; log-spaced if left out. `propensity_min` is a floor of the propensities that was known before the
+    log was read; without it only arms that are taken too often are found. The alarm is looked for after every 64
+    decisions.
 
     Assumes: every arm has a positive probability at every decision.
     Refuses: actions that are no arm, and propensities outside [propensity_min, 1].

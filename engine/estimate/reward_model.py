@@ -79,7 +79,7 @@ class RidgeModel:
         self._theta: Array | None = None  # float64[folds, systems, p], None where it is to be found anew
 
     def add(self, columns: Columns, weight: Array | None = None) -> None:
-        """Learn the rows of a page, each as `weight` rows."""
+        """Learn the rows of a page; each counts as `weight`, float64[n] >= 0, such rows."""
         n = len(columns.kind)
         if n == 0:
             return
@@ -149,7 +149,7 @@ class MeanModel:
         self.total = np.zeros((folds, problem.n_arms))  # their weighted rewards
 
     def add(self, columns: Columns, weight: Array | None = None) -> None:
-        """Learn the rows of a page, each as `weight` rows."""
+        """Learn the rows of a page; each counts as `weight`, float64[n] >= 0, such rows."""
         k = self.count.shape[1]
         reward, weight = _checked(columns, weight, k)
         cell = fold_of(columns.number, self.folds) * k + columns.action

@@ -28,6 +28,7 @@ from .weighting import column, weights
 def slate_ips(reward: Array, propensity: Array, target: Array, length: Array | None = None) -> Terms:
     """Estimate by the product of all slots' weights times the sum of all rewards.
 
+    Columns: `reward`, `propensity` and `target`, float64[n, slots] each; `length`, int64[n].
     Source: Precup, Sutton, Singh 2000; "standard IPS" in McInerney et al. 2020.
     Assumes: nothing of how slots act on each other.
 
@@ -43,6 +44,7 @@ def slate_ips(reward: Array, propensity: Array, target: Array, length: Array | N
 def independent(reward: Array, propensity: Array, target: Array, length: Array | None = None) -> Terms:
     """Estimate by the sum of each slot's own weight times its own reward (IIPS, the item-position model).
 
+    Columns: `reward`, `propensity` and `target`, float64[n, slots] each; `length`, int64[n].
     Source: Li, Abbasi-Yadkori, Kveton, Muthukrishnan, Vinay, Wen 2018, "Offline evaluation of ranking policies with
     click models". Assumes: what a slot earns depends on no other slot. Here `propensity` and `target` are of the slot
     alone, whatever stands above it.
@@ -59,6 +61,7 @@ def independent(reward: Array, propensity: Array, target: Array, length: Array |
 def cascade(reward: Array, propensity: Array, target: Array, length: Array | None = None) -> Terms:
     """Estimate by the sum of each slot's reward times the weights of it and of all above it (RIPS).
 
+    Columns: `reward`, `propensity` and `target`, float64[n, slots] each; `length`, int64[n].
     Source: McInerney, Brost, Chandar, Mehrotra, Carterette 2020, "Counterfactual evaluation of slate recommendations
     with sequential reward interactions". Assumes: who looks at a list comes from above, so what a slot earns depends
     on it and on those above it.

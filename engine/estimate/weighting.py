@@ -41,6 +41,7 @@ def match(reward: Array, agrees: Array) -> Terms:
 def ips(reward: Array, propensity: Array, target: Array) -> Terms:
     """Estimate by inverse propensity weights: the mean of reward target / propensity.
 
+    Columns: `reward`, `propensity` and `target`, float64[n] each.
     Source: Horvitz, Thompson 1952; Dudik, Langford, Li 2011, "Doubly robust policy evaluation and learning".
     Assumes: propensities are true, and positive wherever the policy's are; then there is no bias.
     Refuses: what this file's first lines tell.
@@ -56,6 +57,7 @@ def ips(reward: Array, propensity: Array, target: Array) -> Terms:
 def clipped(reward: Array, propensity: Array, target: Array, weight_max: float) -> Terms:
     """Estimate as `ips`, by weights of at most `weight_max`, which is in [0, inf].
 
+    Columns: `reward`, `propensity` and `target`, float64[n] each.
     Source: Ionides 2008, "Truncated importance sampling"; Bottou et al. 2013.
     Assumes: as `ips`; the bias is at most the reward's largest size times the mean of what was clipped off the weights.
     Refuses: what this file's first lines tell, and a `weight_max` that is negative or NaN.
@@ -71,6 +73,8 @@ def clipped(reward: Array, propensity: Array, target: Array, weight_max: float) 
 def tuned_clipped(reward: Array, propensity: Array, target: Array) -> Tuned:
     """Choose the `weight_max` of `clipped`, from inf and 21 limits within the weights, by `tuning.least_error`.
 
+    Columns: `reward`, `propensity` and `target`, float64[n] each.
+
     >>> tuned_clipped(np.array([1.0, 0.0]), np.array([0.5, 0.5]), np.array([0.5, 0.5])).terms.value
     0.5
     """
@@ -82,6 +86,7 @@ def tuned_clipped(reward: Array, propensity: Array, target: Array) -> Tuned:
 def snips(reward: Array, propensity: Array, target: Array) -> Terms:
     """Estimate by self-normalised inverse propensity weights: their sum of rewards over their sum.
 
+    Columns: `reward`, `propensity` and `target`, float64[n] each.
     Source: Swaminathan, Joachims 2015, "The self-normalized estimator for counterfactual learning".
     Assumes: as `ips`; the bias is of order 1 / n. Moves with the rewards when these are shifted, as `ips` does not.
     Refuses: what this file's first lines tell.

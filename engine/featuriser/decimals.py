@@ -46,7 +46,7 @@ _EXACT = np.array([10.0**n for n in range(23)])
 def scaled(digits: np.uint64, power: int) -> float:
     """Return the float64 next to digits * 10^power; NaN where that is not seen at once.
 
-    >>> scaled(np.uint64(31), -1), float(scaled(np.uint64(9007199254740993), -20)) == float("9007199254740993e-20")
+    >>> float(scaled(np.uint64(31), -1)), float(scaled(np.uint64(9007199254740993), -20)) == 9007199254740993e-20
     (3.1, True)
     """
     if digits == _ZERO:

@@ -34,14 +34,18 @@ def read_rows(
     wanted: Wanted,
     sizes: Callable[[Array], Array] | None = None,
     after: int = 0,
+    until: int | None = None,
+    progress: Callable[[int], None] = lambda count: None,
 ) -> Rows:
-    """Read the rewarded decisions of the experiment `key`, up to what is its last event now.
+    """Read the rewarded decisions of the experiment `key`, up to seq `until`; None: to what is its last event now.
 
     Of rewards up to seq `after` nothing is read. `problem` has all arms that there are in the end; `sizes` gives the
-    number of arms at decisions of some numbers, where arms were added. What is logged meanwhile is left out.
+    number of arms at decisions of some numbers, where arms were added. What is logged meanwhile is left out. `progress`
+    is told how many events were read.
     """
-    last, _ = store.last(key)
-    pages = chain(_carried(store, key, problem, after, last, sizes), _pages(store, key, problem, after, last, sizes))
+    last = store.last(key)[0] if until is None else until
+    own = _pages(store, key, problem, after, last, sizes, progress)
+    pages = chain(_carried(store, key, problem, after, last, sizes), own)
     return rows_of_events(store.name, problem, pages, BadLines(), wanted)
 
 
@@ -104,7 +108,13 @@ def _carried(
 
 
 def _pages(
-    store: Store, key: int, problem: Problem, after: int, last: int, sizes: Callable[[Array], Array] | None
+    store: Store,
+    key: int,
+    problem: Problem,
+    after: int,
+    last: int,
+    sizes: Callable[[Array], Array] | None,
+    progress: Callable[[int], None],
 ) -> Iterator[EventPage]:
     blank = set(store.blank_seqs(key))
     left_out = np.array(sorted(blank.union(event.seq for event in store.changes(key))), np.int64)
@@ -119,6 +129,7 @@ def _pages(
         decided = take(events, ~learns)
         unknown = np.full(len(decided.kind), np.nan)
         yield EventPage(decided._replace(reward=unknown), seq[~learns], rewards)
+        progress(final + 1 - first)
     if len(corrected.number):
         yield EventPage(empty(0, problem), np.zeros(0, np.int64), _none(problem), corrected)
 

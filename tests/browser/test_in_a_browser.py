@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -242,6 +243,15 @@ def reach(page: Any, text: str, id: str = "") -> None:
     pytest.fail(f"{text or id} cannot be reached with Tab")
 
 
+def evaluated(site: Listening) -> str:
+    """Evaluate the log of the experiment `banner`; return the path of the report."""
+    form = {"target.logged": "on", "target.uniform": "on", "target.action:1": "on", "method.snips": "on"}
+    body = form | {"interval.normal": "on", "interval.confidence-sequence": "on", "baseline": "logged"}
+    address: str = site.client.post("/experiments/banner/evaluations", data=body).headers["location"]
+    site.wait_until(lambda: site.client.get(f"{address}/progress").headers.get("hx-refresh") == "true")
+    return address
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 768, 1440])
 @pytest.mark.slow
@@ -251,12 +261,15 @@ def test_pages_fit_and_nobody_is_left_out(
     banner(site)
     learn(site, 40)
     assert site.client.post("/v1/experiments/banner/policies", json={"policy": "exp3_ix"}).status_code == 201
+    report = evaluated(site)
     page = open_page(width, theme)
     script = (AXE / "axe.min.js").read_text(encoding="utf-8")
     paths = (
         "/",
         "/experiments/banner",
         "/experiments/banner/decisions/~3",
+        "/experiments/banner/evaluations",
+        report,
         "/create?kind=vectors",
         "/keys",
         "/sign-in",
@@ -323,3 +336,92 @@ def test_the_page_without_scripts_tells_the_same(site: Listening, open_page: Ope
     page.get_by_text("Archive", exact=True).first.click()
     page.get_by_role("button", name="Archive").click()
     assert page.get_by_text("Done: it is archived.").is_visible()
+
+
+@pytest.mark.slow
+def test_a_log_is_evaluated_from_the_page_and_the_report_opens_in_place(site: Listening, open_page: Open) -> None:
+    body = BANNER | {"problem": {"context": {"kind": "features"}}}
+    assert site.client.post("/v1/experiments", json=body).status_code == 201
+    for device in ("phone", "desk"):
+        learn(site, 30, context={"device": device})
+    page = open_page()
+    page.goto(f"{site.url}/experiments/banner")
+    page.get_by_role("link", name="Evaluate").click()
+    page.get_by_label("always dog").check()
+    page.get_by_label("With params of their own").fill("no_such")
+    page.get_by_role("button", name="Evaluate").click()
+    page.locator("#wrong-targets", has_text="there is no policy 'no_such'").wait_for()
+    assert page.get_by_label("always dog").is_checked(), "what was chosen stays"
+    page.get_by_label("With params of their own").fill("")
+    page.get_by_label("By segments of").fill("device")
+    page.get_by_role("button", name="Evaluate").click()
+    page.get_by_role("heading", name="What would have been earned on banner").wait_for()
+    assert re.fullmatch(r".*/experiments/banner/evaluations/\d+", page.url)
+    assert page.evaluate("getComputedStyle(document.querySelector('.verdict')).borderLeftStyle") == "solid"
+    assert page.locator("#segments tbody td.name").all_inner_texts() == ["phone", "desk"]
+    values = page.locator("#estimates tbody tr td:nth-child(4)")
+    page.get_by_role("button", name="estimate", exact=True).click()
+    shown = [float(text) for text in values.all_inner_texts()]
+    assert shown == sorted(shown, reverse=True), "its script sorts"
+    drawn = page.locator("figure .wide svg path").first.evaluate("e => getComputedStyle(e).fill")
+    assert drawn == "none", "its pictures have their own colours"
+    page.get_by_role("link", name="Ask again").click()
+    page.get_by_role("link", name="report 1").wait_for()
+
+
+@pytest.mark.slow
+def test_a_log_is_evaluated_without_scripts_as_well(site: Listening, open_page: Open) -> None:
+    banner(site)
+    learn(site, 30)
+    page = open_page(java_script_enabled=False)
+    page.goto(f"{site.url}/experiments/banner/evaluations")
+    page.get_by_role("button", name="Evaluate").click()
+    assert re.fullmatch(r".*/experiments/banner/evaluations/1", page.url)
+    assert '<noscript><meta http-equiv="refresh"' in page.content() or page.locator("#estimates").count()
+
+    def opened() -> bool:
+        page.reload()  # as that line does where a browser has no scripts; this one only runs none
+        shown: bool = page.get_by_role("heading", name="What would have been earned on banner").is_visible()
+        return shown
+
+    site.wait_until(opened)
+
+
+@pytest.mark.slow
+def test_what_each_policy_is_worth_is_drawn_and_times_stand_apart(site: Listening, open_page: Open) -> None:
+    banner(site)
+    assert site.client.post("/v1/experiments/banner/policies", json={"policy": "exp3_ix"}).status_code == 201
+    page = open_page(390)
+    page.goto(f"{site.url}/experiments/banner")
+    for _ in range(3):
+        learn(site, 10)
+        page.wait_for_timeout(1000 * (EVERY + 0.2))
+    page.locator("#plot-values canvas").wait_for()
+    assert "exp3_ix #1" in page.locator("#plot-values .u-legend").inner_text()
+    assert "live has no floor" in page.locator("#policies").inner_text()
+    for plot in ("#plot-rewards", "#plot-values"):
+        said = json.loads(page.locator(plot).get_attribute("data-plot"))
+        assert said["within"] == [0.0, 1.0]
+        edges = [value for one in said["series"] for value in one["y"] if value is not None]
+        assert min(edges) >= 0.0 and max(edges) <= 1.0
+
+
+@pytest.mark.slow
+def test_the_lines_that_create_and_try_an_experiment_do_so(site: Listening, open_page: Open) -> None:
+    page = open_page()
+    page.goto(f"{site.url}/create?kind=arms")
+    page.get_by_label("Id", exact=True).fill("tried")
+    page.get_by_label("Actions").fill("cat\ndog")
+    page.locator("#as-python", has_text="dog").wait_for()
+    exec(page.locator("#as-python").inner_text(), {})
+    for _ in range(3):
+        assert site.client.post("/v1/experiments/tried/decisions", json={}).status_code == 201
+    page.goto(f"{site.url}/experiments/tried")
+    page.locator("#try pre", has_text="decisions/~2/reward").wait_for()
+    page.get_by_label("Decision", exact=True).fill("~1")
+    page.get_by_label("Reward", exact=True).fill("0.25")
+    line = page.locator("#try pre", has_text="decisions/~1/reward")
+    line.filter(has_text="0.25").wait_for()
+    words = shlex.split(line.inner_text().splitlines()[-1])
+    assert site.client.post(words[3], content=words[2]).status_code == 200
+    assert site.client.get("/v1/experiments/tried/decisions/~1").json()["reward"]["value"] == 0.25

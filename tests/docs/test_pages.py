@@ -12,7 +12,7 @@ from typing import Any
 import golden
 import pytest
 from support.every_run import every_run
-from test_readme import ROOT, blocks, commands, wrong
+from test_readme import ROOT, TOLD, blocks, commands, wrong
 
 from onearm.api.cli.main import run
 
@@ -20,8 +20,25 @@ DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 SHOWN = [
     ROOT / "docs" / f"{name}.md"
-    for name in ("start", "arms", "contexts", "changes", "constraints", "lists", "states", "durable", "deploy")
-]  # others have their own tests
+    for name in ("start", "arms", "contexts", "changes", "constraints", "lists", "states", "durable", "deploy", "logs")
+]
+ELSEWHERE = {  # a test of its own runs the Python and the commands of these
+    "README": "docs/test_readers.py",
+    "client": "docs/test_client_page.py",
+    "evaluation": "docs/test_evaluation_page.py",
+    "for-data-scientists": "docs/test_readers.py",
+    "for-numerical-analysts": "docs/test_readers.py",
+    "for-researchers": "docs/test_readers.py",
+    "for-web-developers": "docs/test_readers.py",
+    "from-optuna": "docs/test_moving_in.py",
+    "from-personalizer": "docs/test_moving_in.py",
+    "from-vowpal-wabbit": "docs/test_moving_in.py",
+    "http": "api/http/test_http_page.py",
+    "queries": "docs/test_query_examples.py",
+    "solver": "docs/test_solver_examples.py",
+    "streams": "docs/test_stream_page.py",
+    "vectors": "docs/test_vector_examples.py",
+}
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 SAID = re.compile(  # what a line prints; of other comments, in words, no test knows whether they are true
@@ -57,7 +74,7 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
 def planned(page: str) -> list[str]:
     """Return every path that the plan of a page names: in its table, and in its tree, where files follow a folder."""
     plan = page.partition("\n## The plan\n")[2].partition("\n## ")[0]
-    table, _, tree = plan.partition("\n```\n")
+    table, _, tree = plan.partition("\n```text\n")
     paths, folder = NAMED.findall(table), ""
     for line in tree.partition("\n```")[0].splitlines():
         names = re.split(r"\s{2,}|(?<=\.py) ", line.strip())[0].split(", ")
@@ -87,7 +104,7 @@ def test_a_path_of_the_plan_is_its_folder_and_its_name() -> None:
 
 | `engine/laws/` |
 
-```
+```text
 engine/             the core
     loop.py, kernel.py   the loop; numba
     a_long_name_of_one.py, another.py what they are
@@ -109,9 +126,30 @@ def test_policies_over_arms_are_in_the_tables() -> None:
     assert [name for name in golden.names("arm") if f"`{name}`" not in text] == []
 
 
-@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_block_is_run_or_says_why_not(page: Path) -> None:
-    assert [wrong(block) for block in blocks(page.read_text()) if wrong(block)] == []
+    shown = blocks(page.read_text())
+    assert [wrong(block) for block in shown if wrong(block)] == []
+    assert page.read_text().count("\n```") == 2 * len(shown)
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+def test_whatever_runs_on_a_page_is_run_by_a_test(page: Path) -> None:
+    runs = [block for block in blocks(page.read_text()) if block.mark is None and block.language not in TOLD]
+    assert not (page in SHOWN and page.stem in ELSEWHERE)
+    if runs and page not in SHOWN:
+        test = (ROOT / "tests" / ELSEWHERE[page.stem]).read_text()
+        assert any(name in test for name in (page.name, "from-*.md", "for-*.md"))
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+def test_calls_that_a_page_shows_are_made_by_a_test_that_it_names(page: Path) -> None:
+    for block in blocks(page.read_text()):
+        named = re.findall(r"tests/[\w/]+(?:\.py)?", block.mark or "")
+        assert [name for name in named if not (ROOT / name).exists()] == []
+        assert named or "curl " not in block.text, (
+            f"{page.name}, line {block.line}: name the test that makes these calls"
+        )
 
 
 @pytest.mark.jit

@@ -21,7 +21,8 @@ FENCE = re.compile(
     r"(?:^<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 NOT_RUN = re.compile(r"not run: .{10,}")
-LANGUAGES = {"python", "bash", "console"}
+LANGUAGES = {"python", "bash", "console", "json", "text", "typescript", "yaml"}
+TOLD = ("json", "text")  # what is said and not run: bodies, each line of which is one, and pictures
 SAID = re.compile(r"^print\(.*\)  # (.+)$", re.MULTILINE)
 CALL = re.compile(r"^curl -d '(.*)' http://127\.0\.0\.1:8080(\S+)\n# (.*)$", re.MULTILINE)
 
@@ -58,13 +59,23 @@ def wrong(block: Block) -> str | None:
         return f"line {block.line}: the comment {block.mark!r} is not of the form: not run: <reason>"
     if block.mark is not None and block.language == "python":
         return f"line {block.line}: Python is always run"
-    if block.mark is None and block.language != "python":
+    if block.language == "json":
+        return None if all(map(is_json, block.text.splitlines())) else f"line {block.line}: a line is not JSON"
+    if block.mark is None and block.language not in ("python", *TOLD):
         for command in commands(block):
             if not command.startswith("onearm "):
                 return f"line {block.line}: only onearm is run, not {command!r}: mark the block as not run, and why"
         if not commands(block):
             return f"line {block.line}: a block without a command"
     return None
+
+
+def is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except json.JSONDecodeError:
+        return False
+    return True
 
 
 README_BLOCKS = blocks(README.read_text())
@@ -147,6 +158,8 @@ def test_a_block_that_nobody_would_run_is_found() -> None:
     assert "Python is always run" in str(wrong(first._replace(language="python")))
     assert "of no language" in str(wrong(first._replace(language="")))
     assert "without a command" in str(wrong(second._replace(text="just words\n")))
+    assert "a line is not JSON" in str(wrong(second._replace(language="json", text='{"a": 1}\n{"b": ...}\n')))
+    assert wrong(second._replace(language="json", text='{"a": 1}\n')) is None
 
 
 def test_a_comment_that_ends_further_up_is_no_mark() -> None:

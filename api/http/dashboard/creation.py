@@ -15,7 +15,7 @@ from ....engine.errors import NotFound, OnearmError
 from ...access.caller import Caller
 from ...experiment.ids import in_url
 from ...experiment.spec import Spec
-from ...kinds.form import Field, Form, FormError, number_of
+from ...kinds.form import Field, Form, FormError, number_of, range_of
 from ...kinds.kind import Kind
 from ...kinds.table import KINDS
 from ...service.service import Service
@@ -36,7 +36,7 @@ POLICY = Field(
     "policy",
     "Policy",
     "Who decides. Empty: one that suits what you said, and notices when the world changes.",
-    about=("policy", "unknown_policy", "params"),
+    about=("policy", "unknown_policy", "params", "bad_param"),
 )
 REWARDS = (
     Field("reward_low", "Rewards from", "The least that one can be, if known.", about=("reward.range", "bad_range")),
@@ -46,7 +46,8 @@ WINDOW = (
     Field(
         "wait_time",
         "Wait for a reward",
-        "For so long: 30m, 12h, 7d. Empty: no reward is ever too late, and none is learned by default.",
+        "For so long: 30m, 12h, 7d. What comes within it is learned when it is over, not before. Empty: each reward is "
+        "learned as it comes, none is ever too late, and none is learned by default.",
         about=("wait_time",),
     ),
     Field(
@@ -97,7 +98,7 @@ async def look(service: Service, call: Call) -> Answer:
     form = form_of(call)
     sort = _sort(form.get("kind", ""))
     draft = await _checked(service, call.caller, sort, form)
-    wrong = {name: said for name, said in draft.wrong.items() if form.get(name, "").strip()}
+    wrong = {name: said for name, said in draft.wrong.items() if not name or form.get(name, "").strip()}
     missing = [said for name, said in draft.wrong.items() if name not in wrong]
     return await _shown(service, call, sort, draft._replace(wrong=wrong), missing=missing, part=True)
 
@@ -129,6 +130,9 @@ def _sort(name: str) -> Sort:
 async def _checked(service: Service, caller: Caller, sort: Sort, form: Mapping[str, str]) -> Draft:
     """Return what a form holds, checked as the service would, without creating anything."""
     given = {field.name: form.get(field.name, "") for field in sort.fields}
+    empty = {field.name: field.needed for field in sort.fields if field.needed and not given[field.name].strip()}
+    if empty:
+        return Draft(given, None, empty)
     try:
         body = _body(sort, given)
     except FormError as error:
@@ -149,11 +153,8 @@ def _body(sort: Sort, given: Mapping[str, str]) -> dict[str, Any]:
         body["experiment_id"] = given["experiment_id"].strip()
     body |= sort.form.build(given)
     reward: dict[str, Any] = {}
-    low, high = (number_of(given, name, label) for name, label in (("reward_low", "from"), ("reward_high", "to")))
-    if (low is None) != (high is None):
-        raise FormError("reward_low", "rewards have one end only: give both, or none")
-    if low is not None:
-        reward["range"] = [low, high]
+    if (limits := range_of(given, "reward_low", "reward_high")) is not None:
+        reward["range"] = limits
     if given.get("wait_time", "").strip():
         reward["wait_time"] = given["wait_time"].strip()
     if (default := number_of(given, "default", "the default")) is not None:
@@ -169,6 +170,7 @@ def _placed(sort: Sort, error: OnearmError) -> dict[str, str]:
     """Return what is wrong by the field that it is about: whose word comes first in what is said, or in the code."""
     if isinstance(error, FormError):
         return {error.field: str(error)}
+    in_words = _in_words(sort, str(error))
     for said in (str(error), error.code):
         places = [
             (found.start(), -len(word), field.name)
@@ -177,8 +179,20 @@ def _placed(sort: Sort, error: OnearmError) -> dict[str, str]:
             if (found := re.search(rf"(?<![a-z]){re.escape(word)}(?![a-z_])", said)) is not None
         ]
         if places:
-            return {min(places)[-1]: str(error)}
-    return {"": str(error)}
+            return {min(places)[-1]: in_words}
+    return {"": in_words}
+
+
+def _in_words(sort: Sort, said: str) -> str:
+    """Return a refusal with the labels of fields in place of what they are called in JSON."""
+
+    def label(path: re.Match[str]) -> str:
+        parts = path[0].split(".")
+        words = [*(".".join(parts[:n]) for n in range(len(parts), 1, -1)), *reversed(parts[1:])]  # the closest first
+        field = next((field for word in words for field in sort.fields if word in field.about), None)
+        return path[0] if field is None else f"\u201c{field.label}\u201d"
+
+    return re.sub(r"\b(?:problem|reward)(?:\.[a-z_]+)+", label, said).replace("; in Python reward_range", "")
 
 
 async def _shown(
@@ -207,13 +221,22 @@ async def _shown(
         policies=fitting,
         as_json=json.dumps(body, indent=2, ensure_ascii=False),
         as_curl=f"curl -d {shlex.quote(text)} {key}{address}",
-        as_python=_in_python(address, body, call.caller.key is not None),
+        as_python=_in_python(call.site, body, call.caller.key is not None),
     )
 
 
-def _in_python(address: str, body: dict[str, Any], keyed: bool) -> str:
+def _in_python(site: str, body: dict[str, Any], keyed: bool) -> str:
     """Return the lines of Python that create the experiment."""
-    key = ', headers={"Authorization": f"Bearer {os.environ[\'ONEARM_KEY\']}"}' if keyed else ""
-    said = pprint.pformat(body, width=72, sort_dicts=False)
-    head = "import os\n\nimport httpx" if keyed else "import httpx"
-    return f"{head}\n\nexperiment = {said}\nhttpx.post({address!r}, json=experiment{key}).raise_for_status()"
+    key = ', key=os.environ["ONEARM_KEY"]' if keyed else ""
+    head = "import os\n\n" if keyed else ""
+    fields = {name: said for name, said in body.items() if name != "experiment_id"}
+    given = [repr(body["experiment_id"])] if "experiment_id" in body else []
+    given += [f"{name}={_laid_out(said)}" for name, said in fields.items()]
+    lines = "".join(f"\n        {one}," for one in given)
+    head += "from onearm.client import Client\n\n"
+    return f"{head}with Client({site!r}{key}) as client:\n    client.create({lines}\n    )"
+
+
+def _laid_out(said: Any) -> str:
+    """Return a value of JSON as Python, on lines that stand below each other."""
+    return pprint.pformat(said, width=64, sort_dicts=False).replace("\n", "\n        ")

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from ...service.live import Live
+from ...service.remaking import remake
 from ...service.service import Service
 from ...service.verification import Verification, verify_log
 from ..decisions import record_of
@@ -48,14 +49,19 @@ async def again(service: Service, call: Call) -> Answer:
     number, seq = found.event.number, found.event.seq
     assert number is not None, "this is a decision"
     if seq <= live.base:
-        return page(call, "again.html", note=f"it lies before the base of the log, event {live.base:,}", same=None, n=0)
+        said = f"it lies before the base of the log, event {live.base:,}"
+        return page(call, "again.html", note=said, same=None, n=0, since=0)
+    remade = await service.pools.remakes.run(remake, service.store, live.row, live.created, live.kind, seq)
+    if remade.first_difference is None:
+        return page(call, "again.html", note="", same=True, n=remade.decisions, since=remade.since)
     made = await service.pools.remakes.run(_verified, service, live, seq)
     same = made.first_difference is None
     note = "" if same else _fault(made, number)
-    return page(call, "again.html", same=same, note=note, n=made.decisions)
+    return page(call, "again.html", same=same, note=note, n=made.decisions, since=made.base or 0)
 
 
 def _verified(service: Service, live: Live, seq: int) -> Verification:
+    """Verify the log up to a decision: a snapshot that leads elsewhere says nothing of it."""
     return verify_log(service.store, live.row.key, live.created, live.kind, seq)
 
 

@@ -16,6 +16,7 @@ from ....engine.errors import Conflict, InvalidInput, Unavailable
 from ....engine.storage.buckets import DAY, HOUR
 from ...access.caller import ADMIN, OPERATOR, Caller
 from ...experiment.ids import in_url
+from ...experiment.lineup import leader, policy_of
 from ...service.alarms import UNTRUE, alarms_of
 from ...service.draws import CHOICES_MAX as WATCHED_MAX
 from ...service.live import Live
@@ -32,10 +33,12 @@ from ..requests import find, settled
 from . import running, sketches
 from .administration import said_of
 from .delays import delays_of
+from .evaluation import is_judged
 from .figures import count, mean
 from .overview import FRESH
 from .rendering import as_sent, page, redirect, rendered
-from .words import guard_in_words, verdict_of, what_of
+from .trying import lines_of
+from .words import gap_in_words, guard_in_words, verdict_of, what_of
 
 ARMS_SHOWN = 50
 RECENT = 10
@@ -57,7 +60,8 @@ async def show(service: Service, call: Call) -> Answer:
     live = service.live(name)
     acts = _acts(service, live) if ADMIN in call.caller.roles else None
     done = said_of(call.parameter("done") or "")
-    return page(call, "experiment.html", part=part.decode(), experiment_id=called, live=live, acts=acts, done=done)
+    about = await lines_of(live, call) | {"live": live, "acts": acts, "done": done, "judged": is_judged(live)}
+    return page(call, "experiment.html", part=part.decode(), **about)
 
 
 async def part(service: Service, call: Call) -> Answer:
@@ -171,12 +175,17 @@ def _queries(told: dict[str, Any]) -> list[dict[str, Any]] | None:
 def _lineup(lineup: dict[str, Any], live: Live) -> dict[str, Any]:
     """Return the policies with pictures of their values, on one scale."""
     policies = lineup["policies"]
+    floored = bool(policy_of(live.created, leader(live.members)).probability_min)
     values = sketches.whiskers([_estimate(one["value"]) for one in policies])
     guards = {member.policy: member.guard for member in live.members if member.guard is not None}
     rows = []
     for one, whisker in zip(policies, values, strict=True):
         guard = guards.get(one["policy"])
-        rows.append(one | {"whisker": whisker, "guarded": None if guard is None else guard_in_words(guard)})
+        said = {"guarded": None if guard is None else guard_in_words(guard)}
+        gaps = [
+            gap | {"said": gap_in_words(gap, one["role"] == "shadow" and not floored)} for gap in one["differences"]
+        ]
+        rows.append(one | said | {"whisker": whisker, "differences": gaps})
     return lineup | {"policies": rows, "several": len(rows) > 1}
 
 
@@ -218,9 +227,12 @@ async def _plots(service: Service, live: Live) -> dict[str, str | None]:
     rows = await service.pools.counts.run(store.buckets, key, span, LATEST, SPANS_MAX) if age > HOUR else []
     points = [*running.before(rows, way[0].time), *way]
     labels = live.roster.labels if live.tally.choices == len(live.roster.labels) else ()
-    found: dict[str, dict[str, object] | None] = {"rewards": running.of_rewards(points)}
+    found: dict[str, dict[str, object] | None] = {"rewards": running.of_rewards(points, live.problem.reward_range)}
     if 2 <= len(labels) <= CHOICES_MAX:
         found["shares"] = running.of_shares(points, labels)
+    if (watch := service.policies.watch(live)) is not None and len(live.members) > 1:
+        named = {member.policy: live.named[member.policy] for member in live.members}
+        found["worths"] = running.of_values(watch.way, named, live.problem.reward_range)
     return {name: None if plot is None else json.dumps(plot, separators=(",", ":")) for name, plot in found.items()}
 
 

@@ -8,14 +8,19 @@ sequence is about the mean of what was earned on the way.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import TypeVar
 
 from ....engine.storage.buckets import ALL
 from ....engine.storage.moments import Moments, together
 from ....engine.storage.tables import Bucket
 from ...experiment.sums import mean_of
+from ...service.estimates import Estimate
 from ...service.pace import CHOICES_MAX, Point
+from ...service.worths import Worth
+
+Moment = TypeVar("Moment", Point, Worth)
 
 ALPHA = 0.05
 TIGHT_AT = 500
@@ -23,6 +28,7 @@ RHO_2 = (-2.0 * math.log(ALPHA) + math.log(1.0 - 2.0 * math.log(ALPHA))) / TIGHT
 POINTS_MAX = 240
 SHARES_MAX = 60  # intervals of time
 SECOND = 1e6  # microseconds
+UNKNOWN = Estimate(None, None, None)
 
 
 def reach(n: int, stderr: float | None) -> float | None:
@@ -59,31 +65,74 @@ def before(buckets: Iterable[Bucket], until: float) -> list[Point]:
     return points
 
 
-def thinned(points: Sequence[Point], most: int) -> list[Point]:
+def thinned(points: Sequence[Moment], most: int) -> list[Moment]:
     """Return at most so many of some points, with the first and the last."""
     if len(points) <= most:
         return list(points)
     return [points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)]
 
 
-def of_rewards(points: Sequence[Point]) -> dict[str, object] | None:
-    """Return the curve of the mean reward, with its sequence and the mean of late; None where it has no two points."""
+def of_rewards(points: Sequence[Point], limits: tuple[float, float] | None) -> dict[str, object] | None:
+    """Return the curve of the mean reward, with its sequence and the mean of late; None where it has no two points.
+
+    Where rewards are declared to lie within limits no more is drawn.
+    """
     some = [point for point in thinned(points, POINTS_MAX) if point.mean is not None]
     if not some or some[0].rewards == some[-1].rewards:
         return None
     reaches = [reach(point.rewards, point.stderr) for point in some]
+    least, most = limits or (-math.inf, math.inf)
     known = list(zip(some, reaches, strict=True))
-    low = [None if wide is None else _short(point.mean - wide) for point, wide in known if point.mean is not None]
-    high = [None if wide is None else _short(point.mean + wide) for point, wide in known if point.mean is not None]
+    low = [
+        None if wide is None else _short(max(point.mean - wide, least))
+        for point, wide in known
+        if point.mean is not None
+    ]
+    high = [
+        None if wide is None else _short(min(point.mean + wide, most))
+        for point, wide in known
+        if point.mean is not None
+    ]
     return {
         "x": [round(point.time, 1) for point in some],
         "series": [
             {"label": "mean so far", "y": [_short(point.mean) for point in some], "colour": 0},
-            {"label": "from", "y": low, "edge": "low"},
-            {"label": "to", "y": high, "edge": "high"},
+            *_band(low, high, 0),
             {"label": "lately", "y": _lately(some), "colour": 1, "dash": True},
         ],
+        "within": limits,
     }
+
+
+def _band(low: Sequence[float | None], high: Sequence[float | None], colour: int) -> list[dict[str, object]]:
+    """Return the two edges of what is filled."""
+    edges = {"from": ("low", low), "to": ("high", high)}
+    return [{"label": label, "y": y, "edge": edge, "colour": colour} for label, (edge, y) in edges.items()]
+
+
+def of_values(
+    way: Sequence[Worth], named: Mapping[int, str], limits: tuple[float, float] | None
+) -> dict[str, object] | None:
+    """Return the curves of what policies are worth, by their numbers; None where no two moments tell of any.
+
+    Where rewards are declared to lie within limits no more is drawn.
+    """
+    some = thinned(way, POINTS_MAX)
+    series: list[dict[str, object]] = []
+    for place, (number, label) in enumerate(named.items()):
+        told = [worth.values.get(number, UNKNOWN) for worth in some]
+        if sum(one.value is not None for one in told) < 2:
+            continue
+        value, low, high = ([_short(one) for one in column] for column in zip(*map(_numbers, told), strict=True))
+        series.append({"label": f"{label} #{number}", "y": value, "colour": place % 8})
+        series += _band(low, high, place % 8) if any(one is not None for one in low) else []
+    if not series:
+        return None
+    return {"x": [round(worth.time, 1) for worth in some], "series": series, "within": limits}
+
+
+def _numbers(one: Estimate) -> tuple[float | None, float | None, float | None]:
+    return one.value, one.low, one.high
 
 
 def _lately(points: Sequence[Point]) -> list[float | None]:

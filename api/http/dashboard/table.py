@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...access.caller import ADMIN, OPEN, READ
 from ...service.service import Service
 from ..endpoint import Answer, Call, Handler
-from . import administration, creation, decision, events, experiment, overview, session
+from . import administration, creation, decision, evaluation, events, experiment, overview, session, trying
 from .rendering import page
 
 ONE = "/experiments/{experiment_id}"
@@ -22,9 +22,15 @@ PEOPLE: tuple[tuple[str, str, Handler, str], ...] = (
     ("GET", "/overview", overview.rows, READ),
     ("GET", ONE, experiment.show, READ),
     ("GET", f"{ONE}/live", experiment.part, READ),
+    ("GET", f"{ONE}/try", trying.part, READ),
     ("GET", f"{ONE}/decision", experiment.find_decision, READ),
     ("GET", f"{ONE}/decisions/{{decision_id}}", decision.show, READ),
     ("POST", f"{ONE}/decisions/{{decision_id}}/again", decision.again, READ),
+    ("GET", f"{ONE}/evaluations", evaluation.ask, READ),
+    ("POST", f"{ONE}/evaluations", evaluation.begin, READ),
+    ("GET", f"{ONE}/evaluations/{{number}}", evaluation.show, READ),
+    ("GET", f"{ONE}/evaluations/{{number}}/progress", evaluation.progress, READ),
+    ("POST", f"{ONE}/evaluations/{{number}}/cancel", evaluation.cancel, READ),
     ("GET", "/create", creation.ask, ADMIN),
     ("POST", "/create/look", creation.look, ADMIN),
     ("POST", "/create", creation.create, ADMIN),

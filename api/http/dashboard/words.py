@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ...experiment.lineup_schemas import Guard
@@ -75,6 +76,26 @@ def guard_in_words(guard: Guard) -> str:
             )
             said.append(f"{does} once it is surely worth {how}{than}{by if limit else ''}")
     return f"{', '.join(said) or 'it does nothing'} (wrong in {share(guard.alpha)} at most)"
+
+
+def gap_in_words(gap: Mapping[str, Any], without_floor: bool) -> str:
+    """Return what is known of a difference of two policies.
+
+    >>> gap_in_words({"against": "live", "value": 0.1, "low": 0.05, "high": 0.2}, False)
+    'surely more'
+    >>> gap_in_words({"against": "live", "value": 0.1, "low": -0.9, "high": 0.8}, True)
+    'not told apart yet: live has no floor, and what it hardly tries tells little of others, so give it one'
+    """
+    low, high = gap["low"], gap["high"]
+    if low is None or high is None:
+        return "how sure that is cannot be told: declare the range of rewards (reward.range)"
+    if low > 0:
+        return "surely more"
+    if high < 0:
+        return "surely less"
+    if not without_floor:
+        return "not told apart yet"
+    return "not told apart yet: live has no floor, and what it hardly tries tells little of others, so give it one"
 
 
 def _other(how: str) -> str:

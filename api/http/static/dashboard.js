@@ -47,8 +47,17 @@
   };
   const tellLast = (chart) => chart.setLegend({ idx: chart.data[0].length - 1 }); // where no pointer is over the curve
 
+  // what an axis shows: some room around the numbers, but none where no number can be
+  const rangeOf = (low, high, within) => {
+    if (low == null) return [0, 1];
+    const [least, most] = within || (low >= 0 && high <= 1 ? [0, 1] : [-Infinity, Infinity]);
+    const [from, to] = low === high ? [low - .5, high + .5] : uPlot.rangeNum(low, high, .1, true);
+    return [Math.max(from, least), Math.min(to, most)];
+  };
+
   const optionsOf = (plot, width) => {
     const axis = { stroke: ink("--faint"), grid: { stroke: ink("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+    const opacity = plot.series.filter((one) => one.edge).length > 4 ? "18" : "2b"; // of many bands each hides less
     const bands = [], series = [{ label: "UTC", value: when }];
     for (const [i, one] of plot.series.entries()) {
       const colour = ink(`--s${one.colour ?? i % 8}`);
@@ -57,13 +66,13 @@
         stroke: one.edge ? "transparent" : colour, width: one.edge ? 0 : 2, dash: one.dash ? [6, 4] : undefined,
         points: { show: false }, spanGaps: true,
       });
-      if (one.edge === "low") bands.push({ series: [i + 2, i + 1], fill: ink("--band") });
+      if (one.edge === "low") bands.push({ series: [i + 2, i + 1], fill: colour + opacity });
     }
     return {
       width, height: 240, series, bands, tzDate: utc, legend: { live: true },
       cursor: { points: { size: 7 }, drag: { x: true, y: false } },
-      scales: { x: { time: true }, y: { range: (self, low, high) => plot.range || (low === high ? [low - .5, high + .5] : uPlot.rangeNum(low, high, .1, true)) } },
-      axes: [{ ...axis, values: (self, splits, at, space, step) => splits.map((each) => moment(each, step)) }, { ...axis, size: 56, values: (self, values) => values.map((value) => digits(value) + (plot.unit || "")) }],
+      scales: { x: { time: true }, y: { range: (self, low, high) => plot.range || rangeOf(low, high, plot.within) } },
+      axes: [{ ...axis, space: 76, values: (self, splits, at, space, step) => splits.map((each) => moment(each, step)) }, { ...axis, size: 56, values: (self, values) => values.map((value) => digits(value) + (plot.unit || "")) }],
     };
   };
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..form import ARMS, Field, Form, arms_of, lines_of, whole_of
+from ..form import ARMS, Field, Form, FormError, arms_of, lines_of, whole_of
 
 CONTEXT = Field(
     "context",
@@ -27,6 +27,7 @@ STATES = Field(
     "The ids of all states, one a line; or just how many there are.",
     lines=True,
     about=("state", "states"),
+    needed="name the states, one a line, or say how many there are",
 )
 
 
@@ -37,7 +38,9 @@ def _alone(given: Mapping[str, str]) -> dict[str, Any]:
 def _by_features(given: Mapping[str, str]) -> dict[str, Any]:
     context: dict[str, Any] = {"kind": "features"}
     if given.get("context") == "numbers":
-        context = {"kind": "dense", "length": whole_of(given, "length", LENGTH.label)}
+        if (length := whole_of(given, "length", LENGTH.label)) is None:
+            raise FormError("length", "say how many numbers a context has")
+        context = {"kind": "dense", "length": length}
     return {"arms": arms_of(given), "problem": {"context": context}}
 
 

@@ -7,7 +7,14 @@ from typing import Any
 
 from ..form import ARMS, Field, Form, arms_of, whole_of
 
-SLOTS = Field("slots", "Slots", "How many places a list has at most.", "3", about=("problem.slots", "slots"))
+SLOTS = Field(
+    "slots",
+    "Slots",
+    "How many places a list has at most.",
+    "3",
+    about=("problem.slots", "slots"),
+    needed="say how many slots there are",
+)
 
 
 def _build(given: Mapping[str, str]) -> dict[str, Any]:

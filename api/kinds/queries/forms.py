@@ -8,9 +8,21 @@ from typing import Any
 from ..form import Field, Form, lines_of, whole_of
 
 QUERIES = Field(
-    "queries", "What can be asked", "One a line: each says something of itself.", lines=True, about=("queries",)
+    "queries",
+    "What can be asked",
+    "One a line: each says something of itself.",
+    lines=True,
+    about=("queries",),
+    needed="name what can be asked, one a line",
 )
-BUDGET = Field("horizon", "Budget", "How many questions there are.", "30", about=("horizon", "budget"))
+BUDGET = Field(
+    "horizon",
+    "Budget",
+    "How many questions there are.",
+    "30",
+    about=("horizon", "budget"),
+    needed="say how many questions there are",
+)
 
 
 def _build(given: Mapping[str, str]) -> dict[str, Any]:

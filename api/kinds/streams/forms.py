@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..form import Field, Form, number_of, whole_of
+from ..form import Field, Form, range_of, whole_of
 
-SLOTS = Field("slots", "Slots", "How many candidates can be kept beside the one that arrives.", "2", about=("slots",))
+SLOTS = Field(
+    "slots",
+    "Slots",
+    "How many candidates can be kept beside the one that arrives.",
+    "2",
+    about=("slots",),
+    needed="say how many slots there are",
+)
 HORIZON = Field("horizon", "Pulls", "How many there may be in all; empty for no end.", about=("horizon",))
 
 
@@ -15,9 +22,8 @@ def _build(given: Mapping[str, str]) -> dict[str, Any]:
     problem: dict[str, Any] = {"kind": "arm_stream", "slots": whole_of(given, "slots", SLOTS.label)}
     if (horizon := whole_of(given, "horizon", HORIZON.label)) is not None:
         problem["horizon"] = horizon
-    low, high = (number_of(given, name, name) for name in ("low", "high"))
-    if low is not None and high is not None:
-        problem["reward_range"] = [low, high]
+    if (limits := range_of(given, "low", "high")) is not None:
+        problem["reward_range"] = limits
     return {"problem": problem}
 
 

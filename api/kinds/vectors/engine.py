@@ -47,7 +47,7 @@ class VectorDecision(Decided, frozen=True, eq=False, gc=False):
 
     @property
     def chosen(self) -> Array:
-        """The numbers of the point, or of both."""
+        """The numbers of the point, float64[d], or of both, float64[2 d]."""
         return self.point.reshape(-1)
 
     @property

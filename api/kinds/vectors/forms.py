@@ -38,7 +38,9 @@ def _build(given: Mapping[str, str]) -> dict[str, Any]:
     if shape == "box":
         domain |= {name: numbers_of(given, name, f"the box's {name}") for name in ("low", "high")}
     else:
-        domain["dimension"] = whole_of(given, "dimension", DIMENSION.label)
+        if (dimension := whole_of(given, "dimension", DIMENSION.label)) is None:
+            raise FormError("dimension", f"say how many numbers a {shape} has")
+        domain["dimension"] = dimension
     if shape == "ball" and (radius := number_of(given, "radius", RADIUS.label)) is not None:
         domain["radius"] = radius
     return {"problem": {"kind": "vector", "domain": domain, "feedback": given.get("feedback", "gradient")}}

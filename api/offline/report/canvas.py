@@ -61,8 +61,19 @@ def inlined(name: str, draw: Draw, width: float) -> str:
     body = re.sub(r"'DejaVu Sans'[^;\"]*", "inherit", body)
     for colour, variable in _VARIABLES.items():
         body = body.replace(colour, f"var(--{variable})")
-    points = f'viewBox="0 0 {size[1]} {size[2]}" style="max-width: {float(size[1]) * 4 / 3:.0f}px"'
+    body = re.sub(r' style="([^"]*)"', lambda match: "".join(map(_attribute, match[1].split(";"))), body)
+    points = f'viewBox="0 0 {size[1]} {size[2]}" width="{float(size[1]) * 4 / 3:.0f}"'
     return f"<svg {points}>" + re.sub(r"\n\s*", "\n", body)
+
+
+def _attribute(said: str) -> str:
+    """Return a declaration of a style as an attribute: a page that is served may have no style of its own.
+
+    >>> _attribute(" stroke: #0072b2")
+    ' stroke="#0072b2"'
+    """
+    name, _, value = said.partition(":")
+    return f' {name.strip()}="{value.strip()}"' if value else ""
 
 
 @contextmanager

@@ -10,16 +10,17 @@ from .about import About
 from .canvas import saved
 from .figures import pictures
 from .findings import find
+from .frame import Frame, alone
 from .page import page
 
-__all__ = ["About", "write_plots", "write_report"]
+__all__ = ["About", "Frame", "page", "write_plots", "write_report"]
 
 
 def write_report(path: Path, found: Evaluation, about: About) -> None:
     """Write the report into a file, as one page that asks nothing of the network; make the folder where it lies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{os.getpid()}.{path.name}")
-    partial.write_text(page(found, about), encoding="utf-8")
+    partial.write_text(page(found, about, alone()), encoding="utf-8")
     partial.replace(path)
 
 

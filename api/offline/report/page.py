@@ -1,4 +1,4 @@
-"""The report as one page for a browser: it asks nothing of the network, and works without scripts."""
+"""The report as one page for a browser: it asks nothing of other sites, and works without scripts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .about import About
 from .canvas import NARROW, WIDE, inlined
 from .figures import pictures
 from .findings import PANELS, Findings, find
+from .frame import Frame
 from .trust import AMBER, GREEN, LOG, NUMBERS, RED, by_state, diagnosed
 
 HERE = Path(__file__).parent
@@ -32,13 +33,14 @@ class BadLine(NamedTuple):
     lines: str  # the numbers of the first
 
 
-def page(found: Evaluation, about: About) -> str:
+def page(found: Evaluation, about: About, frame: Frame) -> str:
     """Return the report of an evaluation as HTML; the same log and the same `about` give the same text."""
     shown = find(found)
     lights = diagnosed(shown)
     notes = list(dict.fromkeys(each.note for each in found.estimates if each.note))
     return _templates.get_template("template.html.j2").render(
         about=about,
+        frame=frame,
         log=Markup("/<wbr>").join(escape(part) for part in about.log.split("/")),
         found=shown,
         evaluation=found,
@@ -60,6 +62,7 @@ def page(found: Evaluation, about: About) -> str:
         percent=words.percent,
         between=words.between_words,
         nan=math.isnan,
+        heat=_heat,
     )
 
 
@@ -88,6 +91,15 @@ def _line(each: Estimate, notes: list[str]) -> Line:
     numbers += [(words.rounded(each.effective_sample_size), each.effective_sample_size)]
     note = notes.index(each.note) + 1 if each.note else None
     return Line(each.target, each.method, each.interval, numbers, note)
+
+
+def _heat(heat: float) -> str:
+    """Return the classes of a cell that is worth more or less, by how much in twentieths.
+
+    >>> _heat(0.5), _heat(-0.02), _heat(math.nan)
+    (' more heat-10', ' less heat-0', '')
+    """
+    return "" if math.isnan(heat) else f" {'more' if heat >= 0 else 'less'} heat-{round(20 * abs(heat))}"
 
 
 def _bad_lines(found: Evaluation) -> list[BadLine]:

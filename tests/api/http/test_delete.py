@@ -73,7 +73,9 @@ def test_from_then_on_every_call_is_404_and_it_is_in_no_list(served: Served) -> 
     for again in range(2):
         for entry in TABLE:
             if "{experiment_id}" in entry.path:
-                names = {"decision_id": "d0", "arm_id": "a", "unit_id": "u", "policy": "0", "deed": "archive"}
+                names = {"decision_id": "d0", "arm_id": "a", "unit_id": "u", "policy": "0", "deed": "archive"} | {
+                    "number": "1"
+                }
                 path = entry.path.format(experiment_id="e", **names)
                 body = BODIES.get(entry.path.rsplit("/", 1)[1])
                 refused = served.client.request(entry.method, path, json=body, params={"confirm": "e"})

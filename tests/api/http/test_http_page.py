@@ -39,6 +39,14 @@ def test_the_first_calls_of_the_page_are_answered_as_it_says(tmp_path: Path) -> 
             assert not answer or found.json() == json.loads(re.sub("^# ", "", answer, flags=re.MULTILINE))
 
 
+def test_the_visitor_with_features_is_decided_for(tmp_path: Path) -> None:
+    experiment, decision = re.findall(r"^```json\n(.*)\n(.*)\n```$", PAGE.read_text(), re.MULTILINE)[0]
+    with Served(tmp_path) as served:
+        assert served.post("/v1/experiments", json.loads(experiment)).status_code == 201
+        found = served.decide(json.loads(decision), "front")
+        assert (found.status_code, found.json()["decision_id"]) == (201, "visit-1")
+
+
 def test_the_python_of_the_page_runs(tmp_path: Path) -> None:
     block, of_vectors = FENCE.findall(PAGE.read_text())
     assert HOST in block and HOST in of_vectors

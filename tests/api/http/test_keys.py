@@ -35,7 +35,7 @@ def refused(answer: httpx.Response, status: int, code: str) -> str:
 
 def filled(path: str) -> str:
     ids = {"experiment_id": "none", "decision_id": "~0", "arm_id": "a", "unit_id": "u", "key_id": "0" * 12}
-    return path.format(**ids, policy="0", deed="archive")
+    return path.format(**ids, policy="0", deed="archive", number="1")
 
 
 OPEN_POSTS = {"/sign-in": 401, "/sign-out": 303}  # without a key, or a session
@@ -242,7 +242,7 @@ def test_no_route_is_without_a_role(keyed: Keyed) -> None:
         assert is_open(entry.path) == (entry.role == "open")
     served = {getattr(route, "path", None) for route in keyed.app.routes}
     plain = {path.replace(":path}", "}") for path in served if path is not None}
-    assert plain - {entry.path for entry in TABLE} == {"/openapi.json", "/static"}
+    assert plain - {entry.path for entry in TABLE} == {"/openapi.json", "/static", "/static/report"}
 
 
 def test_creating_needs_a_name_that_fits_the_key(keyed: Keyed) -> None:

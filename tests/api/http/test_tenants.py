@@ -51,7 +51,7 @@ def limited(keyed: Keyed) -> httpx.Client:
 
 def ask(client: httpx.Client, entry: Any, experiment_id: str) -> httpx.Response:
     ids = {"experiment_id": experiment_id, "decision_id": "~0", "arm_id": "a", "unit_id": "u", "policy": "0"}
-    path = entry.path.format(**ids, deed="archive")
+    path = entry.path.format(**ids, deed="archive", number="1")
     body = BODIES.get(entry.path.rsplit("/", 1)[1])
     return client.request(entry.method, path, json=body)
 

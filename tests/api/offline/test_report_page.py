@@ -18,6 +18,7 @@ from onearm.api.offline.candidates import Candidate
 from onearm.api.offline.evaluation import Evaluation
 from onearm.api.offline.methods import of_rows
 from onearm.api.offline.report.drawing import write_report
+from onearm.api.offline.report.frame import FILES, alone, served
 from onearm.api.offline.report.page import page
 from onearm.engine.estimate import normal
 
@@ -139,6 +140,24 @@ def test_the_browser_has_nothing_to_complain_of_and_asks_nothing_of_the_network(
     assert re.findall("https?:", shown.html) == []
 
 
+def test_a_report_that_is_served_has_neither_style_nor_script_of_its_own_and_is_the_same_in_all_else(
+    shown: Shown,
+) -> None:
+    frame = served("/bandit/static/report", "/bandit/static/favicon.svg", ())
+    html = page(shown.found, ABOUT, frame)
+    assert re.findall(r"<style|\sstyle=|<script(?! src=)", html) == []
+    assert parsed(html).handlers == []
+    assert 'href="/bandit/static/report/report.css"' in html
+    assert 'src="/bandit/static/report/report.js"' in html
+    own = alone()
+    assert html.replace(frame.head, own.head).replace(frame.foot, own.foot) == shown.html
+
+
+def test_no_element_of_a_picture_says_an_attribute_twice(shown: Shown) -> None:
+    said = [re.findall(r' ([\w-]+)="', tag) for tag in re.findall(r"<[a-z]+ [^>]*>", shown.html)]
+    assert [names for names in said if len(names) != len(set(names))] == []
+
+
 def test_names_from_files_stay_text(shown: Shown) -> None:
     assert parsed(shown.html).scripts == 1
     assert parsed(shown.html).handlers == []
@@ -189,10 +208,14 @@ def test_the_colour_of_a_cell_says_how_far_it_is_from_the_log(shown: Shown) -> N
         some = shown.found.log.segment == place
         log = shown.found.log.reward[some].mean()
         off += [of_rows(shown.found.terms[each.target, method], some).value - log for each in shown.found.ranking]
-    heats = re.findall(r'heat (more|less)" style="--heat: (\d\.\d\d)"', shown.html)
+    heats = re.findall(r'heat (more|less) heat-(\d+)"', shown.html)
     assert [side for side, _ in heats] == ["more" if gap >= 0 else "less" for gap in off]
-    assert [float(heat) for _, heat in heats] == pytest.approx(
-        [abs(gap) / max(map(abs, off)) for gap in off], abs=0.006
+    assert [int(heat) / 20 for _, heat in heats] == pytest.approx(
+        [abs(gap) / max(map(abs, off)) for gap in off], abs=0.026
+    )
+    style = (FILES / "report.css").read_text()
+    assert [float(heat) for heat in re.findall(r"\.heat-\d+ { --heat: ([\d.]+); }", style)] == pytest.approx(
+        [n / 20 for n in range(21)]
     )
 
 
@@ -212,7 +235,7 @@ def test_without_segments_five_parts_of_the_log_are_told_and_false_propensities_
     log = hostile_rows(np.full(N, 0.1), segments=False)
     log.decisions = N  # of no other one anything is known: whether arms are taken too often could not be told
     found = evaluation(log)
-    dom = parsed(page(found, ABOUT))
+    dom = parsed(page(found, ABOUT, alone()))
     rows = dom.tables["segments"][1:]
     starts = range(0, N, N // 5)
     assert [row[0][0] for row in rows] == [f"decisions {first + 1} to {first + N // 5}" for first in starts]
@@ -226,7 +249,7 @@ def test_without_segments_five_parts_of_the_log_are_told_and_false_propensities_
 
 def test_without_propensities_there_is_a_page_too() -> None:
     found = evaluation(hostile_rows(np.full(N, np.nan)), methods=("match",), intervals=("normal",))
-    dom = parsed(page(found, ABOUT))
+    dom = parsed(page(found, ABOUT, alone()))
     assert "there are no weights" in dom.text
     assert "the log does not say how likely its actions were: nothing can be checked" in dom.text
     assert "diagnostics" not in dom.tables
@@ -234,10 +257,10 @@ def test_without_propensities_there_is_a_page_too() -> None:
 
 def test_twenty_candidates_make_a_page_of_less_than_2_mb() -> None:
     many = [Candidate(f"candidate number {i}", action=i % 4) for i in range(20)]
-    text = page(evaluation(hostile_rows(), many, methods=("ips",)), ABOUT)
+    text = page(evaluation(hostile_rows(), many, methods=("ips",)), ABOUT, alone())
     assert len(text.encode()) < 2_000_000
     assert len(parsed(text).tables["estimates"]) == 41
 
 
 def test_the_same_log_gives_the_same_page(shown: Shown) -> None:
-    assert page(evaluation(hostile_rows()), ABOUT) == shown.html
+    assert page(evaluation(hostile_rows()), ABOUT, alone()) == shown.html

@@ -60,8 +60,8 @@ def test_rewards_do_not_wait_for_reports(served: Served, monkeypatch: pytest.Mon
 def test_reports_do_not_wait_for_decisions_that_are_made_again(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """To make one again folds the log before it, in the one thread for reports."""
     name = served.decide({}, "other").json()["decision_id"]
-    held = Held(decision.verify_log)
-    monkeypatch.setattr(decision, "verify_log", held)
+    held = Held(decision.remake)
+    monkeypatch.setattr(decision, "remake", held)
     one = f"/experiments/other/decisions/{name}/again"
 
     async def ask(client: httpx.AsyncClient) -> list[httpx.Response]:

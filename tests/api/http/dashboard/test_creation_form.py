@@ -60,22 +60,26 @@ def test_every_kind_is_created_by_its_form_as_it_says_beside(served: Served, kin
     assert (words[:2], json.loads(words[2]), words[3][-15:]) == (["curl", "-d"], body, "/v1/experiments")
     lines = said(look.text, "python")
     sent: list[Any] = []
-    exec(lines.replace("import httpx", ""), {"httpx": _Sent(sent)})
-    assert sent == [body]
+    assert "from onearm.client import Client\n" in lines
+    exec(lines.replace("from onearm.client import Client", ""), {"Client": lambda url: _Client(url, sent)})
+    assert sent == ["http://testserver", body]
 
 
-class _Sent:
-    """Stands for httpx in lines that a page shows, and keeps what they would send."""
+class _Client:
+    """Stands for the client in lines that a page shows, and keeps what they would send; a browser runs them."""
 
-    def __init__(self, sent: list[Any]) -> None:
+    def __init__(self, url: str, sent: list[Any]) -> None:
         self._sent = sent
+        sent.append(url)
 
-    def post(self, url: str, json: Any) -> _Sent:
-        self._sent.append(json)
+    def __enter__(self) -> _Client:
         return self
 
-    def raise_for_status(self) -> None:
-        """Say nothing."""
+    def __exit__(self, *error: object) -> None:
+        """Close nothing."""
+
+    def create(self, experiment_id: str, **fields: Any) -> None:
+        self._sent.append({"experiment_id": experiment_id} | fields)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +115,35 @@ def test_what_is_wrong_stands_at_its_field(served: Served, kind: str, fields: di
     assert wrong(answer.text) == [field], answer.text
     assert re.search(f'name="{field}"[^>]*aria-invalid="true"', answer.text)
     assert len(served.get("/v1/experiments").json()["experiments"]) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "words"),
+    [
+        ("arms", {"arms": ""}, "name the actions, one a line."),
+        ("arms", {"reward_low": "2"}, "rewards lie from 2 to 1: the lower one comes first."),
+        ("arms", {"wait_time": "soon"}, "\u201cWait for a reward\u201d is 'soon': it must be a time"),
+        (
+            "arms",
+            {"wait_time": ""},
+            "\u201cIf none comes, learn\u201d is of no use without \u201cWait for a reward\u201d",
+        ),
+        ("arms", {"policy": 'ucb1:{"alpha":-1}'}, "alpha is -1"),
+        ("contexts", {"length": ""}, "say how many numbers a context has."),
+        ("states", {"states": ""}, "name the states, one a line"),
+        ("states", {"states": "0"}, "\u201cStates\u201d is 0"),
+        ("lists", {"slots": ""}, "say how many slots there are."),
+        ("vectors", {"domain": "ball", "dimension": ""}, "say how many numbers a ball has."),
+        ("queries", {"queries": ""}, "name what can be asked, one a line."),
+    ],
+)
+def test_what_is_wrong_is_said_in_words_and_not_in_those_of_json(
+    served: Served, kind: str, fields: dict[str, str], words: str
+) -> None:
+    text = html.unescape(send(served, "/create", kind, **fields).text)
+    (told,) = re.findall('<p class="wrong" id="wrong-[a-z_]+">(.*?)</p>', text)
+    assert words in told
+    assert not re.search(r"(problem|reward)\.[a-z]|\[low, high\]|None|objects like", told)
 
 
 def test_what_is_not_filled_in_yet_is_missing_and_not_wrong(served: Served) -> None:

@@ -123,7 +123,7 @@ def test_there_is_a_page_of_every_kind_and_of_its_decisions(served: Served, name
 def test_every_page_says_what_may_run(served: Served) -> None:
     for entry in TABLE:
         if entry.page and entry.method == "GET" and entry.path != "/events":
-            path = entry.path.format(experiment_id="nowhere", decision_id="~0")
+            path = entry.path.format(experiment_id="nowhere", decision_id="~0", number="1")
             answer = served.get(path)
             assert answer.headers["content-security-policy"] == POLICY.decode(), entry
             assert answer.headers["x-content-type-options"] == "nosniff"
@@ -257,3 +257,19 @@ def test_a_decision_is_found_by_its_id(served: Served) -> None:
     answer = served.client.get("/experiments/e/decision?id=visit/7", follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "/experiments/e/decisions/visit%2F7")
     assert "visit/7" in page_of(served, answer.headers["location"]).text
+
+
+def test_the_lines_to_try_are_about_the_decision_and_the_reward_that_one_chooses(served: Served) -> None:
+    assert "decisions/~0/reward" in served.get("/experiments/e").text, "there is none yet"
+    ids = make(served, "windows", "x", n=3)
+    text = html.unescape(served.get("/experiments/x").text)
+    assert f"decisions/{ids[-1]}/reward" in text and f'<option value="{ids[-1]}">' in text, (
+        "the newest without a reward"
+    )
+    assert "It is learned when its window of 1\u202fh is over." in text
+    chosen = html.unescape(served.get("/experiments/x/try?decision=~1&value=0.5").text)
+    assert """'{"value": 0.5}'""" in chosen and "/v1/experiments/x/decisions/~1/reward" in chosen
+    assert "decisions/~1/reward" in served.get("/experiments/x?decision=~1&value=0.5").text, "without scripts as well"
+    wrong = served.get("/experiments/x/try?value=much").text
+    assert 'class="wrong"' in wrong and "must be a number" in wrong
+    assert "a%27%24%28x%29" in served.get("/experiments/x/try?decision=a%27%24(x)").text, "no shell runs it"
