@@ -57,13 +57,13 @@ from .records import CACHE_BYTES, Budget
 from .recovery import Queue
 from .refusals import INCOMPLETE, recovering, refolding
 from .room import DEFAULT_LIMITS, Room, StateLimits
+from .setting_back import REFOLD_PAUSE, SettingBack
 from .writer import Writer
 from .written import row_of
 
 log = logging.getLogger("onearm")
 
 EXPERIMENTS_MAX = 10_000  # of a tenant
-REFOLD_PAUSE = 0.5  # seconds before a refold that failed is tried again
 
 
 class Service:
@@ -81,7 +81,8 @@ class Service:
     ) -> None:
         self.store = store
         self.clock = clocks.wall
-        self.writer = Writer(store, failed=self._refold_all)
+        self._setting_back = SettingBack(store, lambda live: self._lives.get(live.row.id) is live)
+        self.writer = Writer(store, failed=self._setting_back.set_all_back)
         self.chores = Chores(store, self.writer)
         self.pools = Pools()
         self.curves = Curves(store, self.writer, self.pools)
@@ -108,7 +109,6 @@ class Service:
         self._creating: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # of ids at work
         self._experiments_max = experiments_max
         self._being_written: Counter[str] = Counter()  # new experiments, by tenant
-        self._refolding: dict[Live, asyncio.Task[None]] = {}
         self.lag, self.requests = Lag(), Requests()
         self.begun = time.monotonic()
         self.epoch = 0  # when the database was restored, in microseconds since 1970 UTC; 0 where it never was
@@ -189,8 +189,7 @@ class Service:
         await self.keyring.stop()
         self._queue.close()
         await self.recovered()  # up to the end of the page at work
-        for task in self._refolding.values():
-            task.cancel()
+        self._setting_back.stop()
         await self.evaluations.stop()
         for work in (self.pace, self.erasing, self.chores, self.curves, self.closing, self.policies, self.correcting):
             await work.stop()
@@ -323,7 +322,7 @@ class Service:
         try:
             live.open(await self.pools.creations.run(live.recover))
         except OnearmError:  # it is written, and can be read when the database answers again
-            self._refold_soon(live)
+            self._setting_back.fold_again(live)
             raise
         return live
 
@@ -364,7 +363,7 @@ class Service:
                 if live is not None:
                     live.stop(refolding())
                     self._lives[name] = live
-                    self._refold_soon(live)
+                    self._setting_back.fold_again(live)
                 raise
             self._directory.remove(name)
             self._queue.remove(name)
@@ -418,7 +417,7 @@ class Service:
     def _read(self, row: Experiment) -> Live:
         """Return an experiment whose log is not folded yet. Runs in a worker thread."""
         spec = self._specs.read(row.spec)
-        shared = self.store, self.writer, self.pools, self.budget, self.room, self.clocks, self._set_back
+        shared = self.store, self.writer, self.pools, self.budget, self.room, self.clocks, self._setting_back.set_back
         return Live(row, spec, kind_of(spec.problem), *shared)
 
     def _begin_recovery(self, advanced: Callable[[], None] = lambda: None) -> None:
@@ -469,33 +468,3 @@ class Service:
         """Refuse from now on what is asked of an experiment that cannot be opened."""
         log.error("experiment %r cannot be opened: %s", row.id, error, exc_info=not isinstance(error, OnearmError))
         self._unusable[row.id] = Unavailable("cannot_open", f"the experiment {row.id!r} cannot be opened: {error}")
-
-    def _refold_all(self, lives: set[Live], error: OnearmError) -> None:
-        log.log(logging.ERROR if self.store.lost is None else logging.CRITICAL, "a commit failed: %s", error)
-        list(map(self._set_back, lives))
-
-    def _set_back(self, live: Live) -> None:
-        """Throw away a state that is ahead of the log, and fold it again; not where that is lost."""
-        live.stop(self.store.lost or refolding())
-        if self.store.lost is None:
-            self._refold_soon(live)
-
-    def _refold_soon(self, live: Live) -> None:
-        known = self._refolding.get(live)
-        if known is None or known.done():
-            task = self._refolding[live] = asyncio.get_running_loop().create_task(self._refold(live))
-            task.add_done_callback(lambda done: self._refolding.get(live) is done and self._refolding.pop(live))
-
-    async def _refold(self, live: Live) -> None:
-        with suppress(OnearmError):
-            await live.committed()  # what is queued belongs to the log
-        while True:
-            try:
-                recovered = await asyncio.to_thread(live.recover)
-            except Exception as error:  # whatever it is, the next try may succeed
-                log.error("experiment %r cannot be folded yet: %s", live.row.id, error)
-                await asyncio.sleep(REFOLD_PAUSE)
-            else:
-                if self._lives.get(live.row.id) is live:  # else it was deleted meanwhile
-                    live.open(recovered)
-                return

@@ -17,9 +17,8 @@ import sqlalchemy as sa
 from support.served import ARMS, RANDOM, Served, assert_problem, assert_refused, folded, log_of
 
 from onearm.api.service import folded as folded_module
-from onearm.api.service import keeping
+from onearm.api.service import keeping, setting_back
 from onearm.api.service import live as live_module
-from onearm.api.service import service as service_module
 from onearm.api.service.writer import PendingSnapshot
 from onearm.engine.errors import Unavailable
 from onearm.engine.storage.tables import SNAPSHOT, SNAPSHOT_PART
@@ -192,7 +191,7 @@ def test_any_error_of_the_writer_is_answered(served: Served, monkeypatch: pytest
 
 def test_while_the_log_is_folded_again_the_answer_is_503(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     served.decide({"decision_id": "d"})
-    monkeypatch.setattr(service_module, "REFOLD_PAUSE", 0.05)
+    monkeypatch.setattr(setting_back, "REFOLD_PAUSE", 0.05)
     live = served.service.live("e")
     known = live.recover
     tries = []

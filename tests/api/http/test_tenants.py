@@ -215,8 +215,8 @@ def test_the_log_tells_of_a_fold_that_failed_whose_it_is(tmp_path: Path, caplog:
         live.recover = failing
 
         async def refolded() -> None:
-            served.service._refold_all({live}, Unavailable("commit_failed", "the disk is full"))
-            await served.service._refolding[live]
+            served.service._setting_back.set_all_back({live}, Unavailable("commit_failed", "the disk is full"))
+            await served.service._setting_back.done(live)
 
         served.client.portal.call(refolded)
     assert "experiment '~shop~e' cannot be folded yet: the database is away" in caplog.messages
