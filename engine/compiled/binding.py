@@ -53,6 +53,10 @@ class Bound(int, Generic[Value]):
 
     _memory: Any  # lives as long as its address
 
+    def __reduce__(self) -> tuple[type[Bound[Value]], tuple[Value]]:
+        """Copy and pickle the value: a copy is written down at an address of its own."""
+        return Bound, (self.value,)
+
 
 def opened(bound: Bound[Value]) -> Value:
     """Return the NamedTuple that is bound."""

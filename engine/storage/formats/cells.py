@@ -189,8 +189,8 @@ def split(line: str, delimiter: str) -> list[str]:
 
 
 def names_in(header: str, delimiter: str) -> list[str]:
-    """Return the names in a header line, without the mark that some programs put before it."""
-    return split(header.removeprefix("\ufeff").removesuffix("\r"), delimiter)
+    """Return the names in a header line, without blanks around them and the mark that some programs put before it."""
+    return [name.strip() for name in split(header.removeprefix("\ufeff").removesuffix("\r"), delimiter)]
 
 
 def floats(texts: pa.Array) -> Array:

@@ -132,6 +132,8 @@ class _Features:
 
 def _roles(table: Columnar, wanted: Wanted, path: Path, form: str) -> Roles:
     roles = roles_of(table.names, wanted.naming, path)
+    if roles is not None:
+        _check_features(roles, wanted.naming.features)
     if roles is None:
         raise InvalidInput(
             "wrong_format",
@@ -144,6 +146,16 @@ def _roles(table: Columnar, wanted: Wanted, path: Path, form: str) -> Roles:
             "bad_segment", f"{path} has no column {wanted.segment!r}: it has {', '.join(table.names)[:200]}"
         )
     return roles
+
+
+def _check_features(roles: Roles, features: tuple[str, ...]) -> None:
+    """Refuse as features what is known only afterwards, or is the decision itself."""
+    for what, name in (("action", roles.action), ("reward", roles.reward), ("propensity", roles.propensity)):
+        if name in features:
+            raise InvalidInput(
+                "bad_features",
+                f"{name!r} is the {what} of the decision, and no feature: a feature is what is known before it is made",
+            )
 
 
 def _rewards(texts: pa.Array, sign: float, lines: Array, kept: Array, bad_lines: BadLines) -> Array:

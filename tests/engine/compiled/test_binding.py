@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
+import pickle
 from typing import Any, NamedTuple
 
 import golden
@@ -82,3 +84,14 @@ def test_params_and_states_of_policies_lie_as_numba_lays_them_out(name: str) -> 
 def test_what_no_kernel_reads_is_refused() -> None:
     with pytest.raises(TypeError, match="and not 'a name'"):
         Bound(Inner(True, False, "a name", np.zeros(3)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda bound: pickle.loads(pickle.dumps(bound))])
+def test_a_copy_is_written_down_at_an_address_of_its_own(copied: Any) -> None:
+    """A deep copy kept the address of what it was copied from, read as the value: the process died of it."""
+    bound = Bound(Inner(True, False, 0.5, np.arange(6.0).reshape(2, 3)))
+    other = copied(bound)
+    assert int(other) != int(bound)
+    assert other.value.share == 0.5 and other.value.table.tolist() == [[0, 1, 2], [3, 4, 5]]
+    place = other + 2 * 8 + 4 * 8  # behind two flags and a share; behind two addresses, a size and an item size
+    assert ctypes.c_int64.from_address(place).value == other.value.table.ctypes.data

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from ....errors import InvalidInput
 from ...log import BadLines
 from ...rows import Rows, Wanted
 from ...source import Source
@@ -18,7 +19,7 @@ from ..cells import Block
 from ..decision_table import read_decisions
 from .decoding import FORM, decoded
 
-_One = str | int | float | bool | None  # what stands in a cell: no list, and no object
+_ONE = {str, int, float, bool, type(None)}  # what stands in a cell: no list, and no object
 
 
 def read_table(source: Source, blocks: Iterator[bytes], names: list[str], wanted: Wanted, bad_lines: BadLines) -> Rows:
@@ -36,15 +37,24 @@ class JsonTable:
 
     def blocks(self, wanted: Sequence[str]) -> Iterator[Block]:
         """Yield the values of the keys `wanted`: numbers as numbers, all else as text."""
-        keys = [(f"k{j}", _One, msgspec.field(default=None, name=name)) for j, name in enumerate(dict.fromkeys(wanted))]
+        keys = [(f"k{j}", Any, msgspec.field(default=None, name=name)) for j, name in enumerate(dict.fromkeys(wanted))]
         place = {name: f"k{j}" for j, name in enumerate(dict.fromkeys(wanted))}
         decoder: Any = msgspec.json.Decoder(msgspec.defstruct("Cells", keys))
         for page, lines in decoded(self._source, self._blocks, decoder, self._bad_lines, start=1):
             if page:
-                yield Block([_cells(list(map(attrgetter(place[name]), page))) for name in wanted], lines)
+                columns = [list(map(attrgetter(place[name]), page)) for name in wanted]
+                yield Block([self._cells(*column) for column in zip(wanted, columns, strict=True)], lines)
+
+    def _cells(self, name: str, values: list[Any]) -> pa.Array:
+        if set(map(type, values)) - _ONE:
+            raise InvalidInput(
+                "bad_column",
+                f"{self._source.path} has lists or objects under {name!r}: a cell must hold a number, a text or a time",
+            )
+        return _cells_of(values)
 
 
-def _cells(values: list[Any]) -> pa.Array:
+def _cells_of(values: list[Any]) -> pa.Array:
     """Return values as numbers, NaN for null, or as texts, empty for null."""
     kinds = set(map(type, values))
     if kinds <= {int, float, type(None)} and not any(type(value) is int and abs(value) >= 2**53 for value in values):

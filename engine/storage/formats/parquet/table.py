@@ -67,7 +67,12 @@ def _cells(source: Source, name: str, column: pa.Array) -> pa.Array:
         return pa.Array.from_buffers(pa.float64(), len(values), [None, pa.py_buffer(values)])
     if pa.types.is_timestamp(kind):
         column = column.cast(pa.timestamp("us", "UTC"))
-    return column.cast(pa.string()).fill_null("")
+    try:
+        return column.cast(pa.string()).fill_null("")
+    except pa.ArrowInvalid:
+        raise InvalidInput(
+            "bad_column", f"{source.path} has the column {name!r} of bytes that are no text in UTF-8"
+        ) from None
 
 
 def _table_pages(

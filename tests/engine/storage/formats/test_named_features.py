@@ -6,6 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -204,8 +205,28 @@ def test_lists_are_no_cells(tmp_path: Path) -> None:
     rows = [{"action": 0, "reward": 1, "x": [1, 2]}]
     with pytest.raises(InvalidInput, match="the column 'x' of the type list"):
         read("parquet", tmp_path, rows, Naming(features=("x",)))
-    with pytest.raises(InvalidInput, match=r"not one good line .*wrong_type"):
-        read("jsonl", tmp_path, rows, Naming(features=("x",)))
+    for more in ([], [{"action": 0, "reward": 1}] * 3):
+        with pytest.raises(InvalidInput, match="has lists or objects under 'x'"):
+            read("jsonl", tmp_path, [*more, *rows], Naming(features=("x",)))
+
+
+def test_bytes_that_are_no_text_are_no_cells(tmp_path: Path) -> None:
+    rows = [{"action": 0, "reward": 1, "x": b"\xff\xfe"}]
+    with pytest.raises(InvalidInput, match="the column 'x' of bytes that are no text"):
+        read("parquet", tmp_path, rows, Naming(features=("x",)))
+
+
+@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize(("name", "what"), [("offer", "action"), ("paid", "reward"), ("chance", "propensity")])
+def test_what_is_known_only_afterwards_is_no_feature(form: str, name: str, what: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=f"'{name}' is the {what} of the decision, and no feature"):
+        read(form, tmp_path, TABLE, replace(NAMING, features=(name,)))
+
+
+def test_blanks_around_a_name_are_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("action, reward , age ,a b\n0,1,30,2\n")
+    with csv_table.read_rows(Source(tmp_path / "log.csv"), Wanted(naming=Naming(features=("age", "a b")))) as rows:
+        assert rows.columns().context.tolist() == [[30.0, 2.0]]
 
 
 def test_a_table_that_names_nothing_is_refused_with_what_to_say(tmp_path: Path) -> None:
