@@ -12,6 +12,7 @@ import click
 
 from ...engine.errors import InvalidInput
 from ..offline.options import INTERVALS, MODELS, Options
+from .moment import MOMENT
 from .options import Finite
 
 if TYPE_CHECKING:
@@ -65,6 +66,14 @@ def _dimension(ctx: click.Context, parameter: click.Parameter, value: int | None
 
 _READING = (
     click.option("--experiment", help="If LOG is a database: the experiment whose log is read."),
+    click.option(
+        "--since",
+        type=MOMENT,
+        metavar="TIME",
+        help="Databases and exports: only decisions from this time on, as 2026-01-31 or 2026-01-31T12:00:00Z; without "
+        "a zone it is UTC.",
+    ),
+    click.option("--until", type=MOMENT, metavar="TIME", help="Only decisions from before this time."),
     click.option("--arms", type=click.IntRange(1), help="How many arms there are, if the log does not say."),
     click.option(
         "--dimension",

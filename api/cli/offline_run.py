@@ -16,6 +16,7 @@ import numpy as np
 
 from ...engine.errors import Damaged, InvalidInput
 from ...engine.storage.log import BadLines
+from ...engine.storage.period import Period
 from ...engine.storage.rows import Naming
 from ..console import print_json, progress
 from ..offline.candidates import Candidate, candidate
@@ -40,6 +41,8 @@ def run(
     dimension: int | None,
     strict: bool,
     segment: str | None,
+    since: int | None,
+    until: int | None,
     naming: Naming,
     embedding: str | None,
     baseline: str | None,
@@ -70,6 +73,7 @@ def run(
                 n_arms=arms,
                 segment=segment,
                 naming=naming,
+                period=Period(since, until),
                 progress=advance,
             )
         if strict:

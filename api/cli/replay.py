@@ -66,6 +66,10 @@ def replay(
     """
     given = [catalog.parse(policy) for policy in policies]
     if (vectors := vectors_of(log, form)) is not None:
+        if (asked["since"], asked["until"]) != (None, None):
+            raise InvalidInput(
+                "no_period", f"{log} is a log of vectors, which is read whole: leave out --since, --until"
+            )
         if sweeps:
             given += [each.policy for text in sweeps for each in sweep(text, given) if each.policy is not None]
         rehearse_all(log, vectors, given, seed=seed, segments=1 if segments is None else segments, as_json=as_json)

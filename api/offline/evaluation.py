@@ -332,6 +332,8 @@ def _segments(
     for place, name in enumerate(rows.segments):
         some = facts.segment == place
         count = int(np.count_nonzero(some))
+        if not count:  # as where the rows of a segment lie outside the period
+            continue
         for (label, method), whole in terms.items():
             part = of_rows(whole, some)
             interval = normal(by_unit(part, groups_among(groups, some)), options.level)

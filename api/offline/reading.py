@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from ...engine.errors import InvalidInput
 from ...engine.replay.matching import check_matching
 from ...engine.storage.header import problem_in
+from ...engine.storage.period import ALWAYS, Period, keep_period
 from ...engine.storage.rows import Naming, Rows, Wanted
 from ...engine.storage.source import STDIN, Source
 from ...engine.vocabulary import NO_CONTEXT
@@ -128,6 +129,7 @@ def read(
     n_arms: int | None = None,
     segment: str | None = None,
     naming: Naming = NAMES,
+    period: Period = ALWAYS,
     progress: Advance = lambda count: None,
 ) -> Readings:
     """Read the log of a command as each of the candidates reads it; `stack` closes it in the end."""
@@ -140,6 +142,7 @@ def read(
             "name columns of CSV, Parquet or JSON lines",
         )
     asked: dict[str, Any] = {"dimension": dimension, "n_arms": n_arms, "segment": segment, "naming": naming}
+    asked["period"] = period
     return readings(place, candidates, options, stack, **asked, progress=progress)
 
 
@@ -153,6 +156,7 @@ def readings(
     n_arms: int | None = None,
     segment: str | None = None,
     naming: Naming = NAMES,
+    period: Period = ALWAYS,
     progress: Advance = lambda count: None,
 ) -> Readings:
     """Read a log as each of the candidates reads it, and as models of the reward do; `stack` closes it in the end."""
@@ -168,7 +172,9 @@ def readings(
     def as_read(columns: int | None) -> Rows:
         if columns not in read_before:
             wanted = Wanted(contexts=contexts, dimension=columns, n_arms=n_arms, segment=segment, naming=naming)
-            read_before[columns] = stack.enter_context(place.rows(wanted, progress))
+            rows = read_before[columns] = stack.enter_context(place.rows(wanted, progress))
+            if period != ALWAYS:
+                keep_period(rows, period, place.name)
         return read_before[columns]
 
     def checked(rows: Rows) -> Rows:

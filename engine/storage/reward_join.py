@@ -20,7 +20,7 @@ from ..vocabulary import EXTERNAL, LEARN, Array, Columns, Features, Problem
 from .corrections import NONE, Corrected
 from .formats.segments import Segments, feature_of
 from .log import BadLines, good_decisions, good_rewards
-from .rows import Page, Rows, Wanted
+from .rows import Page, Rows, Wanted, part_of
 
 BAD, GOOD, REWARDED, RETRACTED = 0, 1, 2, 3
 
@@ -154,7 +154,7 @@ def rows_of_events(
     def rewarded(page: Page) -> Page:
         there, reward = join.rewarded(page.columns.number)
         columns = page.columns._replace(reward=reward)
-        return page._replace(columns=columns) if there.all() else _only(page._replace(columns=columns), there)
+        return page._replace(columns=columns) if there.all() else part_of(page._replace(columns=columns), there)
 
     rows.rewarded = rewarded
     rows.problem = problem_read(problem, wanted)
@@ -170,11 +170,10 @@ def _leave_out(rows: Rows, places: Array) -> None:
     """
     if not len(places):
         return
-    rows.decisions -= len(places)
     rows.notes.append(
         f"{len(places)} decisions that somebody else made are left out, as nobody knows with which propensity"
     )
-    rows.finish = lambda page: _only(page, ~np.isin(page.columns.number, places))
+    rows.keep(lambda page: ~np.isin(page.columns.number, places))
 
 
 def problem_read(problem: Problem, wanted: Wanted) -> Problem:
@@ -263,11 +262,6 @@ def _merged(one: tuple[Array, Array], other: tuple[Array, Array]) -> tuple[Array
     numbers = np.concatenate([one[0], other[0]])
     order = np.argsort(numbers, kind="stable")
     return numbers[order], np.concatenate([one[1], other[1]])[order]
-
-
-def _only(page: Page, rows: Array) -> Page:
-    """Return some rows of a page."""
-    return Page(take(page.columns, rows), page.line[rows], page.segment[rows])
 
 
 def _dense(contexts: Features, dimension: int) -> Array:

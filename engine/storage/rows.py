@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from ..columns import concat, empty
+from ..columns import concat, empty, take
 from ..vocabulary import Array, Columns, Features, Problem
 from .log import BadLines
 
@@ -112,7 +112,7 @@ class Rows:
     def pages(self) -> Iterator[Page]:
         """Yield the pages that hold a row, from the first on; may be called again."""
         number = 0
-        for page in map(self.rewarded, self._finished()):
+        for page in map(self.rewarded, self.all_pages()):
             n = len(page.columns.kind)
             if n:
                 numbers = np.arange(number, number + n)
@@ -124,13 +124,28 @@ class Rows:
 
         None where the reader kept the rewarded ones alone.
         """
-        parts = [(page.columns.action, page.columns.propensity) for page in self._finished()]
+        parts = [(page.columns.action, page.columns.propensity) for page in self.all_pages()]
         if not parts or sum(len(action) for action, _ in parts) != self.decisions:
             return None
         action, propensity = map(np.concatenate, zip(*parts, strict=True))
         return action, propensity
 
-    def _finished(self) -> Iterator[Page]:
+    def keep(self, chosen: Callable[[Page], Array]) -> None:
+        """Leave out the decisions, rewarded or not, that `chosen` does not choose: it is told a page, and says bool[n].
+
+        Decisions are counted anew, of which a reader that kept the rewarded ones alone knows these.
+        """
+        finish = self.finish
+
+        def kept(page: Page) -> Page:
+            whole = finish(page)
+            return part_of(whole, chosen(whole))
+
+        self.finish, self._count = kept, None
+        self.decisions = sum(len(page.line) for page in self.all_pages())
+
+    def all_pages(self) -> Iterator[Page]:
+        """Yield the pages with all their decisions, those without a reward too."""
         for kept in self._pages:
             yield self.finish(kept if isinstance(kept, Page) else _page(self._file, kept))
 
@@ -143,6 +158,11 @@ class Rows:
         self._pages.clear()
         if self._file is not None:
             self._file.close()
+
+
+def part_of(page: Page, rows: Array) -> Page:
+    """Return some rows of a page, by an index or a mask."""
+    return Page(take(page.columns, rows), page.line[rows], page.segment[rows])
 
 
 class _Kept(NamedTuple):
