@@ -19,6 +19,7 @@ from onearm.api.cli.main import run
 PAGES = [ROOT / "docs" / "README.md", *sorted((ROOT / "docs").glob("for-*.md"))]
 WEB = ROOT / "docs" / "for-web-developers.md"
 HOST = "http://127.0.0.1:8080"
+MEASURED = ("sizes", "regret")
 
 
 def test_there_is_one_for_each_reader() -> None:
@@ -79,3 +80,13 @@ def test_the_calls_and_the_client_of_web_developers_get_what_the_page_says(tmp_p
         for block in shown:
             if block.language == "python":
                 say_and_show(block.text.replace(HOST, service.url), WEB, {})
+
+
+def test_what_it_costs_to_try_is_what_was_measured() -> None:
+    row = next(line for line in PAGES[0].read_text().splitlines() if line.startswith("| What does it cost to try?"))
+    measured = {name: json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text()) for name in MEASURED}
+    lost = measured["regret"]
+    assert f"{measured['sizes']['started_bytes'] / 1e6:.0f} MB of memory" in row
+    best = max(lost["means"]) * lost["horizon"]
+    assert f"[{lost['policies']['thompson_beta']['last']:.0f} of {best:,.0f}]" in row
+    assert f"in {lost['horizon']:,} decisions" in row
