@@ -1,7 +1,8 @@
 """Build the documentation site: `python docs/site/build.py out/docs` (`make docs`), with Zensical.
 
 The pages are written into `out/docs/pages`, and the site into `out/docs/html`. It fails where Zensical warns, as of a
-name in the reference that there is not, and where a page leads nowhere or asks another host.
+name in the reference that there is not, and where a page leads nowhere or asks another host. Pages can be read from the
+files; search needs a server, as browsers let no page of a file read its index.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from looked_over import faults
 from pages import write_pages
+from search_index import leave_out_fields
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -28,8 +30,9 @@ def build(folder: Path, root: Path = ROOT) -> int:
     environment = os.environ | {"PYTHONPATH": str(root / "docs" / "site")}  # where Griffe's extension imports from
     if code := subprocess.run(command, cwd=folder, env=environment, check=False).returncode:
         return code
+    leave_out_fields(folder / "html" / "search.json")
     found = faults(folder / "html")
-    print("\n".join(found) or f"python -m http.server --directory {folder / 'html'}")
+    print("\n".join(found) or f"with search: python -m http.server --directory {folder / 'html'}")
     return len(found) > 0
 
 

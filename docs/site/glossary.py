@@ -23,11 +23,11 @@ def entries(page: str) -> list[tuple[str, str, str]]:
 
 
 def glossary(page: str) -> str:
-    """Return the glossary as a page in Markdown: its words in the order of the alphabet, each with an anchor."""
+    """Return the glossary as a page in Markdown: its words in the order of the alphabet, each a heading for search."""
     made = [HEAD]
     for word, meaning, others in sorted(entries(page), key=lambda entry: entry[0].casefold()):
         elsewhere = f" *Elsewhere: {others}.*" if others else ""
-        made.append(f'<span id="{anchor(word)}"></span>**{word}**\n:   {meaning}.{elsewhere}\n\n')
+        made.append(f"## {word} {{#{anchor(word)}}}\n\n{meaning[:1].upper()}{meaning[1:]}.{elsewhere}\n\n")
     return "".join(made)
 
 

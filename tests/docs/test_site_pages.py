@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import tomllib
@@ -18,6 +19,7 @@ from docstrings import comment_behind, fenced  # noqa: E402
 from glossary import anchor, entries, glossary  # noqa: E402
 from looked_over import faults  # noqa: E402
 from pages import place, with_links_of_the_site, write_pages  # noqa: E402
+from search_index import leave_out_fields  # noqa: E402
 
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 CONFIG = tomllib.loads((SITE / "zensical.toml").read_text())["project"]
@@ -97,14 +99,30 @@ def test_the_glossary_has_each_word_of_the_one_table(written: Path) -> None:
     rows = entries(ARCHITECTURE)
     page = (written / "glossary.md").read_text()
     assert len(rows) > 120 and {"propensity", "arm", "regret"} <= {word for word, *_ in rows}
-    assert page.count("\n:   ") == len(rows)
     assert len({anchor(word) for word, *_ in rows}) == len(rows)
-    assert '<span id="arm"></span>**arm**\n:   one of k numbered choices; ids live at the HTTP edge.' in page
-    words = re.findall(r"</span>\*\*(.+?)\*\*", page)
+    assert "## arm {#arm}\n\nOne of k numbered choices; ids live at the HTTP edge." in page  # a heading: search has it
+    words = re.findall(r"^## (.+?) \{#", page, re.MULTILINE)
+    assert len(words) == len(rows)
     assert words == sorted(words, key=str.casefold)
     assert "glossary.md" in (written / "index.md").read_text()
     with pytest.raises(SystemExit, match="has no table"):
         glossary("# A page without one\n")
+
+
+def test_search_finds_classes_and_functions_and_no_fields(tmp_path: Path) -> None:
+    index = tmp_path / "search.json"
+    field = {"location": "reference/a.html#A.arm", "title": "arm", "text": "<pre><code>arm: int\n</code></pre>"}
+    call = {
+        "location": "reference/a.html#ask",
+        "title": "ask",
+        "text": "<pre><code>ask(arm: int) -> int\n</code></pre>",
+    }
+    word = {"location": "glossary.html#arm", "title": "arm", "text": "<p>One of k.</p>"}
+    index.write_text(json.dumps({"config": {"lang": ["en"]}, "items": [field, call, word]}))
+    leave_out_fields(index)
+    assert json.loads(index.read_text()) == {"config": {"lang": ["en"]}, "items": [call, word]}
+    with pytest.raises(SystemExit, match="has no field"):
+        leave_out_fields(index)
 
 
 def test_a_field_has_the_comment_behind_it_and_examples_are_blocks() -> None:
