@@ -1,7 +1,7 @@
 """What search finds: every section of every page, but the fields of classes.
 
-Fields are named by the words of the glossary: seven classes have a `propensity`, and all seven came before the page that
-says what it is. On the pages of the reference they stand below their class as before.
+Fields are named by the words of the glossary: seven classes have a `propensity`, and all of them came before the page
+that says what it is. On the pages of the reference they stand below their class as before.
 """
 
 from __future__ import annotations
