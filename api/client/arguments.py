@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable
 from typing import Any
 
 from ...engine.errors import InvalidInput, as_seen
@@ -34,15 +33,6 @@ def check_from_0(name: str, value: Any) -> None:
     """Refuse what is no number from 0 on."""
     if not (_is_number(value) and value >= 0):
         raise InvalidInput("bad_client", f"{name} is {as_seen(value)}: it must be a number from 0 on")
-
-
-def ids_of(name: str, ids: Any) -> list[str] | None:
-    """Return ids as a list; refuse what is no list of any."""
-    if ids is None:
-        return None
-    if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
-        raise InvalidInput(f"bad_{name}", f"{name} is {as_seen(ids)}: it must be a list of ids")
-    return list(ids)
 
 
 def _is_number(value: Any) -> bool:

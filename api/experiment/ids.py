@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -24,6 +24,15 @@ def check_id(name: str, value: Any) -> str:
             "between slashes), and does not begin with a tilde (~12 is the id that the service gives to decision 12)",
         )
     return value
+
+
+def ids_of(name: str, ids: Any) -> list[Any] | None:
+    """Return ids, an argument of this name, as a list; refuse what is no list of any. None stays None."""
+    if ids is None:
+        return None
+    if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
+        raise InvalidInput(f"bad_{name}", f"{name} is {as_seen(ids)}: it must be a list of ids")
+    return list(ids)
 
 
 def is_id(text: str) -> bool:

@@ -215,6 +215,7 @@ def test_numpy_numbers_are_numbers() -> None:
         (lambda: onearm.open(policy=None), "policy is None: it must be a name or a spec"),
         (lambda: onearm.open("ucb1").decide(eligible="0"), "eligible is '0': it must be a list of ids"),
         (lambda: onearm.open("ucb1").decide(eligible=5), "eligible is 5: it must be a list of ids"),
+        (lambda: onearm.open("ucb1").decide(eligible=b"ab"), "eligible is b'ab': it must be a list of ids"),
         (lambda: onearm.open("ucb1").learn("x", 1.0), "the decision is 'x'"),
         (lambda: onearm.open("ucb1").learn(0.7, 1.0), "the decision is 0.7"),
         (lambda: onearm.open("ucb1").learn(None, 1.0), "the decision is None"),

@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ....engine.errors import InvalidInput, Unavailable, as_seen
-from ...experiment.ids import check_id
-from ...kinds.lists.bodies import ListDecision
-from ..arguments import ids_of
+from ...experiment.ids import check_id, ids_of
+from ...kinds.lists.bodies import ListDecision, slots_named
 from ..bodies import given
 from ..decided import ListChoice, Shown, Slot
 from .choosing import AsyncChoosing
@@ -46,7 +45,7 @@ class AsyncLists(AsyncChoosing):
         and eligible ids that returns either.
         """
         among = ids_of("eligible", eligible)
-        asked = None if slots is None else [{"id": slot} if isinstance(slot, str) else slot for slot in _listed(slots)]
+        asked = None if slots is None else slots_named(slots)
         name, body = asking(
             decision_id,
             slots=asked,
@@ -96,13 +95,6 @@ class AsyncLists(AsyncChoosing):
             for slot in made.slots
         }
         return ListChoice(made.decision_id, slots, made, self.learn, nothing)
-
-
-def _listed(slots: Any) -> Sequence[Any]:
-    """Return slots as they are; refuse what is no list of any."""
-    if isinstance(slots, (str, bytes)) or not isinstance(slots, Sequence):
-        raise InvalidInput("bad_slot", f"slots is {as_seen(slots)}: it must be a list of ids, or of objects with one")
-    return slots
 
 
 def _filled(fallback: Any, asked: Sequence[Any] | None) -> dict[str, str]:

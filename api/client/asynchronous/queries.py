@@ -6,9 +6,9 @@ import math
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any
 
+from ...experiment.ids import ids_of
 from ...kinds.queries.bodies import QueryDecision
 from ...kinds.queries.recommendation_schemas import RecommendedHypothesis
-from ..arguments import ids_of
 from ..decided import Choices, QueryChoice
 from .deciding import AsyncDeciding, asking, nothing
 from .experiment import name_of

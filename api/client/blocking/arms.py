@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import Any
 
 from ....engine.errors import InvalidInput, Unavailable, as_seen
-from ...experiment.ids import check_id
+from ...experiment.ids import check_id, ids_of
 from ...kinds.arms.bodies import ArmDecision
-from ..arguments import ids_of
 from ..bodies import given
 from ..decided import ArmChoice, Choices, Shown
 from .choosing import Choosing

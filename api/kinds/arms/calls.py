@@ -13,7 +13,7 @@ from ....engine.errors import InvalidInput, as_seen
 from ....engine.features import units_of
 from ....engine.vocabulary import Array, Columns, Problem
 from ...durable.journal import Asked
-from ...experiment.ids import check_id
+from ...experiment.ids import check_id, ids_of
 from ...experiment.intake import Intake, mask_of
 from ..kind import Request
 
@@ -41,15 +41,8 @@ def check_listed(intake: Intake, actions: Sequence[dict[str, Any]] | None) -> No
 
 def eligible_mask(numbers: dict[str, int], active: Array, eligible: Iterable[str] | None) -> Array:
     """Return bool[k]: which of the `active` actions are eligible."""
-    ids = ids_of(eligible)
+    ids = ids_of("eligible", eligible)
     return active if ids is None else mask_of(numbers, active, ids, None)
-
-
-def ids_of(given: Iterable[str] | None, name: str = "eligible") -> Iterable[str] | None:
-    """Return ids of actions, an argument of this name; raise `InvalidInput` where they are no list of any."""
-    if isinstance(given, str) or not (given is None or isinstance(given, Iterable)):
-        raise InvalidInput(f"bad_{name}", f"{name} is {as_seen(given)}: it must be a list of ids")
-    return given
 
 
 def calls_of(contexts: Any, eligible: Iterable[str] | None, actions: Any) -> list[tuple[Any, Any, Any]]:
@@ -68,7 +61,7 @@ def calls_of(contexts: Any, eligible: Iterable[str] | None, actions: Any) -> lis
         raise InvalidInput(
             "bad_actions", f"there are {len(offers)} lists of actions for {len(seen)} contexts: give each one"
         )
-    ids = None if (given := ids_of(eligible)) is None else list(given)
+    ids = ids_of("eligible", eligible)
     return [(context, ids, offer) for context, offer in zip(seen, offers, strict=True)]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from ....engine.choices import LIST_MAX
+from ....engine.errors import InvalidInput, as_seen
 from ...experiment.explanation_schemas import Explanation, Ranked, Reasons
 from ...http.schemas import Id
 
@@ -19,6 +21,13 @@ class AskedSlot(msgspec.Struct, forbid_unknown_fields=True):
     features: list[float] | dict[str, Any] | None = None
     eligible_actions: list[str] | None = None
     excluded_actions: list[str] | None = None
+
+
+def slots_named(slots: Any) -> list[Any]:
+    """Return slots as people name them, by ids or as objects, as objects; refuse what is no list of any."""
+    if isinstance(slots, (str, bytes)) or not isinstance(slots, Sequence):
+        raise InvalidInput("bad_slot", f"slots is {as_seen(slots)}: it must be a list of ids, or of objects with one")
+    return [{"id": slot} if isinstance(slot, str) else slot for slot in slots]
 
 
 class FilledSlot(msgspec.Struct):

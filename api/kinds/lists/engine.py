@@ -26,15 +26,16 @@ from ....engine.problem import check_reward
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import Decision, Feedback
 from ...durable.journal import Asked, Journal
+from ...experiment.ids import ids_of
 from ...experiment.spec import Spec
-from ..arms.calls import check_listed, checked_unit, ids_of, sent_of
+from ..arms.calls import check_listed, checked_unit, sent_of
 from ..arms.choosing import ChoosingEngine
 from ..arms.decided import ArmDecision, arm_decision
 from ..arms.http import Offered, of_call
 from ..kind import NO_DETAIL, Made, Request, part_of_a_list
 from ..pending import REMEMBERED
 from . import http as of_lists
-from .bodies import AskedSlot
+from .bodies import AskedSlot, slots_named
 from .kind import LISTS
 from .problem import intake_of
 from .slots import Wish, default_slots, part, request_of
@@ -89,7 +90,7 @@ class ListEngine(ChoosingEngine):
         if self._journal is not None:
             self._get_ready(self._journal)
         asked = default_slots(intake_of(self.spec).slots) if slots is None else _asked(slots)
-        request = request_of(self, self._offered(actions), asked, Wish(context, ids_of(eligible)))
+        request = request_of(self, self._offered(actions), asked, Wish(context, ids_of("eligible", eligible)))
         unit, at = unit_of(checked_unit(unit_id)), self._when(time)
         labels = self.roster.labels if request.labels is None else request.labels
         made: list[ArmDecision] = []
@@ -176,10 +177,8 @@ class ListEngine(ChoosingEngine):
 
 def _asked(slots: Any) -> list[AskedSlot]:
     """Return slots as people name them."""
-    if isinstance(slots, (str, bytes)) or not isinstance(slots, Sequence):
-        raise InvalidInput("bad_slot", f"slots is {as_seen(slots)}: it must be a list of ids, or of objects with one")
+    named = slots_named(slots)
     try:
-        named = [{"id": slot} if isinstance(slot, str) else slot for slot in slots]
         return msgspec.convert(msgspec.to_builtins(named, enc_hook=_listed), list[AskedSlot])
     except msgspec.ValidationError as error:
         raise InvalidInput("bad_slot", f"slots is not a list of ids, or of objects with one: {error}") from None

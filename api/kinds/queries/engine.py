@@ -27,9 +27,9 @@ from ....engine.storage.tables import Event
 from ....engine.task import best_arm, hypotheses, thresholds
 from ....engine.vocabulary import Array, Feedback
 from ...durable.journal import Asked, Journal
+from ...experiment.ids import ids_of
 from ...experiment.intake import mask_of
 from ...experiment.spec import Spec
-from ..arms.calls import ids_of
 from ..decided import Decided, DecidedMany
 from ..engine import PolicyEngine
 from ..kind import Request
@@ -175,10 +175,8 @@ class QueryEngine(PolicyEngine[Query]):
 
     def _mask(self, open: Iterable[str] | None) -> Array:
         """Return which queries can be asked, bool[k]."""
-        if isinstance(open, str):
-            raise InvalidInput("bad_eligible", f"open is {as_seen(open)}: it must be a list of ids")
         roster = self.roster
-        ids = ids_of(open, "open")
+        ids = ids_of("open", open)
         return roster.active if ids is None else mask_of(roster.numbers, roster.active, ids, None)
 
     def recommend(self) -> RecommendedHypothesis:

@@ -178,7 +178,12 @@ def test_only_open_queries_are_asked() -> None:
     engine = opened()
     assert {engine.ask(open=["0", "2"]).query_id for _ in range(4)} == {"0", "2"}
     assert engine.ask(open=iter(["1"])).propensity == 1.0
-    for some, words in (("0", "must be a list of ids"), (["3"], "there is no action '3'"), ([], "no action is left")):
+    for some, words in (
+        (b"0", "must be a list of ids"),
+        ("0", "must be a list of ids"),
+        (["3"], "there is no action '3'"),
+        ([], "no action is left"),
+    ):
         with pytest.raises(InvalidInput, match=words):
             engine.ask(open=some)
     assert engine.left == BUDGET - 5
