@@ -41,19 +41,14 @@ import numpy as np
 from .compiled.binding import Bound
 from .errors import InvalidInput, as_seen
 from .featuriser.door import desk, wanted
+from .featuriser.fixed import DEPTH_MAX, GOLDEN, MIX_1, MIX_2, NAME_MAX, SHIFT_1, SHIFT_2, SHIFT_3, VALUE_MAX
 from .featuriser.slots import Wanted
 from .vocabulary import NOBODY, Array, Features
 
 BITS_MAX = 26
 DIMENSION_MAX = 1024
-NAME_MAX = 1000  # characters of a key, or of a string
-DEPTH_MAX = 10
-VALUE_MAX = 1e15  # the product of two is one that float32 holds: `oracles/second_order.py`
 NONZEROS_MAX = 1_000_000  # of one context, with all its actions
 PAIRS_MAX = 100
-
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 class Cells(NamedTuple):
@@ -224,10 +219,10 @@ def mixed(left: Array, right: Array) -> Array:
 
     The finaliser of SplitMix64 (Steele, Lea, Flood 2014) over left * 0x9e3779b97f4a7c15 + right, mod 2^64.
     """
-    z = left * _GOLDEN + right
-    z = (z ^ (z >> np.uint64(30))) * _MIX_1
-    z = (z ^ (z >> np.uint64(27))) * _MIX_2
-    return np.asarray(z ^ (z >> np.uint64(31)))
+    z = left * GOLDEN + right
+    z = (z ^ (z >> SHIFT_1)) * MIX_1
+    z = (z ^ (z >> SHIFT_2)) * MIX_2
+    return np.asarray(z ^ (z >> SHIFT_3))
 
 
 def unit_of(unit_id: str | None) -> np.uint64:

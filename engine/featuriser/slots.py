@@ -8,6 +8,7 @@ import numpy as np
 
 from ..kernel import kernel, routine
 from ..vocabulary import Array
+from .fixed import GOLDEN, MIX_1, MIX_2, SHIFT_1, SHIFT_2, SHIFT_3
 from .names import WHOLE, WHOLE_SIZE, Names
 from .tape import NO_ROOM, UNSURE
 from .walk import FoundFeatures
@@ -16,8 +17,6 @@ GROUP_MAX = 128  # features in one slot: up to so many NumPy adds in one loop
 SORTED_BY_STEPS = 16
 DIGIT_BITS = 6  # of a slot, which are sorted by at a time: a row has some 10 to 100 features
 DOT = ord(".")
-_GOLDEN, _MIX_1, _MIX_2 = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
-_27, _30, _31 = (np.uint64(n) for n in (27, 30, 31))
 
 
 class Wanted(NamedTuple):
@@ -153,10 +152,10 @@ def _own(entries: FoundFeatures, wanted: Wanted, slots: Slots, start: int, end: 
 @kernel
 def product_number(left: np.uint64, right: np.uint64) -> np.uint64:
     """Return what `features.mixed` does of one pair."""
-    z = left * _GOLDEN + right
-    z = (z ^ (z >> _30)) * _MIX_1
-    z = (z ^ (z >> _27)) * _MIX_2
-    return z ^ (z >> _31)
+    z = left * GOLDEN + right
+    z = (z ^ (z >> SHIFT_1)) * MIX_1
+    z = (z ^ (z >> SHIFT_2)) * MIX_2
+    return z ^ (z >> SHIFT_3)
 
 
 @kernel

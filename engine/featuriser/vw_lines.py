@@ -17,11 +17,12 @@ from ..kernel import kernel, loop, routine
 from ..vocabulary import Array
 from .decimals import read_decimal
 from .door import Room
+from .fixed import NAME_MAX, VALUE_MAX
 from .names import AT, ROOT, SEEN, Names, lookup, make_room, write
 from .slots import Wanted, fill
 from .tape import NO_ROOM, UNSURE
 from .utf8 import is_blank, is_utf8, may_be_blank
-from .walk import NAME_MAX, UNDERSCORE, VALUE_MAX, FoundFeatures, add
+from .walk import UNDERSCORE, FoundFeatures, add
 from .words import HIGH, below, eight_bytes, equal, first_byte
 
 BAR, COLON, QUOTE, NEWLINE, RETURN, DIGIT = (ord(letter) for letter in "|:'\n\r0")

@@ -8,13 +8,11 @@ import numpy as np
 
 from ..kernel import kernel, routine
 from ..vocabulary import Array
+from .fixed import DEPTH_MAX, NAME_MAX, VALUE_MAX
 from .names import KNOWN_BY, ROOT, SEEN, Names, lookup, write, write_byte, write_whole
 from .tape import INTEGER, LIST, NO_ROOM, NOTHING, NUMBER, OBJECT, STRING, UNSURE, Tape
 from .utf8 import is_blank, may_be_blank
 
-NAME_MAX = 1000  # bytes of a key or a string: the limit of characters, where all are of ASCII
-DEPTH_MAX = 10
-VALUE_MAX = 1e15
 UNDERSCORE, EQUALS = ord("_"), ord("=")
 
 # Columns of what is open.

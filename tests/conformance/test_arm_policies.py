@@ -16,7 +16,7 @@ from support.kinds.course import RUN, Course
 from support.kinds.drawn import DRAWS, frequencies
 from support.quadratures import BY_QUADRATURE
 
-from onearm.engine.features import VALUE_MAX
+from onearm.engine.featuriser.fixed import VALUE_MAX
 from onearm.engine.problem import REWARD_MAX, fitted, state_problem
 from onearm.engine.protocol import appraise, explains, write_law
 from onearm.engine.vocabulary import Array, Decision, Features, Feedback, Instance, Problem
