@@ -24,7 +24,7 @@ import onearm
 from onearm.api.log_files import module_of
 from onearm.engine import draws as keyed
 from onearm.engine.features import Encoder
-from onearm.engine.featuriser.door import desk
+from onearm.engine.featuriser.desk import desk
 from onearm.engine.replay.folding import fold
 from onearm.engine.storage.rows import Wanted
 from onearm.engine.storage.source import Source

@@ -40,7 +40,7 @@ import numpy as np
 
 from .compiled.binding import Bound
 from .errors import InvalidInput, as_seen
-from .featuriser.door import desk, wanted
+from .featuriser.desk import desk, wanted
 from .featuriser.fixed import DEPTH_MAX, GOLDEN, MIX_1, MIX_2, NAME_MAX, SHIFT_1, SHIFT_2, SHIFT_3, VALUE_MAX
 from .featuriser.slots import Wanted
 from .vocabulary import NOBODY, Array, Features

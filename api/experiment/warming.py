@@ -12,7 +12,7 @@ from ...engine import loop
 from ...engine.columns import empty
 from ...engine.compiled.binding import Bound
 from ...engine.errors import InvalidInput
-from ...engine.featuriser.door import desk
+from ...engine.featuriser.desk import desk
 from ...engine.kernel import Entry
 from ...engine.protocol import explains
 from ...engine.replay.folding import NOT_JUDGED

@@ -14,7 +14,7 @@ from ..choices import REWARD_MAX
 from ..compiled.binding import Bound, opened
 from ..kernel import kernel, loop, routine
 from ..vocabulary import Array
-from .door import Room, walk_all
+from .desk import Room, walk_all
 from .json_text import read_json
 from .names import make_room
 from .slots import Wanted, fill

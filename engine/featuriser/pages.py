@@ -12,7 +12,7 @@ from ..compiled.entries import without_jit
 from ..compiled.waiting import WAITING
 from ..kernel import Loop
 from ..vocabulary import Array, Features
-from .door import Room, bytes_of, empty_room
+from .desk import Room, bytes_of, empty_room
 from .names import empty_names
 from .slots import Wanted
 from .vw_lines import BEHIND, FIRST, LINE, N_BYTES, N_LINES, SIZE, STARTS, SURE

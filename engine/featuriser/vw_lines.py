@@ -16,7 +16,7 @@ from ..compiled.binding import Bound, opened
 from ..kernel import kernel, loop, routine
 from ..vocabulary import Array
 from .decimals import read_decimal
-from .door import Room
+from .desk import Room
 from .fixed import NAME_MAX, VALUE_MAX
 from .names import AT, ROOT, SEEN, Names, lookup, make_room, write
 from .slots import Wanted, fill

@@ -14,7 +14,7 @@ from onearm.api.experiment.context_intake import ContextIntake
 from onearm.api.http.schemas import Decide
 from onearm.api.kinds.arms.http import request
 from onearm.engine.errors import InvalidInput
-from onearm.engine.featuriser.door import desk
+from onearm.engine.featuriser.desk import desk
 
 ONE, TWO = {"id": "mug", "item": {"price": 9.5}}, {"id": "shirt", "item": {"price": 24, "tags": ["new"]}}
 BODIES: list[dict[str, Any]] = [

@@ -10,7 +10,7 @@ import pytest
 from support.feature_bodies import ENCODERS, ODD, STRINGS, answer, body, digest, plainly
 
 from onearm.engine.features import Encoder
-from onearm.engine.featuriser.door import desk
+from onearm.engine.featuriser.desk import desk
 
 GOLDEN = json.loads(Path(__file__).with_name("plain_features.json").read_text())
 

@@ -14,7 +14,7 @@ from support.feature_bodies import ENCODERS, answer, body, plainly
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.featuriser import pages
-from onearm.engine.featuriser.door import desk
+from onearm.engine.featuriser.desk import desk
 from onearm.engine.storage.formats.dsjson import reader
 from onearm.engine.storage.rows import Wanted
 from onearm.engine.storage.source import Source
