@@ -19,7 +19,7 @@ from ...engine.errors import InvalidInput, OnearmError, Unavailable, as_seen
 from .decided import Shown
 
 MOST = 100_000  # rewards that wait
-FORMAT = 1
+FORMAT = 2
 TABLES = """
 CREATE TABLE IF NOT EXISTS rewards (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS rewards (
     asked BLOB,
     action_id TEXT,
     propensity REAL,
+    filled BLOB,
     time REAL NOT NULL,
     code TEXT,
     detail TEXT
@@ -46,6 +47,11 @@ CREATE TRIGGER IF NOT EXISTS judged AFTER UPDATE OF code ON rewards BEGIN
         refused = refused + (new.code IS NOT NULL) - (old.code IS NOT NULL);
 END;
 """  # counted as they come and go: a put then takes as long however many wait
+# Format 1 had what was in the slots of a list in place of what was asked, and told that by a missing action.
+FROM_1 = (
+    "ALTER TABLE rewards ADD COLUMN filled BLOB",
+    "UPDATE rewards SET filled = asked, asked = x'' WHERE asked IS NOT NULL AND action_id IS NULL",
+)
 
 
 class Waiting(NamedTuple):
@@ -136,6 +142,8 @@ class RewardQueue:
         if found == 0:
             self._file.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;")
             self._file.execute("INSERT INTO service SELECT ? WHERE NOT EXISTS (SELECT 1 FROM service)", (base_url,))
+        elif found < FORMAT:
+            self._bring_up()
         ((known,),) = self._file.execute("SELECT base_url FROM service")
         if known != base_url:
             raise InvalidInput(
@@ -143,6 +151,18 @@ class RewardQueue:
                 f"the queue {str(self.path)!r} holds rewards for the service at {known}, and base_url is {base_url}: "
                 "name another file, or, where that service has moved, say so with onearm.client.move_queue",
             )
+
+    def _bring_up(self) -> None:
+        """Bring a file of format 1 to this one; another process may have done so just now."""
+        self._file.execute("BEGIN IMMEDIATE")
+        try:
+            ((found,),) = self._file.execute("PRAGMA user_version")
+            for statement in (*FROM_1, f"PRAGMA user_version = {FORMAT}") if found < FORMAT else ():
+                self._file.execute(statement)
+        except BaseException:
+            self._file.execute("ROLLBACK")
+            raise
+        self._file.execute("COMMIT")
 
     def put(self, experiment: str, decision_id: str, body: bytes, shown: Shown | None = None) -> None:
         """Let a reward wait. Raises `Unavailable` where too many do ("queue_full"), or the file fails or is gone
@@ -154,11 +174,11 @@ class RewardQueue:
                 f"the file of the queue {str(self.path)!r} was deleted or replaced: what waited in it is sent as long "
                 "as this client is open; close it, and open another one",
             )
-        was = (None, None, None) if shown is None else _columns(shown)
+        was = (None, None, None, None) if shown is None else _columns(shown)
         with self._lock:
             put = self._do(
-                "INSERT INTO rewards (experiment, decision_id, body, asked, action_id, propensity, time) "
-                "SELECT ?, ?, ?, ?, ?, ?, ? WHERE (SELECT waiting FROM counts) < ?",
+                "INSERT INTO rewards (experiment, decision_id, body, asked, action_id, propensity, filled, time) "
+                "SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE (SELECT waiting FROM counts) < ?",
                 *(experiment, decision_id, body, *was, time.time(), self.most),
             )
         if not put.rowcount:
@@ -173,14 +193,14 @@ class RewardQueue:
         """Return those that wait, the oldest first, `but` for those of some experiments."""
         held = ", ".join("?" * len(but))
         rows = self._rows(
-            "SELECT number, experiment, decision_id, body, asked, action_id, propensity FROM rewards "
+            "SELECT number, experiment, decision_id, body, asked, action_id, propensity, filled FROM rewards "
             f"WHERE code IS NULL AND experiment NOT IN ({held}) ORDER BY number LIMIT ?",
             *but,
             most,
         )
         return [
-            Waiting(number, experiment, decision_id, body, None if asked is None else _shown(asked, action, chance))
-            for number, experiment, decision_id, body, asked, action, chance in rows
+            Waiting(number, experiment, decision_id, body, None if asked is None else _shown(asked, *was))
+            for number, experiment, decision_id, body, asked, *was in rows
         ]
 
     def sent(self, numbers: Sequence[int]) -> None:
@@ -262,17 +282,16 @@ class RewardQueue:
         return "" if self.trouble is None else f" ({self.trouble})"
 
 
-def _columns(shown: Shown) -> tuple[bytes, str | None, float | None]:
-    """Return what was shown as columns: where it is a list, that is in place of what was asked."""
-    asked = shown.asked if shown.filled is None else msgspec.json.encode(shown.filled)
-    return asked, shown.action_id, shown.propensity
+def _columns(shown: Shown) -> tuple[bytes, str | None, float | None, bytes | None]:
+    """Return what was shown as columns."""
+    filled = None if shown.filled is None else msgspec.json.encode(shown.filled)
+    return shown.asked, shown.action_id, shown.propensity, filled
 
 
-def _shown(asked: bytes, action_id: str | None, propensity: float | None) -> Shown:
+def _shown(asked: bytes, action_id: str | None, propensity: float | None, filled: bytes | None) -> Shown:
     """Return what was shown, of its columns."""
-    if action_id is not None:
-        return Shown(asked, action_id, propensity)
-    return Shown(b"", None, None, msgspec.json.decode(asked, type=dict[str, str]))
+    slots = None if filled is None else msgspec.json.decode(filled, type=dict[str, str])
+    return Shown(asked, action_id, propensity, slots)
 
 
 def move_queue(path: str | Path, base_url: str) -> None:

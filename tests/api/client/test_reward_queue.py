@@ -15,7 +15,7 @@ from support.keyed import Keyed
 from support.listening import Listening
 
 from onearm.api.client.decided import Shown
-from onearm.api.client.reward_queue import RewardQueue, move_queue
+from onearm.api.client.reward_queue import FORMAT, RewardQueue, move_queue
 from onearm.api.service.service import Service
 from onearm.client import Client
 from onearm.engine.errors import InvalidInput, Unavailable
@@ -63,6 +63,40 @@ def test_a_process_that_dies_leaves_them_to_the_next(service: Listening, file: P
     with Client(service.url, queue=file) as client:
         assert client.queue is not None and client.queue.flush(SECONDS)
     assert rewards(service) == 1
+
+
+def test_a_file_of_format_1_is_read_on_and_its_lists_are_told_apart(file: Path) -> None:
+    """Its table had no column for the slots of a list: they lay where an arm's decision has what was asked."""
+    RewardQueue(file, NOWHERE).close()
+    with closing(sqlite3.connect(file)) as old:
+        old.execute("ALTER TABLE rewards DROP COLUMN filled")
+        put = "INSERT INTO rewards (experiment, decision_id, body, asked, action_id, propensity, time) "
+        for row in (
+            ("e", "a", b"{}", b'{"context":1}', "x", 0.5, 0.0),
+            ("e", "b", b"{}", b'{"0":"x","1":"y"}', None, None, 0.0),
+            ("e", "c", b"{}", None, None, None, 0.0),
+        ):
+            old.execute(f"{put} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        old.execute("PRAGMA user_version = 1")
+        old.commit()
+    for _ in range(2):  # and once more, as it is now
+        queue = RewardQueue(file, NOWHERE)
+        assert [one.shown for one in queue.waiting(10)] == [
+            Shown(b'{"context":1}', "x", 0.5),
+            Shown(b"", None, None, {"0": "x", "1": "y"}),
+            None,
+        ]
+        assert queue.standing()[:3] == (3, 0, 0)
+        queue.close()
+
+
+def test_what_was_shown_is_read_as_it_was_put(file: Path) -> None:
+    queue = RewardQueue(file, NOWHERE)
+    put = [Shown(b"{}", "x"), Shown(b'{"slots":[]}', None, None, {"top": "x"})]
+    for number, shown in enumerate(put):
+        queue.put("e", str(number), b"{}", shown)
+    assert [one.shown for one in queue.waiting(10)] == put
+    queue.close()
 
 
 def test_what_is_refused_is_kept_aside_and_named(service: Listening, file: Path) -> None:
@@ -153,7 +187,7 @@ def test_files_that_are_no_queue_are_refused(tmp_path: Path, file: Path) -> None
     queue.put("e", "d", b"{}", Shown(b"{}", "a", None))
     (waits,) = queue.waiting(10)
     assert waits.shown is not None and (waits.shown.action_id, waits.shown.propensity) == ("a", None)
-    queue._file.execute("PRAGMA user_version = 2")
+    queue._file.execute(f"PRAGMA user_version = {FORMAT + 1}")
     queue.close()
     with pytest.raises(InvalidInput, match="newer onearm"):
         RewardQueue(file, "http://service")
