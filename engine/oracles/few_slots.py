@@ -22,6 +22,7 @@ import numpy as np
 from ..kernel import kernel, routine
 from ..problem import check_param
 from ..vocabulary import Array, Features, Problem
+from .by_parts import bounded, predict, row_part, split
 from .forgetting import check_half_life
 from .oracle import register_model
 
@@ -71,15 +72,6 @@ def few_slots(problem: Problem, *, regularisation: float, half_life: float | Non
 
 
 @kernel
-def predict(model: FewSlots, context: Features, available: Array, scores: Array) -> None:
-    """Write the predicted reward of each available action."""
-    shared = model.mean[0] + _sum(model, context, 0)
-    for a in range(len(available)):
-        if available[a]:
-            scores[a] = shared + _sum(model, context, a + 1)
-
-
-@kernel
 def spread(model: FewSlots, context: Features, available: Array, widths: Array) -> None:
     """Write the standard error of each available action, in units of the noise; a new feature's is its prior's."""
     for a in range(len(available)):
@@ -90,7 +82,7 @@ def spread(model: FewSlots, context: Features, available: Array, widths: Array) 
 @kernel
 def fit(model: FewSlots, context: Features, action: int, reward: float, weight: float) -> float:
     """Learn one reward of one action; return how far the prediction was off."""
-    error = reward - model.mean[0] - _sum(model, context, 0) - _sum(model, context, action + 1)
+    error = reward - model.mean[0] - row_part(model, context, 0) - row_part(model, context, action + 1)
     if model.full[0] or not (_enter(model, context, 0) and _enter(model, context, action + 1)):
         model.full[0] = True
         return error
@@ -103,24 +95,10 @@ def fit(model: FewSlots, context: Features, action: int, reward: float, weight: 
 
 
 @kernel
-def split(model: FewSlots, context: Features, action: int, parts: Array) -> int:
-    """Write what each feature, and at the end the bias, adds to the prediction."""
-    place = 0
-    for row in (0, action + 1):
-        for j in range(context.start[row], context.start[row + 1]):
-            parts[place] = _part(model, context.index[j], context.value[j])
-            place += 1
-    parts[place] = model.mean[0]
-    for rest in range(place + 1, len(parts)):
-        parts[rest] = 0.0
-    return place
-
-
-@kernel
 def decay(model: FewSlots, half_life: float) -> None:
-    """Give up where old feedbacks are to be forgotten."""
-    for i in range(model.full.size):
-        if half_life < math.inf:
+    """Give up, in each of models that are stacked, where old feedbacks are to be forgotten."""
+    if half_life < math.inf:
+        for i in range(model.full.size):
             model.full.flat[i] = True
 
 
@@ -129,7 +107,7 @@ def _enter(model: FewSlots, context: Features, row: int) -> bool:
     """Give each feature of a row its coordinates, and its distance a unit; tell whether there was room."""
     prior = model.prior[0] / _SHARED if row == 0 else model.prior[0]
     for j in range(context.start[row], context.start[row + 1]):
-        slot, x = context.index[j], _bounded(context.value[j])
+        slot, x = context.index[j], bounded(context.value[j], _FARTHEST)
         c = int(model.coordinate[slot])
         if c == _NONE:
             c = model.used[0]
@@ -245,11 +223,8 @@ def _variance(model: FewSlots, context: Features, action: int) -> float:
 
 
 @kernel
-def _sum(model: FewSlots, context: Features, row: int) -> float:
-    total = 0.0
-    for j in range(context.start[row], context.start[row + 1]):
-        total += _part(model, context.index[j], context.value[j])
-    return total
+def _bias(model: FewSlots) -> float:
+    return model.mean[0]
 
 
 @kernel
@@ -267,12 +242,7 @@ def _part(model: FewSlots, slot: int, value: float) -> float:
 @kernel
 def _place(model: FewSlots, c: int, value: float) -> float:
     """Return the distance of a value from the first one in units of the largest; no more than thrice that."""
-    return min(max((_bounded(value) - model.first[c]) / model.unit[c], -3.0), 3.0)
+    return min(max((bounded(value, _FARTHEST) - model.first[c]) / model.unit[c], -3.0), 3.0)
 
 
-@kernel
-def _bounded(x: float) -> float:
-    return min(max(x, -_FARTHEST), _FARTHEST)
-
-
-register_model(FewSlots, predict=predict, spread=spread, fit=fit, split=split, decay=decay)
+register_model(FewSlots, predict=predict, spread=spread, fit=fit, split=split, part=_part, bias=_bias, decay=decay)

@@ -33,6 +33,7 @@ import numpy as np
 
 from ..kernel import kernel
 from ..vocabulary import Array, Features, Problem
+from .by_parts import bounded, predict, row_part, split
 from .forgetting import check_half_life, kept, let_shares_shrink
 from .oracle import register_model
 
@@ -57,9 +58,7 @@ class SecondOrder(NamedTuple):
 
     weight: Array  # float64[2^bits, 2] of h where it is a size and where it is a distance, in units of the reward
     seen: Array  # float32[2^bits, 7] how often; means of value and size; largest distance; what is known; the kind
-    total: (
-        Array  # float64[9] feedbacks; norms; bias, what is known of it; lowest, highest reward; sizes; a float32 count
-    )
+    total: Array  # float64[9] feedbacks; norms; bias, known of it; lowest, highest reward; sizes (2); a float32 count
     keep: Array  # float64[1] what of a count is left after the next feedback, in (0, 1]
 
 
@@ -76,15 +75,6 @@ def second_order(problem: Problem, *, half_life: float | None = None) -> SecondO
 
 
 @kernel
-def predict(model: SecondOrder, context: Features, available: Array, scores: Array) -> None:
-    """Write the predicted reward of each available action: what is shared, and its own."""
-    shared = model.total[BIAS] + _sum(model, context, 0)
-    for a in range(len(available)):
-        if available[a]:
-            scores[a] = shared + _sum(model, context, a + 1)
-
-
-@kernel
 def spread(model: SecondOrder, context: Features, available: Array, widths: Array) -> None:
     """Write the width of each available action: sqrt(v / r), the standard error in units of the noise."""
     noise = _noise(model)
@@ -97,7 +87,7 @@ def spread(model: SecondOrder, context: Features, available: Array, widths: Arra
 @kernel
 def fit(model: SecondOrder, context: Features, action: int, reward: float, weight: float) -> float:
     """Take one step towards the reward; return how far the prediction was off."""
-    error = reward - model.total[BIAS] - _sum(model, context, 0) - _sum(model, context, action + 1)
+    error = reward - model.total[BIAS] - row_part(model, context, 0) - row_part(model, context, action + 1)
     total = model.total
     _enter(model, reward)
     keep = model.keep[0]
@@ -107,7 +97,7 @@ def fit(model: SecondOrder, context: Features, action: int, reward: float, weigh
     norm = 1.0 + _meet(model, context, 0, weight, total[TIMES])
     norm += _meet(model, context, action + 1, weight, _most(model, context, action + 1, weight))
     total[NORM] = keep * total[NORM] + weight * norm
-    predicted = total[BIAS] + _sum(model, context, 0) + _sum(model, context, action + 1)
+    predicted = total[BIAS] + row_part(model, context, 0) + row_part(model, context, action + 1)
     error_clipped = reward - min(max(predicted, total[LOW]), total[HIGH])
     noise = _noise(model) / weight
     own = _bias_variance(model)
@@ -118,20 +108,6 @@ def fit(model: SecondOrder, context: Features, action: int, reward: float, weigh
     _move(model, context, 0, step, noise, variance)
     _move(model, context, action + 1, step, noise, variance)
     return error
-
-
-@kernel
-def split(model: SecondOrder, context: Features, action: int, parts: Array) -> int:
-    """Write what each feature, and at the end the bias, adds to the prediction."""
-    place = 0
-    for row in (0, action + 1):
-        for j in range(context.start[row], context.start[row + 1]):
-            parts[place] = _part(model, context.index[j], context.value[j])
-            place += 1
-    parts[place] = model.total[BIAS]
-    for rest in range(place + 1, len(parts)):
-        parts[rest] = 0.0
-    return place
 
 
 @kernel
@@ -152,7 +128,7 @@ def _most(model: SecondOrder, context: Features, row: int, weight: float) -> flo
     most = 0.0
     for j in range(context.start[row], context.start[row + 1]):
         seen = model.seen[context.index[j]]
-        x = _bounded(context.value[j])
+        x = bounded(context.value[j], VALUE_MAX)
         if float(seen[DISTANCE]) == 0.0 and (float(seen[COUNT]) == 0.0 or _distance(x, float(seen[MEAN])) == 0.0):
             most = max(most, float(seen[COUNT]))
     return model.keep[0] * most + weight
@@ -168,7 +144,7 @@ def _meet(model: SecondOrder, context: Features, row: int, weight: float, most: 
     norm = 0.0
     for j in range(context.start[row], context.start[row + 1]):
         seen = model.seen[context.index[j]]
-        x = _bounded(context.value[j])
+        x = bounded(context.value[j], VALUE_MAX)
         count = keep * float(seen[COUNT]) + weight
         share = weight / count
         mean = float(seen[MEAN])
@@ -217,7 +193,7 @@ def _move(model: SecondOrder, context: Features, row: int, step: float, noise: f
     prior = _prior(row)
     for j in range(context.start[row], context.start[row + 1]):
         i = context.index[j]
-        x = _bounded(context.value[j])
+        x = bounded(context.value[j], VALUE_MAX)
         seen = model.seen[i]
         h = _size(model, i, x)
         if h != 0.0:
@@ -233,17 +209,14 @@ def _move(model: SecondOrder, context: Features, row: int, step: float, noise: f
 
 
 @kernel
-def _sum(model: SecondOrder, context: Features, row: int) -> float:
-    total = 0.0
-    for j in range(context.start[row], context.start[row + 1]):
-        total += _part(model, context.index[j], context.value[j])
-    return total
+def _bias(model: SecondOrder) -> float:
+    return model.total[BIAS]
 
 
 @kernel
 def _part(model: SecondOrder, i: int, value: float) -> float:
     """Return what a feature adds to the prediction."""
-    x = _bounded(value)
+    x = bounded(value, VALUE_MAX)
     return model.weight[i, SIZED] * _size(model, i, x) + model.weight[i, CENTRED] * _place(model, i, x)
 
 
@@ -252,7 +225,7 @@ def _variance(model: SecondOrder, context: Features, row: int) -> float:
     total, prior = 0.0, _prior(row)
     for j in range(context.start[row], context.start[row + 1]):
         i = context.index[j]
-        x = _bounded(context.value[j])
+        x = bounded(context.value[j], VALUE_MAX)
         h, z = _size(model, i, x), _place(model, i, x)
         total += h * h * prior / (1.0 + prior * float(model.seen[i, KNOWN]))
         total += z * z * prior / (1.0 + prior * float(model.seen[i, KNOWN_CENTRED]))
@@ -305,9 +278,6 @@ def _distance(x: float, mean: float) -> float:
     return 0.0 if abs(distance) <= _SAME * abs(mean) else distance
 
 
-@kernel
-def _bounded(x: float) -> float:
-    return min(max(x, -VALUE_MAX), VALUE_MAX)
-
-
-register_model(SecondOrder, predict=predict, spread=spread, fit=fit, split=split, decay=let_shares_shrink)
+register_model(
+    SecondOrder, predict=predict, spread=spread, fit=fit, split=split, part=_part, bias=_bias, decay=let_shares_shrink
+)

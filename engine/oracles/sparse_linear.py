@@ -23,6 +23,7 @@ import numpy as np
 
 from ..kernel import kernel
 from ..vocabulary import Array, Features, Problem
+from .by_parts import bounded, predict, row_part, split
 from .forgetting import check_half_life, kept, let_shares_shrink
 from .oracle import register_model
 
@@ -60,15 +61,6 @@ def sparse_linear(problem: Problem, *, half_life: float | None = None) -> Sparse
 
 
 @kernel
-def predict(model: SparseLinear, context: Features, available: Array, scores: Array) -> None:
-    """Write the predicted reward of each available action: what is shared, and its own."""
-    shared = model.total[BIAS] + _sum(model, context, 0)
-    for a in range(len(available)):
-        if available[a]:
-            scores[a] = shared + _sum(model, context, a + 1)
-
-
-@kernel
 def spread(model: SparseLinear, context: Features, available: Array, widths: Array) -> None:
     """Write the width of each available action: ridge regression's if features were never there together.
 
@@ -84,7 +76,7 @@ def spread(model: SparseLinear, context: Features, available: Array, widths: Arr
 @kernel
 def fit(model: SparseLinear, context: Features, action: int, reward: float, weight: float) -> float:
     """Take one step towards the reward; return how far the prediction was off."""
-    predicted = model.total[BIAS] + _sum(model, context, 0) + _sum(model, context, action + 1)
+    predicted = model.total[BIAS] + row_part(model, context, 0) + row_part(model, context, action + 1)
     error = reward - predicted
     total = model.total
     if total[FEEDBACKS] == 0.0:
@@ -98,7 +90,7 @@ def fit(model: SparseLinear, context: Features, action: int, reward: float, weig
     size = total[HIGH] - total[LOW]
     if size == 0.0:
         return error
-    predicted = total[BIAS] + _sum(model, context, 0) + _sum(model, context, action + 1)
+    predicted = total[BIAS] + row_part(model, context, 0) + row_part(model, context, action + 1)
     slope = 2.0 * (min(max(predicted, total[LOW]), total[HIGH]) - reward) / size
     if abs(slope) < SLOPE_MIN:
         return error
@@ -110,20 +102,6 @@ def fit(model: SparseLinear, context: Features, action: int, reward: float, weig
     total[BIAS] -= step * bias_rate
     _move(model, context, action, step, rate)
     return error
-
-
-@kernel
-def split(model: SparseLinear, context: Features, action: int, parts: Array) -> int:
-    """Write what each feature, and at the end the bias, adds to the prediction."""
-    place = 0
-    for row in (0, action + 1):
-        for j in range(context.start[row], context.start[row + 1]):
-            parts[place] = _part(model, context.index[j], context.value[j])
-            place += 1
-    parts[place] = model.total[BIAS]
-    for rest in range(place + 1, len(parts)):
-        parts[rest] = 0.0
-    return place
 
 
 @kernel
@@ -139,7 +117,7 @@ def _meet(model: SparseLinear, context: Features, action: int, weight: float) ->
     for row in (0, action + 1):
         for j in range(context.start[row], context.start[row + 1]):
             seen = model.seen[context.index[j]]
-            x = _bounded(context.value[j])
+            x = bounded(context.value[j], VALUE_MAX)
             count = keep * float(seen[COUNT]) + weight
             mean = float(seen[MEAN])
             seen[COUNT] = count
@@ -221,17 +199,15 @@ def _mark_of(count: float) -> int:
 
 
 @kernel
-def _sum(model: SparseLinear, context: Features, row: int) -> float:
-    total = 0.0
-    for j in range(context.start[row], context.start[row + 1]):
-        total += _part(model, context.index[j], context.value[j])
-    return total
+def _bias(model: SparseLinear) -> float:
+    return model.total[BIAS]
 
 
 @kernel
 def _part(model: SparseLinear, i: int, x: float) -> float:
     """Return what a feature adds to the prediction."""
-    return model.weight[i, PRESENCE] + model.weight[i, SLOPE] * _centred(_bounded(x), float(model.seen[i, MEAN]))
+    distance = _centred(bounded(x, VALUE_MAX), float(model.seen[i, MEAN]))
+    return model.weight[i, PRESENCE] + model.weight[i, SLOPE] * distance
 
 
 @kernel
@@ -254,7 +230,7 @@ def _variance(model: SparseLinear, context: Features, row: int) -> float:
 def _normalised(model: SparseLinear, i: int, x: float) -> float:
     """Return the distance of x from its mean in units of the largest one; 0 for what never changed."""
     scale = float(model.seen[i, SCALE])
-    return _centred(_bounded(x), float(model.seen[i, MEAN])) / scale if scale > 0.0 else 0.0
+    return _centred(bounded(x, VALUE_MAX), float(model.seen[i, MEAN])) / scale if scale > 0.0 else 0.0
 
 
 @kernel
@@ -263,9 +239,6 @@ def _centred(x: float, mean: float) -> float:
     return 0.0 if abs(distance) <= SAME * abs(mean) else distance
 
 
-@kernel
-def _bounded(x: float) -> float:
-    return min(max(x, -VALUE_MAX), VALUE_MAX)
-
-
-register_model(SparseLinear, predict=predict, spread=spread, fit=fit, split=split, decay=let_shares_shrink)
+register_model(
+    SparseLinear, predict=predict, spread=spread, fit=fit, split=split, part=_part, bias=_bias, decay=let_shares_shrink
+)

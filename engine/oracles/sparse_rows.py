@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ..kernel import kernel
 from ..vocabulary import Array, Features, Problem
-from . import few_slots, second_order
+from . import by_parts, few_slots, second_order
 from .few_slots import FewSlots
 from .forgetting import let_shares_shrink
 from .oracle import register_model
@@ -37,9 +37,9 @@ def sparse_rows(problem: Problem, *, regularisation: float = 1.0, half_life: flo
 def predict(model: SparseRows, context: Features, available: Array, scores: Array) -> None:
     """Write the predicted reward of each available action."""
     if model.few.full[0]:
-        second_order.predict(model.many, context, available, scores)
+        by_parts.predict(model.many, context, available, scores)
     else:
-        few_slots.predict(model.few, context, available, scores)
+        by_parts.predict(model.few, context, available, scores)
 
 
 @kernel
@@ -65,8 +65,8 @@ def fit(model: SparseRows, context: Features, action: int, reward: float, weight
 def split(model: SparseRows, context: Features, action: int, parts: Array) -> int:
     """Write what each feature, and at the end the bias, adds to the prediction."""
     if model.few.full[0]:
-        return second_order.split(model.many, context, action, parts)
-    return few_slots.split(model.few, context, action, parts)
+        return by_parts.split(model.many, context, action, parts)
+    return by_parts.split(model.few, context, action, parts)
 
 
 @kernel
