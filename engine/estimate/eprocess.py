@@ -214,16 +214,16 @@ def add_many(state: EState, action: Array, propensity: Array) -> None:
 def log_capital(state: EState) -> float:
     """Return what `log_e` does but for the last digits; nothing is compiled."""
     sides = 2 if state.size[1, 0] > 0.0 else 1
-    of_arms = _log_mean((state.growth + state.seen[0] * state.idle)[:, :sides])
+    of_arms = log_mean((state.growth + state.seen[0] * state.idle)[:, :sides])
     if not len(state.crowd):
-        return of_arms
-    return _log_mean(np.array([of_arms, _log_mean(state.crowd_growth + state.seen[0] * _CROWD_IDLE)]))
+        return float(of_arms)
+    return float(log_mean(np.array([of_arms, log_mean(state.crowd_growth + state.seen[0] * _CROWD_IDLE)])))
 
 
-def _log_mean(logs: Array) -> float:
-    """Return ln of the mean of what `logs` are the logarithms of."""
-    largest = logs.max()
-    return float(largest + np.log(np.exp(logs - largest).mean()))
+def log_mean(logs: Array, axis: int | None = None) -> Array:
+    """Return ln of the mean, over an axis or over all, of what `logs` are the logarithms of."""
+    largest = logs.max(axis=axis)
+    return np.asarray(largest + np.log(np.exp(logs - largest).mean(axis=axis)))
 
 
 @loop

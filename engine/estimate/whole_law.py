@@ -25,7 +25,7 @@ import numpy as np
 
 from ..errors import InvalidInput
 from ..vocabulary import Array
-from .eprocess import EProcess
+from .eprocess import EProcess, log_mean
 
 _POWERS = (0.0, 0.5, 2.0, 8.0)
 _SHARES = (1.0 / 16.0, 1.0 / 2.0)
@@ -64,8 +64,8 @@ def law_e_process(action: Array, law: Array, alpha: float = 0.05) -> EProcess:
             before = grown[number] if len(grown[number]) else np.zeros(len(steps))
             path = before[:, np.newaxis] + np.cumsum(steps, axis=1)
             grown[number] = path[:, -1]
-            of_families.append(_log_mean(path))
-        capital = _log_mean(np.array(of_families))
+            of_families.append(log_mean(path, axis=0))
+        capital = log_mean(np.array(of_families), axis=0)
         log_e = float(capital[-1])
         reached = capital >= -math.log(alpha)
         if alarm is None and reached.any():
@@ -115,12 +115,6 @@ def _shifts(action: Array, law: Array) -> Array:
     """Return ln(r / q) where labels are one off in half of all decisions, float64[2, rows]."""
     rows, k = np.arange(len(law)), law.shape[1]
     return np.array([np.log(0.5 + 0.5 * law[rows, (action + by) % k] / law[rows, action]) for by in (-1, 1)])
-
-
-def _log_mean(logs: Array) -> Array:
-    """Return ln of the mean over the first axis of what `logs` are the logarithms of."""
-    largest = logs.max(axis=0)
-    return np.asarray(largest + np.log(np.exp(logs - largest).mean(axis=0)))
 
 
 def _check(action: Array, law: Array) -> None:
