@@ -67,9 +67,9 @@ class _Kernel(CPUDispatcher):  # type: ignore[misc]
         super().__init__(function, targetoptions=options, pipeline_class=pipeline)
         self.python = function
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **named: Any) -> Any:
         """Run it as Python."""
-        return self.python(*args)
+        return self.python(*args, **named)
 
 
 class InlinedKernel(_Kernel):

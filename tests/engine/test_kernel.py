@@ -415,6 +415,15 @@ def test_what_python_calls_runs_as_python_and_compiles_nothing(decorate: Any) ->
 
 
 @pytest.mark.jit
+@pytest.mark.parametrize("decorate", [kernel, routine])
+def test_python_calls_a_kernel_by_the_names_of_its_arguments(decorate: Any) -> None:
+    def less(of: float, by: float = 1.0) -> float:
+        return of - by
+
+    assert decorate(less)(by=2.0, of=5.0) == 3.0 and decorate(less)(5.0) == 4.0
+
+
+@pytest.mark.jit
 def test_the_first_tier_of_an_entry_says_nothing_of_what_is_not_finite() -> None:
     params, state, instance, key = arguments_of_decide(2)
     state.count[:] = 1
