@@ -298,7 +298,8 @@ def test_decisions_without_feedback_cost_nothing_for_ever() -> None:
         gc.collect()
         sizes.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
-    assert sizes[2] - sizes[1] < 10_000  # 600 decisions, each with a context of 64 bytes
+    # The contexts of 600 decisions, of 64 bytes each, would be 38,400; caches of Python grow by some 10,000 at times.
+    assert sizes[2] - sizes[1] < 20_000
 
 
 def test_a_decision_can_be_copied_and_is_still_learned_once() -> None:
