@@ -6,6 +6,7 @@ sd is the root mean square of the oracle's errors, so rewards may have any unit;
 Nor does their origin matter: they are measured from the first one, or from `origin` (`engine/oracles/relative.py`).
 The sharpness is constant, so regret grows linearly: actions within sd / sharpness of the best are played nearly as
 often, which is what one wants of a share for each, not of the highest reward.
+Of dense data sets, 8 earns more than 4 on wine, breast_cancer and segment, and less on digits; 2 earns less on all.
 State: the model (ridge on dense contexts and rows of actions, `SparseRows` on named features), its errors.
 Cost: a prediction of all actions and an exponential for each per decision; one fit per feedback.
 """
