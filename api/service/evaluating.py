@@ -48,7 +48,7 @@ class Question(NamedTuple):
     given: Mapping[str, str]  # as the form that asks had it
 
 
-Draw = Callable[[Evaluation], bytes]  # what makes a report
+Printer = Callable[[Evaluation], bytes]  # what makes a report
 
 
 class Stopped(Exception):
@@ -101,14 +101,14 @@ class Evaluations:
         self._runs: dict[int, Run] = {}  # by number, the oldest first
         self._tasks: dict[int, asyncio.Task[None]] = {}  # of those that have not ended
         self._last = 0
-        self._drawing = threading.Lock()  # what draws has settings that all threads share
+        self._printing = threading.Lock()  # what draws has settings that all threads share
 
     @property
     def now(self) -> float:
         """Return the time, as runs tell when they began."""
         return self._clock()
 
-    def start(self, row: Experiment, question: Question, draw: Draw) -> Run:
+    def start(self, row: Experiment, question: Question, printer: Printer) -> Run:
         """Begin one; raises `Unavailable` where too many are under way, `Conflict` where states find no room."""
         self._check_turn(row)
         size = question.state_bytes * passes(question.options)  # each pass has states of its own
@@ -121,7 +121,7 @@ class Evaluations:
         self._last += 1
         self._room.take(_room_of(self._last), size)
         run = self._runs[self._last] = Run(self._last, row, question, self._clock())
-        task = self._tasks[run.number] = asyncio.get_running_loop().create_task(self._one(run, draw))
+        task = self._tasks[run.number] = asyncio.get_running_loop().create_task(self._one(run, printer))
         task.add_done_callback(lambda done: self._end(run))
         return run
 
@@ -171,9 +171,9 @@ class Evaluations:
             most = f"{TENANT_MAX} evaluations of one tenant and {EVALUATIONS_MAX} of all may be under way"
             raise Unavailable("busy", f"{most}, and so many are: try again when one is done")
 
-    async def _one(self, run: Run, draw: Draw) -> None:
+    async def _one(self, run: Run, printer: Printer) -> None:
         try:
-            run.report = await self._pool.run(self._work, run, draw)
+            run.report = await self._pool.run(self._work, run, printer)
         except Stopped:
             pass
         except OnearmError as error:
@@ -182,7 +182,7 @@ class Evaluations:
             log.error("an evaluation of %r failed", run.row.id, exc_info=error)
             run.error = OnearmError("internal_error", "the evaluation failed; the log of the service says how")
 
-    def _work(self, run: Run, draw: Draw) -> bytes:
+    def _work(self, run: Run, printer: Printer) -> bytes:
         """Evaluate, in a thread."""
         candidates, options, segment, _, _ = run.question
         found_log = log_of(self._store, run.row)
@@ -193,8 +193,8 @@ class Evaluations:
             run.begin("policies go through it", len(rows.main) * len(candidates) * passes(options))
             found = evaluate(candidates, rows, options, run.advance)
             run.begin("it draws the report", 0)
-            with self._drawing:
-                return draw(found)
+            with self._printing:
+                return printer(found)
 
     def _end(self, run: Run) -> None:
         self._tasks.pop(run.number, None)

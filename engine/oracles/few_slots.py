@@ -2,7 +2,7 @@
 
 Bayesian linear regression on a bias and on two coordinates of each feature: its presence, and, once it came with two
 values, the distance from the first of them, in units of the largest such distance. Coefficients have the mean 0 and the
-precision `regularisation` in units of the noise's (`_SHARED` times that for features that all actions share) before
+precision `regularisation` in units of the noise's (`_SHARED_PRECISION` times that for what all actions share) before
 any feedback. So neither the unit of a feature nor its origin matters, nor the order of rewards. A distance that is
 larger than all before makes the unit larger: what is known of the coefficient is put into the new unit, and the prior
 of the new one in place of the old one's, both exactly.
@@ -27,7 +27,7 @@ from .forgetting import check_half_life
 from .oracle import register_model
 
 COORDINATES = 96  # of which the first is the bias
-_SHARED = 32.0
+_SHARED_PRECISION = 32.0  # of the coefficient of a feature that all actions share, in units of another's
 _FARTHEST = 1e100  # a value farther from 0 counts as this
 _TOO_SMALL = 1e-6  # part of a unit
 _NONE = 0  # no coordinate: that of the bias is no feature's
@@ -105,7 +105,7 @@ def decay(model: FewSlots, half_life: float) -> None:
 @routine
 def _enter(model: FewSlots, context: Features, row: int) -> bool:
     """Give each feature of a row its coordinates, and its distance a unit; tell whether there was room."""
-    prior = model.prior[0] / _SHARED if row == 0 else model.prior[0]
+    prior = model.prior[0] / _SHARED_PRECISION if row == 0 else model.prior[0]
     for j in range(context.start[row], context.start[row + 1]):
         slot, x = context.index[j], bounded(context.value[j], _FARTHEST)
         c = int(model.coordinate[slot])
@@ -215,7 +215,7 @@ def _variance(model: FewSlots, context: Features, action: int) -> float:
             inner += model.scratch_value[i] * row[model.scratch_place[i]]
         total += model.scratch_value[j] * inner
     for row_number in (0, action + 1):
-        prior = model.prior[0] / _SHARED if row_number == 0 else model.prior[0]
+        prior = model.prior[0] / _SHARED_PRECISION if row_number == 0 else model.prior[0]
         for j in range(context.start[row_number], context.start[row_number + 1]):
             if model.coordinate[context.index[j]] == _NONE:
                 total += prior

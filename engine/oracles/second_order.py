@@ -2,7 +2,7 @@
 
 Source: AROW, Crammer, Kulesza, Dredze, "Adaptive regularization of weight vectors", 2009, for squared loss as in Vaits,
 Crammer 2011, with a diagonal covariance. The weights are taken to be normal and apart, before any feedback with mean 0
-and variance 1 in units of the rewards' spread (`_SHARED` of features that all actions share: these change no ranking).
+and variance 1 in units of the rewards' spread (`_SHARED_VARIANCE` of what all actions share: these change no ranking).
 A reward y with the prediction m, coordinates h_i and variances s_i has the predictive variance r + v,
 v = sum s_i h_i^2, and Bayes' rule moves each mean by s_i h_i (y - m) / (r + v). The variances lose what the rule says
 if the other weights were nearly known: 1 / s_i grows by h_i^2 / (r + _CARE (v - s_i h_i^2)). With _CARE = 1 that is the
@@ -38,7 +38,7 @@ from .forgetting import check_half_life, kept, let_shares_shrink
 from .oracle import register_model
 
 VALUE_MAX = 1e30  # beyond, a value counts as this: float32 holds its size
-_SHARED = 1.0 / 32.0  # variance of a shared feature's weight before any feedback; that of an action's is 1
+_SHARED_VARIANCE = 1.0 / 32.0  # variance of a shared feature's weight before any feedback; that of an action's is 1
 _NOISE = 0.1
 _CARE = 0.1
 _ALIKE = 9.0  # by how much the unit of a feature may differ from its own mean size, and a value from that
@@ -245,7 +245,7 @@ def _noise(model: SecondOrder) -> float:
 
 @kernel
 def _prior(row: int) -> float:
-    return _SHARED if row == 0 else 1.0
+    return _SHARED_VARIANCE if row == 0 else 1.0
 
 
 @kernel

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from typing import Any
 
 from ....engine.errors import OnearmError
 from ....engine.replay.matching import check_matching
@@ -16,8 +15,8 @@ from ...offline.drawing import drawing
 from ...offline.evaluation import Evaluation
 from ...offline.options import INTERVALS
 from ...offline.report.about import About
-from ...offline.report.frame import served
-from ...service.evaluating import Question, Run
+from ...offline.report.frame import Frame, served
+from ...service.evaluating import Printer, Question, Run
 from ...service.live import Live
 from ...service.service import Service
 from ..endpoint import Answer, Call, refusal
@@ -28,22 +27,24 @@ from .session import form_of
 
 FEATURES_MAX = 20  # that are offered as segments
 
+Page = Callable[[Evaluation, About, Frame], str]  # what makes a page of a report: it loads matplotlib
+
 
 async def ask(service: Service, call: Call) -> Answer:
     """Show the form, and what was asked before."""
-    live = _judged(service, call)
+    live = _checked(service, call)
     return await _form(service, call, live, usual(live))
 
 
 async def begin(service: Service, call: Call) -> Answer:
     """Begin an evaluation, and lead to it; or show the form with what is wrong, at the field."""
-    live = _judged(service, call)
+    live = _checked(service, call)
     given = form_of(call)
     try:
         await live.committed()
         question = await service.pools.creations.run(question_of, given, live, service.room.limits.one)
         pen = await service.pools.creations.run(drawing)
-        run = service.evaluations.start(live.row, question, _report(call, live, question, pen))
+        run = service.evaluations.start(live.row, question, _printer(call, live, question, pen.page))
     except OnearmError as error:
         return await _form(service, call, live, given, error)
     return redirect(call, f"{_here(call, live)}/{run.number}")
@@ -57,7 +58,7 @@ async def show(service: Service, call: Call) -> Answer:
         return Answer(200, run.report, GUARDED, HTML)
     if run.ended is None:
         return page(call, "evaluation.html", experiment_id=call.caller.called(row.id), run=run)
-    return await _form(service, call, _judged(service, call), run.question.given, run.error, run)
+    return await _form(service, call, _checked(service, call), run.question.given, run.error, run)
 
 
 async def progress(service: Service, call: Call) -> Answer:
@@ -81,7 +82,7 @@ def is_judged(live: Live) -> bool:
     return live.problem.choice.why_no_matching is None
 
 
-def _judged(service: Service, call: Call) -> Live:
+def _checked(service: Service, call: Call) -> Live:
     """Return the experiment; raises `InvalidInput` where no other policy can be judged on its log."""
     live = service.live(call.path["experiment_id"])
     live.check_usable()
@@ -93,23 +94,23 @@ def _here(call: Call, live: Live) -> str:
     return f"/experiments/{in_url(call.caller.called(live.row.id))}/evaluations"
 
 
-def _report(call: Call, live: Live, question: Question, pen: Any) -> Any:
-    """Return what draws the report of an evaluation, for this service and whoever asks."""
+def _printer(call: Call, live: Live, question: Question, page_of: Page) -> Printer:
+    """Return what makes the report of an evaluation, for this service and whoever asks."""
     called = call.caller.called(live.row.id)
     here = f"{call.prefix}/experiments/{in_url(called)}"
     way = (("Experiments", f"{call.prefix}/"), (called, here), ("Ask again", f"{here}/evaluations"))
     frame = served(f"{call.prefix}/static/report", f"{call.prefix}/static/favicon.svg", way)
     labels = live.roster.labels
-    return partial(_drawn, pen, frame, called, command_of(question, called), labels)
+    return partial(_printed, page_of, frame, called, command_of(question, called), labels)
 
 
-def _drawn(pen: Any, frame: Any, called: str, command: str, labels: Any, found: Evaluation) -> bytes:
+def _printed(page_of: Page, frame: Frame, called: str, command: str, labels: Sequence[str], found: Evaluation) -> bytes:
+    """Return the report of an evaluation, as a page."""
     made = datetime.now(UTC).isoformat(" ", "minutes").replace("+00:00", " UTC")
     if not found.rows.labels and len(labels) == found.rows.problem.n_arms:
         found.rows.labels = list(labels)
     about = About(called, "database", command, version("onearm"), made, found.options.seed)
-    text: str = pen.page(found, about, frame)
-    return text.encode()
+    return page_of(found, about, frame).encode()
 
 
 async def _form(
