@@ -10,7 +10,7 @@ from ...engine.estimate import Interval, Sequence, Terms
 from ...engine.vocabulary import Array
 from .judging import Facts
 from .methods import Case
-from .options import MODELLED
+from .options import BY_RANGE, MODELLED
 
 WEIGHTED = ("ips", "snips", "dr", "sndr", "mrdr")  # methods whose weights are target / propensity, as they are
 BY_UNIT = ("normal", "bootstrap", "empirical-likelihood")  # intervals that can count units in place of decisions
@@ -148,8 +148,8 @@ def range_of(reward: Array, stated: tuple[float, float] | None) -> tuple[float, 
     if not in_range(reward, stated):
         raise InvalidInput(
             "reward_range",
-            f"the rewards reach from {reward.min():g} to {reward.max():g}, beyond [{low:g}, {high:g}]: state between "
-            "what any reward must lie by --reward-range LOW:HIGH",
+            f"the rewards reach from {reward.min():g} to {reward.max():g}, beyond [{low:g}, {high:g}]: state the "
+            f"range of all rewards {BY_RANGE}",
         )
     return low, high
 

@@ -14,7 +14,7 @@ from ...engine.rewards import said_outside
 from ...engine.vocabulary import Array, Columns, Problem
 from .candidates import Candidate
 from .judging import Advance, Readings, Scores, judge
-from .options import Options
+from .options import BY_RANGE, Options
 
 FIRST = 100  # rows of the first page that a model of the past predicts
 MODEL_OF: dict[str, type[RidgeModel] | type[MeanModel]] = {"ridge": RidgeModel, "mean": MeanModel}
@@ -90,7 +90,7 @@ def check_ranges(candidates: Sequence[Candidate], log: Readings, options: Option
             raise InvalidInput(
                 "bad_reward",
                 f"policy {each.label!r} is made for rewards in a range, and of the log {outside}: state the range that "
-                "they have by --reward-range LOW:HIGH, or name a policy that takes any, like thompson_any",
+                f"they have {BY_RANGE}, or name a policy that takes any, like thompson_any",
             )
 
 

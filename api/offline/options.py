@@ -35,6 +35,7 @@ INTERVALS = (
     "weighted-likelihood",
     "confidence-sequence",
 )
+BY_RANGE = "by --reward-range LOW:HIGH"  # in messages: how a command is told it; a form says that in its own way
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ...experiment.lineup import leader
 from ...experiment.sizes import made_within
 from ...kinds.form import FormError, lines_of, range_of
 from ...offline.candidates import LOGGED, UNIFORM, Candidate, candidate, checked
-from ...offline.options import INTERVALS, METHODS, Options
+from ...offline.options import BY_RANGE, INTERVALS, METHODS, Options
 from ...offline.reading import DIMENSION
 from ...service.evaluating import Question
 from ...service.live import Live
@@ -33,7 +33,7 @@ BASELINES = {LOGGED: "what made the log", UNIFORM: UNIFORM, "": "nobody"}
 CANDIDATES_MAX = 20
 CONSTANTS_MAX = 12  # of which each has a box
 OFFERED = tuple(name for name in METHODS if name != "mips")  # that one needs a category of each action
-AT = {  # the field that a refusal is about, by its code
+AT = {  # the field that a refusal is about, by its code; one of a policy that is named is told at `targets` anyway
     "bad_target": "targets",
     "bad_params": "targets",
     "bad_param": "targets",
@@ -43,8 +43,6 @@ AT = {  # the field that a refusal is about, by its code
     "policy_does_not_fit": "targets",
     "repeated_target": "targets",
     "state_too_large": "targets",
-    "unknown_param": "targets",
-    "unknown_policy": "targets",
     "bad_segment": "segment",
     "no_segment": "segment",
     "too_many_segments": "segment",
@@ -52,10 +50,7 @@ AT = {  # the field that a refusal is about, by its code
     "bad_reward": "reward_low",
     "reward_range": "reward_low",
     "bad_learning": "learn",
-}
-HERE = {  # what commands call it, and what the form does
-    "state between what any reward must lie by --reward-range LOW:HIGH": "give both below",
-    "state the range that they have by --reward-range LOW:HIGH": "give both below",
+    "only_ratios": "methods",
 }
 
 
@@ -136,9 +131,7 @@ def question_of(given: Mapping[str, str], live: Live, state_bytes: int) -> Quest
 
 def placed(error: OnearmError) -> tuple[str, str]:
     """Return the field that a refusal is about, "" where it is none, and what is said there."""
-    said = str(error)
-    for before, after in HERE.items():
-        said = said.replace(before, after)
+    said = str(error).replace(BY_RANGE, "in the fields below")
     return (error.field if isinstance(error, FormError) else AT.get(error.code, ""), said)
 
 

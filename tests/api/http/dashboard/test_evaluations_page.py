@@ -14,6 +14,7 @@ import httpx
 import pytest
 from support.served import Served
 
+from onearm.api.http.dashboard import asking
 from onearm.api.http.dashboard.rendering import POLICY
 from onearm.api.offline import evaluation
 from onearm.api.service.evaluating import KEPT_EACH
@@ -150,9 +151,24 @@ def test_what_the_log_refuses_is_said_at_its_field_as_well(served: Served) -> No
     assert form.status_code == 200
     assert "stands in no row" in form.text[form.text.index('id="wrong-segment">') :][:200]
     assert 'value="colour"' in form.text
+
+
+def test_a_range_that_is_too_narrow_is_widened_in_the_form(served: Served) -> None:
+    """Not by the option of the command, which the message names as well."""
+    filled(served)
     wide = ask(served, reward_low="0", reward_high="0.5", targets="logistic_thompson").headers["location"]
     narrow = ended(served, wide).text
-    assert "give both below" in narrow[narrow.index('id="wrong-reward_low">') :][:400] and "--reward" not in narrow
+    said = narrow[narrow.index('id="wrong-reward_low">') :][:400]
+    assert "in the fields below" in said and "--reward" not in narrow
+
+
+def test_every_refusal_that_has_a_field_is_one_that_is_raised() -> None:
+    """A code that is called otherwise would fall to the top of the form without a word."""
+    rooms = [Path(asking.__file__).parents[2] / room for room in ("offline", "experiment", "kinds", "service")]
+    engine = Path(asking.__file__).parents[3] / "engine"
+    sources = [file.read_text() for room in (*rooms, engine, engine.parent / "policies") for file in room.rglob("*.py")]
+    lost = [code for code in asking.AT if not any(f'"{code}"' in source for source in sources)]
+    assert lost == []
 
 
 def test_a_log_that_tells_nothing_of_others_has_no_evaluation(served: Served) -> None:
