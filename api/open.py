@@ -32,11 +32,15 @@ from .durable.journal import Journal
 from .experiment.ids import check_fields
 from .experiment.spec import Spec
 from .kinds.arms.engine import Engine
+from .kinds.arms.kind import ARMS
 from .kinds.lists.engine import ListEngine
+from .kinds.lists.kind import LISTS
 from .kinds.pending import REMEMBERED
 from .kinds.queries.engine import QueryEngine
+from .kinds.queries.kind import QUERIES
 from .kinds.table import kind_of
 from .kinds.vectors.engine import VectorEngine
+from .kinds.vectors.kind import VECTORS
 from .opening import creation_body, is_count
 
 if TYPE_CHECKING:
@@ -211,11 +215,11 @@ def open(
 
 
 ENGINES: dict[str, Callable[..., Engine | ListEngine | VectorEngine | QueryEngine]] = {
-    "arms": Engine,
-    "lists": ListEngine,
-    "vector": VectorEngine,
-    "queries": QueryEngine,
-}
+    ARMS.name: Engine,
+    LISTS.name: ListEngine,
+    VECTORS.name: VectorEngine,
+    QUERIES.name: QueryEngine,
+}  # by kind; a stream is at a service, or in memory as `arms_once.Stream`
 
 
 def _with_log(found: Found, remember: int, commit: Any, policies: Sequence[dict[str, Any]] | None) -> Any:

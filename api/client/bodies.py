@@ -11,7 +11,7 @@ from ...engine.errors import Conflict, Forbidden, InvalidInput, NotFound, Onearm
 from ..http.schemas import Problem
 
 Told = TypeVar("Told")
-KINDS: dict[int, type[OnearmError]] = {
+ERRORS: dict[int, type[OnearmError]] = {
     401: Forbidden,
     403: Forbidden,
     404: NotFound,
@@ -104,7 +104,7 @@ def read_item(kind: type[Told], content: bytes | msgspec.Raw) -> Told:
 
 def error_of(problem: Problem) -> OnearmError:
     """Return the error that a problem stands for, with its code: what was seen, the rule, what to do."""
-    kind = KINDS.get(problem.status, Unavailable if problem.status >= 500 else InvalidInput)
+    kind = ERRORS.get(problem.status, Unavailable if problem.status >= 500 else InvalidInput)
     return kind(problem.code, problem.detail)
 
 

@@ -16,7 +16,12 @@ from ..client.blocking.lists import Lists
 from ..client.blocking.queries import Queries
 from ..client.blocking.streams import Stream
 from ..client.blocking.vectors import Vectors
+from ..kinds.arms.kind import ARMS
 from ..kinds.kind import Kind
+from ..kinds.lists.kind import LISTS
+from ..kinds.queries.kind import QUERIES
+from ..kinds.streams.kind import STREAMS
+from ..kinds.vectors.kind import VECTORS
 from .commits import EACH
 from .finding import Found
 from .host import ADDRESS, Host, Within
@@ -74,13 +79,13 @@ class HostedStream(Hosted, Stream):
     """A stream at a service in this process: `close` says that no more arms will come, `give_up` ends the work here."""
 
 
-KINDS: dict[str, type[Hosted]] = {
-    "arms": HostedArms,
-    "lists": HostedLists,
-    "vector": HostedVectors,
-    "queries": HostedQueries,
-    "arm_stream": HostedStream,
-}
+HOSTED: dict[str, type[Hosted]] = {
+    ARMS.name: HostedArms,
+    LISTS.name: HostedLists,
+    VECTORS.name: HostedVectors,
+    QUERIES.name: HostedQueries,
+    STREAMS.name: HostedStream,
+}  # by kind
 
 
 def hosted(found: Found, commit: Any, policies: Sequence[dict[str, Any]]) -> Any:
@@ -129,7 +134,7 @@ def told_of(journal: Journal, tell: Callable[[Any], Made]) -> Made:
 def _at_service(transport: Within, kind: Kind, name: str) -> Hosted:
     """Return an experiment at a service in this process."""
     connection = Connection(ADDRESS, key=None, timeout=SECONDS, deadline=SECONDS, transport=transport)
-    return KINDS[kind.name](connection, name, None, None, SECONDS)
+    return HOSTED[kind.name](connection, name, None, None, SECONDS)
 
 
 def _host(owner: Owner, row: Experiment) -> Host:

@@ -16,7 +16,7 @@ from .experiments import describe
 from .requests import whole_number
 
 SEQ_MAX = 2**63 - 1
-KINDS = {"jsonl": b"application/jsonl", "parquet": b"application/vnd.apache.parquet"}
+MEDIA_TYPES = {"jsonl": b"application/jsonl", "parquet": b"application/vnd.apache.parquet"}
 
 
 async def log(service: Service, call: Call) -> Answer:
@@ -33,7 +33,7 @@ async def log(service: Service, call: Call) -> Answer:
     parts = _parts(service, live, form, after, until, call.caller.tenant)
     begins, last = (await anext(parts)).split()  # from here on it has a place, until it is closed
     headers = ((b"x-log-until", last), (b"x-log-begins", begins), (b"x-log-epoch", b"%d" % service.epoch))
-    return Answer(200, b"", headers, KINDS[form], parts)
+    return Answer(200, b"", headers, MEDIA_TYPES[form], parts)
 
 
 async def import_log(service: Service, call: Call) -> Answer:

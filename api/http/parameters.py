@@ -29,7 +29,7 @@ def at_most(most: int, default: int) -> dict[str, Any]:
 FORMAT = {
     "name": "format",
     "in": "query",
-    "schema": {"enum": list(logs.KINDS), "default": "jsonl"},
+    "schema": {"enum": list(logs.MEDIA_TYPES), "default": "jsonl"},
     "description": "As what.",
 }
 

@@ -301,7 +301,7 @@ TABLE = [
         {200: bytes},
         (404, 409, 422, 503),
         parameters=LOG,
-        media=tuple(kind.decode() for kind in logs.KINDS.values()),
+        media=tuple(kind.decode() for kind in logs.MEDIA_TYPES.values()),
     ),
     Entry("GET", f"{ONE}/diagnostics", experiments.diagnostics, READ, {200: schemas.Diagnostics}, (404, 503)),
     Entry(

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from support.served import ARMS, Served, assert_refused
 
+from onearm.api.durable.hosted import HOSTED
 from onearm.api.experiment.spec import Spec
 from onearm.api.kinds.kind import DECIDED_BY, Kind
+from onearm.api.kinds.streams.kind import STREAMS
 from onearm.api.kinds.table import KINDS, kind_of
+from onearm.api.open import ENGINES
 from onearm.engine.errors import InvalidInput
 
 BODIES: dict[str, dict[str, Any]] = {
@@ -52,6 +55,11 @@ def spec_of(kind: Kind) -> Spec:
 def test_the_table_names_each_kind_once() -> None:
     assert [kind.name for kind in KINDS] == ["arms", "lists", "arm_stream", "vector", "queries"]
     assert len({kind.choice for kind in KINDS}) == len(KINDS)
+
+
+def test_every_kind_opens_in_this_process() -> None:
+    """As an engine, or where that is none, at a service."""
+    assert HOSTED.keys() == {kind.name for kind in KINDS} == ENGINES.keys() | {STREAMS.name}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
