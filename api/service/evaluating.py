@@ -12,7 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Literal, NamedTuple
+from enum import Enum, auto
+from typing import NamedTuple
 
 from ...engine.errors import Conflict, NotFound, OnearmError, Unavailable
 from ...engine.storage.store import Store
@@ -35,7 +36,14 @@ KEPT_EACH = 5  # of an experiment that has ended
 KEPT_MAX = 50  # of all: some 15 MB of reports
 KEPT_SECONDS = 86_400.0
 
-Step = Literal["it waits", "it reads the log", "policies go through it", "it draws the report"]
+
+class Step(Enum):
+    """What is done of an evaluation now."""
+
+    WAITING = auto()
+    READING = auto()
+    JUDGING = auto()
+    DRAWING = auto()
 
 
 class Question(NamedTuple):
@@ -60,7 +68,7 @@ class Run:
 
     def __init__(self, number: int, row: Experiment, question: Question, began: float) -> None:
         self.number, self.row, self.question, self.began = number, row, question, began
-        self.step: Step = "it waits"
+        self.step = Step.WAITING
         self.done, self.total = 0, 0  # events, or rows, of the step
         self.report: bytes | None = None
         self.error: OnearmError | None = None
@@ -75,7 +83,7 @@ class Run:
 
     def begin(self, step: Step, total: int) -> None:
         """Go on with the next step, of so many events or rows."""
-        if self.step == "it waits":
+        if self.step is Step.WAITING:
             self._until = time.monotonic() + SECONDS_MAX
         self.step, self.done, self.total = step, 0, total
         self.advance(0)
@@ -145,7 +153,7 @@ class Evaluations:
     def cancel(self, run: Run) -> None:
         """Stop one: at once where it waits, else within a page of its log."""
         run.stopped.set()
-        if run.step == "it waits" and (task := self._tasks.get(run.number)) is not None:
+        if run.step is Step.WAITING and (task := self._tasks.get(run.number)) is not None:
             task.cancel()
 
     def forget(self, key: int) -> None:
@@ -186,13 +194,13 @@ class Evaluations:
         """Evaluate, in a thread."""
         candidates, options, segment, _, _ = run.question
         found_log = log_of(self._store, run.row)
-        run.begin("it reads the log", found_log.size - found_log.begins)
+        run.begin(Step.READING, found_log.size - found_log.begins)
         with ExitStack() as stack:
             place = Own(parts_of(run.row.id)[1], found_log)
             rows = readings(place, candidates, options, stack, segment=segment, progress=run.advance)
-            run.begin("policies go through it", len(rows.main) * len(candidates) * passes(options))
+            run.begin(Step.JUDGING, len(rows.main) * len(candidates) * passes(options))
             found = evaluate(candidates, rows, options, run.advance)
-            run.begin("it draws the report", 0)
+            run.begin(Step.DRAWING, 0)
             with self._printing:
                 return printer(found)
 
