@@ -12,11 +12,11 @@ import numpy as np
 
 from ...engine.changes.worlds import standing
 from ...engine.errors import InvalidInput
-from ...engine.estimate import Diagnostics, Terms, by_unit, diagnose, groups_among, groups_of, normal, rank
+from ...engine.estimate import Diagnostics, Terms, by_unit, diagnose, groups_among, groups_of, rank
 from ...engine.storage.rows import Rows
 from ...engine.vocabulary import NOBODY, Array, Change
 from .candidates import Candidate
-from .intervals import difference, in_range, interval_of, range_of
+from .intervals import difference, in_range, interval_of, normal_of, range_of, within
 from .judging import Advance, Facts, Readings, Scores, judge
 from .methods import Case, of_rows, terms_of
 from .models import check_ranges, cross_fitted, more_robust, of_the_past, started
@@ -293,10 +293,18 @@ def _ranking(
     for method in RANKED:
         labels = [each.label for each in candidates if (each.label, method) in terms]
         if len(labels) == len(candidates) > 1:
-            found = rank([by_unit(terms[label, method], groups) for label in labels], options.level, options.seed)
-            columns = (found.value, found.low, found.high, found.rank_first, found.rank_last, found.can_be_best)
-            return [Standing(labels[i], method, *(column[i].item() for column in columns)) for i in found.order]
+            return standings(labels, method, [terms[label, method] for label in labels], options, groups)
     return []
+
+
+def standings(
+    labels: Sequence[str], method: str, terms: Sequence[Terms], options: Options, groups: Array | None
+) -> list[Standing]:
+    """Rank candidates by what a method says of each, from the best on."""
+    found = rank([by_unit(each, groups) for each in terms], options.level, options.seed)
+    low, high = (within(ends, options.reward_range) for ends in (found.low, found.high))
+    columns = (found.value, low, high, found.rank_first, found.rank_last, found.can_be_best)
+    return [Standing(labels[i], method, *(column[i].item() for column in columns)) for i in found.order]
 
 
 def _differences(
@@ -336,6 +344,6 @@ def _segments(
             continue
         for (label, method), whole in terms.items():
             part = of_rows(whole, some)
-            interval = normal(by_unit(part, groups_among(groups, some)), options.level)
+            interval = normal_of(part, groups_among(groups, some), options)
             estimates.append(SegmentEstimate(name, label, method, count, part.value, interval.low, interval.high))
     return estimates

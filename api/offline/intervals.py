@@ -10,7 +10,7 @@ from ...engine.estimate import Interval, Sequence, Terms
 from ...engine.vocabulary import Array
 from .judging import Facts
 from .methods import Case
-from .options import BY_RANGE, MODELLED
+from .options import BY_RANGE, MODELLED, Options
 
 WEIGHTED = ("ips", "snips", "dr", "sndr", "mrdr")  # methods whose weights are target / propensity, as they are
 BY_UNIT = ("normal", "bootstrap", "empirical-likelihood")  # intervals that can count units in place of decisions
@@ -21,16 +21,23 @@ def interval_of(name: str, case: Case, method: str, terms: Terms) -> Interval:
 
     No end lies beyond what rewards can be, where that was stated: a mean of them does not either.
     """
-    found = _as_computed(name, case, method, terms)
-    if case.options.reward_range is None:
-        return found
-    return found._replace(
-        low=_cut(found.low, case.options.reward_range), high=_cut(found.high, case.options.reward_range)
-    )
+    return cut(_as_computed(name, case, method, terms), case.options.reward_range)
 
 
-def _cut(end: float, within: tuple[float, float]) -> float:
-    return end if np.isnan(end) else min(max(end, within[0]), within[1])
+def normal_of(terms: Terms, groups: Array | None, options: Options) -> Interval:
+    """Return the normal interval of an estimate whose rows may go in groups, int64[n], cut like the others."""
+    return cut(estimate.normal(estimate.by_unit(terms, groups), options.level), options.reward_range)
+
+
+def cut(found: Interval, limits: tuple[float, float] | None) -> Interval:
+    """Return an interval whose ends lie within the limits of a value, where there are some; NaN stays NaN."""
+    low, high = within(np.array([found.low, found.high]), limits).tolist()
+    return found._replace(low=low, high=high)
+
+
+def within(ends: Array, limits: tuple[float, float] | None) -> Array:
+    """Return ends of intervals, float64[n], moved to the limits of a value where they lie beyond; NaN stays NaN."""
+    return ends if limits is None else np.clip(ends, *limits)
 
 
 def _as_computed(name: str, case: Case, method: str, terms: Terms) -> Interval:
@@ -44,6 +51,9 @@ def _as_computed(name: str, case: Case, method: str, terms: Terms) -> Interval:
     if name == "bootstrap":
         return estimate.bootstrap(terms, level, seed=case.options.seed, resamples=case.options.resamples)
     if name == "clopper-pearson":
+        if method != "match":
+            why = f"{method} weights its rewards or models them: it is exact on match alone; use empirical-likelihood"
+            return Interval(name, np.nan, np.nan, why)
         return estimate.clopper_pearson(terms, level)
     if name == "empirical-likelihood":
         return estimate.empirical_likelihood(terms, level)

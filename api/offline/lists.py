@@ -19,6 +19,7 @@ from ...engine.storage.formats.slots import Slots, targets
 from ...engine.vocabulary import Array
 from .candidates import Candidate
 from .evaluation import Estimate
+from .intervals import cut
 from .list_logs import ListLog, judged
 from .options import Options
 
@@ -35,7 +36,7 @@ def evaluate_lists(slots: Slots, labels: Sequence[str], options: Options) -> lis
     A method that the log does not allow is told in a note. Raises `InvalidInput` where there is none that it allows.
     """
     asked = [Asked(label, label, {}, targets(slots, label)) for label in labels]
-    return _estimates(asked, options, lambda method, target: _terms(method, slots, target))
+    return _estimates(asked, options, _limits(slots, options), lambda method, target: _terms(method, slots, target))
 
 
 def evaluate_own(
@@ -62,7 +63,7 @@ def evaluate_own(
         Asked(each.label, each.spec["name"], each.spec["params"], judged(log, each, options, progress))
         for each in candidates
     ]
-    return _estimates(asked, options, terms)
+    return _estimates(asked, options, _limits(log.slots, options), terms)
 
 
 class Asked(NamedTuple):
@@ -74,7 +75,20 @@ class Asked(NamedTuple):
     target: Array  # float64[n, L]
 
 
-def _estimates(asked: Sequence[Asked], options: Options, terms_of: Callable[[str, Array], Terms]) -> list[Estimate]:
+def _limits(slots: Slots, options: Options) -> tuple[float, float] | None:
+    """Return between what the rewards of a list lie together, where it was stated of one; a slate has one."""
+    if options.reward_range is None or slots.reward.ndim == 1:
+        return options.reward_range
+    low, high = options.reward_range
+    return float(np.min(slots.length * low)), float(np.max(slots.length * high))
+
+
+def _estimates(
+    asked: Sequence[Asked],
+    options: Options,
+    limits: tuple[float, float] | None,
+    terms_of: Callable[[str, Array], Terms],
+) -> list[Estimate]:
     found, refusals = [], []
     for one in asked:
         for method in options.methods:
@@ -84,7 +98,7 @@ def _estimates(asked: Sequence[Asked], options: Options, terms_of: Callable[[str
                 refusals.append(refusal)
                 found += [_refused(one, method, interval, refusal) for interval in options.intervals]
                 continue
-            found += [_estimate(one, method, terms, interval, options) for interval in options.intervals]
+            found += [_estimate(one, method, terms, interval, options, limits) for interval in options.intervals]
     if len(refusals) == len(asked) * len(options.methods):
         raise refusals[0]
     return found
@@ -116,9 +130,16 @@ def _terms(method: str, slots: Slots, target: Array) -> Terms:
     return (estimate.cascade if method == "cascade" else estimate.independent)(slots.reward, *columns)
 
 
-def _estimate(asked: Asked, method: str, terms: Terms, interval: str, options: Options) -> Estimate:
+def _estimate(
+    asked: Asked,
+    method: str,
+    terms: Terms,
+    interval: str,
+    options: Options,
+    limits: tuple[float, float] | None,
+) -> Estimate:
     if interval in INTERVAL_OF:
-        found = INTERVAL_OF[interval](terms, options)
+        found = cut(INTERVAL_OF[interval](terms, options), limits)
     else:
         found = Interval(interval, math.nan, math.nan, f"{interval} is not for lists: {', '.join(INTERVAL_OF)} are")
     size, matched = terms.effective_sample_size, terms.matched

@@ -12,15 +12,14 @@ import numpy as np
 from ....engine.errors import InvalidInput
 from ....engine.estimate.clusters import by_unit, groups_among
 from ....engine.estimate.diagnostics import Diagnostics
-from ....engine.estimate.interval import normal
 from ....engine.estimate.ranking import rank
 from ....engine.estimate.sequence import Sequence
 from ....engine.estimate.terms import Terms
 from ....engine.vocabulary import Array
-from ..evaluation import Difference, Evaluation, Standing
-from ..intervals import sequence_of
+from ..evaluation import Difference, Evaluation, Standing, standings
+from ..intervals import normal_of, sequence_of, within
 from ..methods import of_rows
-from ..options import MODELLED, RANKED
+from ..options import MODELLED, RANKED, Options
 from .curves import (
     Curve,
     Spread,
@@ -108,16 +107,16 @@ def find(found: Evaluation) -> Findings:
     log, level = found.log, found.options.level
     method = _main_method(found)
     place = {each.label: i for i, each in enumerate(found.candidates)}
-    standings = found.ranking or _standings(found, method)
-    kept = [place[each.target] for each in standings]
-    terms = [found.terms[each.target, method] for each in standings]
+    ranking = found.ranking or _standings(found, method)
+    kept = [place[each.target] for each in ranking]
+    terms = [found.terms[each.target, method] for each in ranking]
     own = Terms("ips", log.reward, None, None, np.ones(found.events))
-    interval = normal(by_unit(own, found.groups), level)
+    interval = normal_of(own, found.groups, found.options)
     at = moments(found.events)
     sequences, sequence_note = _sequences(found, method, kept, at)
     spreads = _spreads(found, kept)
     names, table = _action_shares(found, kept)
-    segments = _segments(found, method, [each.target for each in standings])
+    segments = _segments(found, method, [each.target for each in ranking])
     return Findings(
         method,
         level,
@@ -130,17 +129,17 @@ def find(found: Evaluation) -> Findings:
                 standing.high,
                 standing.can_be_best,
                 found.diagnostics[kept[j]],
-                running(terms[j], at, level),
+                _running(terms[j], at, found),
                 sequences[j],
                 spreads[j],
                 tuple(found.changed_at(kept[j])),
             )
-            for j, standing in enumerate(standings)
+            for j, standing in enumerate(ranking)
         ],
         _refused(found, method),
         own.value,
         (own.value, own.value) if math.isnan(interval.low) else (interval.low, interval.high),
-        running(own, at, level),
+        _running(own, at, found),
         _against_log([each for i, each in zip(kept, terms, strict=True) if not _is_log(found, i)], own, found),
         sequence_note,
         [each for each in found.differences if each.method == method],
@@ -164,10 +163,7 @@ def _main_method(found: Evaluation) -> str:
 def _standings(found: Evaluation, method: str) -> list[Standing]:
     """Rank those candidates that have the method."""
     labels = [each.label for each in found.candidates if (each.label, method) in found.terms]
-    terms = [by_unit(found.terms[label, method], found.groups) for label in labels]
-    by = rank(terms, found.options.level, found.options.seed)
-    columns = (by.value, by.low, by.high, by.rank_first, by.rank_last, by.can_be_best)
-    return [Standing(labels[i], method, *(column[i].item() for column in columns)) for i in by.order]
+    return standings(labels, method, [found.terms[label, method] for label in labels], found.options, found.groups)
 
 
 def _against_log(terms: list[Terms], own: Terms, found: Evaluation) -> int:
@@ -202,6 +198,12 @@ def _sequences(found: Evaluation, method: str, kept: list[int], at: Array) -> tu
     except InvalidInput as refusal:
         return [None] * len(kept), str(refusal)
     return [_within(sequence) for sequence, _ in pairs] + left, UNFITTED if unfitted else pairs[0][1]
+
+
+def _running(terms: Terms, at: Array, found: Evaluation) -> Curve:
+    """Return an estimate as the log went on, with normal intervals that are cut like the others."""
+    curve, limits = running(terms, at, found.options.level), found.options.reward_range
+    return curve._replace(low=within(curve.low, limits), high=within(curve.high, limits))
 
 
 def _within(found: Sequence) -> Curve:
@@ -249,7 +251,7 @@ def _segments(found: Evaluation, method: str, labels: list[str]) -> list[Segment
         ]
         terms = [found.terms[label, method] for label in labels]
         estimates = [
-            [_estimate(of_rows(each, some), groups_among(found.groups, some), found.options.level) for each in terms]
+            [_estimate(of_rows(each, some), groups_among(found.groups, some), found.options) for each in terms]
             for _, some in parts
         ]
     own = [float(np.mean(found.log.reward[some])) for _, some in parts]
@@ -261,6 +263,6 @@ def _segments(found: Evaluation, method: str, labels: list[str]) -> list[Segment
     ]
 
 
-def _estimate(terms: Terms, groups: Array | None, level: float) -> tuple[float, float, float]:
-    interval = normal(by_unit(terms, groups), level)
+def _estimate(terms: Terms, groups: Array | None, options: Options) -> tuple[float, float, float]:
+    interval = normal_of(terms, groups, options)
     return terms.value, interval.low, interval.high

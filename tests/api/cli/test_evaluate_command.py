@@ -91,6 +91,8 @@ def test_every_interval_covers_its_value_or_says_why_it_cannot(onearm: Any, tmp_
     assert told >= 45
     shown = onearm("evaluate", str(file), "--target", "action:1", "--method", "snips", "--interval", "clopper-pearson")
     assert "snips weights its rewards" in shown.err
+    exact = {each["method"] for each in done.json["estimates"] if each["interval"] == "clopper-pearson" and each["low"]}
+    assert exact == {"match"}, "a model of the reward is no share of two values"
 
 
 def test_a_baseline_is_what_the_others_are_compared_with(onearm: Any, tmp_path: Path) -> None:

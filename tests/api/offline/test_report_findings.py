@@ -71,3 +71,30 @@ def test_intervals_at_every_look_are_of_the_candidates_that_are_drawn() -> None:
     shown = find(evaluation(hostile_rows(), many, methods=("match",), intervals=("normal",)))
     assert [row.sequence is None for row in shown.rows] == [False] * PANELS + [True] * 2
     assert np.isclose(shown.shares.sum(axis=1), 1.0).all()
+
+
+@pytest.mark.parametrize("segments", [True, False], ids=["segments", "parts"])
+def test_no_interval_of_the_report_lies_beyond_the_range_that_was_stated(segments: bool) -> None:
+    """Without the statement each sort of interval does."""
+    ends = {}
+    for limits in (None, (0.0, 1.0)):
+        asked = evaluation(
+            hostile_rows(segments=segments),
+            [BEST, WORST],
+            methods=("ips",),
+            intervals=("normal",),
+            level=0.999999,
+            reward_range=limits,
+        )
+        shown = find(asked)
+        ends[limits] = {
+            "estimates": [end for each in asked.estimates for end in (each.low, each.high)],
+            "segments": [end for each in asked.segments for end in (each.low, each.high)],
+            "cells": [end for part in shown.segments for cell in part.cells for end in (cell.low, cell.high)],
+            "together": [end for row in shown.rows for end in (row.low, row.high)],
+            "curves": [end for row in shown.rows for end in (*row.curve.low, *row.curve.high)],
+        }
+    for name, free in ends[None].items():
+        if free:
+            assert np.nanmin(free) < 0.0, name
+            assert np.nanmin(ends[0.0, 1.0][name]) == 0.0 and np.nanmax(ends[0.0, 1.0][name]) <= 1.0, name
