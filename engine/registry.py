@@ -67,8 +67,9 @@ class Registry(Generic[Made]):
         if name in (points := self._entry_points()):
             return points[name].load()
         known = self.names()
-        near = difflib.get_close_matches(name, known, n=3) or known
-        raise InvalidInput(f"unknown_{self.word}", f"there is no {self.word} {name!r}: try {', '.join(near)}")
+        near = ", ".join(difflib.get_close_matches(name, known, n=3))
+        rule = f"try {near}" if near else f"onearm {self.package.rpartition('.')[2]} lists all {len(known)}"
+        raise InvalidInput(f"unknown_{self.word}", f"there is no {self.word} {name!r}: {rule}")
 
     def make(self, name: str, /, **params: Any) -> Made:
         """Build one from its name and params; its `spec` holds every param, defaults included."""

@@ -121,6 +121,14 @@ class ContextIntake(Intake):
         """Return the cost, where one was told."""
         return {"cost": detail[0]} if detail else {}
 
+    def sample(self) -> dict[str, Any]:
+        """Return a context of zeros, and two actions where they come with each call."""
+        context = {"context": [0.0] * self.length} if self.length else {}
+        if not self.per_call:
+            return context
+        features = {"features": [0.0] * self.action_length} if self.action_length else {}
+        return context | {"actions": [{"id": label} | features for label in ("a", "b")[: self.actions_max]]}
+
     @property
     def is_plain(self) -> bool:
         """Whether there are arms, and no objects are read."""

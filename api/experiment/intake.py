@@ -85,6 +85,14 @@ class Intake(ABC):
     def told_beside(self, detail: Sequence[Any]) -> dict[str, Any]:
         """Return what was told beside a reward, m numbers, as clients say it."""
 
+    def sample(self) -> dict[str, Any]:
+        """Return the fields of a decision that are needed, as an example of them."""
+        return {}
+
+    def sample_beside(self) -> dict[str, Any]:
+        """Return what must be told beside a reward, as an example of it."""
+        return {}
+
     def plan(self, labels: Sequence[str], learned: Learned) -> Plan | None:
         """Return what was learned of states by their names and the actions'; None where there are no states."""
         return None

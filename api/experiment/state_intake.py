@@ -98,6 +98,14 @@ class StateIntake(Intake):
         """Return what came next, where that was told."""
         return self.states.followed(detail[0]) if detail else {}
 
+    def sample(self) -> dict[str, Any]:
+        """Return the first state, in which a unit begins."""
+        return {"state": self.states.label(0), "begins": True}
+
+    def sample_beside(self) -> dict[str, Any]:
+        """Return that the unit has ended."""
+        return {"ended": True}
+
     def plan(self, labels: Sequence[str], learned: Learned) -> Plan | None:
         """Return what was learned of states by their names and the actions'."""
         return plan_of(self.states, labels, learned)

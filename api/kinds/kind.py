@@ -47,6 +47,7 @@ from ..service.history import History, Part, Roster
 from ..service.records import Record
 from .form import Form
 from .gym import GymKind
+from .sample import Sample
 
 NO_DETAIL = np.zeros(0)
 # Fields of `Decide`, of which each kind reads some.
@@ -124,6 +125,11 @@ class Reader(NamedTuple):
     one: msgspec.json.Decoder[Any]
     batch: msgspec.json.Decoder[Any]
     what: str
+
+
+def _plain_sample(work: Work, value: float) -> Sample:
+    """Return the bodies of a kind whose decisions ask for nothing, and whose rewards are a number."""
+    return Sample({}, {"value": value})
 
 
 def _none(*given: Any) -> None:
@@ -371,6 +377,7 @@ class Kind:
     changes: Mapping[str, ChangeHandler] = field(default_factory=dict)  # by name: join, retire, close, commit
     recommend: Callable[[Work], Any] | None = None  # what a commit would commit to now, or has
     certificate: Callable[[Work], Certificate] | None = None
+    sample: Callable[[Work, float], Sample] = _plain_sample  # what people may type to try it; given a reward
     describe: Callable[[Work], dict[str, Any]] = lambda work: {}  # what an `Experiment` has of this kind alone
 
     @property

@@ -192,7 +192,9 @@ def _cases(
     """Return all that methods need of each candidate, and the changes of the world that it found."""
     rows = log.main
     if not len(rows):
-        raise InvalidInput("no_rows", f"the log has no rewarded decision ({dict(rows.bad_lines.count)})")
+        raise InvalidInput(
+            "no_rows", f"the log has no rewarded decision{rows.bad_lines.told}: there is nothing to judge"
+        )
     facts = log.facts
     targets = started(candidates, log, options)
     check_ranges(candidates, log, options)

@@ -46,7 +46,7 @@ def read_rows(
     last = store.last(key)[0] if until is None else until
     own = _pages(store, key, problem, after, last, sizes, progress)
     pages = chain(_carried(store, key, problem, after, last, sizes), own)
-    return rows_of_events(store.name, problem, pages, BadLines(), wanted)
+    return rows_of_events("the log", problem, pages, BadLines(), wanted)
 
 
 def read_events(

@@ -37,6 +37,12 @@ class BadLines:
         self.lines: dict[str, list[int]] = {}
         self.reasons: dict[str, str] = {}  # of the first line of a kind, where there is more to say than its kind
 
+    @property
+    def told(self) -> str:
+        """Return how many there are of each kind, in brackets behind a sentence; nothing where there are none."""
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in self.count.most_common())
+        return f" (bad lines: {kinds})" if kinds else ""
+
     def add(self, kind: str, *lines: int) -> None:
         """Count lines of one kind, all that are given."""
         if lines:

@@ -118,7 +118,7 @@ class RewardJoin:
 
 
 def rows_of_events(
-    path: Path | str, problem: Problem, pages: Iterable[EventPage], bad_lines: BadLines, wanted: Wanted
+    name: Path | str, problem: Problem, pages: Iterable[EventPage], bad_lines: BadLines, wanted: Wanted
 ) -> Rows:
     """Return the rewarded decisions of an export, whose pages have the contexts that `wanted` asks for."""
     rows, join = Rows(bad_lines), RewardJoin(problem, bad_lines)
@@ -148,7 +148,7 @@ def rows_of_events(
         rows.append(Page(decided._replace(kind=np.zeros(len(lines), np.int8), context=context), lines, segment))
     if not rows.decisions:
         raise InvalidInput(
-            "no_decisions", f"{path} holds not one good decision ({dict(bad_lines.count)}): there is nothing to judge"
+            "no_decisions", f"{name} holds not one good decision{bad_lines.told}: there is nothing to judge"
         )
 
     def rewarded(page: Page) -> Page:

@@ -171,6 +171,21 @@ class Windows(Corrections):
         )
         return OpenWindows(closed, self._read(sql, (experiment, closed, DONE, experiment, closed))[0][0])
 
+    def waiting_rewards(self, experiment: int, closed: int) -> int:
+        """Count the rewards that came in time after a seq, up to which windows are closed, and are not learned yet.
+
+        Reads the OUTCOME events since then.
+        """
+        if self.revision < schema.OUTCOMES:
+            return 0
+        sql = (
+            f"SELECT count(*) FROM event o WHERE o.experiment = ? AND o.seq > ? AND o.kind >= {OUTCOME} "
+            f"AND o.kind = {OUTCOME} AND (o.detail IS NULL OR o.detail NOT LIKE ?) AND NOT EXISTS "
+            f"(SELECT 1 FROM event l WHERE l.experiment = o.experiment AND l.number = o.number AND (l.kind = {LEARN} "
+            f"OR (l.kind = {ACTIVATION} AND l.detail NOT IN (?, ?))))"
+        )
+        return int(self._read(sql, (experiment, closed, _begins(LATE), DEFERRED, DONE))[0][0])
+
     def learned_at_once(self, experiment: int, closed: int) -> list[int]:
         """Return the numbers of the decisions that were learned at once, and whose windows began after a seq."""
         sql = (

@@ -7,6 +7,7 @@ import pprint
 import re
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -81,7 +82,7 @@ class Draft(NamedTuple):
     """What a form holds, and what would be sent; what is wrong with it, by field ("" is none of them)."""
 
     given: Mapping[str, str]
-    body: dict[str, Any] | None
+    body: dict[str, Any]  # as far as what is given can be read
     wrong: dict[str, str]
 
 
@@ -90,7 +91,7 @@ async def ask(service: Service, call: Call) -> Answer:
     name = call.parameter("kind") or next(iter(SORTS))
     sort = _sort(name)
     given = {field.name: field.default for field in sort.fields}
-    return await _shown(service, call, sort, Draft(given, _body(sort, given), {}))
+    return await _shown(service, call, sort, Draft(given, _read(sort, given)[0], {}))
 
 
 async def look(service: Service, call: Call) -> Answer:
@@ -109,7 +110,7 @@ async def create(service: Service, call: Call) -> Answer:
     sort = _sort(form.get("kind", ""))
     draft = await _checked(service, call.caller, sort, form)
     status = 422
-    if not draft.wrong and draft.body is not None:
+    if not draft.wrong:
         try:
             answer = await _create(service, call._replace(body=encode(draft.body), path={}))
         except OnearmError as error:
@@ -131,12 +132,9 @@ async def _checked(service: Service, caller: Caller, sort: Sort, form: Mapping[s
     """Return what a form holds, checked as the service would, without creating anything."""
     given = {field.name: form.get(field.name, "") for field in sort.fields}
     empty = {field.name: field.needed for field in sort.fields if field.needed and not given[field.name].strip()}
-    if empty:
-        return Draft(given, None, empty)
-    try:
-        body = _body(sort, given)
-    except FormError as error:
-        return Draft(given, None, {error.field: str(error)})
+    body, unread = _read(sort, given)
+    if empty or unread:
+        return Draft(given, body, empty or unread)
     try:
         _, placed = caller.placed(body)
         checked = placed if placed.get("experiment_id") is not None else {**placed, "experiment_id": "unnamed"}
@@ -146,12 +144,24 @@ async def _checked(service: Service, caller: Caller, sort: Sort, form: Mapping[s
     return Draft(given, body, {})
 
 
-def _body(sort: Sort, given: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a form would send; raises `FormError`."""
-    body: dict[str, Any] = {}
-    if given["experiment_id"].strip():
-        body["experiment_id"] = given["experiment_id"].strip()
-    body |= sort.form.build(given)
+def _read(sort: Sort, given: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what a form would send, as far as it can be read, and what is wrong with the rest, by field."""
+    wrong: dict[str, str] = {}
+    body = {"experiment_id": given["experiment_id"].strip()} if given["experiment_id"].strip() else {}
+    for part in (sort.form.build, _reward):
+        try:
+            body |= part(given)
+        except FormError as error:
+            wrong.setdefault(error.field, str(error))
+            with suppress(FormError):
+                body |= part({**given, error.field: ""})
+    if given["policy"].strip():
+        body["policy"] = given["policy"].strip()
+    return body, wrong
+
+
+def _reward(given: Mapping[str, str]) -> dict[str, Any]:
+    """Return the field of that name, where there is anything to say; raises `FormError`."""
     reward: dict[str, Any] = {}
     if (limits := range_of(given, "reward_low", "reward_high")) is not None:
         reward["range"] = limits
@@ -159,11 +169,7 @@ def _body(sort: Sort, given: Mapping[str, str]) -> dict[str, Any]:
         reward["wait_time"] = given["wait_time"].strip()
     if (default := number_of(given, "default", "the default")) is not None:
         reward["default"] = default
-    if reward:
-        body["reward"] = reward
-    if given["policy"].strip():
-        body["policy"] = given["policy"].strip()
-    return body
+    return {"reward": reward} if reward else {}
 
 
 def _placed(sort: Sort, error: OnearmError) -> dict[str, str]:
@@ -204,7 +210,7 @@ async def _shown(
     missing: list[str] | None = None,
     part: bool = False,
 ) -> Answer:
-    body = draft.body or {}
+    body = draft.body
     listed = msgspec.json.decode((await list_policies(service, call)).content)["policies"]
     fitting = [one["name"] for one in listed if sort.kind.action_kind in (one["decides"] or ())]
     text = json.dumps(body, ensure_ascii=False)

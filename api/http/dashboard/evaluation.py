@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 
-from ....engine.errors import OnearmError
+from ....engine.errors import InvalidInput, OnearmError
 from ....engine.replay.matching import check_matching
 from ...experiment.ids import in_url
 from ...offline.drawing import drawing
@@ -78,15 +78,20 @@ async def cancel(service: Service, call: Call) -> Answer:
 
 
 def is_judged(live: Live) -> bool:
-    """Tell whether the log of an experiment says what other policies would have earned."""
-    return live.problem.choice.why_no_matching is None
+    """Tell whether the log of an experiment says already what other policies would have earned."""
+    return live.problem.choice.why_no_matching is None and live.rewards > 0
 
 
 def _checked(service: Service, call: Call) -> Live:
-    """Return the experiment; raises `InvalidInput` where no other policy can be judged on its log."""
+    """Return the experiment; raises `InvalidInput` where no other policy can be judged on its log, or not yet."""
     live = service.live(call.path["experiment_id"])
     live.check_usable()
     check_matching(live.problem)
+    if not live.rewards:
+        called = call.caller.called(live.row.id)
+        raise InvalidInput(
+            "no_rewards", f"no decision of {called!r} has a reward yet: evaluate it once some were learned"
+        )
     return live
 
 

@@ -60,7 +60,7 @@ async def show(service: Service, call: Call) -> Answer:
     live = service.live(name)
     acts = _acts(service, live) if ADMIN in call.caller.roles else None
     done = said_of(call.parameter("done") or "")
-    about = await lines_of(live, call) | {"live": live, "acts": acts, "done": done, "judged": is_judged(live)}
+    about = await lines_of(live, call) | {"live": live, "acts": acts, "done": done}
     return page(call, "experiment.html", part=part.decode(), **about)
 
 
@@ -94,6 +94,7 @@ async def _made(service: Service, call: Call, live: Live) -> bytes:
     lineup = await _unless_refused(list_lineup(service, call))
     recommended = None if live.kind.recommend is None else await _unless_refused(experiments.recommend(service, call))
     health = as_sent((await experiments.diagnostics(service, call)).content)
+    waiting = await _waiting(service, live)
     await service.glances.get("suspected", SUSPECTS_FRESH, lambda: evidence_of(service))
     suspected = service.writer.draws.known
     values: dict[str, Any] = {
@@ -103,7 +104,8 @@ async def _made(service: Service, call: Call, live: Live) -> bytes:
         "health": health,
         "rate": service.pace.of(live),
         "alarms": alarms_of(live, suspected),
-        "verdict": verdict_of(live, told, recommended),
+        "verdict": verdict_of(live, told, recommended, waiting),
+        "waiting": waiting,
         "recommended": recommended,
         "arms": _arms(told),
         "lineup": None if lineup is None else _lineup(lineup, live),
@@ -115,6 +117,8 @@ async def _made(service: Service, call: Call, live: Live) -> bytes:
         "queries": _queries(told),
         "plots": await _plots(service, live),
         "recent": await _recent(live),
+        "judged": is_judged(live),
+        "decided": "Decisions" if live.kind.several is None else "Slots filled",
     }
     return rendered(call, "experiment_part.html", **values)
 
@@ -135,6 +139,13 @@ async def _unless_refused(asked: Awaitable[Answer]) -> Any:
         return as_sent((await asked).content)
     except (InvalidInput, Conflict):
         return None
+
+
+async def _waiting(service: Service, live: Live) -> int:
+    """Return how many rewards came that are learned once the windows of their decisions are over."""
+    if live.windows is None or live.windows.window.learns_at_once:
+        return 0
+    return await service.pools.counts.run(service.store.waiting_rewards, live.row.key, live.windows.closed)
 
 
 def _arms(told: dict[str, Any]) -> dict[str, Any] | None:

@@ -12,23 +12,28 @@ from .figures import count, mean, number, share
 COORDINATES = 4  # of a point that are shown in a table
 
 
-def verdict_of(live: Live, told: dict[str, Any], recommended: dict[str, Any] | None) -> str:
-    """Return in one sentence what an experiment came to so far."""
+def verdict_of(live: Live, told: dict[str, Any], recommended: dict[str, Any] | None, waiting: int) -> str:
+    """Return in one sentence what an experiment came to so far; so many rewards are `waiting` to be learned."""
     if not live.number:
         return "Nothing was decided yet."
     if recommended is not None:
         return _recommendation(recommended)
     if told.get("arms"):
-        return _of_arms(told)
+        return _of_arms(told, waiting)
     if "regret" in told:
         return _of_points(told)
     return f"{count(live.number)} decisions, {count(live.rewards)} rewards."
 
 
-def _of_arms(told: dict[str, Any]) -> str:
+def _of_arms(told: dict[str, Any], waiting: int) -> str:
     known = [arm for arm in told["arms"] if arm["interval"]]
     if len(known) < 2:
-        return f"Too early to tell: {count(told['rewards'])} rewards for {count(told['decisions'])} decisions so far."
+        so_far = f"{count(told['rewards'])} rewards for {count(told['decisions'])} decisions so far"
+        if waiting:
+            so_far = (
+                f"{count(told['rewards'])} rewards are learned, and {count(waiting)} came that wait for their windows"
+            )
+        return f"Too early to tell: {so_far}."
     best, second = sorted(known, key=lambda arm: -arm["reward_mean"])[:2]
     low, high = (mean(end, best["reward_stderr"]) for end in best["interval"])
     ahead = "ahead of" if best["interval"][0] > second["interval"][1] else "not surely ahead of"

@@ -23,6 +23,7 @@ from ...experiment.plan import held_for
 from ...http.bodies import read
 from ...http.schemas import Decide, Example
 from ..kind import NO_DETAIL, Encoded, Reader, Request, Work, id_of
+from ..sample import Sample
 from .bodies import ArmDecision, ArmReward, Baseline, BatchArmReward, RowAction
 
 
@@ -95,6 +96,11 @@ def request(work: Work, body: Decide | Example) -> Request:
     context = intake.read(shown, actions) if seen is None else seen  # it says why what does not fit
     names = intake.names(body.context, actions) if explains else None
     return Request(context, available, labels, names, ranked=isinstance(body, Decide) and body.rank)
+
+
+def sample(work: Work, value: float) -> Sample:
+    """Return bodies that it takes."""
+    return Sample(work.spec.intake.sample(), {"value": value} | work.spec.intake.sample_beside())
 
 
 def explained(work: Work, request: Request) -> Request:

@@ -50,6 +50,7 @@ ARMS = Kind(
     gym=GYM,
     forms=FORMS,
     has_arms=True,
+    sample=http.sample,
     external=http.external,
     changes=CHANGES,
     describe=lambda work: {"arms": list(work.roster.arms)},

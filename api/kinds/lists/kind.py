@@ -49,6 +49,7 @@ LISTS = Kind(
     has_windows=True,
     has_curve=True,
     has_arms=True,
+    sample=of_arms.sample,
     slims=False,  # the details of its events say which slots are one list, and some may wait for their rewards
     gym=GYM,
     forms=FORMS,

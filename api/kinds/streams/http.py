@@ -14,6 +14,7 @@ from ....engine.storage.tables import Event
 from ....engine.vocabulary import Array, Feedback
 from ...http.schemas import BatchReward, Decide, Reward
 from ..kind import Reader, Request, Work, id_of
+from ..sample import Sample
 from .arm_queue import ArmQueue, empty_places, within
 from .bodies import Stream, StreamDecision
 from .moves import action, feedback_of, moved, pulls_of
@@ -26,6 +27,12 @@ _NOTHING = Request(np.zeros(0), np.zeros(0, np.bool_))
 def request(work: Work, body: Decide) -> Request:
     """Return nothing: what can be done changes with each move (`moves.py`)."""
     return _NOTHING
+
+
+def sample(work: Work, value: float) -> Sample:
+    """Return bodies that it takes: an arm is offered before the first decision."""
+    before = () if work.own.read_so_far or work.own.n_waiting else (("arms", {"id": "first"}),)
+    return Sample({}, {"value": value, "pulls": 1}, before)
 
 
 def answer(work: Work, event: Event) -> StreamDecision:

@@ -60,5 +60,6 @@ STREAMS = Kind(
     change_types=(changes.ArmOffered, changes.StreamClosed, changes.Committed),
     changes=changes.CHANGES,
     recommend=changes.recommend,
+    sample=http.sample,
     describe=http.describe,
 )

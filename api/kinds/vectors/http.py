@@ -15,6 +15,7 @@ from ....engine.vocabulary import Array, Decision, Feedback
 from ...experiment.intake import reads_hint
 from ...http.schemas import Decide
 from ..kind import Encoded, Reader, Request, Work, id_of
+from ..sample import Sample
 from .bodies import BatchVectorReward, VectorDecision, VectorReward
 from .feedback import FeedbackBody, forecast, reported_detail
 from .feedback import feedback_on as revealed
@@ -37,6 +38,20 @@ def request(work: Work, body: Decide) -> Request:
             "bad_context", f"the policy of {work.spec.id!r} reads a forecast: send it as hint, and no context"
         )
     return Request(forecast(work.problem, body.hint), AVAILABLE)
+
+
+def sample(work: Work, value: float) -> Sample:
+    """Return bodies that it takes: a context of zeros, and what its feedback reveals of the loss."""
+    zeros = [0.0] * work.problem.dimension
+    revealed: dict[str, dict[str, Any]] = {
+        "reward": {"value": value},
+        "two_rewards": {"values": [value, value]},
+        "losses": {"detail": {"losses": zeros}},
+        "gradient": {"value": value, "detail": {"gradient": zeros}},
+        "example": {"value": value, "detail": {"example": {"a": zeros, "b": 0.0}}},
+    }
+    decision = {} if reads_hint(work.spec.policy) else work.spec.intake.sample()
+    return Sample(decision, revealed[work.problem.feedback])
 
 
 def check(work: Work, decision: Decision, available: Array) -> None:

@@ -45,5 +45,6 @@ VECTORS = Kind(
     no_examples="{id!r} decides vectors: points of someone else are not learned from; decide, and reward",
     own=Own(begin=lambda spec, part, history: limits_of(spec.problem)),
     changes=CHANGES,
+    sample=http.sample,
     certificate=Work.proof,
 )

@@ -105,5 +105,5 @@ def test_an_arm_that_joined_later_could_not_be_chosen_before(store: Store, key: 
 
 def test_a_log_without_decisions_is_refused_in_words(store: Store) -> None:
     empty = store.add_experiment("empty", "{}", b"", "{}", 0).key
-    with pytest.raises(InvalidInput, match="not one good decision"):
+    with pytest.raises(InvalidInput, match="the log holds not one good decision: there"):
         database.read_rows(store, empty, PROBLEM, Wanted())

@@ -151,6 +151,22 @@ def test_what_is_not_filled_in_yet_is_missing_and_not_wrong(served: Served) -> N
     assert wrong(look.text) == [] and "Still missing" in look.text
 
 
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({"states": ""}, {"arms": [{"id": "go"}, {"id": "stay"}]}),
+        ({"default": "much"}, {"arms": [{"id": "go"}, {"id": "stay"}], "reward": {"wait_time": "30m"}}),
+        ({"reward_low": "1"}, {"arms": [{"id": "go"}, {"id": "stay"}]}),
+    ],
+    ids=str,
+)
+def test_what_is_sent_keeps_what_can_be_read(served: Served, fields: dict[str, str], kept: dict[str, Any]) -> None:
+    for path in ("/create", "/create/look"):
+        shown = send(served, path, "states", experiment_id="stock", **{"wait_time": "30m"} | fields)
+        body = json.loads(said(shown.text, "json"))
+        assert body["experiment_id"] == "stock" and {name: body[name] for name in kept} == kept
+
+
 def test_a_form_that_is_none_is_refused(served: Served) -> None:
     assert served.get("/create?kind=dice").status_code == 404
     for body in (b"\xff=1", b"kind=arms&kind=arms", b"no form"):

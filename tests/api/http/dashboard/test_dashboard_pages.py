@@ -109,7 +109,7 @@ def test_there_is_a_page_of_every_kind_and_of_its_decisions(served: Served, name
     page = page_of(served, "/experiments/x")
     live = served.get("/experiments/x").text
     n = served.get("/v1/experiments/x").json()["decisions"]
-    assert f"<dt>Decisions</dt><dd>{n}" in live
+    assert f"<dt>{'Slots filled' if name == 'lists' else 'Decisions'}</dt><dd>{n}" in live
     assert f'href="/experiments/x/decisions/{ids[-1]}"' in live
     assert "x" in page.text and served.get("/experiments/x/live").text.strip() in live
     for decision_id in ids:
@@ -260,7 +260,7 @@ def test_a_decision_is_found_by_its_id(served: Served) -> None:
 
 
 def test_the_lines_to_try_are_about_the_decision_and_the_reward_that_one_chooses(served: Served) -> None:
-    assert "decisions/~0/reward" in served.get("/experiments/e").text, "there is none yet"
+    assert "decisions/try-0/reward" in served.get("/experiments/e").text, "there is none yet"
     ids = make(served, "windows", "x", n=3)
     text = html.unescape(served.get("/experiments/x").text)
     assert f"decisions/{ids[-1]}/reward" in text and f'<option value="{ids[-1]}">' in text, (
@@ -273,3 +273,15 @@ def test_the_lines_to_try_are_about_the_decision_and_the_reward_that_one_chooses
     wrong = served.get("/experiments/x/try?value=much").text
     assert 'class="wrong"' in wrong and "must be a number" in wrong
     assert "a%27%24%28x%29" in served.get("/experiments/x/try?decision=a%27%24(x)").text, "no shell runs it"
+
+
+def test_rewards_that_wait_for_their_windows_are_counted_and_said(served: Served) -> None:
+    arms = [{"id": "a"}, {"id": "b"}]
+    served.post("/v1/experiments", {"experiment_id": "x", "arms": arms, "reward": {"wait_time": "30m", "default": 0}})
+    for i in range(5):
+        name = served.decide({}, "x").json()["decision_id"]
+        if i:
+            served.reward(name, 1, "x")
+    text = page_of(served, "/experiments/x").text
+    assert "0 rewards are learned, and 4 came that wait for their windows" in text
+    assert "Rewards44 wait for their windows" in text

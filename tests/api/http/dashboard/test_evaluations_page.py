@@ -177,8 +177,18 @@ def test_a_log_that_tells_nothing_of_others_has_no_evaluation(served: Served) ->
     assert "evaluations" not in served.get("/experiments/v").text
     answer = served.get("/experiments/v/evaluations")
     assert answer.status_code == 422 and "another policy decides another point" in answer.text
-    empty = served.create("empty") and ended(served, ask(served, "empty").headers["location"]).text
-    assert "holds not one good decision" in empty
+
+
+def test_it_is_offered_once_a_reward_has_come(served: Served) -> None:
+    served.create("empty")
+    served.decide({"decision_id": "x"}, "empty")
+    assert "Evaluate" not in served.get("/experiments/empty").text
+    for refused in (ask(served, "empty"), served.get("/experiments/empty/evaluations")):
+        assert refused.status_code == 422 and "no decision of &#39;empty&#39; has a reward yet" in refused.text
+        assert "sqlite" not in refused.text
+    served.reward("x", 1, "empty")
+    served.service.glances.clear()
+    assert "Evaluate" in served.get("/experiments/empty/live").text
 
 
 def test_an_evaluation_is_cancelled_and_its_form_comes_back(served: Served, held: threading.Event) -> None:
@@ -224,6 +234,8 @@ def test_the_states_of_all_policies_together_are_as_large_as_that_of_one_may_be(
     limits = StateLimits(one=70_000, all=120_000)
     with Served(tmp_path, state_limits=limits) as served:
         served.create("e", arms=[{"id": f"arm {i}"} for i in range(1000)], policy="ucb1")
+        served.decide({"decision_id": "x"})
+        served.reward("x", 1)
         one = ask(served, targets='epsilon_greedy:{"epsilon":0.1}')
         assert one.status_code == 303
         ended(served, one.headers["location"])
