@@ -26,7 +26,6 @@ from .telling import list_data, tell_bad_lines, tell_estimates
 SINGLE = (
     "learn",
     "model",
-    "reward_range",
     "weight_limit",
     "weight_max",
 )  # options of single actions, with usual values

@@ -16,7 +16,7 @@ from ....engine.vocabulary import Policy, Problem
 from ....policies import catalog
 from ...experiment.lineup import leader
 from ...experiment.sizes import made_within
-from ...kinds.form import FormError, lines_of, range_of
+from ...kinds.form import FormError, lines_of, number_of, range_of
 from ...offline.candidates import LOGGED, UNIFORM, Candidate, candidate, checked
 from ...offline.options import BY_RANGE, INTERVALS, METHODS, Options
 from ...offline.reading import DIMENSION
@@ -125,7 +125,8 @@ def question_of(given: Mapping[str, str], live: Live, state_bytes: int) -> Quest
         raise FormError("learn", f"policies learn {said[:40]!r}: it must be one of {', '.join(LEARNING)}")
     labels = {each.label for each in candidates}
     baseline = given.get("baseline", "") if given.get("baseline", "") in labels else None
-    options = Options(methods, intervals, learn=learn, reward_range=_range_of(given), baseline=baseline)
+    limits, weight_max = _range_of(given), _weight_max(given)
+    options = Options(methods, intervals, learn=learn, reward_range=limits, weight_max=weight_max, baseline=baseline)
     return Question(tuple(candidates), options, given.get("segment", "").strip() or None, size, dict(given))
 
 
@@ -145,6 +146,7 @@ def command_of(question: Question, name: str) -> str:
     words += [f"--learn {options.learn}"] if options.learn != "matched" else []
     if options.reward_range is not None:
         words.append(f"--reward-range {options.reward_range[0]:g}:{options.reward_range[1]:g}")
+    words += [f"--weight-max {options.weight_max:g}"] if options.weight_max is not None else []
     words += [f"--baseline {_quoted(options.baseline)}"] if options.baseline is not None else []
     words += [f"--segment {_quoted(question.segment)}"] if question.segment is not None else []
     return " ".join(words)
@@ -195,6 +197,13 @@ def _candidate(text: str, live: Live, state_bytes: int) -> tuple[Candidate, int]
 def _range_of(given: Mapping[str, str]) -> tuple[float, float] | None:
     limits = range_of(given, "reward_low", "reward_high")
     return None if limits is None else (float(limits[0]), float(limits[1]))
+
+
+def _weight_max(given: Mapping[str, str]) -> float | None:
+    weight = number_of(given, "weight_max", "the largest weight")
+    if weight is not None and weight < 1:
+        raise FormError("weight_max", f"the largest weight is {weight:g}: weights average 1, so it is at least 1")
+    return None if weight is None else float(weight)
 
 
 @functools.cache

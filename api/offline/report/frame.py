@@ -18,6 +18,7 @@ class Frame(NamedTuple):
     head: Markup  # the end of the page's head
     foot: Markup  # the end of its body
     way: tuple[tuple[str, str], ...] = ()  # pages that lead back: words, and an address
+    maker: str = "Somebody's system"  # of the decisions
 
 
 def alone() -> Frame:
@@ -33,4 +34,4 @@ def served(files: str, icon: str, way: tuple[tuple[str, str], ...]) -> Frame:
     Nothing in it is a script or a style, so that it may be shown under `default-src 'self'`.
     """
     head = f'<link rel="icon" href="{escape(icon)}">\n<link rel="stylesheet" href="{escape(files)}/{STYLE}">'
-    return Frame(Markup(head), Markup(f'<script src="{escape(files)}/{SCRIPT}"></script>'), way)
+    return Frame(Markup(head), Markup(f'<script src="{escape(files)}/{SCRIPT}"></script>'), way, "This service")

@@ -108,7 +108,9 @@ def verdict(found: Findings) -> list[str]:
     if math.isnan(best.value):
         return [f"This log tells nothing of {listed([row.label for row in rows])}: the log earned {earned}."]
     width = best.high - best.low
-    between = "" if math.isnan(width) else f" ({percent(found.level)} interval {between_words(best.low, best.high)})"
+    together = ", which holds for all candidates at once" if len(found.rows) > 1 else ""
+    sure = f"{percent(found.level)} interval {between_words(best.low, best.high)}{together}"
+    between = "" if math.isnan(width) else f" ({sure})"
     said = [f"{best.label} would have earned {number(best.value, width)} a decision{between}; the log earned {earned}."]
     if math.isnan(width):
         return [*said, "How sure that is cannot be told: what it was judged by shows no spread."]

@@ -82,6 +82,18 @@ def test_what_was_logged_is_worth_its_mean(onearm: Any, log: list[str], served: 
         assert each["value"] == pytest.approx(np.nansum(reward, axis=1).mean())
 
 
+def test_no_interval_of_a_list_lies_beyond_what_its_rewards_can_be_together(onearm: Any, served: Served) -> None:
+    served.create("few", policy="uniform", problem={"kind": "lists", "slots": {"max": 2}})
+    for t in range(6):
+        name = served.decide({}, "few").json()["decision_id"]
+        assert served.reward(name, {"slots": [{"id": "0", "value": 1}, {"id": "1", "value": float(t > 0)}]}, "few")
+    asked = (served.url, "--experiment", "few", "--target", "logged", "--method", "cascade", "--level", "0.9999")
+    (free,) = onearm("evaluate", *asked, "--json").json["estimates"]
+    (stated,) = onearm("evaluate", *asked, "--reward-range", "0:1", "--json").json["estimates"]
+    assert free["high"] > 2.0 == stated["high"], "two slots of at most 1 each"
+    assert stated["low"] == free["low"] > 1.0
+
+
 def test_a_policy_that_learns_is_worth_more_than_one_that_does_not(onearm: Any, log: list[str]) -> None:
     asked = ("--target", "squarecb", "--target", "uniform", "--method", "cascade", "--learn", "logged", "--json")
     learned, uniform = (each["value"] for each in onearm("evaluate", *log, *asked).json["estimates"])

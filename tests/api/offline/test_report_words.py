@@ -72,7 +72,8 @@ def test_the_verdict_says_who_is_best_and_how_sure_that_is(rows: list[Row], agai
 def test_what_made_the_log_is_no_candidate_of_the_verdict() -> None:
     log = row("logged", 0.8, is_log=True)
     said = verdict(findings(log, row("ucb1", 0.5), row("linucb", 0.1, can_be_best=False)))
-    told = "ucb1 would have earned 0.50 a decision (90\u00a0% interval 0.40 to 0.60); the log earned 0.400."
+    told = "ucb1 would have earned 0.50 a decision (90\u00a0% interval 0.40 to 0.60, which holds for all candidates at "
+    told += "once); the log earned 0.400."
     assert said[0] == told
     assert not any("logged" in sentence for sentence in said)
     assert verdict(findings(log)) == ["The log earned 0.400 a decision (90\u00a0% interval 0.350 to 0.450)."]

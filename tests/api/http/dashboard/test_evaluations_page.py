@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from support.served import Served
+from support.served import RANDOM, Served
 
 from onearm.api.http.dashboard import asking
 from onearm.api.http.dashboard.rendering import POLICY
@@ -105,6 +105,27 @@ def test_a_log_is_evaluated_and_its_report_opens_at_the_address_of_the_evaluatio
         assert served.get(address).status_code == 200, address
     assert "onearm evaluate DATABASE --experiment e --target logged --target uniform" in report.text
     assert "report 1" in served.get("/experiments/e/evaluations").text
+    assert "This service made these decisions" in report.text
+    assert "which holds for all candidates at once); the log earned" in report.text
+    assert "Each interval here is for one candidate alone" in report.text
+
+
+def test_a_largest_weight_that_is_stated_is_taken(served: Served) -> None:
+    served.create(policy=RANDOM)
+    for i in range(20):
+        served.reward(served.decide().json()["decision_id"], i % 2)
+    asked = {"method.snips": None, "method.ips": "on", "interval.normal": None, "interval.empirical-bernstein": "on"}
+    assert "is taken for the largest possible" in ended(served, ask(served, **asked).headers["location"]).text
+    stated = ended(served, ask(served, **asked, weight_max="3").headers["location"]).text
+    assert "is taken for the largest possible" not in stated and "--weight-max 3" in stated
+
+
+def test_a_segment_without_a_value_says_so(served: Served) -> None:
+    filled(served, 12)
+    served.decide({"context": {}, "decision_id": "bare"})
+    served.reward("bare", 1)
+    report = ended(served, ask(served, segment="device").headers["location"]).text
+    assert "without a value" in report[report.index('id="segments"') :]
 
 
 def test_segments_are_the_values_of_a_named_feature(served: Served) -> None:
@@ -129,6 +150,7 @@ def test_segments_are_the_values_of_a_named_feature(served: Served) -> None:
         ({"interval.normal": None}, "intervals", "no interval is chosen"),
         ({"reward_low": "1"}, "reward_low", "give both, or none"),
         ({"reward_low": "x", "reward_high": "1"}, "reward_low", "must be a number"),
+        ({"weight_max": "0.5"}, "weight_max", "at least 1"),
         ({"learn": "all"}, "learn", "must be one of"),
     ],
 )
