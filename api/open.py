@@ -17,7 +17,7 @@ With `slots` decisions fill lists: `onearm/api/kinds/lists/engine.py`. With a `d
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from ..engine.choices import ARMS_MAX
@@ -29,6 +29,7 @@ from ..policies import catalog
 from .durable.commits import EACH, commits_of
 from .durable.finding import Found, found
 from .durable.journal import Journal
+from .durable.threads import shared
 from .experiment.ids import check_fields
 from .experiment.spec import Spec
 from .kinds.arms.engine import Engine
@@ -198,6 +199,8 @@ def open(
     "each" before it returns, a number once so many wait, "0.5s" after so long at most. There `reward` may say how long
     rewards are waited for, {"wait_time": "30m", "default": 0}, and `policies` which others play a part beside this one,
     [{"policy": "linucb", "role": "shadow"}]: then the methods are those of the client. docs/durable.md
+    Threads may share an engine that has a database: its calls wait for one another. One in memory is for one thread, or
+    for several that hold a lock of their own at each call.
     """
     _check(arms, task, policies)
     name = _named_with(database, experiment, commit)
@@ -214,12 +217,13 @@ def open(
     return ENGINES[kind_of(spec.problem).name](spec, remember)
 
 
-ENGINES: dict[str, Callable[..., Engine | ListEngine | VectorEngine | QueryEngine]] = {
+ENGINES: dict[str, Any] = {
     ARMS.name: Engine,
     LISTS.name: ListEngine,
     VECTORS.name: VectorEngine,
     QUERIES.name: QueryEngine,
 }  # by kind; a stream is at a service, or in memory as `arms_once.Stream`
+WITH_LOG = {kind: shared(engine) for kind, engine in ENGINES.items()}
 
 
 def _with_log(found: Found, remember: int, commit: Any, policies: Sequence[dict[str, Any]] | None) -> Any:
@@ -234,7 +238,7 @@ def _with_log(found: Found, remember: int, commit: Any, policies: Sequence[dict[
         found.share.give_up()
         raise
     try:
-        return ENGINES[found.kind.name](found.created, remember, journal)
+        return WITH_LOG[found.kind.name](found.created, remember, journal)
     except BaseException:
         journal.close()
         raise

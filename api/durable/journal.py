@@ -14,6 +14,7 @@ import os
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 from ...engine.errors import NotFound, OnearmError, Unavailable, as_seen
 from ...engine.snapshot import size
@@ -60,7 +61,7 @@ class Failed(NamedTuple):
 
 
 class Journal:
-    """The log of one experiment in a database that is locked for this process. Its methods belong to one thread."""
+    """The log of one experiment in a database that is locked for this process. One thread at a time calls it."""
 
     tally: Any  # a `Tally`: what decisions came to so far
 
@@ -77,6 +78,8 @@ class Journal:
         self._tail: list[Event] = []  # what is not committed; where a commit is broken off it may be
         self._bytes = 0  # of log, since the last snapshot
         self._failed: Failed | None = None  # the last commit: nothing behind it may be written, as the log has a gap
+        self.calls = threading.RLock()  # held for each call of the engine: `threads.py`
+        JOURNALS.add(self)
         self._adding = threading.Lock()  # held while the tail changes
         self._committing = threading.Lock()  # held while it is committed
         self._process = os.getpid()
@@ -323,3 +326,15 @@ class Journal:
             self.flush()
         finally:
             self.share.give_up()
+
+
+JOURNALS: WeakSet[Journal] = WeakSet()
+
+
+def _unlock_calls() -> None:
+    """In a process that was forked: let no call wait for a thread of the other one, which would not come back."""
+    for journal in JOURNALS:
+        journal.calls = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_unlock_calls)

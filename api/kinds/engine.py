@@ -36,10 +36,11 @@ Many = TypeVar("Many", bound=DecidedMany)
 
 
 class PolicyEngine(Work, Generic[Made]):
-    """One policy at work, and its decisions that wait for feedback; not to be shared between threads.
+    """One policy at work, and its decisions that wait for feedback.
 
-    With a journal all that it decides and learns is on record, and it begins with what is. `close` it in the end, or
-    use it in a `with` statement; without one there is nothing to close.
+    With a journal all that it decides and learns is on record, it begins with what is, and threads may share it:
+    `onearm/api/durable/threads.py`. `close` it in the end, or use it in a `with` statement. Without one it is for one
+    thread, and there is nothing to close.
     """
 
     spec: Spec

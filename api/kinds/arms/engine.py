@@ -64,7 +64,7 @@ from .kind import ARMS
 
 
 class Engine(ChoosingEngine):
-    """One policy at work in this process; not to be shared between threads."""
+    """One policy at work in this process; in memory it is for one thread."""
 
     def __init__(self, spec: Spec, remember: int = REMEMBERED, journal: Journal | None = None) -> None:
         super().__init__(spec, ARMS, ArmDecision, remember, journal)

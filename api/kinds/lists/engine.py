@@ -64,7 +64,7 @@ class ListDecision:
 
 
 class ListEngine(ChoosingEngine):
-    """One policy at work on lists in this process; not to be shared between threads. `onearm.open` makes it."""
+    """One policy at work on lists in this process; in memory it is for one thread. `onearm.open` makes it."""
 
     def __init__(self, spec: Spec, remember: int = REMEMBERED, journal: Journal | None = None) -> None:
         super().__init__(spec, LISTS, ArmDecision, remember, journal)

@@ -80,7 +80,7 @@ class ManyQueries(DecidedMany, frozen=True, eq=False, gc=False):
 
 
 class QueryEngine(PolicyEngine[Query]):
-    """One policy at work on a task in this process; not to be shared between threads. `onearm.open` makes it."""
+    """One policy at work on a task in this process; in memory it is for one thread. `onearm.open` makes it."""
 
     budget: int  # how many queries there are
 

@@ -56,7 +56,7 @@ class VectorDecision(Decided, frozen=True, eq=False, gc=False):
 
 
 class VectorEngine(PolicyEngine[VectorDecision]):
-    """One policy at work on vectors in this process; not to be shared between threads. `onearm.open` makes it."""
+    """One policy at work on vectors in this process; in memory it is for one thread. `onearm.open` makes it."""
 
     def __init__(self, spec: Spec, remember: int = REMEMBERED, journal: Journal | None = None) -> None:
         super().__init__(spec, VECTORS, VectorDecision, remember, journal)
