@@ -43,9 +43,7 @@ def creation_body(
     if horizon is not None:
         problem["horizon"] = horizon
     body: dict[str, Any] = {"experiment_id": experiment_id, "seed": str(seed), "problem": problem}
-    if reward is not None and not isinstance(reward, dict):
-        raise InvalidInput("bad_spec", f'reward is {as_seen(reward)}: it must be an object, {{"wait_time": "30m"}}')
-    about_reward = ({} if reward_range is None else {"range": reward_range}) | (reward or {})
+    about_reward = _about_reward(reward_range, reward)
     body |= {"reward": about_reward} if about_reward else {}
     body |= {} if constraints is None else {"constraints": constraints}
     if task is not None:
@@ -56,7 +54,8 @@ def creation_body(
         given = {"arms": arms, "context": context or None, "actions": actions, "domain": domain, "feedback": feedback}
         _check_alone("stream", "arms come once", **given, states=states, slots=slots)
         problem |= {"kind": "arm_stream", **(stream if isinstance(stream, dict) else {"arms": stream})}
-        problem |= body.pop("reward", {}) and {"reward_range": reward_range}
+        if reward is None:  # else the experiment says that a stream has none
+            problem |= body.pop("reward", {}) and {"reward_range": reward_range}
     elif domain is None:
         if slots is not None:
             problem |= {"kind": "lists", "slots": slots if isinstance(slots, dict) else {"max": slots}}
@@ -67,6 +66,22 @@ def creation_body(
         problem |= {"kind": "vector", "domain": domain.to_json() if hasattr(domain, "to_json") else domain}
         problem |= {} if feedback is None else {"feedback": feedback}
     return body
+
+
+def _about_reward(reward_range: Any, reward: Any) -> dict[str, Any]:
+    """Return what is said of rewards, as a field of a creation body; refuse two ranges that differ."""
+    if reward is not None and not isinstance(reward, dict):
+        raise InvalidInput("bad_spec", f'reward is {as_seen(reward)}: it must be an object, {{"wait_time": "30m"}}')
+    said = reward or {}
+    ranges = [one for one in (reward_range, said.get("range")) if one is not None]
+    first, *others = [list(one) if isinstance(one, Iterable) else one for one in ranges] or [None]
+    if others and others[0] != first:
+        raise InvalidInput(
+            "bad_range",
+            f"reward_range is {as_seen(reward_range)}, and reward has the range {as_seen(said['range'])}: it is one; "
+            "leave one of them out",
+        )
+    return ({} if reward_range is None else {"range": reward_range}) | said
 
 
 def is_count(given: Any) -> TypeGuard[int]:

@@ -94,10 +94,8 @@ class Within(httpx.BaseTransport):
         self._name = name
         self.is_closed = False
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Return the answer to a request; raises `Unavailable` where that could not be written, the engine is
-        closed, or this is another process.
-        """
+    def check(self) -> None:
+        """Raise `Unavailable` where the engine is closed, or this is another process."""
         if not self._host.is_of_this_process:
             raise Unavailable(
                 "other_process",
@@ -105,6 +103,10 @@ class Within(httpx.BaseTransport):
             )
         if self.is_closed:
             raise Unavailable("closed", f"the engine of {self._name!r} is closed: open it again")
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Return the answer to a request; raises `Unavailable` where that could not be written, and as `check`."""
+        self.check()
         path, _, query = request.url.raw_path.partition(b"?")
         scope = {
             "type": "http",

@@ -36,9 +36,11 @@ class Hosted(Remote):
     """What is at work in this process until it is given up; each call is on record when it returns."""
 
     _given_up: Callable[[], None]
+    _check: Callable[[], None]
 
     def flush(self) -> None:
-        """Commit what is not yet: there is nothing, as each call is on record when it returns."""
+        """Commit what is not yet: there is nothing, as each call is on record when it returns. Raises as they do."""
+        self._check()
 
     def give_up(self) -> None:
         """Give the database up; again it does nothing."""
@@ -108,6 +110,7 @@ def hosted(found: Found, commit: Any, policies: Sequence[dict[str, Any]]) -> Any
         raise
     transport = Within(host, name)
     made = _at_service(transport, found.kind, name)
+    made._check = transport.check
     made._given_up = finalize(made, _end, transport, host, share, name)
     try:
         for policy in policies:

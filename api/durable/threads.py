@@ -1,6 +1,6 @@
 """Engines with a log may be shared between threads: each call has the engine for itself.
 
-Engines in memory may not: a lock would take an eighth of the time of their calls.
+Engines in memory may not: a lock would take a good part of the time of their calls.
 """
 
 from __future__ import annotations

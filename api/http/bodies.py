@@ -35,9 +35,20 @@ def read(decoder: msgspec.json.Decoder[Body], raw: bytes, what: str) -> Body:
     except msgspec.ValidationError as error:
         raise _refusal(raw, what, str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput("malformed_json", f"{what} is not JSON: {error}") from None
+        raise InvalidInput("malformed_json", f"{what} is not JSON: {_why(raw, error)}") from None
     except RecursionError:
         raise InvalidInput("too_deep", f"{what} has brackets nested too deep: keep it flat") from None
+
+
+def _why(raw: bytes, error: Exception) -> str:
+    """Return why a body is not JSON; half a character at its end is told as a cut by what decodes it."""
+    if not raw.strip():
+        return "it is empty; send an object"
+    try:
+        json.loads(raw[:SPLIT], strict=False)
+    except (ValueError, RecursionError):
+        return str(error)
+    return "its text has half a character, one \\ud800 to \\udfff alone; send whole characters"
 
 
 async def read_list(decoder: msgspec.json.Decoder[Any], field: str, raw: bytes, what: str, most: int) -> list[Any]:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from ..errors import InvalidInput, OnearmError, Unavailable
@@ -180,10 +180,15 @@ class Connections:
             except Exception as error:  # the drivers also raise OverflowError, UnicodeError ...
                 if not self._is_sound(error):
                     self._drop_writer()
+                then = (
+                    "something of it is there already, written by somebody else: see that nothing else writes there, "
+                    "then begin again with what is on record"
+                    if isinstance(error, (IntegrityError, self._opener.dialect.loaded_dbapi.IntegrityError))
+                    else "see that the disk has room and the database answers, then try again"
+                )
                 raise Unavailable(
                     "commit_failed",
-                    f"nothing was written to {self.name}, as the transaction failed ({_reason(error)}): "
-                    "see that the disk has room and the database answers, then try again",
+                    f"nothing was written to {self.name}, as the transaction failed ({_reason(error)}): {then}",
                 ) from error
 
     def empty_wal(self) -> bool:
@@ -333,7 +338,7 @@ def parse_url(text: str) -> URL:
                 "unknown_database",
                 f"the database is of the kind {backend!r}: it must be sqlite or postgresql",
             )
-    except (ArgumentError, NoSuchModuleError):
+    except (ArgumentError, IntegrityError, NoSuchModuleError):
         raise InvalidInput(
             "bad_database_url",
             f"{text!r} names no database: write sqlite:///FILE or postgresql://USER@HOST/NAME",

@@ -431,3 +431,17 @@ def test_what_goes_on_beside_decisions_is_checked_before_anything_is_written(
     with pytest.raises(InvalidInput, match=message):
         onearm.open("ucb1", arms=2, **given, database=f"sqlite:///{tmp_path}/run.db", experiment="e")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_range_that_is_said_twice_must_be_one() -> None:
+    engine = onearm.open("ucb1", reward={"range": [0, 2]}, reward_range=(0, 2))  # type: ignore[call-overload]
+    assert engine.problem.reward_range == (0.0, 2.0)
+    with pytest.raises(InvalidInput, match=r"reward_range is \(0, 2\), and reward has the range \[0, 1\]") as refused:
+        onearm.open("ucb1", reward={"range": [0, 1]}, reward_range=(0, 2))  # type: ignore[call-overload]
+    assert refused.value.code == "bad_range"
+
+
+def test_a_stream_does_not_drop_what_is_said_of_its_rewards(tmp_path: Path) -> None:
+    here = {"database": f"sqlite:///{tmp_path}/run.db", "experiment": "e"}
+    with pytest.raises(InvalidInput):
+        onearm.open(stream=5, horizon=20, reward={"wait_time": "1s"}, **here)  # type: ignore[call-overload]

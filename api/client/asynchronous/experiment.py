@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....engine.errors import NotFound
+from ....engine.errors import InvalidInput, NotFound, as_seen
 from ...experiment.lineup_schemas import LearnFrom, Role
 from ...experiment.report_schemas import Report
 from ...http.correction_schemas import RolledBack
@@ -12,7 +12,7 @@ from ...http.curve_schemas import Curve
 from ...http.lineup_schemas import Former, Lineup, PolicyStatus, RetiredPolicy
 from ...http.schemas import ArmStatus, DecisionRecord, Deleted, Diagnostics, Experiment, Rewarded
 from ..bodies import given
-from ..decided import Choice
+from ..decided import Choice, Pull
 from ..reward_queue import RewardQueue
 from .connection import AsyncConnection, decision_path, in_path, path_of
 
@@ -129,6 +129,11 @@ class AsyncRemote:
         return decision_path(self._path, name_of(decision))
 
 
-def name_of(decision: Named) -> str:
+def name_of(decision: Named | Pull) -> str:
     """Return the id of a decision."""
-    return decision if isinstance(decision, str) else decision.decision_id
+    name = decision if isinstance(decision, str) else getattr(decision, "decision_id", None)
+    if not isinstance(name, str):
+        raise InvalidInput(
+            "bad_decision", f"the decision is {as_seen(decision)}: give what was returned for it, or its decision_id"
+        )
+    return name

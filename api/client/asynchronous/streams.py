@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....engine.errors import Conflict, as_seen
+from ....engine.errors import Conflict, InvalidInput, as_seen
 from ...http.schemas import Experiment
 from ...kinds.streams.bodies import Offered, StreamDecision
 from ...kinds.streams.queue_schemas import Recommended
 from ..decided import Pull
 from .deciding import AsyncDeciding, asking
+from .experiment import name_of
 
 
 class AsyncStream(AsyncDeciding):
@@ -20,6 +21,8 @@ class AsyncStream(AsyncDeciding):
     async def offer(self, arm: str | dict[str, Any]) -> Offered:
         """Let an arm wait to be read: its id, or an object with its id and more."""
         body = {"id": arm} if isinstance(arm, str) else arm
+        if not isinstance(body, dict):
+            raise InvalidInput("bad_body", f"the arm is {as_seen(arm)}: it must be an id, or an object with its id")
         return await self._connection.ask("POST", f"{self._path}/arms", Offered, body)
 
     async def close(self) -> Experiment:
@@ -43,7 +46,7 @@ class AsyncStream(AsyncDeciding):
             raise Conflict(
                 "not_asked", f"{as_seen(arm)} was pulled, but not asked for last: tell about what `ask` said"
             )
-        await self._rewarded(pull.decision_id, {"value": total, "pulls": n})
+        await self._rewarded(name_of(pull), {"value": total, "pulls": n})
 
     async def recommend(self) -> Recommended:
         """Return the arm that a commit would choose now; this changes nothing."""

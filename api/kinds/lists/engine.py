@@ -129,14 +129,16 @@ class ListEngine(ChoosingEngine):
     def learn(self, decision: ListDecision | str, rewards: float | Mapping[str, float]) -> None:
         """Learn what came of a list: rewards of some slots by their ids, or one number, which goes to each of them.
 
-        Up is better. Each slot takes one reward. Where there is a log, the id of a list stands for it, however long ago
-        it was filled. Nothing is learned where one of the rewards is no number, outside of the declared range, or of a
-        slot that is not there or has its reward already.
+        Up is better. Each slot takes one reward, and one at least. Where there is a log, the id of a list stands
+        for it, however long ago it was filled. Nothing is learned where one of the rewards is no number, outside of the
+        declared range, or of a slot that is not there or has its reward already.
         """
         if self._journal is not None:
             self._get_ready(self._journal)
         slots = self._slots_of(decision)
         told = rewards if isinstance(rewards, Mapping) else dict.fromkeys(slots, rewards)
+        if not told:
+            raise InvalidInput("no_slots", "the rewards name no slots: at least one is needed")
         found = []
         for slot_id, reward in told.items():
             if slot_id not in slots:

@@ -233,6 +233,38 @@ def test_what_does_not_go_together_is_refused_and_holds_nothing(here: dict[str, 
     Store.open(here["database"]).close()
 
 
+@pytest.mark.parametrize(
+    "given", [{"arms": ARMS}, {"arms": ARMS, "slots": 2}, {"domain": {"kind": "ball", "dimension": 2}}], ids=str
+)
+@pytest.mark.parametrize("decision", [7, None])
+def test_what_is_no_decision_is_refused_as_an_engine_alone_does(
+    here: dict[str, Any], given: dict[str, Any], decision: Any
+) -> None:
+    told: dict[str, Any] = {"gradient": [0.0, 0.0]} if "domain" in given else {}
+    with onearm.open(**given, policies=[], **here) as engine, pytest.raises(InvalidInput) as refused:
+        engine.learn(decision, *([] if told else [1.0]), **told)
+    assert refused.value.code == "bad_decision"
+
+
+def test_what_is_no_arm_of_a_stream_and_no_pull_is_refused(here: dict[str, Any]) -> None:
+    with onearm.open(stream=5, horizon=20, **here) as stream:
+        with pytest.raises(InvalidInput, match="the arm is None: it must be an id") as refused:
+            stream.offer(None)  # type: ignore[arg-type]
+        assert refused.value.code == "bad_body"
+        with pytest.raises(InvalidInput) as refused:
+            stream.tell(7, 1.0, 1)  # type: ignore[arg-type]
+        assert refused.value.code == "bad_decision"
+
+
+def test_nothing_is_committed_once_it_is_closed(here: dict[str, Any]) -> None:
+    engine = onearm.open("ucb1", arms=ARMS, policies=[], **here)
+    engine.flush()
+    engine.close()
+    with pytest.raises(Unavailable) as refused:
+        engine.flush()
+    assert refused.value.code == "closed"
+
+
 def test_an_engine_that_nobody_closed_is_closed_with_its_last_name(here: dict[str, Any]) -> None:
     engine = onearm.open("ucb1", arms=ARMS, reward={"wait_time": "1h"}, **here)
     engine.decide()

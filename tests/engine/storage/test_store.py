@@ -145,6 +145,7 @@ def test_a_row_that_breaks_a_rule_stops_its_whole_batch_and_not_the_next(
     with pytest.raises(Unavailable, match="nothing was written") as refused:
         store.append([decide(key, 3, 1), decide(key, 4, 2)._replace(**twice)])
     assert refused.value.code == "commit_failed"
+    assert "there already" in str(refused.value) and "disk" not in str(refused.value)
     assert store.read_events(key, 0) == before
     store.append([decide(key, 3, 1), decide(key, 4, 2)])
     assert store.last(key) == (4, 3)

@@ -40,6 +40,7 @@ def test_the_default_policy_learns_by_slot_which_arm_pays() -> None:
     ("rewards", "code"),
     [
         ({"nobody": 1.0}, "unknown_slot"),
+        ({}, "no_slots"),
         ({"0": 1.0, "1": float("nan")}, "bad_reward"),
         ({"0": 1.0, "1": 2.0}, "bad_reward"),
         (None, "bad_reward"),
