@@ -327,6 +327,17 @@ class Journal:
         finally:
             self.share.give_up()
 
+    def close_unheld(self) -> None:
+        """Close where memory is cleared up: in any thread, also in one that another waits for, which has the lock."""
+        lock = self.share.owner.lock
+        if not lock.acquire(blocking=False):
+            threading.Thread(target=self.close, name="onearm-end").start()
+            return
+        try:
+            self.close()
+        finally:
+            lock.release()
+
 
 JOURNALS: WeakSet[Journal] = WeakSet()
 

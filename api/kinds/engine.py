@@ -61,7 +61,7 @@ class PolicyEngine(Work, Generic[Made]):
             self._begin()
         else:
             self._recover(journal)
-            finalize(self, journal.close)  # whoever forgets to close it loses nothing but a snapshot
+            finalize(self, journal.close_unheld)  # whoever forgets to close it loses nothing but a snapshot
 
     def _begin(self) -> None:
         """Know nothing yet."""
