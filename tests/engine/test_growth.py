@@ -84,7 +84,8 @@ def test_what_does_not_depend_on_the_arms_is_not_copied() -> None:
     state = policy.init(policy.params, Problem(2, (2, 64), None, 8))
     more = grown(policy, state, Problem(3, (3, 64), None, 12))
     before, after = state.model.model, more.model.model
-    assert after.weight is before.weight and after.seen is before.seen
+    assert after.many.weight is before.many.weight and after.many.seen is before.many.seen
+    assert after.few.coordinate is before.few.coordinate
     assert len(more.scratch_work.score) == 3
 
 

@@ -41,13 +41,16 @@ def test_a_saved_tuner_goes_on_bit_for_bit(name: str) -> None:
     assert loaded.save() == tuner.save()
 
 
-@pytest.mark.parametrize("name", ["squarecb", "epsilon_greedy"])
-def test_a_tuner_that_was_saved_before_its_policy_had_an_origin_goes_on(name: str) -> None:
-    """Costs are counted from 0 then, in the first version of the policy."""
-    tuner = Tuner(policies.make(name, origin=0.0), values=VALUES, seed=4)
+@pytest.mark.parametrize(
+    ("name", "later"), [("squarecb", {"origin": 0.0, "second_order": False}), ("epsilon_greedy", {"origin": 0.0})]
+)
+def test_a_tuner_that_was_saved_before_its_policy_had_an_origin_goes_on(name: str, later: dict[str, Any]) -> None:
+    """Costs are counted from 0 then, in the first version of the policy, which lacks the params that came later."""
+    tuner = Tuner(policies.make(name, **later), values=VALUES, seed=4)
     drive(tuner, 25)
     head, state = saving.unpack("tuner", tuner.save())
-    assert head["settings"]["version"] == 1 and head["settings"]["policy"]["params"].pop("origin") == 0.0
+    assert head["settings"]["version"] == 1
+    assert {param: head["settings"]["policy"]["params"].pop(param) for param in later} == later
     before = saving.pack("tuner", head, state)
     loaded = Tuner.load(before)
     assert loaded.save() == before
