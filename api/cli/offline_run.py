@@ -17,7 +17,7 @@ import numpy as np
 from ...engine.errors import Damaged, InvalidInput
 from ...engine.storage.log import BadLines
 from ...engine.storage.period import Period
-from ...engine.storage.rows import Naming
+from ...engine.storage.rows import Naming, Wanted
 from ..console import print_json, progress
 from ..offline.candidates import Candidate, candidate
 from ..offline.drawing import drawing
@@ -69,12 +69,9 @@ def run(
                 candidates,
                 options,
                 stack,
-                dimension=dimension,
-                n_arms=arms,
-                segment=segment,
-                naming=naming,
-                period=Period(since, until),
-                progress=advance,
+                Wanted(dimension=dimension, n_arms=arms, segment=segment, naming=naming),
+                Period(since, until),
+                advance,
             )
         if strict:
             refuse_bad_lines(found_log.main.bad_lines)

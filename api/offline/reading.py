@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, Protocol
+from typing import Protocol
 
 from ...engine.errors import InvalidInput
 from ...engine.replay.matching import check_matching
@@ -26,7 +26,7 @@ DATABASE = "database"
 DIMENSION = 256  # columns that named features are hashed to, for what reads rows of numbers
 NAMED = ("dsjson", "vw")  # formats whose features have names
 TABLES = ("csv", "jsonl", "parquet")  # formats in which a table can be, with columns of any names
-NAMES = Naming()  # columns by their usual names
+ALL = Wanted()  # with columns by their usual names
 Advance = Callable[[int], None]
 
 
@@ -124,26 +124,20 @@ def read(
     candidates: Sequence[Candidate],
     options: Options,
     stack: ExitStack,
-    *,
-    dimension: int | None = None,
-    n_arms: int | None = None,
-    segment: str | None = None,
-    naming: Naming = NAMES,
+    wanted: Wanted = ALL,
     period: Period = ALWAYS,
     progress: Advance = lambda count: None,
 ) -> Readings:
-    """Read the log of a command as each of the candidates reads it; `stack` closes it in the end."""
+    """Read the log of a command as `readings` does; standard input that is read more than once is kept."""
     if place.name == str(STDIN) and (place.form in EXPORTS or len(candidates) > 1 or MODELLED & set(options.methods)):
         place = _kept(place, stack)
-    if naming != NAMES and not place.is_table:
+    if wanted.naming != Naming() and not place.is_table:
         raise InvalidInput(
             "no_columns",
             f"{place.name} is no table of decisions: --features, --action, --reward, --propensity, --time and --unit "
             "name columns of CSV, Parquet or JSON lines",
         )
-    asked: dict[str, Any] = {"dimension": dimension, "n_arms": n_arms, "segment": segment, "naming": naming}
-    asked["period"] = period
-    return readings(place, candidates, options, stack, **asked, progress=progress)
+    return readings(place, candidates, options, stack, wanted, period, progress)
 
 
 def readings(
@@ -151,41 +145,40 @@ def readings(
     candidates: Sequence[Candidate],
     options: Options,
     stack: ExitStack,
-    *,
-    dimension: int | None = None,
-    n_arms: int | None = None,
-    segment: str | None = None,
-    naming: Naming = NAMES,
+    wanted: Wanted = ALL,
     period: Period = ALWAYS,
     progress: Advance = lambda count: None,
 ) -> Readings:
-    """Read a log as each of the candidates reads it, and as models of the reward do; `stack` closes it in the end."""
+    """Read a log as each of the candidates reads it, and as models of the reward do; `stack` closes it in the end.
+
+    `wanted` says what a person asks for; whether contexts are read, and in how many columns, candidates say too.
+    """
     named = place.is_named
-    if dimension is not None and not named:
+    if wanted.dimension is not None and not named:
         raise InvalidInput("no_dimension", f"{place.name} has no named features: --dimension is for these")
     modelled = bool(MODELLED & set(options.methods)) or options.embedding is not None
     contexts = modelled or any(_reads(each) for each in candidates)
-    ways = [_columns(each, named and contexts, dimension) for each in candidates]
-    main = (dimension or DIMENSION) if modelled and named and options.model != "mean" else ways[0]
+    ways = [_columns(each, named and contexts, wanted.dimension) for each in candidates]
+    main = (wanted.dimension or DIMENSION) if modelled and named and options.model != "mean" else ways[0]
     read_before: dict[int | None, Rows] = {}
 
     def as_read(columns: int | None) -> Rows:
         if columns not in read_before:
-            wanted = Wanted(contexts=contexts, dimension=columns, n_arms=n_arms, segment=segment, naming=naming)
-            rows = read_before[columns] = stack.enter_context(place.rows(wanted, progress))
+            as_columns = replace(wanted, contexts=contexts, dimension=columns)
+            rows = read_before[columns] = stack.enter_context(place.rows(as_columns, progress))
             if period != ALWAYS:
                 keep_period(rows, period, place.name)
         return read_before[columns]
 
     def checked(rows: Rows) -> Rows:
-        if segment is not None and rows.segments in ([], [""]):
+        if wanted.segment is not None and rows.segments in ([], [""]):
             raise InvalidInput(
-                "no_segment", f"{segment!r} stands in no row of {place.name}: name a column, key or feature"
+                "no_segment", f"{wanted.segment!r} stands in no row of {place.name}: name a column, key or feature"
             )
-        if n_arms is not None and rows.problem.n_arms != n_arms:
+        if wanted.n_arms is not None and rows.problem.n_arms != wanted.n_arms:
             raise InvalidInput(
                 "bad_arms",
-                f"{place.name} says itself that it has {rows.problem.n_arms} arms: leave out --arms {n_arms}",
+                f"{place.name} says itself that it has {rows.problem.n_arms} arms: leave out --arms {wanted.n_arms}",
             )
         _check_features(place, candidates, rows)
         return rows

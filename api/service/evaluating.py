@@ -16,6 +16,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from ...engine.errors import Conflict, NotFound, OnearmError, Unavailable
+from ...engine.storage.rows import Wanted
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
 from ..experiment.sizes import in_mb
@@ -197,7 +198,7 @@ class Evaluations:
         run.begin(Step.READING, found_log.size - found_log.begins)
         with ExitStack() as stack:
             place = Own(parts_of(run.row.id)[1], found_log)
-            rows = readings(place, candidates, options, stack, segment=segment, progress=run.advance)
+            rows = readings(place, candidates, options, stack, Wanted(segment=segment), progress=run.advance)
             run.begin(Step.JUDGING, len(rows.main) * len(candidates) * passes(options))
             found = evaluate(candidates, rows, options, run.advance)
             run.begin(Step.DRAWING, 0)

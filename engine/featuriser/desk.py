@@ -39,11 +39,7 @@ def encode_marshalled(room: Bound[Room], wanted: Bound[Wanted], data: Array) -> 
     """Write the features of a context and its actions into `room`; return how many there are, UNSURE, or NO_ROOM."""
     names, tape, entries, slots = opened(room)
     k = _read(names, tape, entries, data)
-    if k < 0:
-        return k
-    if k + 2 > len(slots.start):
-        return NO_ROOM
-    return fill(entries, names, opened(wanted), slots, k, 0)
+    return _filled(names, entries, opened(wanted), slots, k)
 
 
 @loop
@@ -59,11 +55,7 @@ def encode_sent(room: Bound[Room], wanted: Bound[Wanted], data: Array, split: in
     make_room(names)
     entries.filled[0] = 0
     k = walk_all(tape, data, names, entries, 0, actions)
-    if k < 0:
-        return k
-    if k + 2 > len(slots.start):
-        return NO_ROOM
-    return fill(entries, names, opened(wanted), slots, k, 0)
+    return _filled(names, entries, opened(wanted), slots, k)
 
 
 @loop
@@ -74,6 +66,16 @@ def dense_marshalled(room: Bound[Room], wanted: Bound[Wanted], data: Array, rows
     if k != len(rows) - 1:
         return min(k, UNSURE)
     return fill_dense(entries, names, opened(wanted), slots, rows)
+
+
+@kernel
+def _filled(names: Names, entries: FoundFeatures, wanted: Wanted, slots: Slots, k: int) -> int:
+    """Make slots of the entries of `k` actions; return how many there are, or what `k` says that was not read."""
+    if k < 0:
+        return k
+    if k + 2 > len(slots.start):
+        return NO_ROOM
+    return fill(entries, names, wanted, slots, k, 0)
 
 
 @kernel
