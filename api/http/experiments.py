@@ -78,11 +78,12 @@ def listed(service: Service, call: Call) -> Mapping[str, Live | Experiment]:
 
 
 async def read_one(service: Service, call: Call) -> Answer:
-    """Read one experiment, its counters, and the digest of its state."""
+    """Read one experiment, its counters, and the digest of its state, once all of that is committed."""
     live = service.live(call.path["experiment_id"])
     digest = await live.turns.take(live.read_state, snapshot.digest)
     found = describe(live, call.caller)  # behind it: what the state has learned is what is counted
     found.digest = digest
+    await live.committed()
     return Answer(200, found)
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait as futures_wait
 from pathlib import Path
 from typing import Any
 
@@ -428,6 +429,30 @@ def test_decisions_go_on_while_a_digest_is_computed_and_rewards_wait(
     row, events = log_of(served.store, "e")
     assert found["digest"] == folded(row, events[: found["seq"]])
     served.assert_consistent()
+
+
+def test_what_is_not_committed_yet_is_told_to_nobody(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that is killed there has forgotten it: what was shown would not be what its log folds to."""
+    begun, go_on, append = threading.Event(), threading.Event(), served.store.append
+
+    def slow(*given: Any) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        append(*given)
+
+    before = served.get("/v1/experiments/e").json()["decisions"]
+    monkeypatch.setattr(served.store, "append", slow)
+    with ThreadPoolExecutor(3) as pool:
+        decided = pool.submit(served.decide, {"decision_id": "early"})
+        assert begun.wait(10)
+        read = [pool.submit(served.get, f"/v1/experiments/e{path}") for path in ("", "/decisions/early")]
+        done, _ = futures_wait(read, timeout=0.3)
+        assert not done and not decided.done()
+        go_on.set()
+        assert decided.result(10).status_code == 201
+        experiment, record = (one.result(10).json() for one in read)
+    assert experiment["decisions"] == before + 1
+    assert record["decision_id"] == "early"
 
 
 def test_a_state_that_is_given_up_makes_room_for_its_successor(served: Served) -> None:
