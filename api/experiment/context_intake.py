@@ -12,6 +12,9 @@ import numpy as np
 
 from ...engine.errors import InvalidInput, as_seen
 from ...engine.features import Encoder
+from ...engine.featuriser import number_rows
+from ...engine.featuriser.desk import desk
+from ...engine.kernel import Entry
 from ...engine.problem import check_context, check_cost, check_costs
 from ...engine.vocabulary import Array, Problem
 from .ids import check_fields
@@ -158,9 +161,31 @@ class ContextIntake(Intake):
     def read_sent(self, context: Any, actions: bytes) -> Any:
         """Return what `read` does of actions that are JSON, or None: then they are to be decoded, and read."""
         plain = context is None or isinstance(context, dict)
-        if self.encoder is None or self.encoder.dimension is not None or not (self.per_call and plain):
+        if not self.per_call:
+            return None
+        if self.encoder is None:
+            return self._rows_sent(context, actions)
+        if self.encoder.dimension is not None or not plain:
             return None
         return self.encoder.encode_sent(context, actions)
+
+    def _rows_sent(self, context: Any, actions: bytes) -> Array | None:
+        """Return what `_rows` does of actions that are JSON, or None."""
+        if not self.action_length or (self.length == 0) != (context is None):
+            return None
+        rows = number_rows.rows_of(actions, self.action_length)
+        if rows is None or not self.length:
+            return rows
+        try:
+            return _beside(check_context(self._shared, context), rows)
+        except InvalidInput:  # what is said of the actions comes first
+            return None
+
+    def entries(self) -> Sequence[Entry]:
+        """Return the compiled entries that reading calls."""
+        if self.encoder is not None:
+            return desk().entries()
+        return (number_rows.entry(),) if self.per_call else ()
 
     @cached_property
     def _shared(self) -> Problem:
@@ -189,7 +214,7 @@ class ContextIntake(Intake):
             own = self._own_rows(actions)
         rows = own.reshape(len(lists), numbers)
         if self.length:
-            rows = np.concatenate([np.broadcast_to(shared, (len(lists), self.length)), rows], axis=1)
+            rows = _beside(shared, rows)
         if not np.isfinite(rows).all():
             place = int(np.argmin(np.isfinite(rows).all(axis=1)))
             raise _bad_action(actions[place], "has a feature that is not finite: all must be")
@@ -206,6 +231,11 @@ class ContextIntake(Intake):
             except (TypeError, ValueError, OverflowError):
                 raise _bad_action(action, "has features that are not all numbers: they must be") from None
         return rows
+
+
+def _beside(shared: Array, rows: Array) -> Array:
+    """Return float64[k, p]: the numbers of the context before those of each action."""
+    return np.concatenate([np.broadcast_to(shared, (len(rows), len(shared))), rows], axis=1)
 
 
 def _no_states() -> InvalidInput:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ...engine.errors import InvalidInput, as_seen
 from ...engine.features import Encoder
+from ...engine.kernel import Entry
 from ...engine.vocabulary import Array, Features, Learned, Policy, Problem
 from .ids import ID_LENGTH_MAX, is_id
 from .plan_schemas import Plan
@@ -68,6 +69,10 @@ class Intake(ABC):
     def read_sent(self, context: Any, actions: bytes) -> Any:
         """Return what `read` does of actions that are JSON, or None: then they are to be decoded, and read."""
         return None
+
+    def entries(self) -> Sequence[Entry]:
+        """Return the compiled entries that reading calls."""
+        return ()
 
     @abstractmethod
     def names(self, context: Any, actions: Sequence[Named]) -> list[list[str]]:

@@ -12,7 +12,6 @@ from ...engine import loop
 from ...engine.columns import empty
 from ...engine.compiled.binding import Bound
 from ...engine.errors import InvalidInput
-from ...engine.featuriser.desk import desk
 from ...engine.kernel import Entry
 from ...engine.protocol import explains
 from ...engine.replay.folding import NOT_JUDGED
@@ -77,8 +76,7 @@ def entries_of(spec: Spec) -> Iterator[Entry]:
     """Yield the entries that serving, explaining, recovering and verifying an experiment may call."""
     kind, params = kind_of(spec.problem), spec.policy.params
     yield from (entry for entry in kind.kernels(spec) if entry is not None)
-    if spec.intake.encoder is not None:
-        yield from desk().entries()
+    yield from spec.intake.entries()
     state = spec.policy.init(params, spec.problem)
     if kind.action_kind == "arm":
         yield from filter(None, compile_bound(spec, Bound(Player(params, state, spec.run, np.zeros(0)))))

@@ -24,7 +24,7 @@ def read_json(data: Array, start: int, stop: int, tape: Tape, first: int) -> int
     """Write down the JSON in bytes `start` to `stop` from the row `first` on; return the row behind, or UNSURE."""
     at, n, depth, awaited = start, first, 0, A_VALUE
     while True:
-        at = _behind_blanks(data, at, stop)
+        at = behind_blanks(data, at, stop)
         if at >= stop:
             return n if awaited == AN_END and depth == 0 else UNSURE
         if n >= len(tape.row):
@@ -51,7 +51,7 @@ def read_json(data: Array, start: int, stop: int, tape: Tape, first: int) -> int
             at += 1
             continue
         if awaited <= A_FIRST_KEY:
-            at = _behind_blanks(data, _read_string(data, at, stop, tape, n, KEY), stop)
+            at = behind_blanks(data, _read_string(data, at, stop, tape, n, KEY), stop)
             if at >= stop or at < start or data[at] != COLON:
                 return UNSURE
             at += 1
@@ -75,7 +75,8 @@ def read_json(data: Array, start: int, stop: int, tape: Tape, first: int) -> int
 
 
 @kernel
-def _behind_blanks(data: Array, at: int, stop: int) -> int:
+def behind_blanks(data: Array, at: int, stop: int) -> int:
+    """Return where something else stands than a blank, from `at` on."""
     while 0 <= at < stop and (data[at] == 32 or data[at] == 10 or data[at] == 13 or data[at] == 9):
         at += 1
     return at
