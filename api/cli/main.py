@@ -33,6 +33,7 @@ COMMANDS = {
     "erase": "Erase what is on record about a person, or some decisions.",
     "export": "Write the log of an experiment to a file.",
     "convert": "Write a log in another format.",
+    "new": "Begin a policy or an environment of your own: a file that works, and its test.",
     "policies": "List the policies with their params.",
     "envs": "List the environments with their params.",
 }

@@ -78,6 +78,25 @@ policy_file_option = click.option(
 )
 
 
+def _load_envs(ctx: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> None:
+    if files:
+        from ...envs import catalog
+
+        for file in files:
+            catalog.add_file(file)
+
+
+env_file_option = click.option(
+    "--env-file",
+    multiple=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_load_envs,
+    type=click.Path(path_type=Path),
+    help="A Python file with an environment of your own; its name is the file's name.",
+)
+
+
 def _put(ctx: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> None:
     if files:
         from ...policies import artefacts

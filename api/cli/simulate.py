@@ -25,13 +25,14 @@ from ..log_files import writer
 from ..rate import rate
 from .catalog import named
 from .json_option import as_json
-from .options import artefact_option, policy_file_option, policy_option, seed_option
+from .options import artefact_option, env_file_option, policy_file_option, policy_option, seed_option
 
 CURVE, SPEED = "over log t", "per\nsecond"  # columns that a narrow terminal leaves out
 
 
 @click.command()
 @click.option("--env", required=True, metavar="NAME[:JSON]", help="The environment, as name or name:{json params}.")
+@env_file_option
 @policy_option
 @policy_file_option
 @artefact_option

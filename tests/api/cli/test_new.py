@@ -1,0 +1,97 @@
+"""`onearm new`: what it writes does what it was copied from, its test passes, and nothing is written over."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from onearm.api.cli.main import run
+from onearm.api.cli.new import ENV, POLICY, Draft, copied, module_of
+from onearm.engine.errors import InvalidInput
+from onearm.engine.registry import Registry
+from onearm.envs import catalog as envs
+from onearm.policies import catalog as policies
+
+PLAIN = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+
+
+def in_python(folder: Path, *arguments: str) -> str:
+    """Run a module in a process of its own, without compiled code; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=folder, env=PLAIN, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_what_is_written_does_what_it_was_copied_from_and_its_tests_pass(tmp_path: Path) -> None:
+    assert run(["new", "policy", "mine", "--out", str(tmp_path)]) == 0
+    assert run(["new", "env", "coins", "--out", str(tmp_path)]) == 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["coins.py", "mine.py", "test_coins.py", "test_mine.py"]
+    given = ["--policy-file", "mine.py", "--env-file", "coins.py", "--horizon", "200", "--seed", "3", "--json"]
+    contenders = ["--policy", "mine", "--policy", "ucb1"]
+    runs = [
+        json.loads(in_python(tmp_path, "onearm", "simulate", *given, *contenders, "--env", env))["runs"]
+        for env in ("coins", "bernoulli")
+    ]
+    assert [one["policy"] for one in runs[0]] == ["mine", "ucb1"]
+    found = {(one["regret_mean"], one["reward_mean"]) for some in runs for one in some}
+    assert len(found) == 1
+    assert "4 passed" in in_python(tmp_path, "pytest", "-p", "no:cacheprovider", ".")
+
+
+def test_all_that_can_be_copied_stands_alone_under_another_name() -> None:
+    """Nothing of the old name is left that would be taken twice, and nothing relative."""
+    count = 0
+    catalogs: list[tuple[Registry[object], Draft]] = [(policies, POLICY), (envs, ENV)]  # type: ignore[list-item]
+    for catalog, draft in catalogs:
+        for name in catalog.names():
+            try:
+                module = module_of(catalog, name, draft)
+            except InvalidInput as error:
+                assert error.code == "bad_like"
+                continue
+            count += 1
+            source = copied(module, name, "other")
+            tree = ast.parse(source)
+            assert not [one for one in ast.walk(tree) if isinstance(one, ast.ImportFrom) and one.level]
+            made = [one.name for one in tree.body if isinstance(one, ast.FunctionDef | ast.ClassDef)]
+            assert "other" in made and name not in made
+            classes = [one.name for one in tree.body if isinstance(one, ast.ClassDef)]
+            assert all(one.startswith("Other") for one in classes)
+            assert f'"{name}"' not in source
+    assert count > 30
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["policy", "Mine"], "small letters"),
+        (["policy", "../mine"], "small letters"),
+        (["policy", "class"], "small letters"),
+        (["policy", "ucb1"], "exists already"),
+        (["env", "bernoulli"], "exists already"),
+        (["policy", "mine", "--like", "loop"], "arms or contexts"),
+        (["policy", "mine", "--like", "ucb2"], "try ucb1"),
+        (["env", "mine", "--like", "service"], "arms or contexts"),
+    ],
+)
+def test_what_is_asked_wrongly_is_told_and_nothing_is_written(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["new", *arguments, "--out", str(tmp_path / "deep")]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "deep").exists()
+
+
+def test_nothing_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "test_mine.py").write_text("mine")
+    assert run(["new", "policy", "mine", "--out", str(tmp_path)]) == 2
+    assert "test_mine.py exists already" in capsys.readouterr().err
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["mine"]
