@@ -415,11 +415,12 @@ def endpoint_of(handler: Handler) -> Endpoint:
     return next(entry for entry in TABLE if entry.handler is handler).endpoint
 
 
-def routes() -> list[starlette.routing.Route]:
-    """Return the routes, the hot ones first."""
+@functools.cache
+def routes() -> tuple[starlette.routing.Route, ...]:
+    """Return the routes, the hot ones first: the same of every application, as they know nothing of it."""
     paths: dict[str, dict[str, Endpoint]] = {}
     for entry in TABLE:
         paths.setdefault(entry.path, {})[entry.method] = entry.endpoint
-    return [
+    return tuple(
         starlette.routing.Route(path, ByMethod(endpoints), methods=list(endpoints)) for path, endpoints in paths.items()
-    ]
+    )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import importlib.util
 import pkgutil
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -32,7 +34,13 @@ def examples(module: ModuleType) -> list[doctest.DocTest]:
     return [test for test in doctest.DocTestFinder(exclude_empty=True).find(module) if test.examples]
 
 
-@pytest.mark.parametrize("name", modules())
+def with_examples() -> list[str]:
+    """Return the names of the modules in whose files examples stand: five of six have none, and nothing to try."""
+    specs = {name: importlib.util.find_spec(name) for name in modules()}
+    return [name for name, spec in specs.items() if spec and spec.origin and ">>> " in Path(spec.origin).read_text()]
+
+
+@pytest.mark.parametrize("name", with_examples())
 def test_the_examples_of_a_module_are_true(name: str) -> None:
     module = importlib.import_module(name)
     runner = doctest.DocTestRunner(verbose=False)

@@ -29,7 +29,7 @@ from onearm.api.cli.main import run
 from onearm.engine import loop
 from onearm.engine.kernel import Loop
 
-engine = onearm.open(policy="uniform", arms=["a", "b", "c"])
+engine = onearm.open(policy="ucb1", arms=["a", "b", "c"])
 for _ in range(3):
     engine.learn(engine.decide(), reward=1.0)
 entries = [entry for one in vars(loop).values() if isinstance(one, Loop) for entry in one._entries.values()]
@@ -82,7 +82,7 @@ def test_what_was_warmed_is_compiled_in_the_next_process(tmp_path: Path) -> None
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    warm = "warm", "--policy", "uniform", "--env", "bernoulli", "--json"
+    warm = "warm", "--policy", "ucb1", "--env", "bernoulli", "--json"  # which reads no features: what does takes 20 s
     assert '"was_compiled": false' in run("-m", "onearm", *warm)
     told, number = run("-c", SERVED, *warm).rstrip().rsplit("\n", 1)
     assert all(entry["was_compiled"] for entry in json.loads(told)["entries"])

@@ -47,6 +47,14 @@ def said(shop: Any, body: dict[str, Any]) -> Any:
 
 
 @pytest.mark.jit
+def test_what_reads_them_is_on_disk_for_the_next_process() -> None:
+    for entry in desk().entries():
+        entry.wait()
+        jitted = getattr(entry.loop, "_jitted")  # noqa: B009 - an entry knows its loop by what it asks of it
+        assert jitted._cache.holds(entry.signature, jitted.targetctx), entry.name
+
+
+@pytest.mark.jit
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
 def test_actions_in_json_are_those_that_are_decoded(monkeypatch: pytest.MonkeyPatch, body: dict[str, Any]) -> None:
     shop = onearm.open(policy="squarecb", context={"kind": "features"}, actions={"max": 50}, seed=1)
