@@ -20,6 +20,17 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield served
 
 
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Yield one for all cases of a file that are refused: as nothing is written, each finds it as the first one did.
+
+    To start a service for each took most of the time of these.
+    """
+    with Served(tmp_path_factory.mktemp("standing")) as served:
+        assert served.create().status_code == 201
+        yield served
+
+
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Listening]:
     """Yield the same service at a port."""

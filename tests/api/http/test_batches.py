@@ -144,13 +144,13 @@ def test_long_lists_are_read_as_short_ones(served: Served, monkeypatch: pytest.M
     ],
 )
 def test_long_lists_that_are_none_are_refused_as_short_ones(
-    served: Served, monkeypatch: pytest.MonkeyPatch, body: bytes, code: str
+    standing: Served, monkeypatch: pytest.MonkeyPatch, body: bytes, code: str
 ) -> None:
-    assert_refused(served.post(f"{E}/decisions:batch", body), 422, code)
+    assert_refused(standing.post(f"{E}/decisions:batch", body), 422, code)
     monkeypatch.setattr(bodies, "LARGE", 1)
     monkeypatch.setattr(bodies, "SPLIT", 1)
-    assert_refused(served.post(f"{E}/decisions:batch", body), 422, code)
-    assert served.events() == []
+    assert_refused(standing.post(f"{E}/decisions:batch", body), 422, code)
+    assert standing.events() == []
 
 
 def test_an_experiment_with_a_long_list_of_arms_is_the_same_as_read_at_once(

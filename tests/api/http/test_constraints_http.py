@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.served import ARMS, assert_refused
+from support.served import ARMS, Served, assert_refused
 from support.windowed import Windowed, assert_clean
 
 import onearm
@@ -322,8 +322,8 @@ def test_windows_corrections_and_ranges_go_on_beneath_constraints(served: Window
         ({"sticky": {"seconds": -1}}, "bad_param", "seconds is -1"),
     ],
 )
-def test_what_can_never_be_met_is_refused_at_creation(served: Windowed, constraints: Any, code: str, says: str) -> None:
-    answer = served.create(policy="ucb1", constraints=constraints)
+def test_what_can_never_be_met_is_refused_at_creation(standing: Served, constraints: Any, code: str, says: str) -> None:
+    answer = standing.create(policy="ucb1", constraints=constraints)
     assert_refused(answer, 422, code)
     assert says in answer.json()["detail"]
 
@@ -350,12 +350,12 @@ def test_what_can_never_be_met_is_refused_at_creation(served: Windowed, constrai
         ),
     ],
 )
-def test_what_cannot_be_combined_is_refused_by_name(served: Windowed, fields: dict[str, Any], code: str | None) -> None:
+def test_what_cannot_be_combined_is_refused_by_name(standing: Served, fields: dict[str, Any], code: str | None) -> None:
     if code is None:
         fields = {"policy": None} | fields
     body = {"experiment_id": "e", "arms": ARMS, "policy": "ucb1", "constraints": {"floors": 0.1}} | fields
     body = {name: value for name, value in body.items() if value is not None}
-    assert_refused(served.post("/v1/experiments", body), 422, code or "unexpected_field")
+    assert_refused(standing.post("/v1/experiments", body), 422, code or "unexpected_field")
 
 
 def test_named_features_of_arms_go_on_beneath_constraints(served: Windowed) -> None:

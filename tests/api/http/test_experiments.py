@@ -51,8 +51,8 @@ def test_a_policy_may_be_named_as_in_python_and_on_the_command_line(
         (["ucb1"], "bad_spec", 'it must be {"name": ..., "params": {...}}'),
     ],
 )
-def test_what_names_no_policy_is_refused(served: Served, policy: Any, code: str, said: str) -> None:
-    assert said in assert_refused(served.create("x", policy=policy), 422, code)["detail"]
+def test_what_names_no_policy_is_refused(standing: Served, policy: Any, code: str, said: str) -> None:
+    assert said in assert_refused(standing.create("x", policy=policy), 422, code)["detail"]
 
 
 def test_an_empty_database_gets_hello_and_any_other_does_not(tmp_path: Path) -> None:

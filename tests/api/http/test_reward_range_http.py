@@ -81,10 +81,10 @@ NO_RANGES = [1, [], [1], [0, 1, 2], [1, 1], [1, 0], [False, True], ["0", "1"], [
 
 
 @pytest.mark.parametrize("limits", [*NO_RANGES, [0, 1e300], [0, 10**400], [0.0, 1e-300]])
-def test_what_is_no_range_is_refused(served: Served, limits: Any) -> None:
-    found = assert_refused(served.create("bad", policy=BETA, reward={"range": limits}), 422, "bad_range")
+def test_what_is_no_range_is_refused(standing: Served, limits: Any) -> None:
+    found = assert_refused(standing.create("bad", policy=BETA, reward={"range": limits}), 422, "bad_range")
     assert "reward.range is" in found["detail"]
-    assert served.get("/v1/experiments/bad").status_code == 404
+    assert standing.get("/v1/experiments/bad").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -102,13 +102,13 @@ def test_what_is_no_range_is_refused(served: Served, limits: Any) -> None:
         ),
     ],
 )
-def test_what_no_experiment_can_have_is_refused(served: Served, fields: Any, code: str | None) -> None:
+def test_what_no_experiment_can_have_is_refused(standing: Served, fields: Any, code: str | None) -> None:
     if code is None:
         if fields["problem"]["kind"] == "vector":
             fields["problem"]["domain"]["dimension"] = 2
         code = "unexpected_field"
         fields = fields | {"policy": {"name": "uniform", "params": {}}}
-    assert_refused(served.create("bad", **fields), 422, code)
+    assert_refused(standing.create("bad", **fields), 422, code)
 
 
 def test_a_stream_reads_the_older_name_and_the_newer_as_the_same(served: Served) -> None:

@@ -193,9 +193,9 @@ def test_states_where_there_are_none_are_refused(served: Served) -> None:
         ({"problem": {"kind": "vector", "states": {"count": 3}}}, "unknown_field"),
     ],
 )
-def test_bad_states_are_refused_at_creation(served: Served, fields: dict[str, Any], code: str) -> None:
+def test_bad_states_are_refused_at_creation(standing: Served, fields: dict[str, Any], code: str) -> None:
     asked = {"experiment_id": "e", "arms": [{"id": "a"}, {"id": "b"}], "policy": "ucb1"} | fields
-    told = assert_refused(served.post("/v1/experiments", asked), 422, code)
+    told = assert_refused(standing.post("/v1/experiments", asked), 422, code)
     assert told["detail"]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.query_service import TASK
-from support.served import ARMS, assert_problem, assert_refused, log_of
+from support.served import ARMS, Served, assert_problem, assert_refused, log_of
 from support.windowed import GRACE, Windowed, assert_clean, learned
 
 from onearm.api.cli.verify import has_fault, verified
@@ -446,8 +446,8 @@ def test_the_block_is_told_in_full_and_a_spec_without_it_has_none(served: Window
         ({"wait_time": "2s", "late": "learn"}, "bad_window", "default"),
     ],
 )
-def test_what_a_window_cannot_be_is_refused(served: Windowed, reward: Any, code: str, says: str) -> None:
-    told = assert_refused(served.create(reward=reward), 422, code)
+def test_what_a_window_cannot_be_is_refused(standing: Served, reward: Any, code: str, says: str) -> None:
+    told = assert_refused(standing.create(reward=reward), 422, code)
     assert says in told["detail"]
 
 

@@ -108,13 +108,13 @@ class _Client:
         ("queries", {"horizon": "0"}, "horizon"),
     ],
 )
-def test_what_is_wrong_stands_at_its_field(served: Served, kind: str, fields: dict[str, str], field: str) -> None:
-    before = len(served.get("/v1/experiments").json()["experiments"])
-    answer = send(served, "/create", kind, **fields)
+def test_what_is_wrong_stands_at_its_field(standing: Served, kind: str, fields: dict[str, str], field: str) -> None:
+    before = len(standing.get("/v1/experiments").json()["experiments"])
+    answer = send(standing, "/create", kind, **fields)
     assert answer.status_code in (409, 422)
     assert wrong(answer.text) == [field], answer.text
     assert re.search(f'name="{field}"[^>]*aria-invalid="true"', answer.text)
-    assert len(served.get("/v1/experiments").json()["experiments"]) == before
+    assert len(standing.get("/v1/experiments").json()["experiments"]) == before
 
 
 @pytest.mark.parametrize(

@@ -307,10 +307,10 @@ def test_actions_may_come_with_the_list(form: str, served: Served) -> None:
     ],
 )
 def test_what_lists_cannot_have_is_refused_by_name(
-    problem: dict[str, Any], more: dict[str, Any], code: str, served: Served
+    problem: dict[str, Any], more: dict[str, Any], code: str, standing: Served
 ) -> None:
     body = {"experiment_id": "x", "arms": SHELF, "problem": {"kind": "lists"} | problem} | more
-    assert_refused(served.post("/v1/experiments", body), 422, code)
+    assert_refused(standing.post("/v1/experiments", body), 422, code)
 
 
 def test_policies_beside_and_corrections_are_refused_by_name(served: Served) -> None:

@@ -43,8 +43,8 @@ STREAMS: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("problem", "code"), STREAMS)
-def test_a_problem_that_cannot_be(served: Served, problem: Any, code: str) -> None:
-    assert_refused(create(served, **problem), 422, code)
+def test_a_problem_that_cannot_be(standing: Served, problem: Any, code: str) -> None:
+    assert_refused(create(standing, **problem), 422, code)
 
 
 def test_an_experiment_that_does_not_fit_a_stream(served: Served) -> None:

@@ -255,11 +255,11 @@ def test_a_decision_that_cannot_be_is_refused_and_nothing_is_written(served: Ser
         ({"memory": 3}, None, "not_built"),
     ],
 )
-def test_an_experiment_that_cannot_be_is_refused(served: Served, problem: Any, policy: Any, code: str) -> None:
-    before = served.everything()
+def test_an_experiment_that_cannot_be_is_refused(standing: Served, problem: Any, policy: Any, code: str) -> None:
+    before = standing.everything()
     policy = {"name": policy} if isinstance(policy, str) else policy
-    assert_refused(create(served, "w", policy, **problem), 422, code)
-    assert served.everything() == before
+    assert_refused(create(standing, "w", policy, **problem), 422, code)
+    assert standing.everything() == before
 
 
 def test_arms_and_domains_do_not_mix(served: Served) -> None:
