@@ -19,11 +19,14 @@ ARMS = [{"id": label} for label in ATTRACTION]
 CASCADE = ("--target", "uniform", "--target", "logged", "--method", "cascade", "--json")
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    """Yield a service whose lists of two slots were filled evenly, for users who look from above; one has no reward."""
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Yield a service whose lists of two slots were filled evenly, for users who look from above; one has no reward.
+
+    What tests add are experiments of other names.
+    """
     rng = np.random.default_rng(4)
-    with Served(tmp_path) as served:
+    with Served(tmp_path_factory.mktemp("lists")) as served:
         problem = {"kind": "lists", "slots": {"max": 2}}
         create_lists(served, {"name": "uniform", "params": {}}, arms=ARMS, problem=problem)
         for t in range(120):
@@ -38,12 +41,12 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield served
 
 
-@pytest.fixture(params=["jsonl", "parquet", "database"])
-def log(request: pytest.FixtureRequest, served: Served, tmp_path: Path) -> list[str]:
+@pytest.fixture(scope="module", params=["jsonl", "parquet", "database"])
+def log(request: pytest.FixtureRequest, served: Served, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Return where the log is, as commands are told."""
     if request.param == "database":
         return [served.url, "--experiment", "e"]
-    file = tmp_path / f"log.{request.param}"
+    file = tmp_path_factory.mktemp("log") / f"log.{request.param}"
     file.write_bytes(served.get(f"/v1/experiments/e/log?format={request.param}").content)
     return [str(file)]
 
