@@ -8,8 +8,15 @@ from pathlib import Path
 import pytest
 from support.listening import Listening
 from support.served import Served
+from support.stored import new_database
 
 from onearm.client import Client
+
+
+@pytest.fixture
+def empty_database(tmp_path: Path) -> None:
+    """Let the service of a test begin with an empty database, and make `hello` in it."""
+    new_database(tmp_path / "run.db")
 
 
 @pytest.fixture

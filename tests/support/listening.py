@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import httpx
 from support.served import ARMS, RANDOM
-from support.stored import new_database
+from support.stored import used_database
 
 from onearm.api.http.app import create_app
 from onearm.api.http.connection import Limits
@@ -43,7 +43,7 @@ class Listening:
     ) -> None:
         self.folder = folder
         self.verified = True if trusted is None else ssl.create_default_context(cafile=trusted)
-        self.store = Store.open(new_database(folder / "run.db"))
+        self.store = Store.open(used_database(folder / "run.db"))
         guard = Guard(**guarded)
         refused: Counter[str] = Counter()
         self.app = create_app(self.store, guard=guard, refused=refused, **(options or {}))

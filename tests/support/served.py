@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import numpy as np
 from support.direct import Direct
-from support.stored import new_database
+from support.stored import used_database
 
 from onearm.api.experiment.ids import in_url
 from onearm.api.experiment.spec import Spec
@@ -45,7 +45,7 @@ class Served:
     """The service over an SQLite file, in this process. It can be stopped and started again, and looked behind."""
 
     def __init__(self, folder: Path, **options: Any) -> None:
-        self.url = new_database(folder / "run.db")
+        self.url = used_database(folder / "run.db")
         self.options = options
         self.start()
 

@@ -130,6 +130,7 @@ def test_what_is_refused_and_what_others_do_is_not_there(keyed: Keyed) -> None:
 FULL = "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
 
 
+@pytest.mark.usefixtures("empty_database")
 @pytest.mark.parametrize(
     ("action", "path", "body"),
     [("experiments.archive", "/v1/experiments/e:archive", None), ("units.erase", ERASE, {"unit_id": "ann"})],
@@ -158,6 +159,7 @@ def test_what_was_done_is_answered_and_noted_later_where_the_audit_log_cannot_be
         assert noted == [("experiments.archive", "hello"), (action, "e"), ("experiments.create", "e")]
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_the_next_deed_or_the_end_of_the_service_finds_the_audit_log_writable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

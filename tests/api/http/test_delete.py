@@ -64,6 +64,7 @@ def test_a_deletion_is_said_twice(served: Served) -> None:
     served.assert_consistent()
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_from_then_on_every_call_is_404_and_it_is_in_no_list(served: Served) -> None:
     work(served, 3)
     served.create("other")
@@ -257,6 +258,7 @@ def test_a_snapshot_that_is_being_stored_does_not_come_back(served: Served, monk
     assert len(seen) == stored and left(served)[2] == []
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_exports_checks_and_backups_do_not_show_it(served: Served, tmp_path: Path) -> None:
     work(served, 2)
     assert delete(served, "hello").status_code == 200

@@ -55,6 +55,7 @@ def test_what_names_no_policy_is_refused(standing: Served, policy: Any, code: st
     assert said in assert_refused(standing.create("x", policy=policy), 422, code)["detail"]
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_an_empty_database_gets_hello_and_any_other_does_not(tmp_path: Path) -> None:
     with Served(tmp_path) as served:
         assert [one["experiment_id"] for one in served.get("/v1/experiments").json()["experiments"]] == ["hello"]
@@ -101,6 +102,7 @@ def test_of_the_default_for_numbers_it_is_told_how_large_its_models_are(served: 
     assert served.post("/v1/experiments", body).status_code == 200, "what follows from the arms is the same again"
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_the_same_spec_again_is_the_same_experiment(served: Served) -> None:
     for _ in range(2):
         again = served.create()
@@ -124,6 +126,7 @@ def test_a_seed_keeps_all_its_digits(served: Served, seed: Any) -> None:
     assert served.create("s", seed=seed).status_code == 200
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_the_list_is_paged(served: Served) -> None:
     names = ["hello", "e", "ü&?", "b", "c"]
     for name in names[2:]:
@@ -169,6 +172,7 @@ def test_counters_follow_the_log(served: Served) -> None:
         served.restart()
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_archiving_closes_an_experiment(served: Served) -> None:
     served.decide()
     for _ in range(2):
@@ -188,6 +192,7 @@ def test_health(served: Served) -> None:
     assert (served.get("/health/ready").status_code, served.get("/health/ready").json()) == (200, {"status": "ready"})
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_pages_ask_nobody_outside(served: Served) -> None:
     front = served.get("/")
     assert front.headers["content-type"] == "text/html; charset=utf-8"
@@ -207,6 +212,7 @@ def test_the_front_page_names_the_policy_inside_a_wrapper(served: Served) -> Non
     assert "<code>floor(exp3_ix)</code>" in page and "<code>epsilon_greedy</code>" in page
 
 
+@pytest.mark.usefixtures("empty_database")
 @pytest.mark.parametrize("experiment_id", ["a b", "a?b", "a#b", "50%", "caf\u00e9", "a&b:c"])
 def test_links_of_the_front_page_lead_to_their_experiments(served: Served, experiment_id: str) -> None:
     served.post("/v1/experiments/e:archive")

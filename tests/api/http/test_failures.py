@@ -190,6 +190,7 @@ def test_any_error_of_the_writer_is_answered(served: Served, monkeypatch: pytest
     assert served.decide().json()["decision_id"] == "~0"
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_while_the_log_is_folded_again_the_answer_is_503(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     served.decide({"decision_id": "d"})
     monkeypatch.setattr(setting_back, "REFOLD_PAUSE", 0.05)

@@ -19,6 +19,7 @@ SECURE = Network(TLS / "cert.pem", TLS / "key.pem")
 SHOP = "https://shop.example"
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_the_service_speaks_tls(tmp_path: Path) -> None:
     with Listening(tmp_path, network=SECURE, trusted=TLS / "cert.pem") as listening:
         assert listening.url.startswith("https://")
@@ -59,6 +60,7 @@ def test_a_certificate_that_cannot_be_used_is_explained(certificate: str | None,
     PLAIN.checked()
 
 
+@pytest.mark.usefixtures("empty_database")
 @pytest.mark.parametrize("prefix", ["", "/bandit"])
 def test_a_proxy_may_take_its_prefix_off_or_not(tmp_path: Path, prefix: str) -> None:
     with Listening(tmp_path, options={"prefix": "/bandit"}) as listening:

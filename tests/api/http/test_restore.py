@@ -98,6 +98,7 @@ def test_a_restore_that_is_not_committed_leaves_the_experiment_archived(
     served.assert_consistent()
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_it_is_refused_where_there_is_no_room_for_the_state(tmp_path: Path) -> None:
     wide = {"policy": {"name": "linucb"}, "problem": {"context": {"kind": "dense", "length": 150}}}
     with Served(tmp_path, state_limits=StateLimits(2_000_000, 2_000_000)) as served:

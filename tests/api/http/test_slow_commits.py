@@ -106,7 +106,7 @@ def test_a_table_that_is_locked_on_postgresql(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "HUNG_SECONDS", 0.3)
-    monkeypatch.setattr("support.listening.new_database", lambda path: postgres_url)
+    monkeypatch.setattr("support.listening.used_database", lambda path: postgres_url)
     with Listening(tmp_path) as listening, ThreadPoolExecutor(1) as pool:
         with psycopg.connect(postgres_url) as connection:
             connection.execute("LOCK TABLE event IN EXCLUSIVE MODE")

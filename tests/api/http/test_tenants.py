@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from support.keyed import NEW, Keyed
 from support.served import Served
+from support.stored import new_database
 
 from onearm.api.http.routes import TABLE
 from onearm.engine.errors import Unavailable
@@ -32,7 +33,8 @@ OF_ONE = [entry for entry in TABLE if "{experiment_id}" in entry.path]
 
 @pytest.fixture(scope="module")
 def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
-    with Keyed(tmp_path_factory.mktemp("tenants")) as keyed:
+    new_database((folder := tmp_path_factory.mktemp("tenants")) / "run.db")
+    with Keyed(folder) as keyed:
         assert keyed.operator.post("/v1/experiments/~news~secret/decisions").status_code == 201
         yield keyed
 

@@ -172,6 +172,7 @@ def test_in_the_queue_archived_ones_rest_until_they_are_asked_for() -> None:
     assert (queue.resting, "b" in queue, "d" in queue) == (1, True, False)
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_while_logs_are_folded_the_service_says_how_many_are_left(recovering: tuple[Served, Gate]) -> None:
     served, gate = recovering
     assert served.get("/health/live").json() == {"status": "alive"}
@@ -212,6 +213,7 @@ def test_until_its_log_is_folded_an_experiment_refuses_everything(recovering: tu
         served.assert_consistent(name)
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_creating_sees_what_is_not_folded_yet(recovering: tuple[Served, Gate]) -> None:
     served, _ = recovering
     assert_refused(served.create("b", seed=99), 409, "experiment_exists")
@@ -223,6 +225,7 @@ def test_creating_sees_what_is_not_folded_yet(recovering: tuple[Served, Gate]) -
     assert served.get("/health/ready").json() == {"status": "recovering", "recovering": 3, "of": 6}
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_lists_show_what_is_not_folded_yet_with_what_its_log_counts(recovering: tuple[Served, Gate]) -> None:
     served, gate = recovering
     served.create("late")
@@ -336,6 +339,7 @@ def test_a_database_that_does_not_answer_for_a_while_closes_nothing(
         served.assert_consistent(name)
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_an_archived_experiment_is_listed_as_archived_and_folded_when_somebody_asks(
     recovering: tuple[Served, Gate],
 ) -> None:
@@ -365,6 +369,7 @@ def test_an_archived_experiment_is_listed_as_archived_and_folded_when_somebody_a
     served.assert_consistent("c")
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_an_empty_database_has_its_experiment_ready_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no log to read, so whoever knocks first is not told to wait for one."""
     monkeypatch.setattr(Served, "recover", lambda served: None)

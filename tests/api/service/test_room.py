@@ -94,6 +94,7 @@ def test_a_creation_that_takes_too_much_is_refused_and_nothing_is_written(tmp_pa
         assert served.create("large", **wide(10)).status_code == 201, "the id is free"
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_all_states_together_have_a_limit_and_archived_ones_take_nothing(tmp_path: Path) -> None:
     with served_with(tmp_path) as served:
         room = served.service.room

@@ -149,6 +149,7 @@ def _quoted(text: str) -> str:
     return "".join(f"%{byte:02X}" for byte in text.encode())
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_experiments_with_alarms_come_first(served: Served) -> None:
     served.create("silent")
     for _ in range(100):
@@ -201,6 +202,7 @@ def test_the_list_is_searched_sorted_and_has_pages(served: Served) -> None:
         assert served.get(f"/?{wrong}").status_code == 422
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_where_nothing_is_the_page_says_what_to_do_next(served: Served) -> None:
     for name in ("hello", "e"):
         assert served.client.delete(f"/v1/experiments/{name}?confirm={name}").status_code == 200

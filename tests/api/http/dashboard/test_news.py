@@ -50,6 +50,7 @@ def heard(line: Line, word: bytes, seconds: float = 20.0) -> bool:
     return True
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_news_are_told_and_nothing_else(tmp_path: Path, listen: Open) -> None:
     with Listening(tmp_path) as listening:
         line = listen(listening, "/events?experiment=e")
