@@ -16,6 +16,7 @@ from onearm.api.kinds.arms.http import request
 from onearm.engine.errors import InvalidInput
 from onearm.engine.featuriser import number_rows
 from onearm.engine.featuriser.desk import desk
+from onearm.engine.kernel import Loop
 
 ONE, TWO = {"id": "mug", "item": {"price": 9.5}}, {"id": "shirt", "item": {"price": 24, "tags": ["new"]}}
 BODIES: list[dict[str, Any]] = [
@@ -50,7 +51,8 @@ def said(shop: Any, body: dict[str, Any]) -> Any:
 def test_what_reads_them_is_on_disk_for_the_next_process() -> None:
     for entry in desk().entries():
         entry.wait()
-        jitted = getattr(entry.loop, "_jitted")  # noqa: B009 - an entry knows its loop by what it asks of it
+        assert isinstance(entry.loop, Loop)
+        jitted = entry.loop._jitted
         assert jitted._cache.holds(entry.signature, jitted.targetctx), entry.name
 
 
