@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.listening import Listening
+from support.stored import new_database
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 NEEDED = "in the checkout, .venv/bin/python -m pip install --editable '.[browser]'"
@@ -62,6 +63,7 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Listening]:
-    """Yield the service at a port."""
+    """Yield the service at a port, with `hello` in it, as people find it."""
+    new_database(tmp_path / "run.db")
     with Listening(tmp_path) as listening:
         yield listening

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from support.served import Served
+from support.stored import new_database
 
 from onearm.api.cli.main import COMMANDS, run
 
@@ -100,6 +101,7 @@ def test_the_python_of_the_readme_runs_from_top_to_bottom() -> None:
 def test_the_calls_of_the_readme_are_answered_as_it_says(tmp_path: Path) -> None:
     calls = CALL.findall(README.read_text())
     assert len(calls) == 2
+    new_database(tmp_path / "run.db")  # one in which the service makes `hello`
     with Served(tmp_path) as served:
         for body, path, answer in calls:
             assert served.post(path, json.loads(body)).json() == json.loads(answer)

@@ -72,6 +72,7 @@ def test_windows_are_opened_by_an_activation(client: Client) -> None:
     assert [one.value for one in shown.record(decision).outcomes] == [1.0, 2.0]
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_reports_curves_and_lists_are_rows_and_frames(client: Client) -> None:
     banner = client.experiment("e")
     banner.learn_many(banner.decide_many(6), np.array([1.0, 0.0, 1.0, 0.0, 1.0, 0.0]))
@@ -98,6 +99,7 @@ def test_explanations_and_baselines_come_with_a_decision(client: Client) -> None
     assert (given.action_id, given.propensity, given.answer.given) == ("b", 0.5, True)
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_the_service_as_a_whole(client: Client) -> None:
     assert client.ready().status == "ready"
     assert client.version().onearm
@@ -107,6 +109,7 @@ def test_the_service_as_a_whole(client: Client) -> None:
     assert len(made.experiment_id) == 32
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_lists_are_read_to_their_end(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("onearm.api.client.blocking.client.PAGE", 2)
     for number in range(5):

@@ -117,6 +117,7 @@ def snapshots(served: Served) -> set[str]:
     return kept
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_states_are_kept_at_the_end_as_time_allows_and_the_smallest_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
