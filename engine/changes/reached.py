@@ -1,9 +1,9 @@
 """What a prediction counts as beside what was paid: with named features, nothing beyond the rewards so far.
 
-A model that takes features to be apart (`engine/oracles/second_order.py`) is surer of words that come together than they
-allow. Where it is sure it predicts more than was ever paid, and the more it learns the more: .1 beyond on average after
-3,000 docstrings. That misleads no choice, but what is paid falls short of it by and by, as after a change. Counted as
-the best reward so far, what it predicts is right on average, from the beginning to the end.
+A model that takes features to be apart (`engine/oracles/second_order.py`) is too sure of words that come together.
+Where it is sure it predicts more than was ever paid, and the more it learns the more: .1 beyond on average after 3,000
+docstrings. That misleads no choice, but what is paid falls short of it by and by, as after a change. Counted as the
+best reward so far, what it predicts is right on average, from the beginning to the end.
 
 >>> ends = rewards_so_far()
 >>> for reward in (0.0, 1.0):
