@@ -114,9 +114,22 @@ class Registry(Generic[Made]):
         return self.make(spec["name"], **params)
 
     def from_stored(self, spec: Any) -> Made:
-        """Build what a stored spec meant when it was stored (`earlier`); its own `spec` is the stored one."""
-        made = self.from_spec(self.completed(spec))
-        return dataclasses.replace(made, spec=spec)  # type: ignore[type-var]
+        """Build what a stored spec meant when it was stored (`earlier`); its own `spec` is the stored one.
+
+        It stays that where it is fitted to a problem, unless the spec left open what follows from the problem.
+        """
+        whole = self.completed(spec)
+        made = self.from_spec(whole)
+        kept: dict[str, Any] = {"spec": spec}
+        resolve = getattr(made, "resolve", None)
+        if resolve is not None:
+
+            def resolve_stored(problem: Any) -> Made:
+                found = resolve(problem)
+                return dataclasses.replace(found, spec=spec) if found.spec == whole else found
+
+            kept["resolve"] = resolve_stored
+        return dataclasses.replace(made, **kept)  # type: ignore[type-var]
 
     def completed(self, spec: Any) -> Any:
         """Return a stored spec with the params that it lacks in their earlier meaning, those of nested specs too.

@@ -12,7 +12,8 @@ The unit is never cut, so where rewards are rare a click outweighs the many smal
 the model learns from one click wins no bet.
 
 An error is bet on only where the context is familiar (`familiar.py`). Where others come than did, centre and level
-forget, and are learned anew while such contexts become familiar: so contexts that shift are no change.
+forget, and are learned anew while such contexts become familiar: so contexts that shift are no change. With named
+features no prediction counts as more than the best reward so far, or as less than the lowest (`reached.py`).
 
 Where the bets of one arm are won that arm has changed, and perhaps others with it: those that are doubted, by a bet on
 each arm that is made from the first errors on and tells of no change by itself. Where most of the arms that were played
@@ -40,6 +41,7 @@ from ..protocol import reset, row_of
 from ..vocabulary import Array, Decision, Instance, Problem
 from .bets import Bets, bets, call_off, call_off_all, largest, place_of, stake
 from .familiar import familiarity, is_familiar, others_come
+from .reached import AsTheyAre, counted, reach, rewards_so_far
 from .watch import NOTHING, register_watch
 
 _ALL = 0  # the row of all arms together
@@ -82,6 +84,7 @@ class ErrorWatch(NamedTuple):
     doubts: Bets  # a bet in each of these rows
     errors: Errors
     seen: Any  # what contexts were like: `familiar.py`
+    reached: Any  # what predictions count as: `reached.py`
     nearer: Array  # float64[models, 3] wealth of bets that a rival is nearer to what is paid than the leader
     age: Array  # float64[models] errors since the model began; the first is as old as can be
     led: Array  # float64[1] errors since the leader leads
@@ -93,14 +96,18 @@ class ErrorWatch(NamedTuple):
     scratch_width: Array  # float64[k]
 
 
-def error_watch(n_models: int, n_numbered: int, problem: Problem) -> ErrorWatch:
-    """Return the watch of so many models before any reward; `n_numbered` arms have a number once for all."""
+def error_watch(n_models: int, n_numbered: int, problem: Problem, *, within_rewards: bool = True) -> ErrorWatch:
+    """Return the watch of so many models before any reward; `n_numbered` arms have a number once for all.
+
+    With named features predictions count no further than the rewards so far, unless `within_rewards` is false.
+    """
     rows, n_arms = n_numbered + 1, problem.n_arms
     return ErrorWatch(
         book=bets(rows, len(_BETS)),
         doubts=bets(rows, 1),
         errors=Errors(*(np.zeros((n_models, rows)) for _ in range(6))),
         seen=familiarity(problem),
+        reached=rewards_so_far() if within_rewards and problem.context_kind == "named" else AsTheyAre(),
         nearer=np.ones((n_models, len(_RIVALS))),
         age=np.where(np.arange(n_models) == 0, _YOUNG, 0.0),
         led=np.zeros(1),
@@ -126,6 +133,7 @@ def _examine(
 ) -> int:
     arm: int = decision.action
     row = min(arm + 1, len(watch.last) - 1)
+    reach(watch.reached, reward)
     error = _error(watch, params, models, leader, instance, arm, reward)
     if used > 1 and watch.age[leader] >= _RIPE:
         _compare(watch, params, models, leader, used, instance, arm, row, reward, error)
@@ -161,7 +169,7 @@ def _error(
     protocol.foretell(params, row_of(models, model), alone, watch.scratch_score, watch.scratch_width)
     only[arm] = False
     score = watch.scratch_score[arm]
-    return reward - score if abs(score) <= _FAR else reward
+    return reward - counted(watch.reached, score) if abs(score) <= _FAR else reward
 
 
 @kernel

@@ -50,7 +50,7 @@ from ...engine.vocabulary import Array, Constant, Decision, Feedback, Instance, 
 _WILD = 10.0  # ranges of the rewards: an error beyond, of a context far from all others, counts as this
 _CUT = 2.0  # times wider where errors are cut, as their size is then understated
 _TEMPERATURE, _PRIOR = 0.1, 0.3  # up to ten arms with models of their own, and for actions that share one
-_NAMED_PRIOR = 2.0  # with named features
+_NAMED_TEMPERATURE, _NAMED_PRIOR = 0.03, 2.0  # with named features, whose standard errors stay wide as new ones come
 _SHARPEST = 1e300  # of what is multiplied with gaps: 0 times infinity is no number
 
 
@@ -141,7 +141,7 @@ def _settled(params: FourierSoftmaxParams, problem: Problem) -> FourierSoftmaxPa
     more = more_for(problem.n_arms if fits else 1)
     temperature, regularisation, coordinates = params.temperature, params.regularisation, params.coordinates
     if temperature == 0.0:
-        temperature = round(_TEMPERATURE * more, 3)
+        temperature = round((_NAMED_TEMPERATURE if named else _TEMPERATURE) * more, 3)
     if regularisation == 0.0:
         regularisation = round((_NAMED_PRIOR if named else _PRIOR) * more, 2)
     if coordinates < 0 and fits:

@@ -7,12 +7,14 @@ Nor does their origin matter: they are measured from the first one, or from `ori
 The sharpness is constant, so regret grows linearly: actions within sd / sharpness of the best are played nearly as
 often, which is what one wants of a share for each, not of the highest reward.
 Of dense data sets, 8 earns more than 4 on wine, breast_cancer and segment, and less on digits; 2 earns less on all.
+With named features 16 earns more than 8 on text and strings, and more than 24 where banners are seldom clicked.
 State: the model (ridge on dense contexts and rows of actions, `SparseRows` on named features), its errors.
 Cost: a prediction of all actions and an exponential for each per decision; one fit per feedback.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple
 
 from ...engine.draws import UniformBlock, uniform_block, uniform_from
@@ -29,6 +31,8 @@ from ...engine.problem import check_param
 from ...engine.protocol import register_policy
 from ...engine.registry import earlier
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+
+_SHARPNESS, _NAMED_SHARPNESS = 8.0, 16.0
 
 
 class SoftmaxParams(NamedTuple):
@@ -54,17 +58,20 @@ class SoftmaxState(NamedTuple):
 
 @earlier(origin=0.0, second_order=False)
 def softmax(
-    sharpness: float = 8.0,
+    sharpness: float | None = None,
     noise: float | None = None,
     regularisation: float = 0.2,
     half_life: float | None = None,
     origin: float | None = None,
     second_order: bool = True,
 ) -> Policy:
-    """Draw each action in proportion to exp(sharpness score / sd) over a linear oracle."""
+    """Draw each action in proportion to exp(sharpness score / sd) over a linear oracle.
+
+    A `sharpness` that is left out is 8, and 16 with named features.
+    """
     forgetting = check_half_life(half_life)
     params = SoftmaxParams(
-        check_param("sharpness", sharpness, low=0.0, high=1e100),
+        _SHARPNESS if sharpness is None else check_param("sharpness", sharpness, low=0.0, high=1e100),
         0.0 if noise is None else check_param("noise", noise, low=1e-100, high=1e100),
         kept(forgetting),
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
@@ -72,9 +79,31 @@ def softmax(
         check_origin(origin),
         check_second_order(second_order),
     )
-    return Policy(
-        "softmax", params, init, version_of(origin, second_order), ("dense", "actions", "named"), grow=by_padding(init)
+
+    def resolve(problem: Problem) -> Policy:
+        named = second_order and problem.context_kind == "named"
+        follows = _NAMED_SHARPNESS if named else _SHARPNESS
+        settled = {
+            "sharpness": follows,
+            "noise": noise,
+            "regularisation": regularisation,
+            "half_life": half_life,
+            "origin": origin,
+            "second_order": second_order,
+        }
+        found = params._replace(sharpness=follows)
+        return dataclasses.replace(policy, params=found, spec={"name": policy.name, "params": settled}, resolve=None)
+
+    policy = Policy(
+        "softmax",
+        params,
+        init,
+        version=version_of(origin, second_order),
+        contexts=("dense", "actions", "named"),
+        grow=by_padding(init),
+        resolve=resolve if sharpness is None else None,
     )
+    return policy
 
 
 def init(params: SoftmaxParams, problem: Problem) -> SoftmaxState:

@@ -74,15 +74,16 @@ from ...engine.changes.worlds import (
 )
 from ...engine.compiled.layout import kept_arrays
 from ...engine.draws import UniformBlock, uniform_block, uniform_from
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.growth import grown, padded
 from ...engine.kernel import kernel, routine
 from ...engine.laws.availability import count_available, nth_available
 from ...engine.problem import check_param, check_wrapped, fitted
 from ...engine.protocol import decay, row_of
+from ...engine.registry import earlier
 from ...engine.vocabulary import Array, Change, Constant, Decision, Feedback, Instance, Key, Policy, Problem, Turn
 
-_VERSION = 1  # of the wrapper's own bits; the inner policy's is added
+_VERSION = 1  # of the wrapper's own bits, without `within_rewards`; the inner policy's is added
 _SLOW = 300.0  # decisions that a change took to be noticed: small, or one that goes on
 _LASTS = 16.0  # half-lives without a change, after which it doubles
 _LOOK = np.uint64(0x6C6F6F6B)  # of the run of the looks
@@ -108,9 +109,16 @@ class AdaptiveState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
-def adaptive(policy: Policy, look: float = 0.001) -> Policy:
-    """Decide as `policy` does, and begin anew, as a whole or in part, where the world has changed."""
+@earlier(within_rewards=False)
+def adaptive(policy: Policy, look: float = 0.001, within_rewards: bool = True) -> Policy:
+    """Decide as `policy` does, and begin anew, as a whole or in part, where the world has changed.
+
+    With named features what is paid is compared with predictions that are no further than the rewards so far, unless
+    `within_rewards` is false.
+    """
     check_param("look", look, low=0.0, high=1.0)
+    if not isinstance(within_rewards, bool):
+        raise InvalidInput("bad_param", f"within_rewards is {as_seen(within_rewards)}: it must be true or false")
     _check_inner(policy)
 
     def grow(params: AdaptiveParams, state: AdaptiveState, problem: Problem) -> AdaptiveState:
@@ -122,7 +130,7 @@ def adaptive(policy: Policy, look: float = 0.001) -> Policy:
         return AdaptiveState(
             models=bank(new),
             leader=np.zeros(1, np.int64),
-            watch=_watch_of(policy, problem, bool(per_arm.any())),
+            watch=_watch_of(policy, problem, bool(per_arm.any()), within_rewards),
             worlds=worlds(),
             half_life=np.full(MODELS, np.inf),
             longer=np.full(1, np.inf),
@@ -132,14 +140,14 @@ def adaptive(policy: Policy, look: float = 0.001) -> Policy:
 
     def resolve(problem: Problem) -> Policy:
         inner = fitted(policy, problem)
-        spec = {"name": "adaptive", "params": {"policy": inner.spec, "look": look}}
-        return dataclasses.replace(adaptive(inner, look), spec=spec)
+        spec = {"name": "adaptive", "params": {"policy": inner.spec, "look": look, "within_rewards": within_rewards}}
+        return dataclasses.replace(adaptive(inner, look, within_rewards), spec=spec)
 
     return Policy(
         "adaptive",
         AdaptiveParams(float(look), policy.params),
         init,
-        _VERSION - 1 + policy.version,
+        _VERSION - 1 + within_rewards + policy.version,
         policy.contexts,
         policy.context_length_max,
         grow=grow if policy.grow else None,
@@ -226,7 +234,7 @@ def _holds_adaptive(params: Any) -> bool:
     return any(isinstance(found, AdaptiveParams) for found in _nested(params))
 
 
-def _watch_of(policy: Policy, problem: Problem, in_part: bool) -> Any:
+def _watch_of(policy: Policy, problem: Problem, in_part: bool, within_rewards: bool) -> Any:
     """Return what watches for changes: errors of predictions, where there are any, or what each arm pays.
 
     What an arm pays will not do where a policy learns with which contexts to take it: that is a change as well.
@@ -238,7 +246,8 @@ def _watch_of(policy: Policy, problem: Problem, in_part: bool) -> Any:
             "of the world from what it learns: wrap another one, or leave the contexts out",
         )
     if problem.context_shape != (0,) and protocol.explains(policy.params):
-        return error_watch(MODELS, problem.n_arms if in_part else 0, problem)
+        n_numbered = problem.n_arms if in_part else 0
+        return error_watch(MODELS, n_numbered, problem, within_rewards=within_rewards)
     return mean_watch(problem.n_arms)
 
 

@@ -75,6 +75,22 @@ def test_who_names_no_policy_asks_for_the_default_of_then(of: dict[str, Any], be
     assert not asks_for(asked | {"policy": before}, stored, said), "nor does one who names the one inside"
 
 
+@pytest.mark.parametrize("gone", [("within_rewards",), ("within_rewards", "second_order")])
+def test_the_default_for_named_features_of_an_earlier_version_is_known_again(gone: tuple[str, ...]) -> None:
+    """It explored more, and lacked params that came later."""
+    asked = {"experiment_id": "e", "arms": ARMS, "problem": {"context": {"kind": "features"}}}
+    said = Spec.from_json(asked).to_json()
+    stored = Spec.from_json(asked).to_json()
+    inner = stored["policy"]["params"]["policy"]
+    inner["params"]["temperature"] = 0.1
+    for name in gone:
+        stored["policy"]["params"].pop(name, None)
+        inner["params"].pop(name, None)
+    assert Spec.from_stored(stored).to_json() == stored
+    assert asks_for(asked, said, stored)
+    assert not asks_for(asked | {"policy": "fourier_ucb"}, said, stored)
+
+
 def test_another_value_inside_is_another_experiment() -> None:
     asked = body(floored('linucb:{"alpha":0.5}'))
     assert not asks_for(asked, Spec.from_json(asked).to_json(), as_stored_before(floored(FIRST_LINUCB)))

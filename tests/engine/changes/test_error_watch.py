@@ -28,6 +28,8 @@ from onearm.engine.vocabulary import Array, Decision, Instance, Problem
 PARAMS = foretold().params
 MODELS = 4
 ALL = 0
+EXPECTED = 5.0  # by model 0
+NAMED = Problem(1, (1, 64), nonzeros=4)
 
 
 def models_of(k: int, *bias: float) -> ForetoldState:
@@ -49,9 +51,9 @@ def told(
 ) -> int:
     """Let a watch hear a reward that is so far from what model 0 expects, in a context that lies somewhere."""
     k = len(watch.scratch_only)
-    at = Instance(number, np.array([5.0, place]), np.ones(k, np.bool_))
+    at = Instance(number, np.array([EXPECTED, place]), np.ones(k, np.bool_))
     decision = Decision(arm, propensity)
-    return examine(watch, PARAMS, models_of(k) if models is None else models, 0, used, at, decision, 5.0 + error)
+    return examine(watch, PARAMS, models_of(k) if models is None else models, 0, used, at, decision, EXPECTED + error)
 
 
 def heard(watch: ErrorWatch, errors: Array, first: int = 0, arms: int = 1, **more: Any) -> tuple[int, int]:
@@ -353,3 +355,31 @@ def test_what_a_model_begins_with_is_nothing_or_what_is_kept() -> None:
     forget(watch, 1)
     assert (watch.age[1], watch.tried[1]) == (0.0, False)
     assert not any(array[1].any() for array in watch.errors)
+
+
+def growing(watch: ErrorWatch, paid: Array) -> tuple[int, int]:
+    """Let a watch hear what is paid, of which a model expects ever more, up to 1.5."""
+    for number, reward in enumerate(paid):
+        at = Instance(number, np.array([0.9 + 0.6 * number / len(paid), 0.0]), np.ones(1, np.bool_))
+        row = examine(watch, PARAMS, models_of(1), 0, 1, at, Decision(0, 1.0), float(reward))
+        if row != NOTHING:
+            return number, row
+    return NOTHING, NOTHING
+
+
+def clicks(chance: float, n: int) -> Array:
+    return (np.random.default_rng(2).random(n) < chance).astype(np.float64)
+
+
+def test_with_named_features_a_model_that_expects_more_than_was_ever_paid_is_no_change() -> None:
+    """Measured on docstrings by library: every run of 4,000 told of a change, as the model grew ever surer."""
+    paid = clicks(0.97, 2000)
+    assert growing(error_watch(MODELS, 0, NAMED), paid) == (NOTHING, NOTHING)
+    assert growing(error_watch(MODELS, 0, NAMED, within_rewards=False), paid)[1] == ALL
+    assert growing(error_watch(MODELS, 0, Problem(1, (2,))), paid)[1] == ALL
+
+
+def test_with_named_features_a_model_that_expects_what_was_paid_once_is_wrong() -> None:
+    number, row = growing(error_watch(MODELS, 0, NAMED), np.concatenate((clicks(0.97, 1000), clicks(0.5, 1000))))
+    assert row == ALL
+    assert 1000 < number < 1100

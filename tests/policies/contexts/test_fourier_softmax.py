@@ -115,8 +115,8 @@ def test_what_follows_from_the_number_of_arms_stands_in_the_spec() -> None:
     assert (again.params, again.spec) == (settled.params, settled.spec)
     for problem in (Problem(1000), Problem(1000, (1000, 4)), Problem(1000, (1000, 64), nonzeros=9)):
         params = fitted(policy, problem).spec["params"]
-        prior = 2.0 if problem.context_kind == "named" else 0.3
-        assert (params["temperature"], params["regularisation"], params["coordinates"]) == (0.1, prior, None)
+        settled = (0.03, 2.0) if problem.context_kind == "named" else (0.1, 0.3)
+        assert (params["temperature"], params["regularisation"], params["coordinates"]) == (*settled, None)
 
 
 @pytest.mark.parametrize(("name", "more"), [("floor", {"minimum": 1e-4}), ("budget", {"cost": [1] * 400, "limit": 1})])

@@ -9,8 +9,12 @@ import pytest
 from support import explorers as x
 
 from onearm.engine.errors import InvalidInput
+from onearm.engine.problem import fitted
 from onearm.engine.vocabulary import Problem
+from onearm.policies import catalog
 from onearm.policies.contexts.softmax import softmax
+
+NAMED = Problem(3, (3, 64), nonzeros=9)
 
 
 @pytest.mark.parametrize("noise", [None, 2.0])
@@ -30,6 +34,16 @@ def test_two_actions_are_drawn_as_vowpal_wabbit_draws_them() -> None:
     state = policy.init(policy.params, Problem(2))
     x.learn(policy, state, x.instance(0, k=2), 0, 2.0 * math.log(0.559575 / 0.440425))
     assert x.law_of(policy, state, x.instance(1, k=2)) == pytest.approx([0.559575, 0.440425], abs=1e-12)
+
+
+def test_the_sharpness_that_is_left_out_follows_from_the_kind_of_contexts() -> None:
+    policy = catalog.make("softmax")
+    for problem, sharpness in ((Problem(3), 8.0), (Problem(3, (2,)), 8.0), (NAMED, 16.0)):
+        settled = fitted(policy, problem)
+        assert settled.params.sharpness == settled.spec["params"]["sharpness"] == sharpness
+        assert settled.spec["params"].keys() == policy.spec["params"].keys()
+        assert fitted(catalog.from_spec(settled.spec), NAMED).params == settled.params
+    assert fitted(catalog.make("softmax", sharpness=8.0), NAMED).params.sharpness == 8.0
 
 
 def test_params_out_of_range_are_refused() -> None:

@@ -417,11 +417,24 @@ def test_with_contexts_a_policy_must_foretell_rewards(inner: Any, context: tuple
 def test_the_nested_spec_is_complete() -> None:
     policy = fitted(catalog.parse('adaptive:{"policy": {"name": "fourier_softmax"}}'), Problem(3, (2,)))
     inner = policy.spec["params"]["policy"]
-    assert policy.spec == {"name": "adaptive", "params": {"policy": inner, "look": 0.001}}
+    assert policy.spec == {"name": "adaptive", "params": {"policy": inner, "look": 0.001, "within_rewards": True}}
     assert inner["name"] == "fourier_softmax"
     assert inner["params"]["coordinates"] is not None
     again = catalog.from_spec(policy.spec)
     np.testing.assert_equal(again.params, policy.params)
+
+
+def test_a_spec_that_was_stored_before_takes_predictions_as_they_are() -> None:
+    """And its state has the arrays that it had."""
+    problem = Problem(2, (2, 64), nonzeros=3)
+    policy, state = begun(adaptive("squarecb"), problem)
+    stored = {"name": "adaptive", "params": {"policy": policy.spec["params"]["policy"], "look": 0.001}}
+    before, state_before = begun(catalog.from_stored(stored), problem)
+    assert before.version == policy.version - 1
+    assert len(state.watch.reached) == 1
+    assert len(state_before.watch.reached) == 0
+    with pytest.raises(InvalidInput, match="within_rewards is 1: it must be true or false"):
+        adaptive("squarecb", within_rewards=1)
 
 
 def test_the_bytes_of_all_models_are_told() -> None:
