@@ -28,6 +28,9 @@ from ...engine.storage.connections import without_password
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
 from ..access.rates import Rates
+from ..cluster.membership import LEASE
+from ..cluster.nodes import Nodes
+from ..cluster.opening import open_node
 from ..console import say_what_compiles
 from ..experiment.ids import in_url
 from ..http import service_log
@@ -38,7 +41,7 @@ from ..http.guard import Guard
 from ..http.personalizer.calls import Wire
 from ..http.server import Network, Server, make_room
 from ..service.archives import Archives
-from ..service.clocks import CLOSE_AFTER_START, Clocks
+from ..service.clocks import CLOSE_AFTER_START, Clocks, microseconds
 from ..service.live import Live
 from ..service.records import CACHE_BYTES
 from ..service.room import DEFAULT_LIMITS, StateLimits
@@ -144,6 +147,17 @@ def _limit(name: str) -> dict[str, Any]:
     metavar="FOLDER",
     help="Where the archives of compacted experiments go.  [default: NAME.archives beside a database of SQLite]",
 )
+@click.option(
+    "--node", metavar="NAME", help="Serve a database of PostgreSQL together with other nodes, under a name of its own."
+)
+@click.option("--advertise", metavar="URL", help="Where the other nodes reach this one, as http://10.0.0.5:8080.")
+@click.option(
+    "--lease",
+    type=Finite(1.0),
+    default=LEASE,
+    show_default=True,
+    help="Seconds after which others take over what a node had that is not heard of.",
+)
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="A certificate (PEM): the service speaks HTTPS.")
 @click.option(
     "--tls-key",
@@ -191,6 +205,9 @@ def serve(
     max_experiments: int,
     close_after_start: float,
     archives: Path | None,
+    node: str | None,
+    advertise: str | None,
+    lease: float,
     tls_cert: Path | None,
     tls_key: Path | None,
     root_path: str,
@@ -214,7 +231,8 @@ def serve(
     with _listen(host, port) as listener:
         service_log.configure(log_format, access_log)
         spans = _spans()
-        store = Store.open(database)  # before anything is started: its errors are for the person at the terminal
+        # before anything is started: its errors are for the person at the terminal
+        store, nodes, wall = _opened(database, node, advertise, lease, personalizer)
         address = _address(host, listener.getsockname()[1], "http" if tls_cert is None else "https")
         welcome = functools.partial(_welcome if in_text else _log_start, address, without_password(database))
         app = create_app(
@@ -227,7 +245,8 @@ def serve(
             wire=Wire() if personalizer else None,
             rates=None if max_requests_per_second is None else Rates(max_requests_per_second),
             experiments_max=max_experiments,
-            clocks=Clocks(grace=close_after_start),
+            clocks=Clocks(wall, grace=close_after_start),
+            nodes=nodes,
             archives=None if archives is None else Archives(archives),
             refused=refused,
             watcher=None if spans is None else spans.commit,
@@ -236,6 +255,22 @@ def serve(
         )
         served = guard.with_cors(app) if spans is None else spans.of_requests(guard.with_cors(app))
         Server(served, limits, network=network, refused=refused).run(sockets=[listener])
+
+
+def _opened(
+    database: str, node: str | None, advertise: str | None, lease: float, personalizer: bool
+) -> tuple[Store, Nodes | None, Callable[[], int]]:
+    """Open the database, for this process alone or as one of several nodes; return it, that node and the clock."""
+    if node is None:
+        if advertise is not None:
+            raise InvalidInput("no_node", "--advertise is of no use alone: give the node a name by --node too")
+        return Store.open(database), None, microseconds
+    if personalizer:
+        raise InvalidInput(
+            "one_process", "--personalizer and --node do not go together: Personalizer's clients ask one process"
+        )
+    opened = open_node(database, node, advertise, lease)
+    return opened.store, opened.nodes, opened.clock.now
 
 
 def _be_a_server(limits: Limits, in_text: bool) -> None:

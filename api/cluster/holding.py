@@ -46,6 +46,11 @@ class Holding:
         """Tell whether the experiment of a key is known, and its shard is had."""
         return self.of_keys.get(key) in self.epochs
 
+    @property
+    def holds(self) -> bool:
+        """Whether the lease holds."""
+        return time.monotonic() < self.until
+
     def has(self, name: str) -> bool:
         """Tell whether an experiment is had, and does not leave."""
         number = self.shard(name)
@@ -60,7 +65,8 @@ class Holding:
 class ShardFence:
     """Lets the writer of a node write of the shards that it has in the epoch in which it took them."""
 
-    def __init__(self, holding: Holding) -> None:
+    def __init__(self, holding: Holding, lease: float) -> None:
+        self.idle_seconds = lease  # whoever is paused for longer has lost its shards anyway
         self._holding = holding
 
     def check(self, connection: Connection, experiments: Iterable[int]) -> None:

@@ -20,6 +20,9 @@ class Elsewhere(Unavailable):
 class Whose(Protocol):
     """Knows which experiments are this process's."""
 
+    def know(self, key: int, name: str) -> None:
+        """Take note of the key of an experiment."""
+
     def check(self, name: str) -> None:
         """Raise `Elsewhere` where the experiment of a name is not this process's now; .3 us."""
 

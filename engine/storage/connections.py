@@ -27,7 +27,7 @@ BUSY_SECONDS = 30
 ROWS_AT_ONCE = 200  # that are read in about a millisecond; others have their turn then
 BREATH_SECONDS = 1e-5  # asleep: the least that gives up Python's lock for long enough that another thread wakes up
 LOCK_SECONDS = 1
-IDLE_SECONDS = 2  # that a transaction may wait for its process, where others wait for its end
+TABLES_SECONDS = 5  # for which a node waits until another one has made the tables
 ADVISORY_LOCK = 0x6F6E6561726D  # "onearm"
 
 
@@ -36,6 +36,8 @@ class Fence(Protocol):
 
     It looks in the transaction that writes, and what it looked at stays as it is until that ends.
     """
+
+    idle_seconds: float  # that a transaction may wait for its process, where others wait for its end
 
     def check(self, connection: Connection, experiments: Iterable[int]) -> None:
         """Check that experiments, by their keys, are this process's."""
@@ -274,7 +276,8 @@ class Connections:
             return connection
         shared = "" if self._fence is None else "_shared"
         if self._fence is not None:  # a process that sleeps in a transaction must not keep what the fence looked at
-            connection.exec_driver_sql(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+            milliseconds = int(1000 * self._fence.idle_seconds)
+            connection.exec_driver_sql(f"SET idle_in_transaction_session_timeout = {milliseconds}")
         patience = time.monotonic() + LOCK_SECONDS  # a server notices a killed client a moment later
         while not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock{shared}({ADVISORY_LOCK})").scalar():
             if time.monotonic() > patience:
@@ -313,32 +316,33 @@ class Connections:
             raise self._cannot_open(error) from error
 
     def _make_tables(self) -> None:
-        """Make or migrate the tables where need be, which needs the database for oneself."""
+        """Make or migrate the tables where need be, which needs the database for oneself for a moment."""
+        patience = time.monotonic() + TABLES_SECONDS  # another one may be making them
+        while (known := self._known_revision()) != schema.newest():
+            try:
+                type(self).open(self.url.render_as_string(hide_password=False)).close()
+            except Unavailable as error:
+                if error.code != "database_in_use":
+                    raise
+                if time.monotonic() < patience:
+                    continue
+                raise Unavailable(
+                    "older_schema",
+                    f"{self.name} has the schema {known!r}, this version of onearm writes {schema.newest()!r}, and "
+                    "others are at work in it: stop them all, then start this one first",
+                ) from None
+
+    def _known_revision(self) -> str | None:
         try:
             with self._reader.connect() as connection:
-                known = schema.revision(connection, self.name)
-            if known == schema.newest():
-                return
-            type(self).open(self.url.render_as_string(hide_password=False)).close()
-        except Unavailable as error:
-            if error.code != "database_in_use":
-                raise
-            raise Unavailable(
-                "older_schema",
-                f"{self.name} has the schema {known!r}, this version of onearm writes {schema.newest()!r}, and others "
-                "are at work in it: stop them all, then start this one first",
-            ) from None
+                return schema.revision(connection, self.name)
         except (SQLAlchemyError, self._reader.dialect.loaded_dbapi.Error) as error:
             raise self._cannot_open(error) from error
 
     def _open_to_read(self) -> None:
         if not is_there(self.url):
             raise InvalidInput("no_database", f"there is no file {self.url.database}: name a database that exists")
-        try:
-            with self._reader.connect() as connection:
-                known = schema.revision(connection, self.name)
-        except (SQLAlchemyError, self._reader.dialect.loaded_dbapi.Error) as error:
-            raise self._cannot_open(error) from error
+        known = self._known_revision()
         if known is None or known < self.revision_read:
             seen = "has no tables of onearm" if known is None else f"has the older schema {known!r}"
             raise InvalidInput("older_schema", f"{self.name} {seen}: open it once with `onearm serve`")

@@ -19,11 +19,21 @@ from sqlalchemy.engine import Connection
 from ..errors import Unavailable
 from . import schema
 from .connections import Connections
-from .tables import NODE, SHARD, Node, Shard
+from .tables import EXPERIMENT, NODE, SHARD, Experiment, Node, Shard
 
+LEASE_LOST = "lease_lost"  # the code of what a writer is refused with that lost its shard
 SHARDS = 16  # of a new database; those that there are stay
 NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
 _now = sa.literal_column(NOW, sa.BigInteger)
+
+
+class Mark(NamedTuple):
+    """What changes in the list of experiments."""
+
+    key: int
+    id: str
+    archived_at: int | None  # microseconds since 1970 UTC
+    deleted_at: int | None
 
 
 class View(NamedTuple):
@@ -119,6 +129,17 @@ class Shards(Connections):
         with self._transaction() as connection:
             connection.execute(sa.delete(NODE).where(mine))
 
+    def marks(self) -> list[Mark]:
+        """Return all experiments there ever were, by key; those that are being imported are none yet."""
+        sql = "SELECT key, id, archived_at, deleted_at FROM experiment ORDER BY key"
+        return [mark for mark in map(Mark._make, self._read(sql, ())) if not mark.id.startswith("\n")]
+
+    def rows(self, keys: Sequence[int]) -> list[Experiment]:
+        """Return experiments by their keys, without deleted ones."""
+        there = EXPERIMENT.c.key.in_(keys) & EXPERIMENT.c.deleted_at.is_(None)
+        query = sa.select(*EXPERIMENT.c[Experiment._fields]).where(there).order_by(EXPERIMENT.c.key)
+        return [Experiment._make(row) for row in self._read_core(query)]
+
     def _make_shards(self, connection: Connection) -> None:
         connection.exec_driver_sql("LOCK TABLE shard IN SHARE ROW EXCLUSIVE MODE")
         if connection.scalar(sa.select(sa.func.count()).select_from(SHARD)) == 0:
@@ -148,7 +169,7 @@ def _seen(connection: Connection) -> View:
 def lease_lost(what: str) -> Unavailable:
     """Return what is raised where a process would write of experiments that another one has by now."""
     return Unavailable(
-        "lease_lost",
+        LEASE_LOST,
         f"nothing was written, as {what} belongs to another node by now, or to none: ask again, and the node that has "
         "it answers",
     )

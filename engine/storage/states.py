@@ -212,6 +212,21 @@ def unneeded(bases: Iterable[Base]) -> list[int]:
     return found
 
 
+def touched_by(
+    events: Sequence[Event],
+    archived: Sequence[tuple[int, int | None]],
+    parts: Sequence[SnapshotPart],
+    snapshots: Sequence[Snapshot],
+    bases: Sequence[Base],
+) -> set[int]:
+    """Return the keys of the experiments of which something is written."""
+    touched = {key for key, _ in archived}
+    touched.update(event.experiment for event in events)
+    touched.update(part.experiment for part in parts)
+    touched.update(snapshot.experiment for snapshot in snapshots)
+    return touched.union(base.experiment for base in bases)
+
+
 def slimmed(event: Event) -> Event:
     """Return a decision as `Store.slim` leaves it."""
     detail = None if event.decision_id is None else event.detail

@@ -35,7 +35,7 @@ from . import schema
 from .buckets import Buckets
 from .erasures import IS_BLANK, IS_ERASED, Erasures
 from .event_columns import Seen, columns_of
-from .states import PARTS, States, put_snapshot, put_snapshot_part
+from .states import PARTS, States, put_snapshot, put_snapshot_part, touched_by
 from .tables import (
     ARTEFACT,
     BASE,
@@ -105,8 +105,7 @@ class Store(States, Erasures, Buckets, Windows):
         experiment's snapshots are thinned out. Raises `Unavailable` ("commit_failed") on any error; what the log holds
         must then be read from it, as a lost connection may hide a commit that succeeded.
         """
-        rows = chain(events, parts, snapshots, bases)
-        touched = () if self._fence is None else {row.experiment for row in rows}.union(key for key, _ in archived)
+        touched = () if self._fence is None else touched_by(events, archived, parts, snapshots, bases)
         with self._transaction(*touched) as connection:
             self._put_events(connection, events)
             for key, at in archived:

@@ -29,7 +29,7 @@ class One:
 
     def __init__(self, url: str, name: str, life: str = "1", lease: float = LEASE) -> None:
         self.holding = Holding(name)
-        self.store = Store.open_among(url, ShardFence(self.holding))
+        self.store = Store.open_among(url, ShardFence(self.holding, min(lease, 2.0)))
         self.shards = Shards(self.store.url, write=True)
         self.node, self.lease = node(name, life), lease
         self.joined = self.shards.join(self.node, lease)
@@ -223,5 +223,5 @@ def test_a_node_of_a_newer_version_waits_until_the_older_ones_have_ended(
 
 def test_sqlite_is_for_one_process(tmp_path: object) -> None:
     with pytest.raises(InvalidInput, match="PostgreSQL") as refused:
-        Store.open_among(f"sqlite:///{tmp_path}/run.db", ShardFence(Holding("a")))
+        Store.open_among(f"sqlite:///{tmp_path}/run.db", ShardFence(Holding("a"), 1.0))
     assert refused.value.code == "one_process"
