@@ -1,11 +1,12 @@
 """Several nodes and PostgreSQL with faults, and clients that retry: nothing acknowledged is lost or done twice.
 
-Run: python benchmarks/cluster_faults.py [--nodes 3] [--faults 100] [--clients 16] [--lease 2] [--seed 1] [--json].
+Run: python benchmarks/cluster_faults.py [--nodes 3] [--faults 100] [--clients 16] [--lease 2] [--seed 1]
+[--seeded ERROR] [--json].
 Needs PostgreSQL. A fault is one of: a node killed, a node stopped for longer than its lease, a cut between a node and
 the database, a cut between nodes, a restart of the database, a node added, a node that ends, a node's date set by an
 hour. After each it waits until all experiments answer again. In the end a checker that knows no onearm
 (`cluster_histories.py`) looks at what all clients were told and at the log, and `onearm verify` folds the log. Exits
-with 1 where something is wrong.
+with 1 where something is wrong, as it must be with an error that is seeded on purpose (`cluster_seeded.py`).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import httpx
 import psycopg
 from cluster_histories import DECIDE, LEARN, Row, Told, faults
 from cluster_running import Database, Lines, Process, database
+from cluster_seeded import SEEDED
 from machine import machine
 
 ARMS = [{"id": name} for name in "abc"]
@@ -132,8 +134,8 @@ class Client(threading.Thread):
 class Storm:
     """The nodes, and what happens to them."""
 
-    def __init__(self, database: Database, n_nodes: int, lease: float, seed: int) -> None:
-        self.database, self.lease = database, lease
+    def __init__(self, database: Database, n_nodes: int, lease: float, seed: int, seeded: str) -> None:
+        self.database, self.lease, self._seeded = database, lease, seeded
         self.random = random.Random(seed)
         self.lines = Lines()
         self.nodes: list[Process] = []
@@ -153,7 +155,7 @@ class Storm:
 
     def add(self) -> Process:
         """Start one more node."""
-        node = Process(f"n{self.made}", self.database, self.lines, self.lease)
+        node = Process(f"n{self.made}", self.database, self.lines, self.lease, self._seeded)
         self.made += 1
         node.start()
         self.nodes.append(node)
@@ -240,11 +242,11 @@ class Storm:
         return "".join(file.read_text() for file in self.database.folder.glob("n*/log"))
 
 
-def measure(n_nodes: int, n_faults: int, n_clients: int, lease: float, seed: int) -> dict[str, Any]:
+def measure(n_nodes: int, n_faults: int, n_clients: int, lease: float, seed: int, seeded: str = "") -> dict[str, Any]:
     """Let faults happen, and return what came of it."""
     over = threading.Event()
     with database() as server:
-        storm = Storm(server, n_nodes, lease, seed)
+        storm = Storm(server, n_nodes, lease, seed, seeded)
         clients: list[Client] = []
         try:
             for _ in range(n_nodes):
@@ -367,9 +369,10 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--lease", type=float, default=2.0, help="seconds")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeded", choices=SEEDED, default="", help="an error that all nodes make")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
-    found = measure(options.nodes, options.faults, options.clients, options.lease, options.seed)
+    found = measure(options.nodes, options.faults, options.clients, options.lease, options.seed, options.seeded)
     found |= {"lease": options.lease, "clients": options.clients, "machine": machine()}
     print(json.dumps(found, indent=2) if options.json else "\n".join(f"{key}: {value}" for key, value in found.items()))
     return 1 if found["n_wrong"] else 0

@@ -147,10 +147,9 @@ class Line:
             return
         pair = {writer, beyond[1]}
         self._open |= pair
-        try:
+        with suppress(asyncio.CancelledError):  # all ends
             await asyncio.gather(_poured(reader, beyond[1]), _poured(beyond[0], writer))
-        finally:
-            self._open -= pair
+        self._open -= pair
 
 
 async def _end_others() -> None:
@@ -172,8 +171,8 @@ async def _poured(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 class Process:
     """A node: its process, its line to the database, and that of other nodes to it."""
 
-    def __init__(self, name: str, database: Database, lines: Lines, lease: float) -> None:
-        self.name, self.lease = name, lease
+    def __init__(self, name: str, database: Database, lines: Lines, lease: float, seeded: str = "") -> None:
+        self.name, self.lease, self._seeded = name, lease, seeded
         self.port, self._behind = free_port(), free_port()
         folder = database.folder / name
         folder.mkdir()
@@ -202,6 +201,7 @@ class Process:
         address = ["--advertise", f"http://127.0.0.1:{self._behind}"]
         command = [sys.executable, HERE / "cluster_node.py", "serve", *options, *address]
         environment = os.environ | {"ONEARM_CLOCK_FILE": str(self._clock), "NUMBA_DISABLE_JIT": "1"}
+        environment["ONEARM_SEEDED"] = self._seeded
         self.process = subprocess.Popen(
             list(map(str, command)), env=environment, stdout=subprocess.DEVNULL, stderr=self._log
         )
