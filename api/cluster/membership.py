@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from ...engine.errors import InvalidInput, OnearmError
+from ...engine.errors import OnearmError
 from ...engine.storage.shards import Shards, View
 from ...engine.storage.tables import Experiment, Node
 from ..service.service import Service
@@ -45,9 +45,8 @@ class Membership:
         self._is_node = True
 
     async def start(self, service: Service) -> None:
-        """Become a node, and begin with what it takes up."""
+        """Begin to work as the node that it is, and with what it takes up."""
         self._service = service
-        await self._join()
         await service.join(self.holding)
         loop = asyncio.get_running_loop()
 
@@ -102,17 +101,6 @@ class Membership:
             elif row.archived_at != mark.archived_at:
                 rows[mark.id] = row._replace(archived_at=mark.archived_at)
         service.know(sorted(rows.values(), key=_key), gone)
-
-    async def _join(self) -> None:
-        """Become a node; one of this name that was killed a moment ago is waited for."""
-        patience = time.monotonic() + self.lease + 2.0
-        while not await self._run(self._shards.join, self.node, self.lease):
-            if time.monotonic() > patience:
-                raise InvalidInput(
-                    "node_in_use",
-                    f"there is a node {self.node.name!r} at work in this database: give each --node a name of its own",
-                )
-            await asyncio.sleep(RENEW_SECONDS)
 
     async def _keep_on(self) -> None:
         pause = min(RENEW_SECONDS, self.lease / RENEWALS)

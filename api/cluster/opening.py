@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -16,6 +17,8 @@ from .holding import Holding, ShardFence
 from .membership import Membership
 from .nodes import Nodes
 
+MORE_SECONDS = 1.0  # than its lease, for which a node of the same name is waited for
+RETRY_SECONDS = 0.2
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -30,7 +33,8 @@ class OpenedNode(NamedTuple):
 def open_node(database: str, name: str, address: str | None, lease: float) -> OpenedNode:
     """Open a database of PostgreSQL as one of several nodes, which others reach at an address.
 
-    Raises `InvalidInput` where name, address or database are none for that, and as `Store.open_among`.
+    One of this name that was killed a moment ago is waited for. Raises `InvalidInput` where name, address or database
+    are none for that or another node has the name, and as `Store.open_among`.
     """
     if not NAME.fullmatch(name):
         raise InvalidInput(
@@ -54,7 +58,24 @@ def open_node(database: str, name: str, address: str | None, lease: float) -> Op
         shards = Shards(store.url, write=True)
         secret = secrets.token_urlsafe(32)
         node = Node(name, secrets.token_hex(8), address.rstrip("/"), secret, 0, 0, 0, False)
+        try:
+            _join(shards, node, lease)
+        except BaseException:
+            shards.close()
+            raise
         return OpenedNode(store, Nodes(Membership(shards, node, lease, holding, clock)), clock)
     except BaseException:
         store.close()
         raise
+
+
+def _join(shards: Shards, node: Node, lease: float) -> None:
+    """Become a node."""
+    patience = time.monotonic() + lease + MORE_SECONDS
+    while not shards.join(node, lease):
+        if time.monotonic() > patience:
+            raise InvalidInput(
+                "node_in_use",
+                f"there is a node {node.name!r} at work in {shards.name}: give each --node a name of its own",
+            )
+        time.sleep(RETRY_SECONDS)

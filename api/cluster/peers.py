@@ -60,7 +60,7 @@ class Peers:
             line = self._free(address) or await _connected(address)
             line.writer.write(b"\r\n".join((*head, b"content-length: %d" % len(body), b"", body)))
             return await self._answer(address, line)
-        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
+        except (OSError, EOFError, ValueError, LookupError, asyncio.LimitOverrunError) as error:
             raise Unavailable(
                 "node_unreachable",
                 f"the node at {address}, which has the experiment, does not answer ({error or type(error).__name__}): "
