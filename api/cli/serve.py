@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 from rich.markup import escape
@@ -41,7 +41,7 @@ from ..http.guard import Guard
 from ..http.personalizer.calls import Wire
 from ..http.server import Network, Server, make_room
 from ..service.archives import Archives
-from ..service.clocks import CLOSE_AFTER_START, Clocks, microseconds
+from ..service.clocks import CLOSE_AFTER_START, Clocks
 from ..service.live import Live
 from ..service.records import CACHE_BYTES
 from ..service.room import DEFAULT_LIMITS, StateLimits
@@ -231,12 +231,10 @@ def serve(
     with _listen(host, port) as listener:
         service_log.configure(log_format, access_log)
         spans = _spans()
-        # before anything is started: its errors are for the person at the terminal
-        store, nodes, wall = _opened(database, node, advertise, lease, personalizer)
+        opened = _opened(database, node, advertise, lease, personalizer, close_after_start)
         address = _address(host, listener.getsockname()[1], "http" if tls_cert is None else "https")
-        welcome = functools.partial(_welcome if in_text else _log_start, address, without_password(database))
         app = create_app(
-            store,
+            **opened._asdict(),
             guard=guard,
             body_bytes=max_body_bytes,
             cache_bytes=cache_bytes,
@@ -245,32 +243,41 @@ def serve(
             wire=Wire() if personalizer else None,
             rates=None if max_requests_per_second is None else Rates(max_requests_per_second),
             experiments_max=max_experiments,
-            clocks=Clocks(wall, grace=close_after_start),
-            nodes=nodes,
             archives=None if archives is None else Archives(archives),
             refused=refused,
             watcher=None if spans is None else spans.commit,
-            started=welcome,
+            started=functools.partial(_welcome if in_text else _log_start, address, without_password(database)),
             advanced=_Progress(_say if in_text else service_log.log.info).advanced,
         )
-        served = guard.with_cors(app) if spans is None else spans.of_requests(guard.with_cors(app))
-        Server(served, limits, network=network, refused=refused).run(sockets=[listener])
+        Server(_served(app, guard, spans), limits, network=network, refused=refused).run(sockets=[listener])
+
+
+def _served(app: Any, guard: Guard, spans: Any) -> Any:
+    return guard.with_cors(app) if spans is None else spans.of_requests(guard.with_cors(app))
+
+
+class Opened(NamedTuple):
+    """A database, what tells the time there, and what this process is among others that serve it."""
+
+    store: Store
+    clocks: Clocks
+    nodes: Nodes | None = None
 
 
 def _opened(
-    database: str, node: str | None, advertise: str | None, lease: float, personalizer: bool
-) -> tuple[Store, Nodes | None, Callable[[], int]]:
-    """Open the database, for this process alone or as one of several nodes; return it, that node and the clock."""
+    database: str, node: str | None, advertise: str | None, lease: float, personalizer: bool, grace: float
+) -> Opened:
+    """Open the database before anything is started: its errors are for the person at the terminal."""
     if node is None:
         if advertise is not None:
             raise InvalidInput("no_node", "--advertise is of no use alone: give the node a name by --node too")
-        return Store.open(database), None, microseconds
+        return Opened(Store.open(database), Clocks(grace=grace))
     if personalizer:
         raise InvalidInput(
             "one_process", "--personalizer and --node do not go together: Personalizer's clients ask one process"
         )
     opened = open_node(database, node, advertise, lease)
-    return opened.store, opened.nodes, opened.clock.now
+    return Opened(opened.store, Clocks(opened.clock.now, grace=grace), opened.nodes)
 
 
 def _be_a_server(limits: Limits, in_text: bool) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import msgspec
 from starlette.types import Scope
@@ -23,9 +23,6 @@ from ..service.whose import Elsewhere
 from .membership import Membership
 from .peers import Peers, Reply
 
-if TYPE_CHECKING:
-    from ..http.endpoint import Call
-
 SECRET, CALLER, ORIGIN, EPOCH = b"x-onearm-node", b"x-onearm-caller", b"x-onearm-origin", b"x-onearm-epoch"
 REQUEST_ID, PARENT = b"x-request-id", b"traceparent"
 NOT_PASSED_ON = frozenset(
@@ -36,6 +33,28 @@ NOT_PASSED_BACK = frozenset(
 )
 LISTS = frozenset(("/v1/experiments", "/", "/overview", "/metrics"))  # paths at which all experiments are seen
 _caller = msgspec.json.Decoder(tuple[str | None, str | None, frozenset[str], str, int])
+
+
+class Call(Protocol):
+    """What is asked here of a request: `endpoint.Call`."""
+
+    @property
+    def path(self) -> Mapping[str, str]: ...  # noqa: D102
+
+    @property
+    def fields(self) -> Mapping[bytes, bytes]: ...  # noqa: D102
+
+    @property
+    def query(self) -> bytes: ...  # noqa: D102
+
+    @property
+    def body(self) -> bytes: ...  # noqa: D102
+
+    @property
+    def caller(self) -> Caller: ...  # noqa: D102
+
+    @property
+    def scope(self) -> Scope: ...  # noqa: D102
 
 
 class Nodes:

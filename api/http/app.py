@@ -193,10 +193,7 @@ def create_app(
         app.caller, app.of_session = service.keyring.caller, service.sessions.caller
 
         try:
-            if nodes is None:
-                await service.start(HELLO, lambda: advanced(service))
-            else:
-                await nodes.start(service)
+            await (service.start(HELLO, lambda: advanced(service)) if nodes is None else nodes.start(service))
             started(service)
             yield
         finally:

@@ -7,7 +7,6 @@ from collections import Counter
 
 import msgspec
 
-from ...engine.errors import NotFound
 from ..cluster.nodes import Nodes
 from ..service.service import Service
 from .endpoint import Answer, Call
@@ -35,9 +34,9 @@ class ClusterShard(msgspec.Struct):
 
 
 class Cluster(msgspec.Struct):
-    """All nodes and shards as this node saw them so many seconds ago."""
+    """All nodes and shards as this node saw them so many seconds ago. One process alone is no node: it has no shards."""
 
-    node: str
+    node: str | None
     seen_seconds_ago: float
     nodes: list[ClusterNode]
     shards: list[ClusterShard]
@@ -47,9 +46,7 @@ async def cluster(service: Service, call: Call) -> Answer:
     """Tell which nodes there are, and which has which shard."""
     nodes: Nodes | None = call.scope["app"].nodes
     if nodes is None:
-        raise NotFound(
-            "one_process", "this service is one process, which has all experiments: --node starts one of several"
-        )
+        return Answer(200, Cluster(None, 0.0, [], []))
     member = nodes.membership
     now, alive, shards = member.view
     has = Counter(shard.owner for shard in shards)

@@ -365,7 +365,7 @@ TABLE = [
         (422, 503),
         parameters=(BEFORE, at_most(audit.PAGE_MAX, audit.PAGE)),
     ),
-    Entry("GET", "/v1/cluster", cluster.cluster, OPERATOR, {200: cluster.Cluster}, (404,)),
+    Entry("GET", "/v1/cluster", cluster.cluster, OPERATOR, {200: cluster.Cluster}),
     Entry("GET", "/health/live", health.alive, OPEN, {200: schemas.Health}),
     Entry("GET", "/health/ready", health.ready, OPEN, {200: schemas.Health, 503: schemas.Health}),
     Entry("GET", "/metrics", metrics.metrics, OPERATOR, {200: None}),

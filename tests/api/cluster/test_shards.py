@@ -27,20 +27,25 @@ def node(name: str, life: str = "1") -> Node:
 class One:
     """A node by hand: its holding, its store, and the shards as it sees them."""
 
-    def __init__(self, url: str, name: str, life: str = "1", lease: float = LEASE) -> None:
+    def __init__(self, url: str, name: str, life: str = "1", idle: float = LEASE) -> None:
         self.holding = Holding(name)
-        self.store = Store.open_among(url, ShardFence(self.holding, min(lease, 2.0)))
+        self.store = Store.open_among(url, ShardFence(self.holding, idle))
         self.shards = Shards(self.store.url, write=True)
-        self.node, self.lease = node(name, life), lease
-        self.joined = self.shards.join(self.node, lease)
+        self.node = node(name, life)
+        self.joined = self.shards.join(self.node, LEASE)
         self.holding.shards = SHARDS
 
     def take(self, most: int = SHARDS) -> set[int]:
         self.shards.take(self.node.name, most)
-        seen = self.shards.renew(self.node, self.lease)
+        seen = self.shards.renew(self.node, LEASE)
         assert seen is not None
         self.holding.epochs = {one.number: one.epoch for one in seen.shards if one.owner == self.node.name}
         return set(self.holding.epochs)
+
+    def lapse(self) -> None:
+        """Let its lease end, as if it had not been heard of for long enough."""
+        with self.shards._transaction() as connection:
+            connection.exec_driver_sql("UPDATE node SET until = 0 WHERE name = $1", (self.node.name,))
 
     def close(self) -> None:
         self.store.close()
@@ -77,22 +82,22 @@ def test_nodes_share_the_shards_and_nobody_takes_what_another_has(make: Callable
 
 
 def test_a_lease_ends_by_the_clock_of_the_database_and_its_shards_get_a_new_epoch(make: Callable[..., One]) -> None:
-    a, b = make("a", lease=0.3), make("b")
+    a, b = make("a"), make("b")
     assert len(a.take()) == SHARDS and b.take() == set()
     before = a.holding.epochs
-    time.sleep(0.4)
+    a.lapse()
     assert len(b.take()) == SHARDS
     assert b.holding.epochs == {number: epoch + 1 for number, epoch in before.items()}
 
 
 def test_an_owner_whose_shard_is_anothers_by_now_writes_nothing(make: Callable[..., One]) -> None:
-    a, b = make("a", lease=0.3), make("b")
+    a, b = make("a"), make("b")
     a.take()
     experiment = a.store.add_experiment("e", "{}", b"", "{}", 0)
     for one in (a, b):
         one.holding.know(experiment.key, "e")
     a.store.append([decide(experiment.key, 1, 0)])
-    time.sleep(0.4)
+    a.lapse()
     b.take()
     told: list[str] = []
     a.holding.fenced = lambda: told.append("fenced")
@@ -114,17 +119,17 @@ def test_an_owner_whose_shard_is_anothers_by_now_writes_nothing(make: Callable[.
 
 
 def test_a_lease_that_ended_writes_as_long_as_nobody_took_its_shards(make: Callable[..., One]) -> None:
-    a = make("a", lease=0.1)
+    a = make("a")
     a.take()
     experiment = a.store.add_experiment("e", "{}", b"", "{}", 0)
     a.holding.know(experiment.key, "e")
-    time.sleep(0.2)
+    a.lapse()
     a.store.append([decide(experiment.key, 1, 0)])
     assert a.store.last(experiment.key) == (1, 1)
 
 
 def test_a_shard_in_which_somebody_writes_is_taken_when_that_is_written(make: Callable[..., One]) -> None:
-    a, b = make("a", lease=0.2), make("b")
+    a, b = make("a"), make("b")
     a.take()
     experiment = a.store.add_experiment("e", "{}", b"", "{}", 0)
     a.holding.know(experiment.key, "e")
@@ -140,7 +145,7 @@ def test_a_shard_in_which_somebody_writes_is_taken_when_that_is_written(make: Ca
     with ThreadPoolExecutor(1) as pool:
         written = pool.submit(write_slowly)
         assert inside.wait(20)
-        time.sleep(0.3)
+        a.lapse()
         assert b.take() == set(range(SHARDS)) - {mine}
         over.set()
         written.result()
@@ -150,13 +155,14 @@ def test_a_shard_in_which_somebody_writes_is_taken_when_that_is_written(make: Ca
 
 def test_who_sleeps_in_a_transaction_does_not_keep_its_shard(make: Callable[..., One]) -> None:
     """As a process that is paused there, or cut off."""
-    a, b = make("a", lease=0.2), make("b")
+    a, b = make("a", idle=0.3), make("b")
     a.take()
     experiment = a.store.add_experiment("e", "{}", b"", "{}", 0)
     a.holding.know(experiment.key, "e")
     with pytest.raises(Unavailable) as refused, a.store._transaction(experiment.key) as connection:
         a.store._put_events(connection, [decide(experiment.key, 1, 0)])
-        time.sleep(2.6)
+        a.lapse()
+        time.sleep(1.0)
         assert b.take() == set(range(SHARDS))
     assert refused.value.code == "commit_failed"
     assert b.store.last(experiment.key) == (0, 0)
@@ -172,11 +178,11 @@ def test_a_planned_move_gives_a_shard_in_a_new_epoch_and_only_once(make: Callabl
 
 
 def test_two_nodes_of_one_name_are_not_at_work_at_once(make: Callable[..., One]) -> None:
-    first = make("a", lease=0.3)
+    first = make("a")
     first.take()
     second = make("a", "2")
     assert not second.joined
-    time.sleep(0.4)
+    first.lapse()
     assert second.shards.join(second.node, LEASE)
     assert first.shards.renew(first.node, LEASE) is None
     before = first.holding.epochs
