@@ -34,7 +34,7 @@ class ClusterShard(msgspec.Struct):
 
 
 class Cluster(msgspec.Struct):
-    """All nodes and shards as this node saw them so many seconds ago. One process alone is no node: it has no shards."""
+    """All nodes and shards as this node saw them so many seconds ago; one process alone is no node, and has none."""
 
     node: str | None
     seen_seconds_ago: float
