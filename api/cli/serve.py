@@ -228,7 +228,7 @@ def serve(
     network = Network(tls_cert, tls_key, forwarded_allow_ips).checked()
     _be_a_server(limits, in_text)
     refused: Counter[str] = Counter()
-    with _listen(host, port) as listener:
+    with _listen(host, port, node) as listener:
         service_log.configure(log_format, access_log)
         spans = _spans()
         opened = _opened(database, node, advertise, lease, personalizer, close_after_start)
@@ -359,8 +359,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Take the port before anything else, so that a port in use is said in one line."""
+def _listen(host: str, port: int, node: str | None) -> socket.socket:
+    """Take the port before anything else, so that a port in use is said in one line.
+
+    Who asks too early waits until all is ready; a node is not asked before that, as others answer meanwhile.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -372,7 +375,8 @@ def _listen(host: str, port: int) -> socket.socket:
             "port_in_use",
             f"cannot listen on {host}:{port} ({error.strerror}): stop what uses the port, or give another --port",
         ) from None
-    listener.listen(BACKLOG)
+    if node is None:
+        listener.listen(BACKLOG)
     listener.set_inheritable(True)
     return listener
 

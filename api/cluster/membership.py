@@ -23,6 +23,8 @@ log = logging.getLogger("onearm")
 LEASE = 5.0  # seconds
 RENEWALS = 10  # in the time of a lease, at the least
 RENEW_SECONDS = 0.5  # between two, at the most
+LEAVE_SECONDS = 8.0  # in which a node gives what it has to others
+LOOK_SECONDS = 0.02
 SAFETY = 0.9  # of a lease: two clocks do not go alike
 Made = TypeVar("Made")
 
@@ -60,14 +62,16 @@ class Membership:
 
     async def leave(self) -> None:
         """Give all shards to others, and be no node any more."""
-        await ended(self._renewing)
         self.node = self.node._replace(leaves=True)
-        with suppress(OnearmError):
-            await self._renew()
+        self._wake.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                while self.holding.epochs and self.holding.holds and len(self.view.nodes) > 1:
+                    await asyncio.sleep(LOOK_SECONDS)
+        await ended(self._renewing)
         if self._settling is not None:
             await asyncio.wait([self._settling])
         with suppress(OnearmError):
-            await self._give_away()
             for number in list(self.holding.epochs):
                 await self._hand_over(number, None)
             await self._run(self._shards.leave, self.node)
@@ -111,8 +115,11 @@ class Membership:
             self._wake.clear()
             try:
                 await self._renew()
-            except OnearmError as error:
-                log.error("the lease of node %r was not renewed: %s", self.node.name, error)
+            except (
+                Exception
+            ) as error:  # whatever it is, the next try may succeed, and without a lease nobody is answered
+                unknown = not isinstance(error, OnearmError)
+                log.error("the lease of node %r was not renewed: %s", self.node.name, error, exc_info=unknown)
                 continue
             if self._settling is None or self._settling.done():
                 self._settling = asyncio.get_running_loop().create_task(self._settle())
@@ -165,8 +172,9 @@ class Membership:
                 self._wake.set()
             else:
                 await self._give_away()
-        except OnearmError as error:
-            log.error("node %r could not take or give shards: %s", self.node.name, error)
+        except Exception as error:  # as above
+            unknown = not isinstance(error, OnearmError)
+            log.error("node %r could not take or give shards: %s", self.node.name, error, exc_info=unknown)
 
     async def _take_up(self) -> None:
         """Work for the shards that are this node's, and were not before."""

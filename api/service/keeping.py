@@ -112,9 +112,14 @@ class Keeping:
             return
         done = asyncio.get_running_loop().create_future()
         live.reading.begin()
-        self._keep(self._kept(), lambda: done.set_result(None))
+
+        def end() -> None:
+            live.reading.end()
+            if not done.done():  # unless whoever waited was ended
+                done.set_result(None)
+
+        self._keep(self._kept(), end)
         await done
-        live.reading.end()
 
     @asynccontextmanager
     async def awake(self) -> AsyncIterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -15,6 +16,7 @@ from support.served import ARMS, RANDOM, folded, log_of
 
 from onearm.api.access.keys import new_key
 from onearm.api.cluster.nodes import EPOCH, SECRET
+from onearm.api.cluster.peers import Peers, Reply
 from onearm.engine.storage.access import Access, Deed
 from onearm.engine.storage.shards import SHARDS, shard_of
 
@@ -220,6 +222,44 @@ def test_an_owner_that_is_none_any_more_writes_nothing_and_others_go_on(nodes: N
         assert node.ask("POST", f"/v1/experiments/{name}/decisions", {"decision_id": "e"}).status_code in (200, 201)
     _, events = log_of(mine.opened.store, name)
     assert [event.decision_id for event in events] == ["d", "e"]
+
+
+def test_an_answer_of_an_earlier_epoch_is_dropped(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that an owner gave before it was paused, and lost its shards."""
+    asked = nodes.other("e1")
+    asked.create("e1")
+    ask = Peers.ask
+
+    async def late(self: Peers, *given: Any) -> Reply:
+        reply = await ask(self, *given)
+        return reply._replace(
+            headers=[(EPOCH, b"0") if name == EPOCH else (name, said) for name, said in reply.headers]
+        )
+
+    assert asked.client.get("/v1/experiments/e1").status_code == 200
+    monkeypatch.setattr(Peers, "ask", late)
+    answer = asked.client.get("/v1/experiments/e1")
+    assert answer.status_code == 503 and answer.json()["code"] == "moving"
+
+
+def test_nobody_waits_for_a_node_that_has_the_experiment_no_more(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, owner = nodes.other("e1"), nodes.owner("e1")
+    asked.create("e1")
+
+    async def never(self: Peers, *given: Any) -> Reply:
+        await asyncio.sleep(1000)
+        raise AssertionError
+
+    monkeypatch.setattr(Peers, "ask", never)
+    answers: list[httpx.Response] = []
+    waiting = threading.Thread(target=lambda: answers.append(asked.client.get("/v1/experiments/e1")))
+    waiting.start()
+    until(lambda: bool(asked.opened.nodes._asked))
+    with psycopg.connect(nodes.database) as connection:
+        sql = "UPDATE shard SET owner = NULL, epoch = epoch + 1 WHERE owner = %s"
+        connection.execute(sql, (owner.name,))
+    waiting.join(20)
+    assert not waiting.is_alive() and answers[0].status_code == 503
 
 
 def test_a_node_that_others_cannot_reach_is_named(postgres_url: str) -> None:
