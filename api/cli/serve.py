@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 from rich.markup import escape
@@ -28,6 +28,9 @@ from ...engine.storage.connections import without_password
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
 from ..access.rates import Rates
+from ..cluster.membership import LEASE
+from ..cluster.nodes import Nodes
+from ..cluster.opening import open_node
 from ..console import say_what_compiles
 from ..experiment.ids import in_url
 from ..http import service_log
@@ -144,6 +147,17 @@ def _limit(name: str) -> dict[str, Any]:
     metavar="FOLDER",
     help="Where the archives of compacted experiments go.  [default: NAME.archives beside a database of SQLite]",
 )
+@click.option(
+    "--node", metavar="NAME", help="Serve a database of PostgreSQL together with other nodes, under a name of its own."
+)
+@click.option("--advertise", metavar="URL", help="Where the other nodes reach this one, as http://10.0.0.5:8080.")
+@click.option(
+    "--lease",
+    type=Finite(1.0),
+    default=LEASE,
+    show_default=True,
+    help="Seconds after which others take over what a node had that is not heard of.",
+)
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="A certificate (PEM): the service speaks HTTPS.")
 @click.option(
     "--tls-key",
@@ -191,6 +205,9 @@ def serve(
     max_experiments: int,
     close_after_start: float,
     archives: Path | None,
+    node: str | None,
+    advertise: str | None,
+    lease: float,
     tls_cert: Path | None,
     tls_key: Path | None,
     root_path: str,
@@ -211,14 +228,13 @@ def serve(
     network = Network(tls_cert, tls_key, forwarded_allow_ips).checked()
     _be_a_server(limits, in_text)
     refused: Counter[str] = Counter()
-    with _listen(host, port) as listener:
+    with _listen(host, port, node) as listener:
         service_log.configure(log_format, access_log)
         spans = _spans()
-        store = Store.open(database)  # before anything is started: its errors are for the person at the terminal
+        opened = _opened(database, node, advertise, lease, personalizer, close_after_start)
         address = _address(host, listener.getsockname()[1], "http" if tls_cert is None else "https")
-        welcome = functools.partial(_welcome if in_text else _log_start, address, without_password(database))
         app = create_app(
-            store,
+            **opened._asdict(),
             guard=guard,
             body_bytes=max_body_bytes,
             cache_bytes=cache_bytes,
@@ -227,15 +243,41 @@ def serve(
             wire=Wire() if personalizer else None,
             rates=None if max_requests_per_second is None else Rates(max_requests_per_second),
             experiments_max=max_experiments,
-            clocks=Clocks(grace=close_after_start),
             archives=None if archives is None else Archives(archives),
             refused=refused,
             watcher=None if spans is None else spans.commit,
-            started=welcome,
+            started=functools.partial(_welcome if in_text else _log_start, address, without_password(database)),
             advanced=_Progress(_say if in_text else service_log.log.info).advanced,
         )
-        served = guard.with_cors(app) if spans is None else spans.of_requests(guard.with_cors(app))
-        Server(served, limits, network=network, refused=refused).run(sockets=[listener])
+        Server(_served(app, guard, spans), limits, network=network, refused=refused).run(sockets=[listener])
+
+
+def _served(app: Any, guard: Guard, spans: Any) -> Any:
+    return guard.with_cors(app) if spans is None else spans.of_requests(guard.with_cors(app))
+
+
+class Opened(NamedTuple):
+    """A database, what tells the time there, and what this process is among others that serve it."""
+
+    store: Store
+    clocks: Clocks
+    nodes: Nodes | None = None
+
+
+def _opened(
+    database: str, node: str | None, advertise: str | None, lease: float, personalizer: bool, grace: float
+) -> Opened:
+    """Open the database before anything is started: its errors are for the person at the terminal."""
+    if node is None:
+        if advertise is not None:
+            raise InvalidInput("no_node", "--advertise is of no use alone: give the node a name by --node too")
+        return Opened(Store.open(database), Clocks(grace=grace))
+    if personalizer:
+        raise InvalidInput(
+            "one_process", "--personalizer and --node do not go together: Personalizer's clients ask one process"
+        )
+    opened = open_node(database, node, advertise, lease)
+    return Opened(opened.store, Clocks(opened.clock.now, grace=grace), opened.nodes)
 
 
 def _be_a_server(limits: Limits, in_text: bool) -> None:
@@ -317,8 +359,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Take the port before anything else, so that a port in use is said in one line."""
+def _listen(host: str, port: int, node: str | None) -> socket.socket:
+    """Take the port before anything else, so that a port in use is said in one line.
+
+    Who asks too early waits until all is ready; a node is not asked before that, as others answer meanwhile.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -330,7 +375,8 @@ def _listen(host: str, port: int) -> socket.socket:
             "port_in_use",
             f"cannot listen on {host}:{port} ({error.strerror}): stop what uses the port, or give another --port",
         ) from None
-    listener.listen(BACKLOG)
+    if node is None:
+        listener.listen(BACKLOG)
     listener.set_inheritable(True)
     return listener
 

@@ -16,9 +16,11 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+from ...engine.errors import Unavailable
 from ...engine.storage.store import Store
 from ..access.caller import NOBODY, Caller
 from ..access.rates import Rates
+from ..cluster.nodes import Nodes
 from ..experiment.ids import parted
 from ..kinds.arms.problem import DEFAULT_POLICY
 from ..offline.report.frame import FILES as REPORT_FILES
@@ -33,7 +35,7 @@ from . import service_log
 from .dashboard.overview import HELLO as HELLO_ID
 from .decisions import decide, reward
 from .document import openapi
-from .endpoint import BODY_MAX, Answer, encode, fields_of, http_problem, respond
+from .endpoint import BODY_MAX, Answer, encode, fields_of, http_problem, refusal, respond
 from .gate import is_open, key_needed, too_many_requests
 from .guard import Guard
 from .personalizer.calls import Wire, with_key
@@ -64,6 +66,7 @@ class DecisionApp(FastAPI):
     body_bytes = BODY_MAX  # of a request at most
     rates: Rates | None = None
     prefix = ""
+    nodes: Nodes | None = None  # where several processes serve the database
     wire: Wire | None = None  # Personalizer's, where its clients are answered
     caller: Callable[[Mapping[bytes, bytes]], Caller | None]  # of the headers, as a keyring finds them
     of_session: Callable[[Mapping[bytes, bytes]], Caller | None]  # the same, by the cookie of a browser
@@ -81,7 +84,11 @@ class DecisionApp(FastAPI):
         wired = None if self.wire is None else self.wire.asked(scope)
         if wired is not None:
             scope["fields"] = with_key(fields)
-        if (refused := self.guard.refusal(scope) or self._let_in(scope)) is not None:
+        if self.nodes is not None and self.nodes.is_passed_on(fields):
+            refused = self._take_over(self.nodes, scope)
+        else:
+            refused = self.guard.refusal(scope) or self._let_in(scope)
+        if refused is not None:
             await self._refuse(refused if wired is None else as_told(refused), scope, send)
             return
         if wired is not None:
@@ -112,6 +119,14 @@ class DecisionApp(FastAPI):
         if self.rates is not None and caller.key is not None and (seconds := self.rates.wait(caller.key)):
             return too_many_requests(self.rates.per_second, seconds)
         scope["caller"] = caller
+        return None
+
+    def _take_over(self, nodes: Nodes, scope: Scope) -> Answer | None:
+        """Take over from another node who asks; return what it is answered instead where that cannot be."""
+        try:
+            nodes.let_in(scope)
+        except Unavailable as error:
+            return refusal(error)
         return None
 
     async def _refuse(self, answer: Answer, scope: Scope, send: Send) -> None:
@@ -147,6 +162,7 @@ def create_app(
     state_limits: StateLimits = DEFAULT_LIMITS,
     refused: Counter[str] | None = None,
     watcher: Callable[[Commit], None] | None = None,
+    nodes: Nodes | None = None,
     started: Callable[[Service], None] = lambda service: None,
     advanced: Callable[[Service], None] = lambda service: None,
 ) -> FastAPI:
@@ -156,7 +172,8 @@ def create_app(
     tenant has at most `experiments_max`. `archives` go by default beside a database that is a file. `prefix` is that of
     a proxy, such as /bandit; `wire` answers Personalizer's clients, who are not answered without. `refused` is what the
     server counts, for the metrics; `watcher` is told of transactions, `started` called when it answers, `advanced`
-    whenever one more experiment is recovered, or cannot be.
+    whenever one more experiment is recovered, or cannot be. `nodes` is this process among others that serve the same
+    database.
     """
 
     @asynccontextmanager
@@ -176,13 +193,16 @@ def create_app(
         app.caller, app.of_session = service.keyring.caller, service.sessions.caller
 
         try:
-            await service.start(HELLO, lambda: advanced(service))
+            await (service.start(HELLO, lambda: advanced(service)) if nodes is None else nodes.start(service))
             started(service)
             yield
         finally:
+            if nodes is not None:
+                await nodes.leave()
             await service.stop()
 
     app = _with_routes(DecisionApp(title="onearm", lifespan=lifespan, docs_url=None, redoc_url=None))
+    app.nodes = nodes
     app.guard = guard
     app.body_bytes = body_bytes
     app.rates = rates

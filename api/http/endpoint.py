@@ -17,9 +17,11 @@ from starlette.types import Receive, Scope, Send
 
 from ...engine.errors import Conflict, Forbidden, InvalidInput, NotFound, OnearmError, Unavailable, exhausted
 from ..access.caller import Caller
+from ..cluster.nodes import Nodes
 from ..experiment.ids import of_part
 from ..service.measured import Route
 from ..service.service import Service
+from ..service.whose import Elsewhere
 from . import service_log
 from .schemas import Problem
 from .trace import UNTRACED, Trace, asked
@@ -117,7 +119,11 @@ class Endpoint:
             if "experiment_id" in path:
                 path = {**path, "experiment_id": caller.named(path["experiment_id"])}
             call = Call(path, scope["fields"], scope["query_string"], body, caller, scope)
-            answer = await self._handler(service, call)
+            nodes: Nodes | None = scope["app"].nodes
+            if nodes is None:
+                answer = await self._handler(service, call)
+            else:
+                answer = await _among(nodes, self._handler, service, call)
         except OnearmError as error:
             answer = self._refused(error, scope)
         except asyncio.CancelledError:  # the service ends, and waited for it as long as it does
@@ -135,6 +141,17 @@ class Endpoint:
         service.requests.add(self._route, answer.status, seconds)
         if service_log.access.isEnabledFor(logging.INFO):
             service_log.note(self._route, scope, answer.status, seconds)
+
+
+async def _among(nodes: Nodes, handler: Handler, service: Service, call: Call) -> Answer:
+    """Answer as one of several nodes: here, or by the one that has the experiment."""
+    try:
+        await nodes.look_around(call)
+        answer = await handler(service, call)
+        return answer._replace(headers=(*answer.headers, *await nodes.settled(call)))
+    except Elsewhere as elsewhere:
+        reply = await nodes.pass_on(elsewhere, call)
+    return Answer(reply.status, reply.body, nodes.headers_of(reply), reply.kind, reply.parts)
 
 
 def fields_of(headers: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:

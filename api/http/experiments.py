@@ -277,6 +277,8 @@ async def shown(service: Service, some: Sequence[Live | Experiment], caller: Cal
     found = [outlines[one.id] if isinstance(one, Experiment) else _entry(service, one) for one in some]
     entries = [one for one in found if one is not None]
     for entry in entries:
+        if entry.recovering is True and not service.waits(entry.experiment_id):  # another node has it
+            entry.recovering = UNSET
         entry.experiment_id = caller.called(entry.experiment_id)
     return entries
 

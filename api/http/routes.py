@@ -22,6 +22,7 @@ from ..kinds.table import KINDS
 from ..service.measured import Route
 from . import (
     audit,
+    cluster,
     correction_schemas,
     corrections,
     creation_schemas,
@@ -364,6 +365,7 @@ TABLE = [
         (422, 503),
         parameters=(BEFORE, at_most(audit.PAGE_MAX, audit.PAGE)),
     ),
+    Entry("GET", "/v1/cluster", cluster.cluster, OPERATOR, {200: cluster.Cluster}),
     Entry("GET", "/health/live", health.alive, OPEN, {200: schemas.Health}),
     Entry("GET", "/health/ready", health.ready, OPEN, {200: schemas.Health, 503: schemas.Health}),
     Entry("GET", "/metrics", metrics.metrics, OPERATOR, {200: None}),

@@ -17,6 +17,7 @@ from enum import IntEnum
 from typing import Any
 
 from ...engine.errors import Unavailable
+from ...engine.storage.shards import LEASE_LOST
 from ...engine.storage.store import Store
 from ..tasks import ended
 from .writer import Writer
@@ -104,6 +105,11 @@ class Chores:
                             done.set_exception(error)
                     self._awaited.clear()
                     return
+                if error.code == LEASE_LOST:  # another process has the experiment, and finds the mark
+                    self._left.remove((rank, chore))
+                    if chore in self._awaited and not (done := self._awaited.pop(chore)).done():
+                        done.set_exception(error)
+                    continue
                 log.error("what was deleted, erased or compacted is not gone from the database yet: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue

@@ -75,11 +75,16 @@ class Compactions:
         """Clear away what attempts before the start left, and yield what is not done yet. Runs in a worker thread."""
         self._remove(self._store.noted_archives())
         self._store.sweep_bases()
-        for key in self._store.unpurged():
+        yield from self.left_of(lambda key: True)
+
+    def left_of(self, is_mine: Callable[[int], bool]) -> Iterator[Ranked]:
+        """Yield what is not done yet of some experiments, by their keys. Runs in a worker thread."""
+        for key in filter(is_mine, self._store.unpurged()):
             yield from self.deletion(key)
         for base in self._store.unslimmed():
-            yield Rank.SLIMMING, partial(self._store.slim, base.experiment, base.seq)
-        for key in self._store.changed():
+            if is_mine(base.experiment):
+                yield Rank.SLIMMING, partial(self._store.slim, base.experiment, base.seq)
+        for key in filter(is_mine, self._store.changed()):
             yield Rank.SLIMMING, partial(self._store.prune, key)
 
     def deletion(self, key: int) -> list[Ranked]:

@@ -73,11 +73,14 @@ class Erasing:
         """
         return await self._whole(live, partial(_named, self._store, live, names))
 
-    def finish(self) -> None:
-        """Blank what a process before had begun with. Runs in a worker thread, before anything is answered."""
-        left = self._store.unblanked()
+    def finish(self, is_mine: Callable[[int], bool] = lambda key: True) -> None:
+        """Blank what a process before had begun with, of some experiments, by their keys.
+
+        Runs in a worker thread, before anything of them is answered.
+        """
+        left = list(filter(is_mine, self._store.unblanked()))
         known: list[str] = []
-        for experiment in self._store.with_erasures():
+        for experiment in filter(is_mine, self._store.with_erasures()):
             for after, base in archived(self._store.bases(experiment)):
                 if (fresh := self._rewritten(after, base, known)) is not None:
                     self._store.put_archive(fresh)

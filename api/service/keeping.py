@@ -105,6 +105,22 @@ class Keeping:
         if self._bytes_since > SNAPSHOT_BYTES and self._bytes_since > 4 * self._live.state_bytes:
             self.snapshot()
 
+    async def kept(self) -> None:
+        """Have the writer pack and store the state, and wait until that is done, or cannot be."""
+        live = self._live
+        if live.state is None or live.unusable is not None or live.reading.locked or not self._bytes_since:
+            return
+        done = asyncio.get_running_loop().create_future()
+        live.reading.begin()
+
+        def end() -> None:
+            live.reading.end()
+            if not done.done():  # unless whoever waited was ended
+                done.set_result(None)
+
+        self._keep(self._kept(), end)
+        await done
+
     @asynccontextmanager
     async def awake(self) -> AsyncIterator[None]:
         """Have the state in memory meanwhile: that of an archived experiment is read again, and given up at the end."""

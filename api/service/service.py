@@ -12,13 +12,13 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
-from ...engine.errors import Conflict, OnearmError, Unavailable, exhausted
+from ...engine.errors import Conflict, OnearmError, Unavailable
 from ...engine.storage.access import RESTORE, Access
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
@@ -42,7 +42,6 @@ from .directory import Directory
 from .erasing import Erasing
 from .evaluating import Evaluations
 from .exporting import Exports
-from .folded import Recovered
 from .glances import Glances
 from .importing import Imported, write_log
 from .keeping import keep_all_states
@@ -54,10 +53,11 @@ from .pace import Pace
 from .policies import Policies
 from .pools import Pools
 from .records import CACHE_BYTES, Budget
-from .recovery import Queue
+from .recovery import Recovery
 from .refusals import INCOMPLETE, recovering, refolding
 from .room import DEFAULT_LIMITS, Room, StateLimits
-from .setting_back import REFOLD_PAUSE, SettingBack
+from .setting_back import SettingBack
+from .whose import Elsewhere, Whose
 from .writer import Writer
 from .written import row_of
 
@@ -98,13 +98,11 @@ class Service:
         self.evaluations = Evaluations(store, self.pools.evaluations, self.room)
         needed = store, self.writer, self.chores, self.pools, self.compactions, kept
         self.erasing = Erasing(*needed, self.evaluations.forget)
+        self.whose: Whose | None = None  # None: all experiments are this process's
         self._directory = Directory()
         self._specs = StoredSpecs()
         self._lives: dict[str, Live] = {}
-        self._unusable: dict[str, OnearmError] = {}  # experiments that could not be opened, and why
-        self._queue = Queue()  # those whose logs are not folded yet
-        self._begun: dict[str, tuple[Live, Generator[None, None, Recovered]]] = {}  # of these
-        self._recovery: asyncio.Task[None] | None = None
+        self._recovery = Recovery(store, self._read, lambda live: self._lives.update({live.row.id: live}))
         self.budget = Budget(cache_bytes)
         self._creating: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # of ids at work
         self._experiments_max = experiments_max
@@ -134,11 +132,77 @@ class Service:
         self._directory = Directory(rows, gone)
         await asyncio.to_thread(self.erasing.finish)
         self.chores.add(await asyncio.to_thread(lambda: list(self.compactions.left())))
-        self._queue = Queue(rows)
+        self._recovery.add(rows)
         await self._begin_work()
-        self._begin_recovery(advanced if known else lambda: None)
+        self._recovery.begin(advanced if known else lambda: None)
         if not known:  # there is no log to read, and nobody who waits for it
             await self.recovered()
+
+    async def join(self, whose: Whose) -> None:
+        """Begin to work for the experiments that are taken up, of a database that several processes serve."""
+        restored = await asyncio.to_thread(self.access.last, RESTORE)
+        self.epoch = 0 if restored is None else restored.time
+        self.whose = whose
+        await self._begin_work()
+
+    def know(self, rows: Iterable[Experiment], gone: Iterable[str]) -> None:
+        """Know these experiments, all that there are, by the order of their keys, and these that were deleted."""
+        self._directory = Directory(rows, gone)
+
+    @property
+    def known_rows(self) -> dict[str, Experiment]:
+        """Return the rows of all experiments that are known, by name."""
+        return dict(self._directory.rows(None))
+
+    async def take_up(self, rows: Iterable[Experiment], is_mine: Callable[[int], bool]) -> None:
+        """Fold the logs of experiments that are this process's from now on, and finish what was begun with them.
+
+        `is_mine` tells which keys are theirs, with those of deleted ones.
+        """
+        await asyncio.to_thread(keep_all, self.store)
+        await asyncio.to_thread(self.erasing.finish, is_mine)
+        self.chores.add(await asyncio.to_thread(lambda: list(self.compactions.left_of(is_mine))))
+        self._recovery.add(rows)
+        self._recovery.begin()
+
+    async def give_up(self, names: Iterable[str]) -> None:
+        """Work for some experiments no more, as another process will: what is queued is written, snapshots are kept."""
+        lives = self._withdrawn(names)
+        for live in lives:
+            await live.turns.idle()
+            with suppress(OnearmError):
+                await live.committed()
+        await asyncio.gather(*(live.keeping.kept() for live in lives))
+        await self._end_all(lives)
+
+    async def abandon(self, names: Iterable[str]) -> None:
+        """Work for some experiments no more, as another process does: what is queued cannot be written."""
+        await self._end_all(self._withdrawn(names))
+
+    def _withdrawn(self, names: Iterable[str]) -> list[Live]:
+        """Return what is live of some experiments, and know no more of that."""
+        some = list(names)
+        for name in some:
+            self._recovery.remove(name)
+        return [live for name in some if (live := self._lives.pop(name, None)) is not None]
+
+    async def _end_all(self, lives: Iterable[Live]) -> None:
+        for live in lives:
+            await self._end(live, Elsewhere(live.row.id))
+
+    async def committed(self, name: str) -> None:
+        """Wait until what an experiment has queued is committed; raises `Unavailable` where it cannot be."""
+        if (live := self._lives.get(name)) is not None:
+            await live.committed()
+
+    def waits(self, name: str) -> bool:
+        """Tell whether the log of an experiment waits here until it is folded."""
+        return name in self._recovery
+
+    def _check_whose(self, name: str) -> None:
+        """Raise `Elsewhere` where another process has an experiment."""
+        if self.whose is not None:
+            self.whose.check(name)
 
     async def attend(self) -> None:
         """Begin to work for experiments that are taken in, of a database in which the others are somebody else's."""
@@ -175,8 +239,7 @@ class Service:
 
     async def recovered(self) -> None:
         """Wait until all that there were at the start, or were asked for, are recovered, or cannot be."""
-        if self._recovery is not None:
-            await asyncio.shield(self._recovery)
+        await self._recovery.done()
 
     async def stop(self) -> None:
         """Commit what is queued, keep snapshots of the states, as many as a while allows, and close the database."""
@@ -187,7 +250,7 @@ class Service:
         """Do the same, and leave the database open."""
         self.lag.stop()
         await self.keyring.stop()
-        self._queue.close()
+        self._recovery.close()
         await self.recovered()  # up to the end of the page at work
         self._setting_back.stop()
         await self.evaluations.stop()
@@ -211,17 +274,17 @@ class Service:
     @property
     def failed(self) -> int:
         """How many experiments cannot be opened."""
-        return len(self._unusable)
+        return len(self._recovery.unusable)
 
     @property
     def waiting(self) -> int:
         """How many experiments are not recovered yet since the start, without those that rest."""
-        return len(self._queue)
+        return len(self._recovery)
 
     @property
     def resting(self) -> int:
         """How many experiments are archived, and were not asked for since the start: their logs are not read."""
-        return self._queue.resting
+        return self._recovery.resting
 
     def lost(self) -> Unavailable | None:
         """Return what everything is refused with, where the files of the database were deleted or replaced; 6 us."""
@@ -243,14 +306,14 @@ class Service:
         """Return a live experiment by its name; where its log is not folded yet it comes next, and this raises."""
         if self.store.lost is not None:
             raise self.store.lost
+        if self.whose is not None:
+            self.whose.check(name)
         if (live := self._lives.get(name)) is not None:
             return live
-        if name in self._queue:
-            self._queue.ask(name)
-            self._begin_recovery()
+        if name in self._recovery:
+            self._recovery.ask(name)
             raise recovering()
-        if name in self._unusable:
-            raise self._unusable[name]
+        self._recovery.check(name)
         raise unknown_experiment(*parts_of(name))
 
     def listed(self, tenant: str | None) -> dict[str, Live | Experiment]:
@@ -259,7 +322,7 @@ class Service:
         Where the log waits it is the row alone.
         """
         rows = self._directory.rows(tenant)
-        return {name: self._lives.get(name, row) for name, row in rows.items() if name not in self._unusable}
+        return {name: self._lives.get(name, row) for name, row in rows.items() if name not in self._recovery.unusable}
 
     async def create(self, body: dict[str, Any], tenant: str) -> tuple[Live, bool]:
         """Create an experiment of a tenant; return it and whether it is new. The same id and body give the same one."""
@@ -270,9 +333,9 @@ class Service:
         if not named:
             spec = dataclasses.replace(spec, id=self._free_id(tenant))
         name = name_of(tenant, spec.id)
+        self._check_whose(name)
         async with self._creating.setdefault(name, asyncio.Lock()):
-            if name in self._unusable:
-                raise self._unusable[name]
+            self._recovery.check(name)
             if (known := self._directory.get(name)) is not None:
                 asked = body | {"experiment_id": spec.id}
                 if not await self.pools.creations.run(asks_for, asked, spec.to_json(), json.loads(known.spec)):
@@ -289,8 +352,9 @@ class Service:
     async def take_over(self, export: Imported, tenant: str) -> Live:
         """Make an experiment of a tenant from a log that was checked; its id must be free."""
         name = name_of(tenant, export.spec.id)
+        self._check_whose(name)
         async with self._creating.setdefault(name, asyncio.Lock()):
-            if name in self._unusable or self._directory.get(name) is not None:
+            if name in self._recovery.unusable or self._directory.get(name) is not None:
                 raise Conflict(
                     "experiment_exists",
                     f"there is an experiment {export.spec.id!r} already: import it as another one, ?experiment_id=...",
@@ -324,10 +388,13 @@ class Service:
         except OnearmError:  # it is written, and can be read when the database answers again
             self._setting_back.fold_again(live)
             raise
+        if self.whose is not None and not self.whose.has(row.id):  # it was given up meanwhile
+            await self.abandon([row.id])
+            raise Elsewhere(row.id)
         return live
 
     def _free_id(self, tenant: str) -> str:
-        """Return an id that nobody of a tenant has or gets."""
+        """Return an id that nobody of a tenant has or gets; one that this process may give, where there are several."""
         number = self._directory.ever(tenant) + 1
         while self._is_taken(name_of(tenant, f"e{number}")):
             number += 1
@@ -335,12 +402,14 @@ class Service:
 
     def _is_taken(self, name: str) -> bool:
         known = self._directory
-        return name in self._creating or known.get(name) is not None or known.is_gone(name)
+        others = self.whose is not None and not self.whose.has(name)
+        return others or name in self._creating or known.get(name) is not None or known.is_gone(name)
 
     def row(self, name: str) -> Experiment:
         """Return the row of an experiment, which may not be recovered yet, or not be usable; raises `NotFound`."""
         if self.store.lost is not None:
             raise self.store.lost
+        self._check_whose(name)
         if (row := self._directory.get(name)) is None:
             raise unknown_experiment(*parts_of(name))
         return row
@@ -366,8 +435,7 @@ class Service:
                     self._setting_back.fold_again(live)
                 raise
             self._directory.remove(name)
-            self._queue.remove(name)
-            self._unusable.pop(name, None)
+            self._recovery.remove(name)
             if (opened := self._lives.pop(name, None)) is not None:  # its log was folded meanwhile
                 await self._end(opened)
             self.writer.forget(row.key)
@@ -375,9 +443,9 @@ class Service:
             self.chores.add(self.compactions.deletion(row.key))
             return now
 
-    async def _end(self, live: Live) -> None:
+    async def _end(self, live: Live, why: OnearmError | None = None) -> None:
         """Let an experiment refuse everything, and wait until what it has queued is written, or cannot be."""
-        live.stop(unknown_experiment(*parts_of(live.row.id)))
+        live.stop(why or unknown_experiment(*parts_of(live.row.id)))
         with suppress(OnearmError):
             await live.committed()
         live.records.clear()
@@ -416,55 +484,8 @@ class Service:
 
     def _read(self, row: Experiment) -> Live:
         """Return an experiment whose log is not folded yet. Runs in a worker thread."""
+        if self.whose is not None:
+            self.whose.know(row.key, row.id)
         spec = self._specs.read(row.spec)
         shared = self.store, self.writer, self.pools, self.budget, self.room, self.clocks, self._setting_back.set_back
         return Live(row, spec, kind_of(spec.problem), *shared)
-
-    def _begin_recovery(self, advanced: Callable[[], None] = lambda: None) -> None:
-        """Fold the logs that wait, unless that is being done."""
-        if self._recovery is None or self._recovery.done():
-            self._recovery = asyncio.get_running_loop().create_task(self._recover(advanced))
-
-    async def _recover(self, advanced: Callable[[], None]) -> None:
-        """Fold the logs that wait, always that which comes next."""
-        while (row := self._queue.next) is not None:
-            try:
-                recovered = await asyncio.to_thread(self._fold, row)
-                if row.id in self._queue:  # else it was deleted meanwhile
-                    if recovered is None:  # another one comes first
-                        continue
-                    live, _ = self._begun[row.id]
-                    live.open(recovered)
-                    self._lives[row.id] = live
-            except Exception as error:  # a policy file may raise anything; the other experiments go on
-                if isinstance(error, Unavailable) or exhausted(error) is not None:  # later it may be possible
-                    log.error("experiment %r cannot be folded yet: %s", row.id, error)
-                    self._begun.pop(row.id, None)
-                    self._queue.postpone(row.id)
-                    await asyncio.sleep(REFOLD_PAUSE)
-                    continue
-                if row.id in self._queue:
-                    self._give_up(row, error)
-            self._begun.pop(row.id, None)
-            self._queue.remove(row.id)
-            advanced()
-
-    def _fold(self, row: Experiment) -> Recovered | None:
-        """Go on with a recovery until it is done, or another one comes first: then None. Runs in a worker thread."""
-        if row.id not in self._begun:
-            live = self._read(row)
-            self._begun[row.id] = live, live.recovery()
-        _, steps = self._begun[row.id]
-        with self.store.one_connection():
-            while self._queue.next is row:
-                try:
-                    next(steps)
-                except StopIteration as done:
-                    recovered: Recovered = done.value
-                    return recovered
-        return None
-
-    def _give_up(self, row: Experiment, error: Exception) -> None:
-        """Refuse from now on what is asked of an experiment that cannot be opened."""
-        log.error("experiment %r cannot be opened: %s", row.id, error, exc_info=not isinstance(error, OnearmError))
-        self._unusable[row.id] = Unavailable("cannot_open", f"the experiment {row.id!r} cannot be opened: {error}")

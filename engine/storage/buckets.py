@@ -117,7 +117,7 @@ class Buckets(Windows):
 
     def put_part(self, experiment: int, part: Part) -> None:
         """Write what `next_part` returned: not where it is written, nor where the experiment was deleted since."""
-        with self._transaction() as connection:
+        with self._transaction(experiment) as connection:
             there = sa.select(EXPERIMENT.c.key).where(EXPERIMENT.c.key == experiment, EXPERIMENT.c.deleted_at.is_(None))
             if connection.scalar(there) is None:
                 return

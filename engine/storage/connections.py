@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -27,7 +27,23 @@ BUSY_SECONDS = 30
 ROWS_AT_ONCE = 200  # that are read in about a millisecond; others have their turn then
 BREATH_SECONDS = 1e-5  # asleep: the least that gives up Python's lock for long enough that another thread wakes up
 LOCK_SECONDS = 1
+TABLES_SECONDS = 5  # for which a node waits until another one has made the tables
 ADVISORY_LOCK = 0x6F6E6561726D  # "onearm"
+
+
+class Fence(Protocol):
+    """Lets a process among several write of some experiments: raises `Unavailable` where they are another's by now.
+
+    It looks in the transaction that writes, and what it looked at stays as it is until that ends.
+    """
+
+    idle_seconds: float  # that a transaction may wait for its process, where others wait for its end
+
+    def check(self, connection: Connection, experiments: Iterable[int]) -> None:
+        """Check that experiments, by their keys, are this process's."""
+
+    def check_new(self, connection: Connection, id: str) -> None:
+        """Check that an experiment may be made here."""
 
 
 class Connections:
@@ -52,6 +68,7 @@ class Connections:
         self._writing = threading.Lock()
         self._lock: ExitStack | None = None  # of SQLite's file, where it is written
         self._files: DatabaseFiles | None = None  # of SQLite, where it is written
+        self._fence: Fence | None = None  # where other processes write as well
         self.incomplete = False  # whether its newest commits are missing: it was copied without the file that held them
         self.lost: Unavailable | None = None  # since its files are not those that were opened: nothing is in order then
 
@@ -69,6 +86,28 @@ class Connections:
                 opened._open_to_write()
             else:
                 opened._open_to_read()
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    @classmethod
+    def open_among(cls, url: str, fence: Fence) -> Self:
+        """Open a database of PostgreSQL to write where other processes do so too, each of experiments of its own.
+
+        Whoever has it for itself is kept out meanwhile. Tables are made or migrated where nobody is at work yet.
+        """
+        opened = cls(parse_url(url), write=True)
+        if opened._sqlite:
+            raise InvalidInput(
+                "one_process",
+                f"{opened.name} is a file of SQLite, which one process writes: several nodes need a database of "
+                "PostgreSQL, postgresql://USER@HOST/NAME",
+            )
+        opened._fence = fence
+        try:
+            opened._make_tables()
+            opened._open_to_write()
         except BaseException:
             opened.close()
             raise
@@ -163,8 +202,11 @@ class Connections:
             raise Unavailable("read_failed", f"{self.name} could not be read ({_reason(error)}): {then}") from error
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        """Give the writer's connection in a transaction: committed at the end, rolled back on any error."""
+    def _transaction(self, *experiments: int) -> Iterator[Connection]:
+        """Give the writer's connection in a transaction: committed at the end, rolled back on any error.
+
+        It writes of these experiments, which the fence looks at, where there is one.
+        """
         assert self._write, "this store is open for reading only"
         with self._writing:
             if self.lost is not None:
@@ -173,6 +215,8 @@ class Connections:
                 if self._writer is None:
                     self._writer = self._connect_writer()
                 with self._writer.begin():
+                    if self._fence is not None:
+                        self._fence.check(self._writer, experiments)
                     yield self._writer
                 self.check_files()  # or it went to files that nobody finds any more
             except OnearmError:
@@ -230,8 +274,12 @@ class Connections:
             self._files.remember()
         if self._sqlite:
             return connection
+        shared = "" if self._fence is None else "_shared"
+        if self._fence is not None:  # a process that sleeps in a transaction must not keep what the fence looked at
+            milliseconds = int(1000 * self._fence.idle_seconds)
+            connection.exec_driver_sql(f"SET idle_in_transaction_session_timeout = {milliseconds}")
         patience = time.monotonic() + LOCK_SECONDS  # a server notices a killed client a moment later
-        while not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({ADVISORY_LOCK})").scalar():
+        while not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock{shared}({ADVISORY_LOCK})").scalar():
             if time.monotonic() > patience:
                 connection.close()
                 raise in_use(self.name, "another process")
@@ -267,14 +315,34 @@ class Connections:
         except (SQLAlchemyError, self._opener.dialect.loaded_dbapi.Error) as error:
             raise self._cannot_open(error) from error
 
+    def _make_tables(self) -> None:
+        """Make or migrate the tables where need be, which needs the database for oneself for a moment."""
+        patience = time.monotonic() + TABLES_SECONDS  # another one may be making them
+        while (known := self._known_revision()) != schema.newest():
+            try:
+                type(self).open(self.url.render_as_string(hide_password=False)).close()
+            except Unavailable as error:
+                if error.code != "database_in_use":
+                    raise
+                if time.monotonic() < patience:
+                    continue
+                raise Unavailable(
+                    "older_schema",
+                    f"{self.name} has the schema {known!r}, this version of onearm writes {schema.newest()!r}, and "
+                    "others are at work in it: stop them all, then start this one first",
+                ) from None
+
+    def _known_revision(self) -> str | None:
+        try:
+            with self._reader.connect() as connection:
+                return schema.revision(connection, self.name)
+        except (SQLAlchemyError, self._reader.dialect.loaded_dbapi.Error) as error:
+            raise self._cannot_open(error) from error
+
     def _open_to_read(self) -> None:
         if not is_there(self.url):
             raise InvalidInput("no_database", f"there is no file {self.url.database}: name a database that exists")
-        try:
-            with self._reader.connect() as connection:
-                known = schema.revision(connection, self.name)
-        except (SQLAlchemyError, self._reader.dialect.loaded_dbapi.Error) as error:
-            raise self._cannot_open(error) from error
+        known = self._known_revision()
         if known is None or known < self.revision_read:
             seen = "has no tables of onearm" if known is None else f"has the older schema {known!r}"
             raise InvalidInput("older_schema", f"{self.name} {seen}: open it once with `onearm serve`")

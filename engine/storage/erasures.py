@@ -45,7 +45,7 @@ class Erasures(Connections):
         Nothing may be learned of them any more. Numbers of EARLY events that their rewards came as are named with them.
         The same again changes nothing. 3 us a decision.
         """
-        with self._transaction() as connection:
+        with self._transaction(experiment) as connection:
             cursor = connection.connection.cursor()  # the driver's own: SQLAlchemy's way takes ten times as long
             for some in _pieces(numbers):
                 rows = ",".join([f"({experiment}, ?, FALSE)"] * len(some))
@@ -70,7 +70,7 @@ class Erasures(Connections):
         another matter: `empty_wal`. PostgreSQL overwrites at its next vacuum.
         """
         left = (ERASED.c.experiment == experiment) & ~ERASED.c.blank
-        with self._transaction() as connection:
+        with self._transaction(experiment) as connection:
             some = connection.scalars(
                 sa.select(ERASED.c.number).where(left).order_by(ERASED.c.number).limit(min(events, NAMED_MAX))
             ).all()

@@ -80,7 +80,7 @@ class States(Connections):
 
     def put_base_parts(self, parts: Sequence[SnapshotPart]) -> None:
         """Write some parts of a base, before its row; part 0 replaces what an attempt before left at its seq."""
-        with self._transaction() as connection:
+        with self._transaction(*{part.experiment for part in parts}) as connection:
             for part in parts:
                 if part.part == 0:
                     assert connection.scalar(sa.select(BASE.c.seq).where(_same(BASE, part))) is None, "a base is truth"
@@ -90,7 +90,7 @@ class States(Connections):
     def note_archive(self, experiment: int, seq: int, name: str) -> None:
         """Keep the name of an archive before it is written: where its base never comes, `noted_archives` has it."""
         note = SnapshotPart(experiment, seq, NOTE, name.encode())
-        with self._transaction() as connection:
+        with self._transaction(experiment) as connection:
             connection.execute(sa.delete(BASE_PART).where(_same(BASE_PART, note), BASE_PART.c.part == NOTE))
             connection.execute(sa.insert(BASE_PART).values(note._asdict()))
 
@@ -105,7 +105,7 @@ class States(Connections):
         Returns whether it was: of an experiment that was deleted meanwhile nothing is.
         """
         mine = sa.select(EXPERIMENT.c.key).where(EXPERIMENT.c.key == base.experiment, EXPERIMENT.c.deleted_at.is_(None))
-        with self._transaction() as connection:
+        with self._transaction(base.experiment) as connection:
             if connection.scalar(mine) is None:
                 return False
             note = (BASE_PART.c.experiment == base.experiment) & (BASE_PART.c.part == NOTE)
@@ -118,7 +118,7 @@ class States(Connections):
     def put_archive(self, base: Base) -> None:
         """Note that the archive of a base was written again."""
         mine = (BASE.c.experiment == base.experiment) & (BASE.c.seq == base.seq)
-        with self._transaction() as connection:
+        with self._transaction(base.experiment) as connection:
             values = {"archive_sha256": base.archive_sha256, "archive_bytes": base.archive_bytes}
             connection.execute(sa.update(BASE).where(mine).values(values))
 
@@ -129,7 +129,7 @@ class States(Connections):
 
     def sweep_base(self, experiment: int, seq: int) -> None:
         """Take away the parts of one that did not become whole."""
-        with self._transaction() as connection:
+        with self._transaction(experiment) as connection:
             one = (BASE_PART.c.experiment == experiment) & (BASE_PART.c.seq == seq)
             connection.execute(sa.delete(BASE_PART).where(one, _BASELESS))
 
@@ -151,7 +151,7 @@ class States(Connections):
         left = unneeded(self.bases(experiment))
         if not left:
             return False
-        with self._transaction() as connection:
+        with self._transaction(experiment) as connection:
             some = max(1, events // EVENTS_OF_PART)
             mine = (BASE_PART.c.experiment == experiment) & (BASE_PART.c.seq == left[0])
             query = sa.select(BASE_PART.c.part).where(mine).order_by(BASE_PART.c.part.desc()).limit(some)
@@ -210,6 +210,21 @@ def unneeded(bases: Iterable[Base]) -> list[int]:
             found += before if base.archive is None else ()
             before = []
     return found
+
+
+def touched_by(
+    events: Sequence[Event],
+    archived: Sequence[tuple[int, int | None]],
+    parts: Sequence[SnapshotPart],
+    snapshots: Sequence[Snapshot],
+    bases: Sequence[Base],
+) -> set[int]:
+    """Return the keys of the experiments of which something is written."""
+    touched = {key for key, _ in archived}
+    touched.update(event.experiment for event in events)
+    touched.update(part.experiment for part in parts)
+    touched.update(snapshot.experiment for snapshot in snapshots)
+    return touched.union(base.experiment for base in bases)
 
 
 def slimmed(event: Event) -> Event:

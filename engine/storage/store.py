@@ -35,7 +35,7 @@ from . import schema
 from .buckets import Buckets
 from .erasures import IS_BLANK, IS_ERASED, Erasures
 from .event_columns import Seen, columns_of
-from .states import PARTS, States, put_snapshot, put_snapshot_part
+from .states import PARTS, States, put_snapshot, put_snapshot_part, touched_by
 from .tables import (
     ARTEFACT,
     BASE,
@@ -105,7 +105,8 @@ class Store(States, Erasures, Buckets, Windows):
         experiment's snapshots are thinned out. Raises `Unavailable` ("commit_failed") on any error; what the log holds
         must then be read from it, as a lost connection may hide a commit that succeeded.
         """
-        with self._transaction() as connection:
+        touched = () if self._fence is None else touched_by(events, archived, parts, snapshots, bases)
+        with self._transaction(*touched) as connection:
             self._put_events(connection, events)
             for key, at in archived:
                 connection.execute(sa.update(EXPERIMENT).where(EXPERIMENT.c.key == key).values(archived_at=at))
@@ -134,6 +135,8 @@ class Store(States, Erasures, Buckets, Windows):
         """
         said = Experiment(0, id, spec, body_hash, versions, created_at, archived_at)
         with self._transaction() as connection:
+            if self._fence is not None:
+                self._fence.check_new(connection, id)
             taken = connection.scalar(sa.select(EXPERIMENT.c.key).where(EXPERIMENT.c.id == id))
             if taken is not None:
                 raise Conflict("experiment_exists", f"there is an experiment {id!r} already: choose another id")
@@ -169,7 +172,7 @@ class Store(States, Erasures, Buckets, Windows):
         Its log is in no list any more, and `purge` takes it away.
         """
         blank = {"spec": "", "versions": "", "body_hash": b"", "archived_at": None}
-        with self._transaction() as connection:
+        with self._transaction(experiment) as connection:
             mine = EXPERIMENT.c.key == experiment
             connection.execute(sa.update(EXPERIMENT).where(mine).values(deleted_at=at, **blank))
 
@@ -180,7 +183,7 @@ class Store(States, Erasures, Buckets, Windows):
         SQLite overwrites what was there, and uses the space again; the file does not shrink. The -wal file is another
         matter: `empty_wal`. PostgreSQL overwrites at its next vacuum.
         """
-        with self._transaction() as connection:
+        with self._transaction(experiment) as connection:
             row = EXPERIMENT.c.key == experiment
             if connection.scalar(sa.select(EXPERIMENT.c.deleted_at).where(row)) is None:
                 return False
@@ -211,7 +214,7 @@ class Store(States, Erasures, Buckets, Windows):
         base = (BASE.c.experiment == experiment) & (BASE.c.seq == seq)
         event, learned = EVENT.c, EVENT.alias().c
         of_it = (learned.experiment == experiment) & (learned.kind == LEARN)
-        with self._transaction() as connection:
+        with self._transaction(experiment) as connection:
             done = connection.scalar(sa.select(BASE.c.slim).where(base))
             if done is None or done >= seq:
                 return False

@@ -159,6 +159,26 @@ COUNTED = sa.Table(
     sa.Column("experiment", sa.Integer, sa.ForeignKey("experiment.key"), primary_key=True),
     sa.Column("seq", sa.BigInteger, nullable=False),
 )
+NODE = sa.Table(
+    "node",
+    METADATA,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("life", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("secret", sa.Text, nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False),
+    sa.Column("renewed_at", sa.BigInteger, nullable=False),
+    sa.Column("recovering", sa.Integer, nullable=False),
+    sa.Column("leaves", sa.Boolean, nullable=False),
+)
+SHARD = sa.Table(
+    "shard",
+    METADATA,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("owner", sa.Text),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("since", sa.BigInteger, nullable=False),
+)
 
 
 class Experiment(NamedTuple):
@@ -293,6 +313,28 @@ class Bucket(NamedTuple):
     square: float  # the sum of their squared distances from the mean
 
 
+class Node(NamedTuple):
+    """A row of table node: a process that serves with others. Times are the database's."""
+
+    name: str
+    life: str  # another one at each start
+    address: str  # where other nodes reach it
+    secret: str  # what they show it
+    until: int  # when its lease ends, in microseconds since 1970 UTC
+    renewed_at: int  # when it last said that it is at work
+    recovering: int  # experiments whose logs it folds
+    leaves: bool  # whether it gives its shards to others, and ends
+
+
+class Shard(NamedTuple):
+    """A row of table shard: some of the experiments, and which node has them. There are none where no node ever was."""
+
+    number: int  # from 0
+    owner: str | None  # the name of a node, whose lease may have ended
+    epoch: int  # is one more whenever another one has it
+    since: int  # when that was, in microseconds since 1970 UTC, by the database's clock
+
+
 class Counts(NamedTuple):
     """How much an experiment's log holds."""
 
@@ -310,4 +352,6 @@ assert list(BASE_PART.c.keys()) == list(SnapshotPart._fields)
 assert list(ARTEFACT.c.keys()) == list(StoredArtefact._fields)
 assert list(API_KEY.c.keys()) == list(StoredKey._fields)
 assert list(BUCKET.c.keys()) == list(Bucket._fields)
+assert list(NODE.c.keys()) == list(Node._fields)
+assert list(SHARD.c.keys()) == list(Shard._fields)
 assert list(AUDIT.c.keys()) == list(Deed._fields)

@@ -59,10 +59,10 @@ READY_SECONDS = 180.0  # a busy machine is no bug
 class Process:
     """The service as a process that can be killed and started again on the same port."""
 
-    def __init__(self, database: str, *options: str) -> None:
+    def __init__(self, database: str, *options: str, port: int = 0) -> None:
         self.database = database
         self.options = options
-        self.port = 0
+        self.port = port
         self.start()
 
     def start(self, program: Callable[[list[str]], int] = run) -> None:

@@ -74,6 +74,7 @@ OPERATIONS = [(entry.method, entry.path) for entry in TABLE if None not in entry
 
 OPERATION_IDS = {  # generated clients have a function for each, by this name
     "audit_list_deeds",
+    "cluster_cluster",
     "corrections_correct",
     "corrections_retract",
     "corrections_rollback",

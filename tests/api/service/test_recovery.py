@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from support.served import ARMS, RANDOM, Served, assert_refused
 
 from onearm.api.service import folded as folded_module
-from onearm.api.service import service as service_module
+from onearm.api.service import recovery as recovery_module
 from onearm.api.service.recovery import Queue
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import Unavailable
@@ -288,7 +288,7 @@ def test_a_service_that_is_stopped_while_it_recovers_stops_at_the_end_of_a_page(
 def until_closed(served: Served) -> None:
     """Wait until a service that is being stopped lets nothing come next."""
     deadline = time.monotonic() + PATIENCE
-    while served.service._queue.next is not None:
+    while served.service._recovery._queue.next is not None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -330,7 +330,7 @@ def test_a_database_that_does_not_answer_for_a_while_closes_nothing(
         return counts(experiment, *more)
 
     monkeypatch.setattr(served.store, "counts", failing)
-    monkeypatch.setattr(service_module, "REFOLD_PAUSE", 0.01)
+    monkeypatch.setattr(recovery_module, "REFOLD_PAUSE", 0.01)
     gate.lift()
     served.recover()
     assert caplog.text.count("experiment 'b' cannot be folded yet: the database does not answer") == 2

@@ -1,0 +1,166 @@
+"""Any node takes any request: what is not its own it passes on to the node that has the experiment, by the same route.
+
+The caller's key is checked once, by the node that was asked. It shows the other one that one's secret, which is in the
+database, and says who asks. An answer says in which epoch of the shard it was made: one from before the newest that is
+known comes from an owner who is none any more, and is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+from starlette.types import Scope
+
+from ...engine.errors import Conflict, Unavailable
+from ...engine.storage.tables import Node
+from ..access.caller import Caller
+from ..service.service import Service
+from ..service.whose import Elsewhere
+from .membership import Membership
+from .peers import Peers, Reply
+
+SECRET, CALLER, ORIGIN, EPOCH = b"x-onearm-node", b"x-onearm-caller", b"x-onearm-origin", b"x-onearm-epoch"
+REQUEST_ID, PARENT = b"x-request-id", b"traceparent"
+NOT_PASSED_ON = frozenset(
+    b"connection content-length transfer-encoding expect authorization cookie keep-alive te trailer upgrade".split()
+).union((SECRET, CALLER, ORIGIN, REQUEST_ID))
+NOT_PASSED_BACK = frozenset(
+    (b"connection", b"content-length", b"transfer-encoding", b"content-type", b"date", EPOCH, REQUEST_ID, PARENT)
+)
+LISTS = frozenset(("/v1/experiments", "/", "/overview", "/metrics"))  # paths at which all experiments are seen
+_caller = msgspec.json.Decoder(tuple[str | None, str | None, frozenset[str], str, int])
+
+
+class Call(Protocol):
+    """What is asked here of a request: `endpoint.Call`."""
+
+    @property
+    def path(self) -> Mapping[str, str]: ...  # noqa: D102
+
+    @property
+    def fields(self) -> Mapping[bytes, bytes]: ...  # noqa: D102
+
+    @property
+    def query(self) -> bytes: ...  # noqa: D102
+
+    @property
+    def body(self) -> bytes: ...  # noqa: D102
+
+    @property
+    def caller(self) -> Caller: ...  # noqa: D102
+
+    @property
+    def scope(self) -> Scope: ...  # noqa: D102
+
+
+class Nodes:
+    """This node, as its application asks it. Its methods belong to the event loop's thread."""
+
+    def __init__(self, membership: Membership) -> None:
+        self.membership = membership
+        self._peers = Peers()
+        self._service: Service
+        self._asked: dict[asyncio.Timeout, tuple[str, Node, int]] = {}  # requests that others are at work on
+
+    async def start(self, service: Service) -> None:
+        """Become a node."""
+        self._service = service
+        self.membership.changed = self._end_those_of_others
+        await self.membership.start(service)
+
+    async def leave(self) -> None:
+        """Give all experiments to other nodes."""
+        await self.membership.leave()
+        self._peers.close()
+
+    # -- requests of other nodes ---------------------------------------------------------------------------------------
+
+    def is_passed_on(self, fields: Mapping[bytes, bytes]) -> bool:
+        """Tell whether a request says that another node passed it on."""
+        return SECRET in fields
+
+    def let_in(self, scope: Scope) -> None:
+        """Take over who asks, from the node that checked it; raises `Unavailable` where it is none of ours."""
+        fields = scope["fields"]
+        if not hmac.compare_digest(fields[SECRET], self.membership.node.secret.encode()):
+            raise Unavailable("moving", "a node passed this on to another process than it meant: ask again in a second")
+        scope["caller"] = Caller(*_caller.decode(fields[CALLER]))
+        scope["client"] = (fields.get(ORIGIN, b"").decode("latin-1"), 0)
+
+    # -- answers -------------------------------------------------------------------------------------------------------
+
+    async def settled(self, call: Call) -> tuple[tuple[bytes, bytes], ...]:
+        """Wait until what an answer tells of is committed, and return what another node must know of it.
+
+        Raises `Elsewhere` where it was read from a state that may be an old one by now, and `Unavailable` where it will
+        never be committed.
+        """
+        name = call.path.get("experiment_id")
+        if name is None:
+            return ()
+        if call.scope["method"] in ("GET", "HEAD"):
+            await self._service.committed(name)
+            self.membership.holding.check(name)
+        return ((EPOCH, b"%d" % self.membership.epoch(name)),) if SECRET in call.fields else ()
+
+    async def look_around(self, call: Call) -> None:
+        """Know of experiments of other nodes what is asked for, where all are listed."""
+        if call.scope["path"] in LISTS and call.scope["method"] == "GET":
+            await self.membership.look_around()
+
+    async def pass_on(self, elsewhere: Elsewhere, call: Call) -> Reply:
+        """Return the answer of the node that has an experiment; raises `Unavailable` where none can be had."""
+        name, asked = elsewhere.name, call.path.get("experiment_id")
+        owner = self.membership.owner(name)
+        if owner is None or owner.name == self.membership.node.name or SECRET in call.fields:
+            raise elsewhere
+        if asked is not None and asked != name:
+            raise Conflict(
+                "other_node",
+                f"{asked!r} and {name!r} are at different nodes, and this needs both at one: name experiments by a "
+                "policy of their own, or run one process",
+            )
+        epoch = self.membership.epoch(name)
+        try:
+            async with asyncio.timeout(None) as limit:
+                self._asked[limit] = name, owner, epoch
+                try:
+                    reply = await self._peers.ask(owner.address, _head(owner, call), call.body)
+                finally:
+                    del self._asked[limit]
+        except TimeoutError:
+            raise elsewhere from None
+        if int(dict(reply.headers).get(EPOCH, b"%d" % epoch)) < self.membership.epoch(name):
+            raise elsewhere
+        return reply
+
+    def headers_of(self, reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the headers of an answer that whoever asked gets too."""
+        return tuple(one for one in reply.headers if one[0] not in NOT_PASSED_BACK)
+
+    def _end_those_of_others(self) -> None:
+        """Wait no more for nodes that have the experiments no more."""
+        for limit, (name, owner, epoch) in list(self._asked.items()):
+            now = self.membership.owner(name)
+            if now is None or now.life != owner.life or self.membership.epoch(name) != epoch:
+                limit.reschedule(asyncio.get_running_loop().time())
+
+
+def _head(owner: Node, call: Call) -> list[bytes]:
+    """Return the lines of a request that is passed on, but for its length."""
+    scope, caller = call.scope, call.caller
+    target = scope.get("root_path", "").encode() + scope["raw_path"] + (b"?" + call.query if call.query else b"")
+    client = scope.get("client")
+    said = (caller.key, caller.tenant, sorted(caller.roles), caller.experiments, caller.until)
+    return [
+        b"%b %b HTTP/1.1" % (b"GET" if scope["method"] == "HEAD" else scope["method"].encode(), target),
+        *(b"%b: %b" % one for one in call.fields.items() if one[0] not in NOT_PASSED_ON),
+        b"%b: %b" % (REQUEST_ID, scope["trace"][0][1]),
+        b"%b: %b" % (SECRET, owner.secret.encode()),
+        b"%b: %b" % (CALLER, msgspec.json.encode(said)),
+        b"%b: %b" % (ORIGIN, b"" if client is None else str(client[0]).encode("latin-1")),
+    ]

@@ -1,0 +1,164 @@
+"""What it costs to serve among others: the fence at each commit, and a request that one node passes on to another.
+
+Run: python benchmarks/cluster_costs.py [--requests 2000] [--json]. Needs PostgreSQL. Appends with and without the fence
+take turns in this process; requests go to two nodes over one connection, by turns to the node that has the experiment
+and to the other one. CPU time is that of both nodes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+from cluster_running import Database, Lines, Process, database
+from machine import machine
+
+from onearm.api.cluster.holding import Holding, ShardFence
+from onearm.engine.storage.shards import SHARDS, Shards
+from onearm.engine.storage.store import Store
+from onearm.engine.storage.tables import Event, Node
+from onearm.engine.vocabulary import DECIDE
+
+BATCHES = (1, 32, 256)  # events of a transaction, of 8 experiments where there are as many
+EXPERIMENTS = 8
+ROUNDS = 12
+SECONDS = 0.4  # of a round
+ARMS = [{"id": "a"}, {"id": "b"}]
+
+
+def main() -> int:
+    """Measure, and say what was found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    options = parser.parse_args()
+    with database() as server:
+        found = {"fence": _fence(server), "forwarding": _forwarding(server, options.requests), "machine": machine()}
+    print(json.dumps(found, indent=2) if options.json else "\n".join(f"{key}: {value}" for key, value in found.items()))
+    return 0
+
+
+def _fence(server: Database) -> dict[str, Any]:
+    """Return appended events a second with and without the fence, by events of a transaction."""
+    holding = Holding("costs")
+    store = Store.open_among(server.url, ShardFence(holding, 30.0))
+    shards = Shards(store.url, write=True)
+    node = Node("costs", "1", "http://localhost:1", "", 0, 0, 0, False)
+    shards.join(node, 60.0)
+    shards.take(node.name, SHARDS)
+    seen = shards.renew(node, 60.0)
+    assert seen is not None
+    holding.shards = len(seen.shards)
+    holding.epochs = {one.number: one.epoch for one in seen.shards}
+    keys = [store.add_experiment(f"fence{i}", "{}", b"", "{}", 0).key for i in range(EXPERIMENTS)]
+    for i, key in enumerate(keys):
+        holding.know(key, f"fence{i}")
+    ends = dict.fromkeys(keys, 0)
+    found = {}
+    for size in BATCHES:
+        rates: dict[str, list[float]] = {"fenced": [], "unfenced": []}
+        fence = store._fence
+        for number in range(2 * ROUNDS):
+            name = "fenced" if number % 2 else "unfenced"
+            store._fence = fence if number % 2 else None
+            rates[name].append(_appended(store, ends, size))
+        store._fence = fence
+        medians = {name: statistics.median(some) for name, some in rates.items()}
+        found[size] = {**{name: round(rate) for name, rate in medians.items()}}
+        found[size]["costs"] = round(1 - medians["fenced"] / medians["unfenced"], 3)
+    shards.leave(node)
+    shards.close()
+    for key in keys:
+        store._fence = None
+        store.bury(key, 1)
+    store.close()
+    return found
+
+
+def _appended(store: Store, ends: dict[int, int], size: int) -> float:
+    """Append for a while, and return how many events a second."""
+    done, begun = 0, time.perf_counter()
+    keys = list(ends)
+    while (took := time.perf_counter() - begun) < SECONDS:
+        events = []
+        for i in range(size):
+            key = keys[i % EXPERIMENTS]
+            ends[key] += 1
+            events.append(Event(key, ends[key], DECIDE, ends[key] - 1, 1, 0.5, context=b"x" * 256, time=1))
+        store.append(events)
+        done += size
+    return done / took
+
+
+def _forwarding(server: Database, requests: int) -> dict[str, Any]:
+    """Return what a decision costs where the node that is asked has the experiment, and where the other one has."""
+    lines = Lines()
+    nodes = [Process(name, server, lines, 5.0) for name in ("a", "b")]
+    try:
+        for node in nodes:
+            node.start()
+        for node in nodes:
+            node.wait()
+        http = httpx.Client(timeout=30, trust_env=False)
+        owner, other = _shared(http, nodes)
+        figures: dict[str, dict[str, list[float]]] = {}
+        for _ in range(10):
+            for name, node in (("own", owner), ("forwarded", other)):
+                took, cpu = _asked(http, node, nodes, requests // 10)
+                one = figures.setdefault(name, {"ms": [], "cpu_us": []})
+                one["ms"] += took
+                one["cpu_us"].append(cpu)
+        medians = {
+            name: {key: round(statistics.median(some), 3) for key, some in one.items()} for name, one in figures.items()
+        }
+        own, passed = medians["own"], medians["forwarded"]
+        more = {"more_ms": passed["ms"] - own["ms"], "more_cpu_share": passed["cpu_us"] / own["cpu_us"] - 1}
+        return medians | {key: round(value, 3) for key, value in more.items()}
+    finally:
+        for node in nodes:
+            node.end()
+        lines.close()
+
+
+def _shared(http: httpx.Client, nodes: list[Process]) -> tuple[Process, Process]:
+    """Make the experiment `e`; return the node that has it, and the other one, once both have their share."""
+    while True:
+        found = http.get(f"{nodes[0].url}/v1/cluster").json()
+        if sorted(one["shards"] for one in found["nodes"]) == [SHARDS // 2, SHARDS // 2]:
+            break
+        time.sleep(0.1)
+    body = {"experiment_id": "e", "arms": ARMS, "policy": {"name": "ucb1"}}
+    while http.post(f"{nodes[0].url}/v1/experiments", json=body).status_code not in (200, 201):
+        time.sleep(0.1)
+    holding = Holding("")
+    holding.shards = SHARDS
+    has = found["shards"][holding.shard("e")]["owner"]
+    return (nodes[0], nodes[1]) if has == "a" else (nodes[1], nodes[0])
+
+
+def _asked(http: httpx.Client, node: Process, nodes: list[Process], requests: int) -> tuple[list[float], float]:
+    """Ask for decisions; return the milliseconds of each, and the microseconds of CPU of one."""
+    before = sum(map(_cpu_seconds, nodes))
+    took = []
+    for _ in range(requests):
+        begun = time.perf_counter()
+        http.post(f"{node.url}/v1/experiments/e/decisions", json={}).raise_for_status()
+        took.append(1000 * (time.perf_counter() - begun))
+    return took, 1e6 * (sum(map(_cpu_seconds, nodes)) - before) / requests
+
+
+def _cpu_seconds(node: Process) -> float:
+    """Return the CPU time of a process."""
+    fields = Path(f"/proc/{node.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

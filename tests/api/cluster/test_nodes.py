@@ -1,0 +1,287 @@
+"""Any node takes any request: the one that has the experiment answers, and what is asked is the same everywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from support.nodes import Nodes, until
+from support.served import ARMS, RANDOM, folded, log_of
+
+from onearm.api.access.keys import new_key
+from onearm.api.cluster.nodes import EPOCH, SECRET
+from onearm.api.cluster.peers import Peers, Reply
+from onearm.engine.storage.access import Access, Deed
+from onearm.engine.storage.shards import SHARDS, shard_of
+
+NAMES = [f"e{number}" for number in range(12)]
+
+
+@pytest.fixture
+def nodes(postgres_url: str) -> Iterator[Nodes]:
+    with Nodes(postgres_url, "a", "b") as some:
+        yield some
+
+
+def test_whoever_is_asked_the_owner_decides_and_learns_once(nodes: Nodes) -> None:
+    a, b = nodes.all
+    for name in NAMES:
+        assert a.create(name).status_code == 201
+        assert b.create(name).status_code == 200
+        first = a.ask("POST", f"/v1/experiments/{name}/decisions", {"decision_id": "d"})
+        again = b.ask("POST", f"/v1/experiments/{name}/decisions", {"decision_id": "d"})
+        assert (first.status_code, again.status_code) == (201, 200) and first.json() == again.json()
+        path = f"/v1/experiments/{name}/decisions/d/reward"
+        assert b.ask("POST", path, {"value": 1.0}).json() == {"status": "accepted"}
+        assert a.ask("POST", path, {"value": 1.0}).json() == {"status": "duplicate"}
+        assert a.ask("GET", f"/v1/experiments/{name}").json() == b.ask("GET", f"/v1/experiments/{name}").json()
+    owners = {nodes.owner(name).name for name in NAMES}
+    assert owners == {"a", "b"}
+    for name in NAMES:
+        row, events = log_of(a.opened.store, name)
+        assert len(events) == 2
+        assert folded(row, events) == b.ask("GET", f"/v1/experiments/{name}").json()["digest"]
+
+
+def test_errors_headers_and_ids_pass_through_as_they_are(nodes: Nodes) -> None:
+    name = "e1"
+    asked = nodes.other(name)
+    assert asked.ask("GET", f"/v1/experiments/{name}").json()["code"] == "unknown_experiment"
+    asked.create(name)
+    bad = asked.ask("POST", f"/v1/experiments/{name}/decisions", {"decision_id": 7})
+    assert bad.status_code == 422 and bad.headers["content-type"] == "application/problem+json"
+    found = asked.ask("POST", f"/v1/experiments/{name}/decisions", {}, headers={"x-request-id": "mine"})
+    assert found.headers["x-request-id"] == "mine" and found.headers.get_list("x-request-id") == ["mine"]
+    assert EPOCH.decode() not in found.headers
+    again = [asked.ask("POST", f"/v1/experiments/{name}/decisions", {}, headers={"idempotency-key": "k"}) for _ in "ab"]
+    assert again[1].headers["idempotency-replayed"] == "true"
+    assert asked.client.head(f"/v1/experiments/{name}").status_code == 200
+    assert asked.ask("GET", f"/experiments/{name}").headers["content-type"].startswith("text/html")
+
+
+def test_a_batch_goes_whole_and_a_log_comes_in_parts(nodes: Nodes) -> None:
+    asked = nodes.other("e1")
+    asked.create("e1")
+    batch = {"decisions": [{"decision_id": f"d{number}"} for number in range(500)]}
+    answer = asked.ask("POST", "/v1/experiments/e1/decisions:batch", batch)
+    assert len(answer.json()["decisions"]) == 500
+    log = asked.ask("GET", "/v1/experiments/e1/log", params={"format": "jsonl"})
+    assert log.text == nodes.owner("e1").ask("GET", "/v1/experiments/e1/log", params={"format": "jsonl"}).text
+    assert log.text.count("\n") > 500
+    copied = asked.client.post("/v1/experiments:import", params={"experiment_id": "e2"}, content=log.content)
+    assert copied.status_code == 201 and copied.json()["decisions"] == 500
+    assert (
+        nodes.other("e2").ask("GET", "/v1/experiments/e2").json()["digest"] == copied.json().get("digest")
+        or (asked.ask("GET", "/v1/experiments/e2").json()["digest"])
+    )
+
+
+def test_lists_show_the_experiments_of_all_nodes_in_one_order(nodes: Nodes) -> None:
+    a, b = nodes.all
+    for name in NAMES:
+        (a if name < "e5" else b).create(name)
+        a.ask("POST", f"/v1/experiments/{name}/decisions", {})
+    listed = [node.ask("GET", "/v1/experiments").json()["experiments"] for node in nodes.all]
+    assert [[one["experiment_id"] for one in some] for some in listed] == [NAMES, NAMES]
+    assert {one["decisions"] for some in listed for one in some} == {1}
+    assert not any("recovering" in one for some in listed for one in some)
+    assert a.ask("DELETE", "/v1/experiments/e3", params={"confirm": "e3"}).status_code == 200
+    for node in nodes.all:
+        assert "e3" not in {one["experiment_id"] for one in node.ask("GET", "/v1/experiments").json()["experiments"]}
+        assert node.create("e3").json()["code"] == "experiment_deleted"
+
+
+def test_free_ids_of_different_nodes_are_different(nodes: Nodes) -> None:
+    body = {"arms": ARMS, "policy": RANDOM}
+    made = [node.ask("POST", "/v1/experiments", body).json()["experiment_id"] for node in nodes.all * 6]
+    assert len(set(made)) == 12
+    for name, node in zip(made, nodes.all * 6, strict=True):
+        assert nodes.owner(name) is node
+
+
+def test_the_key_is_checked_by_the_node_that_is_asked_and_who_asks_is_passed_on(
+    nodes: Nodes, postgres_url: str
+) -> None:
+    keys = {tenant: new_key("me", tenant, ["admin"], now=time.time_ns() // 1000) for tenant in (None, "shop")}
+    access = Access.open(postgres_url)
+    for tenant, key in keys.items():
+        access.add_key(key.row, Deed(None, 1, None, tenant, "keys.create", key.row.id, "test"))
+    access.close()
+    until(lambda: all(len(node.service.keyring.rows) == 2 for node in nodes.all))
+    shop = {"authorization": f"Bearer {keys['shop'].text}"}
+    name = next(one for one in NAMES if nodes.owner(f"~shop~{one}").name == "b")
+    asked = nodes.all[0]
+    body = {"experiment_id": name, "arms": ARMS, "policy": RANDOM}
+    assert asked.ask("POST", "/v1/experiments", body, headers=shop).status_code == 201
+    assert asked.ask("POST", f"/v1/experiments/{name}/decisions", {}, headers=shop).status_code == 201
+    assert asked.client.post(f"/v1/experiments/{name}/decisions", json={}).status_code == 401
+    deeds = asked.ask("GET", "/v1/audit", headers=shop).json()["deeds"]
+    assert (deeds[0]["action"], deeds[0]["key"], deeds[0]["origin"]) == (
+        "experiments.create",
+        keys["shop"].row.id,
+        "127.0.0.1",
+    )
+    forged = {SECRET.decode(): "guess", "x-onearm-caller": json.dumps([None, None, ["admin", "open"], "*", 2**62])}
+    assert nodes.all[1].client.get(f"/v1/experiments/~shop~{name}", headers=forged).status_code == 503
+    assert asked.client.get("/v1/cluster", headers=shop).json()["code"] == "operator_needed"
+
+
+def test_the_cluster_is_shown_to_the_operator(nodes: Nodes) -> None:
+    found = [node.ask("GET", "/v1/cluster").json() for node in nodes.all]
+    assert [one["node"] for one in found] == ["a", "b"]
+    assert found[0]["shards"] == found[1]["shards"] and len(found[0]["shards"]) == SHARDS
+    assert [(one["name"], one["shards"], one["leaves"]) for one in found[0]["nodes"]] == [
+        ("a", 8, False),
+        ("b", 8, False),
+    ]
+    assert all(0 <= one["lag_seconds"] < 2 for one in found[0]["nodes"])
+    assert {one["owner"] for one in found[0]["shards"]} == {"a", "b"}
+
+
+def test_a_node_that_comes_gets_its_share_and_one_that_ends_gives_its_own(nodes: Nodes) -> None:
+    a, b = nodes.all
+    told: dict[str, Any] = {}
+    for name in NAMES:
+        a.create(name)
+        told[name] = a.ask("POST", f"/v1/experiments/{name}/decisions", {"decision_id": "d"}).json()
+    digests = {name: a.ask("GET", f"/v1/experiments/{name}").json()["digest"] for name in NAMES}
+    nodes.add("c")
+    nodes.settle()
+    b.close()
+    nodes.all.remove(b)
+    nodes.settle()
+    for name in NAMES:
+        for node in nodes.all:
+            again = node.ask("POST", f"/v1/experiments/{name}/decisions", {"decision_id": "d"})
+            assert (again.status_code, again.json()) == (200, told[name])
+        assert a.ask("GET", f"/v1/experiments/{name}").json()["digest"] == digests[name]
+
+
+def test_moves_lose_nothing_that_clients_are_told_meanwhile(nodes: Nodes) -> None:
+    a = nodes.all[0]
+    for name in NAMES:
+        a.create(name)
+    over = threading.Event()
+    told: dict[str, Any] = {}
+
+    def decide() -> None:
+        number = 0
+        while not over.is_set():
+            name, number = NAMES[number % len(NAMES)], number + 1
+            told[f"{name}/{number}"] = a.ask(
+                "POST", f"/v1/experiments/{name}/decisions", {"decision_id": str(number)}
+            ).json()
+
+    client = threading.Thread(target=decide)
+    client.start()
+    try:
+        for name in "cd":
+            nodes.add(name)
+            nodes.settle()
+    finally:
+        over.set()
+        client.join()
+    assert len(told) > 20
+    for key, answer in told.items():
+        name, number = key.split("/")
+        found = nodes.all[-1].ask("POST", f"/v1/experiments/{name}/decisions", {"decision_id": number})
+        assert (found.status_code, found.json()) == (200, answer)
+
+
+def test_times_are_those_of_the_database_whatever_the_date_of_a_node(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: right() + 3_600_000_000_000)
+    with Nodes(postgres_url, "a") as nodes:
+        [a] = nodes.all
+        a.create("w", reward={"wait_time": "30m", "default": 0})
+        a.ask("POST", "/v1/experiments/w/decisions", {})
+        _, events = log_of(a.opened.store, "w")
+        assert abs(events[0].time - right() // 1000) < 30_000_000
+
+
+def test_an_owner_that_is_none_any_more_writes_nothing_and_others_go_on(nodes: Nodes) -> None:
+    """Its shards are given to the other one behind its back."""
+    name = "e1"
+    mine, other = nodes.owner(name), nodes.other(name)
+    mine.create(name)
+    mine.ask("POST", f"/v1/experiments/{name}/decisions", {"decision_id": "d"})
+    with psycopg.connect(nodes.database) as connection:
+        sql = "UPDATE shard SET owner = %s, epoch = epoch + 1 WHERE number = %s"
+        connection.execute(sql, (other.name, shard_of(name, SHARDS)))
+    answer = mine.client.post(f"/v1/experiments/{name}/decisions", json={"decision_id": "e"})
+    assert answer.status_code in (201, 503)  # 201 where it had noticed, and passed it on
+    for node in nodes.all:
+        assert node.ask("POST", f"/v1/experiments/{name}/decisions", {"decision_id": "e"}).status_code in (200, 201)
+    _, events = log_of(mine.opened.store, name)
+    assert [event.decision_id for event in events] == ["d", "e"]
+
+
+def test_an_answer_of_an_earlier_epoch_is_dropped(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that an owner gave before it was paused, and lost its shards."""
+    asked = nodes.other("e1")
+    asked.create("e1")
+    ask = Peers.ask
+
+    async def late(self: Peers, *given: Any) -> Reply:
+        reply = await ask(self, *given)
+        return reply._replace(
+            headers=[(EPOCH, b"0") if name == EPOCH else (name, said) for name, said in reply.headers]
+        )
+
+    assert asked.client.get("/v1/experiments/e1").status_code == 200
+    monkeypatch.setattr(Peers, "ask", late)
+    answer = asked.client.get("/v1/experiments/e1")
+    assert answer.status_code == 503 and answer.json()["code"] == "moving"
+
+
+def test_nobody_waits_for_a_node_that_has_the_experiment_no_more(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, owner = nodes.other("e1"), nodes.owner("e1")
+    asked.create("e1")
+
+    async def never(self: Peers, *given: Any) -> Reply:
+        await asyncio.sleep(1000)
+        raise AssertionError
+
+    monkeypatch.setattr(Peers, "ask", never)
+    answers: list[httpx.Response] = []
+    waiting = threading.Thread(target=lambda: answers.append(asked.client.get("/v1/experiments/e1")))
+    waiting.start()
+    until(lambda: bool(asked.opened.nodes._asked))
+    with psycopg.connect(nodes.database) as connection:
+        sql = "UPDATE shard SET owner = NULL, epoch = epoch + 1 WHERE owner = %s"
+        connection.execute(sql, (owner.name,))
+    waiting.join(20)
+    assert not waiting.is_alive() and answers[0].status_code == 503
+
+
+def test_a_node_that_others_cannot_reach_is_named(postgres_url: str) -> None:
+    with Nodes(postgres_url, "a", "b") as nodes:
+        name = next(one for one in NAMES if nodes.owner(one).name == "b")
+        a, b = nodes.all
+        b.create(name)
+        view = a.opened.nodes.membership
+        unreachable = view.view.nodes["b"]._replace(address="http://127.0.0.1:1")
+        with psycopg.connect(postgres_url) as connection:
+            connection.execute("UPDATE node SET address = %s WHERE name = 'b'", (unreachable.address,))
+        until(lambda: view.view.nodes["b"].address == unreachable.address)
+        answer = a.client.get(f"/v1/experiments/{name}")
+        assert answer.status_code == 503 and answer.headers["retry-after"] == "1"
+        assert answer.json()["code"] == "node_unreachable" and "http://127.0.0.1:1" in answer.json()["detail"]
+
+
+def test_what_needs_two_experiments_of_different_nodes_says_so(nodes: Nodes) -> None:
+    here, there = (next(one for one in NAMES if nodes.owner(one).name == node) for node in "ab")
+    for name in (here, there):
+        nodes.all[0].create(name)
+    body = {"id": "p", "role": "shadow", "from": {"experiment": there, "policy": "random"}}
+    answer = nodes.all[0].ask("POST", f"/v1/experiments/{here}/policies", body)
+    assert answer.status_code in (409, 422), answer.text

@@ -1,0 +1,233 @@
+"""Nodes have leases by the database's clock, shards have owners and epochs, and who lost a shard writes nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from support.stored import decide
+
+from onearm.api.cluster.holding import Holding, ShardFence
+from onearm.engine.errors import InvalidInput, OnearmError, Unavailable
+from onearm.engine.storage.shards import SHARDS, Shards, shard_of
+from onearm.engine.storage.store import Store
+from onearm.engine.storage.tables import Node
+
+LEASE = 30.0
+
+
+def node(name: str, life: str = "1") -> Node:
+    return Node(name, life, f"http://{name}:1", "secret", 0, 0, 0, False)
+
+
+class One:
+    """A node by hand: its holding, its store, and the shards as it sees them."""
+
+    def __init__(self, url: str, name: str, life: str = "1", idle: float = LEASE) -> None:
+        self.holding = Holding(name)
+        self.store = Store.open_among(url, ShardFence(self.holding, idle))
+        self.shards = Shards(self.store.url, write=True)
+        self.node = node(name, life)
+        self.joined = self.shards.join(self.node, LEASE)
+        self.holding.shards = SHARDS
+
+    def take(self, most: int = SHARDS) -> set[int]:
+        self.shards.take(self.node.name, most)
+        seen = self.shards.renew(self.node, LEASE)
+        assert seen is not None
+        self.holding.epochs = {one.number: one.epoch for one in seen.shards if one.owner == self.node.name}
+        return set(self.holding.epochs)
+
+    def lapse(self) -> None:
+        """Let its lease end, as if it had not been heard of for long enough."""
+        with self.shards._transaction() as connection:
+            connection.exec_driver_sql("UPDATE node SET until = 0 WHERE name = $1", (self.node.name,))
+
+    def close(self) -> None:
+        self.store.close()
+        self.shards.close()
+
+
+@pytest.fixture
+def make(postgres_url: str) -> Iterator[Callable[..., One]]:
+    made: list[One] = []
+
+    def one(*given: object, **named: object) -> One:
+        made.append(One(postgres_url, *given, **named))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield one
+    for each in made:
+        each.close()
+
+
+def test_an_experiment_has_the_same_shard_for_good() -> None:
+    assert [shard_of(name, 16) for name in ("hello", "~shop~hello", "e1", "e2")] == [14, 8, 2, 10]
+    counts = [0] * 16
+    for number in range(16_000):
+        counts[shard_of(f"e{number}", 16)] += 1
+    assert min(counts) > 900 and max(counts) < 1100
+
+
+def test_nodes_share_the_shards_and_nobody_takes_what_another_has(make: Callable[..., One]) -> None:
+    a, b = make("a"), make("b")
+    assert a.joined and b.joined
+    assert len(a.take(8)) == 8
+    assert b.take() == set(range(SHARDS)) - set(a.holding.epochs)
+    assert a.take() == set(a.holding.epochs)
+
+
+def test_a_lease_ends_by_the_clock_of_the_database_and_its_shards_get_a_new_epoch(make: Callable[..., One]) -> None:
+    a, b = make("a"), make("b")
+    assert len(a.take()) == SHARDS and b.take() == set()
+    before = a.holding.epochs
+    a.lapse()
+    assert len(b.take()) == SHARDS
+    assert b.holding.epochs == {number: epoch + 1 for number, epoch in before.items()}
+
+
+def test_an_owner_whose_shard_is_anothers_by_now_writes_nothing(make: Callable[..., One]) -> None:
+    a, b = make("a"), make("b")
+    a.take()
+    experiment = a.store.add_experiment("e", "{}", b"", "{}", 0)
+    for one in (a, b):
+        one.holding.know(experiment.key, "e")
+    a.store.append([decide(experiment.key, 1, 0)])
+    a.lapse()
+    b.take()
+    told: list[str] = []
+    a.holding.fenced = lambda: told.append("fenced")
+    writes: list[Callable[[], object]] = [
+        lambda: a.store.append([decide(experiment.key, 2, 1)]),
+        lambda: a.store.bury(experiment.key, 1),
+        lambda: a.store.purge(experiment.key, 1),
+        lambda: a.store.erase(experiment.key, [0]),
+        lambda: a.store.add_experiment("f", "{}", b"", "{}", 0),
+    ]
+    for write in writes:
+        with pytest.raises(Unavailable) as refused:
+            write()
+        assert refused.value.code == "lease_lost"
+    assert told == ["fenced"] * len(writes)
+    assert a.store.last(experiment.key) == (1, 1)
+    assert [one.id for one in b.store.experiments()] == ["e"]
+    b.store.append([decide(experiment.key, 2, 1)])
+
+
+def test_a_lease_that_ended_writes_as_long_as_nobody_took_its_shards(make: Callable[..., One]) -> None:
+    a = make("a")
+    a.take()
+    experiment = a.store.add_experiment("e", "{}", b"", "{}", 0)
+    a.holding.know(experiment.key, "e")
+    a.lapse()
+    a.store.append([decide(experiment.key, 1, 0)])
+    assert a.store.last(experiment.key) == (1, 1)
+
+
+def test_a_shard_in_which_somebody_writes_is_taken_when_that_is_written(make: Callable[..., One]) -> None:
+    a, b = make("a"), make("b")
+    a.take()
+    experiment = a.store.add_experiment("e", "{}", b"", "{}", 0)
+    a.holding.know(experiment.key, "e")
+    mine = a.holding.shard("e")
+    inside, over = threading.Event(), threading.Event()
+
+    def write_slowly() -> None:
+        with a.store._transaction(experiment.key) as connection:
+            a.store._put_events(connection, [decide(experiment.key, 1, 0)])
+            inside.set()
+            over.wait(20)
+
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(write_slowly)
+        assert inside.wait(20)
+        a.lapse()
+        assert b.take() == set(range(SHARDS)) - {mine}
+        over.set()
+        written.result()
+    assert mine in b.take()
+    assert b.store.last(experiment.key) == (1, 1)
+
+
+def test_who_sleeps_in_a_transaction_does_not_keep_its_shard(make: Callable[..., One]) -> None:
+    """As a process that is paused there, or cut off."""
+    a, b = make("a", idle=0.3), make("b")
+    a.take()
+    experiment = a.store.add_experiment("e", "{}", b"", "{}", 0)
+    a.holding.know(experiment.key, "e")
+    with pytest.raises(Unavailable) as refused, a.store._transaction(experiment.key) as connection:
+        a.store._put_events(connection, [decide(experiment.key, 1, 0)])
+        a.lapse()
+        time.sleep(1.0)
+        assert b.take() == set(range(SHARDS))
+    assert refused.value.code == "commit_failed"
+    assert b.store.last(experiment.key) == (0, 0)
+
+
+def test_a_planned_move_gives_a_shard_in_a_new_epoch_and_only_once(make: Callable[..., One]) -> None:
+    a, b = make("a"), make("b")
+    a.take()
+    epoch = a.holding.epochs[3]
+    assert a.shards.hand_over(3, epoch, "a", "b")
+    assert not a.shards.hand_over(3, epoch, "a", None)
+    assert b.take() == {3} and b.holding.epochs == {3: epoch + 1}
+
+
+def test_two_nodes_of_one_name_are_not_at_work_at_once(make: Callable[..., One]) -> None:
+    first = make("a")
+    first.take()
+    second = make("a", "2")
+    assert not second.joined
+    first.lapse()
+    assert second.shards.join(second.node, LEASE)
+    assert first.shards.renew(first.node, LEASE) is None
+    before = first.holding.epochs
+    assert len(second.take()) == SHARDS
+    assert all(epoch > before[number] for number, epoch in second.holding.epochs.items())
+
+
+def test_a_node_that_leaves_is_seen_no_more(make: Callable[..., One]) -> None:
+    a, b = make("a"), make("b")
+    assert set(b.shards.see().nodes) == {"a", "b"}
+    a.shards.leave(a.node)
+    assert set(b.shards.see().nodes) == {"b"}
+
+
+def test_one_process_and_several_nodes_keep_each_other_out(postgres_url: str, make: Callable[..., One]) -> None:
+    alone = Store.open(postgres_url)
+    with pytest.raises(OnearmError) as refused:
+        make("a")
+    assert refused.value.code == "database_in_use"
+    alone.close()
+    make("a")
+    make("b")
+    with pytest.raises(Unavailable) as refused:
+        Store.open(postgres_url)
+    assert refused.value.code == "database_in_use"
+
+
+def test_a_node_of_a_newer_version_waits_until_the_older_ones_have_ended(
+    postgres_url: str, make: Callable[..., One]
+) -> None:
+    a = make("a")
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("UPDATE onearm_schema SET version_num = '0014'")
+    with pytest.raises(Unavailable, match="stop them all") as refused:
+        make("b")
+    assert refused.value.code == "older_schema"
+    assert a.shards.renew(a.node, LEASE) is not None
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("UPDATE onearm_schema SET version_num = '9999'")
+    with pytest.raises(InvalidInput) as newer:
+        make("b")
+    assert newer.value.code == "newer_schema"
+
+
+def test_sqlite_is_for_one_process(tmp_path: object) -> None:
+    with pytest.raises(InvalidInput, match="PostgreSQL") as refused:
+        Store.open_among(f"sqlite:///{tmp_path}/run.db", ShardFence(Holding("a"), 1.0))
+    assert refused.value.code == "one_process"
