@@ -35,7 +35,10 @@ sys.exit(run(sys.argv[1:]))
 FORMATS = "engine.storage.formats."
 NEED_IT = {  # tables in columns, and what is made of these alone
     *(FORMATS + name for name in ("cells", "csv_columns", "csv_table", "li", "obd", "parquet", "zstd")),
-    *(FORMATS + name for name in ("decision_table", "named_features", "jsonl.named_table")),
+    *(
+        FORMATS + name
+        for name in ("decision_table", "named_features", "jsonl.named_table", "arrow_arrays", "arrow_batches", "frame")
+    ),
     "engine.storage.obd",
     "api.cli.plan",
     "api.offline.fitted_world",

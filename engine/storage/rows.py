@@ -8,7 +8,7 @@ A format is a module of this folder with `read_rows(source, wanted) -> Rows`.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, NamedTuple
 
@@ -152,6 +152,12 @@ class Rows:
     def columns(self) -> Columns:
         """Return all rows at once, in memory."""
         return concat([page.columns for page in self.pages()] or [empty(0, self.problem)])
+
+    def tell_unused(self, names: Sequence[str]) -> None:
+        """Note which columns of a table were not read."""
+        self.unused = list(names)
+        if self.unused:
+            self.notes.append(f"columns that were not read: {', '.join(self.unused)}")
 
     def close(self) -> None:
         """Forget the pages."""

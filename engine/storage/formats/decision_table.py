@@ -19,7 +19,7 @@ from ...problem import REWARD_MAX
 from ...vocabulary import Array, Problem
 from ..log import BadLines, no_good_line
 from ..rows import Page, Rows, Wanted
-from .cells import Block, floats, kept_cells, page_of, segment_places, unknown
+from .cells import Block, floats, kept_cells, page_of, segment_places, truths, unknown
 from .csv_columns import ACTIONS, COSTS, REWARDS, Arms, Roles, Users, are_numbers, roles_of, units_in, users_of
 from .named_features import FeatureFound, NamedFeatures, told
 from .segments import Segments
@@ -88,10 +88,8 @@ def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_l
     rows.problem = Problem(n_arms, (d,))
     rows.finish = _finisher(n_arms, arm, contexts)
     taken = {roles.action, roles.reward, roles.time, roles.decision_id, *names}
-    rows.unused = [name for name in table.names if name and name not in taken]
     rows.notes += _notes(roles, rows.labels, users, found)
-    if rows.unused:
-        rows.notes.append(f"columns that were not read: {', '.join(rows.unused)}")
+    rows.tell_unused([name for name in table.names if name and name not in taken])
     return Decisions(roles, rows, waiting)
 
 
@@ -161,6 +159,8 @@ def _check_features(roles: Roles, features: tuple[str, ...]) -> None:
 def _rewards(texts: pa.Array, sign: float, lines: Array, kept: Array, bad_lines: BadLines) -> Array:
     reward = 0.0 + sign * floats(texts)
     wrong = ~(np.abs(reward) <= REWARD_MAX)
+    if wrong.any() and (said := truths(texts, np.isnan(reward))) is not None:
+        reward, wrong = 0.0 + sign * said, np.zeros(len(said), np.bool_)
     if wrong.any():
         wrong &= ~unknown(texts, np.isnan(reward))
         bad_lines.drop("bad_reward", wrong, lines, kept)

@@ -14,8 +14,9 @@ from ....columns import empty
 from ....vocabulary import Problem
 from ...arrow import format_module
 from ...log import BadLines
-from ...rows import Naming, Rows, Wanted
+from ...rows import Rows, Wanted
 from ...source import Source
+from ..plain_columns import is_plain, unused_of
 from ..segments import is_feature, reads_contexts
 from ..table_rows import TablePage, rows_of_table
 from .decoding import Lines, decoded
@@ -29,7 +30,7 @@ def read_table(source: Source, blocks: Iterator[bytes], wanted: Wanted, bad_line
     """Return the rows of a plain table."""
     first = next(blocks, b"")
     blocks, names = chain([first], blocks), _names_in(first)
-    if wanted.naming != Naming() or (names and not {"action", "reward"} <= set(names)):
+    if names and not is_plain(names, wanted.naming):
         by_name = format_module("jsonl.named_table", "a table whose keys have names of its own")
         named: Rows = by_name.read_table(source, blocks, names, wanted, bad_lines)
         return named
@@ -40,7 +41,8 @@ def read_table(source: Source, blocks: Iterator[bytes], wanted: Wanted, bad_line
         field = ("segment", Any, msgspec.field(default=None, name=name))
         kind, name = msgspec.defstruct("SegmentRow", [field], bases=(kind,), kw_only=True), "segment"
     lines = decoded(source, blocks, msgspec.json.Decoder(kind), bad_lines, start=1)
-    return rows_of_table(source.path, _table_pages(lines, bad_lines, name, contexts), bad_lines, wanted)
+    pages = _table_pages(lines, bad_lines, name, contexts)
+    return rows_of_table(source.path, pages, bad_lines, wanted, unused_of(names, wanted.segment))
 
 
 def _names_in(block: bytes) -> list[str]:
