@@ -7,10 +7,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 from ...engine.errors import InvalidInput
 from ...engine.replay.matching import check_matching
+from ...engine.storage.arrow import format_module
 from ...engine.storage.header import problem_in
 from ...engine.storage.period import ALWAYS, Period, keep_period
 from ...engine.storage.rows import Naming, Rows, Wanted
@@ -48,6 +49,34 @@ class Readable(Protocol):
         ...
 
 
+class Logged(Readable, Protocol):
+    """A log that a person named, or handed over."""
+
+    @property
+    def form(self) -> str:
+        """Return its format."""
+        ...
+
+    @property
+    def size(self) -> int | None:
+        """Return how large it is; None where nobody knows."""
+        ...
+
+    @property
+    def counted(self) -> str:
+        """Return of what `size` and progress are counts."""
+        ...
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is a table of decisions, and no export."""
+        ...
+
+    def kept(self, stack: ExitStack) -> Logged:
+        """Return what can be read more than once; `stack` keeps it."""
+        ...
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a log is."""
@@ -55,6 +84,8 @@ class Place:
     name: str  # a path, - for standard input, or the URL of a database
     form: str
     experiment: str | None = None  # of a database
+
+    counted: ClassVar[str] = "bytes"
 
     @property
     def size(self) -> int | None:
@@ -88,6 +119,49 @@ class Place:
         check_matching(rows.problem)
         return rows
 
+    def kept(self, stack: ExitStack) -> Place:
+        """Return a copy of standard input, and any other place as it is."""
+        if self.name != str(STDIN):
+            return self
+        file = stack.enter_context(NamedTemporaryFile(prefix="standard-input-"))  # noqa: SIM115 - the stack closes it
+        for block in Source(STDIN).blocks():
+            file.write(block)
+        file.flush()
+        return replace(self, name=file.name)
+
+
+@dataclass(frozen=True)
+class Handed:
+    """A table in memory, as Arrow has it: see engine/storage/formats/frame.py."""
+
+    table: Any
+
+    name: ClassVar[str] = "the table"
+    form: ClassVar[str] = "table"
+    counted: ClassVar[str] = "rows"
+    is_named: ClassVar[bool] = False
+    is_table: ClassVar[bool] = True
+
+    @property
+    def size(self) -> int:
+        """Return the number of rows."""
+        return int(self.table.num_rows)
+
+    def rows(self, wanted: Wanted, progress: Advance = lambda count: None) -> Rows:
+        """Read it."""
+        rows: Rows = format_module("frame", "a table in memory").read_rows(self.table, wanted, progress)
+        check_matching(rows.problem)
+        return rows
+
+    def kept(self, stack: ExitStack) -> Handed:
+        """Return it."""
+        return self
+
+
+def handed(frame: Any) -> Handed:
+    """Return a table of any library: whatever has the Arrow PyCapsule interface."""
+    return Handed(format_module("frame", "a table in memory").arrow_of(frame))
+
 
 @dataclass(frozen=True)
 class Own:
@@ -120,7 +194,7 @@ def place_of(name: str, form: str | None, experiment: str | None) -> Place:
 
 
 def read(
-    place: Place,
+    place: Logged,
     candidates: Sequence[Candidate],
     options: Options,
     stack: ExitStack,
@@ -128,9 +202,9 @@ def read(
     period: Period = ALWAYS,
     progress: Advance = lambda count: None,
 ) -> Readings:
-    """Read the log of a command as `readings` does; standard input that is read more than once is kept."""
-    if place.name == str(STDIN) and (place.form in EXPORTS or len(candidates) > 1 or MODELLED & set(options.methods)):
-        place = _kept(place, stack)
+    """Read a log as `readings` does; standard input that is read more than once is kept."""
+    if place.form in EXPORTS or len(candidates) > 1 or MODELLED & set(options.methods):
+        place = place.kept(stack)
     if wanted.naming != Naming() and not place.is_table:
         raise InvalidInput(
             "no_columns",
@@ -202,15 +276,6 @@ def _check_features(place: Readable, candidates: Sequence[Candidate], rows: Rows
             f"among {', '.join(map(repr, rows.unused))[:500]} by --features A,B,C, and leave out what is known only "
             "afterwards",
         )
-
-
-def _kept(place: Place, stack: ExitStack) -> Place:
-    """Return a copy of standard input, which can be read more than once."""
-    file = stack.enter_context(NamedTemporaryFile(prefix="standard-input-"))  # noqa: SIM115 - the stack closes it
-    for block in Source(STDIN).blocks():
-        file.write(block)
-    file.flush()
-    return replace(place, name=file.name)
 
 
 def _columns(candidate: Candidate, named: bool, dimension: int | None) -> int | None:
