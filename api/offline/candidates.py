@@ -126,3 +126,9 @@ def checked(candidates: list[Candidate]) -> list[Candidate]:
         if labels.count(label) > 1:
             raise InvalidInput("repeated_target", f"{label} is named {labels.count(label)} times: name each once")
     return candidates
+
+
+def added(candidates: list[Candidate], swept: list[Candidate]) -> list[Candidate]:
+    """Return the candidates, and those swept that are not among them."""
+    labels = {each.label for each in candidates}
+    return [*candidates, *(each for each in swept if each.label not in labels)]

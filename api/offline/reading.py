@@ -205,13 +205,18 @@ def read(
     """Read a log as `readings` does; standard input that is read more than once is kept."""
     if place.form in EXPORTS or len(candidates) > 1 or MODELLED & set(options.methods):
         place = place.kept(stack)
-    if wanted.naming != Naming() and not place.is_table:
+    check_naming(place, wanted.naming)
+    return readings(place, candidates, options, stack, wanted, period, progress)
+
+
+def check_naming(place: Logged, naming: Naming) -> None:
+    """Refuse names of columns for what is no table."""
+    if naming != Naming() and not place.is_table:
         raise InvalidInput(
             "no_columns",
             f"{place.name} is no table of decisions: --features, --action, --reward, --propensity, --time and --unit "
             "name columns of CSV, Parquet or JSON lines",
         )
-    return readings(place, candidates, options, stack, wanted, period, progress)
 
 
 def readings(

@@ -71,6 +71,7 @@ class Rows:
         self.unobserved = 0  # rows whose reward is a default, as nobody observed one
         self.ratios_only = False  # whether weights must be divided by their sum, as all are too small alike
         self.labels: list[str] = []  # what the log calls each arm, where it names them
+        self.features: list[str] = []  # what each number of a context is, where columns of a table were named
         self.notes: list[str] = []  # what a person must know of the log, in words
         self.unused: list[str] = []  # columns of a table that were not read
         self.finish: Callable[[Page], Page] = lambda page: page

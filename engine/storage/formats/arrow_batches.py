@@ -18,7 +18,7 @@ from ..rows import Rows, Wanted
 from .arrow_arrays import floats, integers
 from .cells import Block
 from .decision_table import read_decisions
-from .plain_columns import CONTEXT, DECISION, is_plain, unused_of
+from .plain_columns import CONTEXT, DECISION, has_lists
 from .segments import is_feature, reads_contexts
 from .table_rows import TablePage, rows_of_table
 
@@ -39,13 +39,13 @@ class Batched(Protocol):
 def read_batches(table: Batched, wanted: Wanted, bad_lines: BadLines) -> Rows:
     """Return the rows of a table that have a reward."""
     names = table.names
-    if not is_plain(names, wanted.naming):
+    if not has_lists(names, wanted.naming):
         return read_decisions(_Cells(table), wanted, table.path, table.form, bad_lines).rewarded(table.path)
     columns = [name for name in (*DECISION, *([CONTEXT] if reads_contexts(wanted) else [])) if name in names]
     segment = None if wanted.segment is None or is_feature(wanted.segment) else wanted.segment
     columns += [] if segment is None or segment in columns else [segment]
     pages = _plain_pages(table.batches(columns), bad_lines, segment)
-    return rows_of_table(table.path, pages, bad_lines, wanted, unused_of(names, wanted.segment))
+    return rows_of_table(table.path, pages, bad_lines, wanted)
 
 
 class _Cells:

@@ -88,6 +88,7 @@ def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_l
     rows.problem = Problem(n_arms, (d,))
     rows.finish = _finisher(n_arms, arm, contexts)
     taken = {roles.action, roles.reward, roles.time, roles.decision_id, *names}
+    rows.features = features.called(found)
     rows.notes += _notes(roles, rows.labels, users, found)
     rows.tell_unused([name for name in table.names if name and name not in taken])
     return Decisions(roles, rows, waiting)
@@ -117,11 +118,17 @@ class _Features:
         context = np.stack([floats(texts) for texts in columns], 1) if columns else np.zeros((n, 0))
         return context, ~np.isfinite(context).all(axis=1)
 
+    def called(self, found: list[FeatureFound]) -> list[str]:
+        """Return what each number of a context is called; nothing where nobody knows."""
+        if self._named is None:
+            return [] if self._users is not None else self.names
+        return [name for each in found for name in each.columns]
+
     def finished(self) -> tuple[list[FeatureFound], int, Callable[[Array], Array] | None]:
         """Return what named features are, the length of contexts, and what makes them of what was kept."""
         if self._named is not None:
             found, rows = self._named.finished()
-            return found, sum(each.columns for each in found), rows
+            return found, sum(len(each.columns) for each in found), rows
         if self._users is not None:
             of_users = self._users.features
             return [], of_users.shape[1], lambda kept: of_users[kept[:, 0].astype(np.int64)]

@@ -13,16 +13,23 @@ UNIT = "unit_id"
 FEATURE = re.compile(r"(?:x|u|f|feature|context|ctx|covariate)[_-]?\d+", re.IGNORECASE)  # a column of one number
 
 
-def is_plain(names: Collection[str], naming: Naming) -> bool:
-    """Whether a table is plain: nobody named its columns, and none but those of a decision would count.
+def has_lists(names: Collection[str], naming: Naming) -> bool:
+    """Whether a table has its contexts as lists: nobody named its columns, and one is called so.
 
-    >>> is_plain(["action", "reward", "country"], Naming()), is_plain(["action", "reward", "x0"], Naming())
+    >>> has_lists(["action", "reward", "context"], Naming()), has_lists(["action", "reward", "x0"], Naming())
     (True, False)
     """
-    if naming != Naming() or not {"action", "reward"} <= set(names):
-        return False
+    return naming == Naming() and {"action", "reward", CONTEXT} <= set(names)
+
+
+def is_bare(names: Collection[str], naming: Naming) -> bool:
+    """Whether a table has no contexts: nobody named its columns, and none but those of a decision would count.
+
+    >>> is_bare(["action", "reward", "country"], Naming()), is_bare(["action", "reward", "x0"], Naming())
+    (True, False)
+    """
     counts = UNIT in names or any(FEATURE.fullmatch(name.strip()) for name in names)
-    return CONTEXT in names or not counts
+    return naming == Naming() and {"action", "reward"} <= set(names) and not counts
 
 
 def unused_of(names: Collection[str], segment: str | None) -> list[str]:

@@ -130,3 +130,12 @@ def test_an_index_without_a_name_is_no_column() -> None:
     table = pandas.DataFrame({"action": [0, 1], "reward": [1, 0]}).iloc[[1, 0]]
     with frame.read_rows(frame.arrow_of(table), Wanted()) as rows:
         assert (rows.unused, rows.columns().action.tolist()) == ([], [1, 0])
+
+
+def test_arms_that_have_names_are_read_in_every_format(tmp_path: Path) -> None:
+    columns: dict[str, list[Any]] = {"action": ["mug", "hat"], "reward": [1, 0]}
+    pq.write_table(pa.table(columns), tmp_path / "log.parquet")
+    (tmp_path / "log.jsonl").write_text('{"action":"mug","reward":1}\n{"action":"hat","reward":0}\n')
+    for form in (parquet, jsonl):
+        with form.read_rows(Source(tmp_path / f"log.{form.__name__.rpartition('.')[2]}"), Wanted()) as rows:
+            assert (rows.labels, rows.columns().action.tolist()) == (["hat", "mug"], [1, 0])
