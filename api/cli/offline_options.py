@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from ..offline.options import INTERVALS, MODELS
+from ..offline.options import INTERVALS, MODELS, OWN
 from .moment import MOMENT
 from .options import Finite
 
@@ -38,6 +38,18 @@ class LearningType(click.ParamType["Learning"]):
         if not 0.0 < share < 1.0:
             self.fail(f"{value!r} is none of {', '.join(LEARNING)}, and no share between 0 and 1", param, ctx)
         return share
+
+
+class ModelType(click.ParamType[str]):
+    """One of the models, or the columns of a model's predictions."""
+
+    name = "model"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return it."""
+        if value not in MODELS and not str(value).startswith(OWN):
+            self.fail(f"{value!r} is none of {', '.join(MODELS)}, and no columns:q_*", param, ctx)
+        return str(value)
 
 
 class RangeType(click.ParamType[tuple[float, float]]):
@@ -125,10 +137,11 @@ _ASKING = (
     ),
     click.option(
         "--model",
-        type=click.Choice(MODELS),
+        type=ModelType(),
         default="ridge",
         show_default=True,
-        help="The model that predicts rewards.",
+        metavar="MODEL",
+        help="What predicts rewards: ridge, mean, or columns:q_*, your own predictions, a column for each action.",
     ),
     click.option(
         "--reward-range",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,24 +21,26 @@ from ...policies import catalog
 from ..console import finite, progress
 from ..moments import microseconds_of
 from ..offline.asked import Question, answer, with_baseline
-from ..offline.candidates import Candidate, added, candidate, checked, of_policy
+from ..offline.candidates import Candidate, added, candidate, checked, of_function, of_policy
 from ..offline.candidates import sweep as swept_by
 from ..offline.data import as_data
 from ..offline.embeddings import embedding_of
-from ..offline.options import INTERVALS, LIST_METHODS, METHODS, MODELS, options_of
+from ..offline.options import INTERVALS, LIST_METHODS, METHODS, MODELS, OWN, options_of
+from ..offline.own import Function
 from ..offline.reading import Logged
 from .estimates import Estimates
 from .frames import library_of
 from .logs import Data, log_of, naming_of
 
 Texts = str | Sequence[str]
-Target = str | Policy
+Target = str | Policy | Function
+Targets = Target | Sequence[Target] | Mapping[str, Target]  # of a mapping the keys are the labels
 Moment = str | datetime | None
 
 
 def evaluate(
     data: Data,
-    target: Target | Sequence[Target],
+    target: Targets,
     *,
     features: str | list[str] | tuple[str, ...] = (),
     action: str | None = None,
@@ -69,8 +72,9 @@ def evaluate(
     """Estimate what each target would have earned on a log, with intervals and warnings, as `onearm evaluate` does.
 
     `data` is a path, the URL of a database, or a table of pandas, polars, pyarrow, DuckDB or any library with the Arrow
-    PyCapsule interface. A target is named as on the command line, or is a policy; several may be given. Every argument
-    is the option of its name; `features`, `method` and `interval` may be several. An `embedding` may be int64[k].
+    PyCapsule interface. A target is named as on the command line, or is a policy, or a function that returns the
+    probability of every action, float64[n, k], for a `Batch` of n decisions; there may be several, and a mapping gives
+    them labels. Every argument is the option of its name; `features`, `method` and `interval` may be several.
 
     >>> import onearm, pandas
     >>> log = pandas.DataFrame({"action": [0, 1, 1, 0], "reward": [0, 1, 1, 1], "propensity": [0.5] * 4})
@@ -88,7 +92,7 @@ def evaluate(
 
 def replay(
     data: Data,
-    policy: Target | Sequence[Target],
+    policy: str | Policy | Sequence[str | Policy],
     *,
     sweep: Texts = (),
     features: str | list[str] | tuple[str, ...] = (),
@@ -162,7 +166,8 @@ class _Asked:
         methods, intervals = tuple(_listed(method)), tuple(_listed(options.pop("interval")))
         for given, known, what in ((methods, METHODS, "method"), (intervals, INTERVALS, "interval")):
             _check_known(given, known, what)
-        _check_known((options["model"],), MODELS, "model")
+        if not options["model"].startswith(OWN):
+            _check_known((options["model"],), MODELS, "model")
         if isinstance(embedding, str):
             embedding = embedding_of(embedding, Path(self._log.name), self._log.form)
         compared, label = with_baseline(candidates, baseline)
@@ -177,8 +182,24 @@ class _Asked:
             return Estimates(data, float(np.mean(found.log.reward)), self._library)
 
 
-def _several(target: Target | Sequence[Target]) -> list[Candidate]:
-    return [candidate(each) if isinstance(each, str) else of_policy(each) for each in _listed(target)]
+def _several(target: Targets) -> list[Candidate]:
+    if isinstance(target, Mapping):
+        return [replace(_one(each), label=label) for label, each in target.items()]
+    return [_one(each) for each in _listed(target)]
+
+
+def _one(target: Target) -> Candidate:
+    match target:
+        case str():
+            return candidate(target)
+        case Policy():
+            return of_policy(target)
+        case _ if callable(target):
+            return of_function(target, getattr(target, "__name__", type(target).__name__))
+    raise InvalidInput(
+        "bad_target",
+        f"a target is of the type {type(target).__name__}: name it, or hand over a policy or a function of a batch",
+    )
 
 
 def _listed(given: Any) -> list[Any]:

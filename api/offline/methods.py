@@ -14,6 +14,7 @@ from ...engine.columns import take
 from ...engine.errors import InvalidInput
 from ...engine.estimate import Terms
 from ...engine.estimate.diagnostics import UNREACHABLE, unreachable
+from ...engine.replay.own_laws import UNTOLD
 from ...engine.storage.room import room
 from ...engine.storage.rows import Rows
 from ...engine.vocabulary import Array
@@ -92,6 +93,12 @@ def terms_of(method: str, case: Case) -> Terms:
 
 
 def _match(case: Case) -> Terms:
+    if (case.plain.chosen == UNTOLD).any():
+        raise InvalidInput(
+            "no_choice",
+            "match needs what the target chooses, and it says how likely the logged action is alone: take snips, or "
+            "hand over the probability of every action, as columns:p_*",
+        )
     return estimate.match(case.log.reward, case.plain.chosen == case.log.action)
 
 

@@ -20,8 +20,8 @@ from ...engine.vocabulary import NO_CONTEXT
 from ..log_files import EXPORTS, form_of, module_of, source_of
 from ..service.experiment_log import ExperimentLog, opened_log
 from .candidates import UNIFORM, Candidate
-from .judging import Readings
-from .options import MODELLED, Options
+from .judging import ReadBeside, Readings
+from .options import MODELLED, OWN, Options
 
 DATABASE = "database"
 DIMENSION = 256  # columns that named features are hashed to, for what reads rows of numbers
@@ -42,6 +42,11 @@ class Readable(Protocol):
     @property
     def is_named(self) -> bool:
         """Whether its features have names."""
+        ...
+
+    @property
+    def has_columns(self) -> bool:
+        """Whether columns can be read beside its decisions."""
         ...
 
     def rows(self, wanted: Wanted, progress: Advance = lambda count: None) -> Rows:
@@ -105,6 +110,11 @@ class Place:
         return problem is not None and problem.layout == "named"
 
     @property
+    def has_columns(self) -> bool:
+        """Whether columns can be read beside its decisions."""
+        return self.form == "obd" or self.is_table
+
+    @property
     def is_table(self) -> bool:
         """Whether it is a table of decisions, and no export."""
         return self.form in TABLES and (self.form == "csv" or problem_in(source_of(Path(self.name)), self.form) is None)
@@ -141,6 +151,7 @@ class Handed:
     counted: ClassVar[str] = "rows"
     is_named: ClassVar[bool] = False
     is_table: ClassVar[bool] = True
+    has_columns: ClassVar[bool] = True
 
     @property
     def size(self) -> int:
@@ -169,6 +180,8 @@ class Own:
 
     name: str
     log: ExperimentLog
+
+    has_columns: ClassVar[bool] = False
 
     @property
     def is_named(self) -> bool:
@@ -233,6 +246,7 @@ def readings(
     `wanted` says what a person asks for; whether contexts are read, and in how many columns, candidates say too.
     """
     named = place.is_named
+    wanted, own, model = _with_own(place, candidates, options, wanted)
     if wanted.dimension is not None and not named:
         raise InvalidInput("no_dimension", f"{place.name} has no named features: --dimension is for these")
     modelled = bool(MODELLED & set(options.methods)) or options.embedding is not None
@@ -262,7 +276,26 @@ def readings(
         _check_features(place, candidates, rows)
         return rows
 
-    return Readings(checked(as_read(main)), [as_read(way) for way in ways])
+    return Readings(checked(as_read(main)), [as_read(way) for way in ways], own, model)
+
+
+def _with_own(
+    place: Readable, candidates: Sequence[Candidate], options: Options, wanted: Wanted
+) -> tuple[Wanted, dict[str, ReadBeside], ReadBeside | None]:
+    """Return what is wanted with the columns that a person's targets and model need, and where these will be."""
+    brought = [each for each in candidates if each.own is not None and each.own.function is None]
+    if (brought or options.model.startswith(OWN)) and not place.has_columns:  # before a file is opened that they name
+        raise InvalidInput(
+            "no_columns",
+            f"{place.name} is no table of decisions: targets and models of columns are for CSV, Parquet, JSON lines "
+            "and tables in memory",
+        )
+    besides = [each.own.beside() for each in brought if each.own is not None]
+    own = {each.label: ReadBeside(beside, i) for i, (each, beside) in enumerate(zip(brought, besides, strict=True))}
+    if not options.model.startswith(OWN):
+        return replace(wanted, beside=tuple(besides)), own, None
+    made = format_module("own_columns", f"the model {options.model}").Predictions(options.model.removeprefix(OWN))
+    return replace(wanted, beside=(*besides, made)), own, ReadBeside(made, len(besides))
 
 
 def _check_features(place: Readable, candidates: Sequence[Candidate], rows: Rows) -> None:
@@ -286,9 +319,12 @@ def _check_features(place: Readable, candidates: Sequence[Candidate], rows: Rows
 def _columns(candidate: Candidate, named: bool, dimension: int | None) -> int | None:
     """Return to how many columns named features are hashed for a candidate; None for features as they are."""
     policy = candidate.policy
-    return dimension or (None if not named or policy is None or "named" in policy.contexts else DIMENSION)
+    takes_any = policy is None if candidate.own is None else candidate.own.function is None
+    return dimension or (None if not named or takes_any or (policy and "named" in policy.contexts) else DIMENSION)
 
 
 def _reads(candidate: Candidate) -> bool:
     """Whether a candidate may look at contexts."""
+    if candidate.own is not None:
+        return candidate.own.function is not None
     return candidate.policy is not None and candidate.policy.name != UNIFORM

@@ -39,7 +39,7 @@ class Batched(Protocol):
 def read_batches(table: Batched, wanted: Wanted, bad_lines: BadLines) -> Rows:
     """Return the rows of a table that have a reward."""
     names = table.names
-    if not has_lists(names, wanted.naming):
+    if wanted.beside or not has_lists(names, wanted.naming):
         return read_decisions(_Cells(table), wanted, table.path, table.form, bad_lines).rewarded(table.path)
     columns = [name for name in (*DECISION, *([CONTEXT] if reads_contexts(wanted) else [])) if name in names]
     segment = None if wanted.segment is None or is_feature(wanted.segment) else wanted.segment
