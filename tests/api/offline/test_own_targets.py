@@ -286,3 +286,13 @@ def test_no_file_is_opened_for_a_log_that_has_no_columns(root: Path) -> None:
     path = root / "tests" / "data" / "dsjson" / "dsjson_cb.json"
     with pytest.raises(InvalidInput, match="targets and models of columns are for"):
         onearm.evaluate(path, "table:nowhere.parquet", format="dsjson")
+
+
+@pytest.mark.parametrize("interval", ["confidence-sequence", "empirical-bernstein"])
+def test_intervals_of_dr_hold_for_a_target_of_which_one_probability_is_known(interval: str) -> None:
+    columns = shop() | {"propensity": [1 / 3] * 300}
+    log = polars.DataFrame(columns).rename({"p_new": "chance_new"})
+    asked = {"interval": interval, "reward_range": (-10.0, 1.0), "model": "columns:q_*"}
+    ips, dr = onearm.evaluate(log, "column:chance_new", method=["ips", "dr"], **asked).to_dict()["estimates"]
+    assert (dr["low"], dr["high"]) == pytest.approx((ips["low"], ips["high"]))
+    assert "a model adds nothing to its weights" in dr["note"]
