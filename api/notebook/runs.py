@@ -33,6 +33,7 @@ class Runs:
     """
 
     data: dict[str, Any]  # the JSON of the command
+    names: list[str]  # of the policies, as they were asked for
     curves: tuple[Curves, ...] = field(compare=False)  # of each policy
     notes: list[str]  # what to know of them
 
@@ -42,12 +43,12 @@ class Runs:
 
     def to_frame(self) -> Any:
         """Return a DataFrame of polars or pandas with a row for each policy."""
-        rows = [{"candidate": name} | run for name, run in zip(self._names, self.data["runs"], strict=True)]
+        rows = [{"candidate": name} | run for name, run in zip(self.names, self.data["runs"], strict=True)]
         return frame_of(columns_of(rows, LEFT_OUT), None)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the regret of each policy, with a band of two standard errors; return the axes of matplotlib."""
-        return pictures().draw_runs(list(zip(self._names, self.curves, strict=True)), ax)
+        return pictures().draw_runs(list(zip(self.names, self.curves, strict=True)), ax)
 
     def __repr__(self) -> str:
         """Return a table as text."""
@@ -55,10 +56,6 @@ class Runs:
 
     def _repr_html_(self) -> str:
         return as_html(self._title, self._columns(), self.notes)
-
-    @property
-    def _names(self) -> list[str]:
-        return [catalog.label(run.policy) for run in self.curves]
 
     @property
     def _title(self) -> str:
@@ -73,7 +70,7 @@ class Runs:
 
         shown = [name for name in FIGURES if any(run.get(name) is not None for run in runs)]
         return [
-            Column("policy", self._names, is_number=False),
+            Column("policy", self.names, is_number=False),
             *(Column(name.replace("_mean", "").replace("_stderr", " +-"), numbers(name)) for name in shown),
         ]
 
@@ -102,6 +99,7 @@ def simulate(
     asked = [policy] if isinstance(policy, str | Policy) else list(policy)
     if not asked or replications < 1:
         raise InvalidInput("bad_simulation", "name at least one policy, and one replication")
+    names = [catalog.label((catalog.parse(each) if isinstance(each, str) else each).spec) for each in asked]
     contenders = [contender(each, propensities) if isinstance(each, str) else each for each in asked]
     steps = horizon_of(world, horizon, passes)
     with progress("simulating", steps * replications * len(contenders), "trials") as advance, warnings.catch_warnings():
@@ -111,4 +109,4 @@ def simulate(
             for each in contenders
         )
     outside = [said_of(run.outside, run.policy["name"], run.env["name"]) for run in runs if run.outside is not None]
-    return Runs(finite({"runs": [summary(run) for run in runs]}), runs, outside)
+    return Runs(finite({"runs": [summary(run) for run in runs]}), names, runs, outside)

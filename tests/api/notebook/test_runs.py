@@ -32,6 +32,8 @@ def test_simulate_says_what_the_command_says(capsys: pytest.CaptureFixture[str])
 
 
 def test_runs_show_themselves() -> None:
+    names = onearm.simulate(WORLD, ["thompson_beta", 'ucb1:{"alpha":2}'], horizon=5).names
+    assert names == ["thompson_beta", "ucb1(alpha=2)"]
     found = onearm.simulate(WORLD, ["ucb1", "uniform"], horizon=40, replications=2)
     frame = found.to_frame()
     assert list(frame["candidate"]) == ["ucb1", "uniform"]
