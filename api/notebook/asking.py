@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time as clock
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...engine.errors import Damaged, InvalidInput
+from ...engine.errors import Damaged, InvalidInput, as_seen
 from ...engine.storage.log import BadLines
 from ...engine.storage.period import Period
 from ...engine.storage.rows import Wanted
@@ -166,10 +168,13 @@ class _Asked:
         methods, intervals = tuple(_listed(method)), tuple(_listed(options.pop("interval")))
         for given, known, what in ((methods, METHODS, "method"), (intervals, INTERVALS, "interval")):
             _check_known(given, known, what)
-        if not options["model"].startswith(OWN):
+        if not str(options["model"]).startswith(OWN):
             _check_known((options["model"],), MODELS, "model")
+        _check_numbers(options["level"], options["reward_range"])
         if isinstance(embedding, str):
             embedding = embedding_of(embedding, Path(self._log.name), self._log.form)
+        if not candidates:
+            raise InvalidInput("no_target", "there is no target: name at least one")
         compared, label = with_baseline(candidates, baseline)
         asked = options_of(
             methods=methods or usual, intervals=intervals, embedding=embedding, baseline=label, **options
@@ -213,6 +218,22 @@ def _check_known(given: Sequence[str], known: Sequence[str], what: str) -> None:
             raise InvalidInput("no_lists", f"{each} is for logs of lists, which the command onearm evaluate reads")
         if each not in known:
             raise InvalidInput(f"unknown_{what}", f"there is no {what} {each!r}: there are {', '.join(known)}")
+
+
+def _check_numbers(level: Any, reward_range: Any) -> None:
+    if not _are_numbers([level]) or not 0.0 < level < 1.0:
+        raise InvalidInput("bad_level", f"level is {as_seen(level)}: it must be a number in (0, 1), as 0.95")
+    if reward_range is None:
+        return
+    ends = list(reward_range) if isinstance(reward_range, Sequence) else []
+    if len(ends) != 2 or not _are_numbers(ends) or not -math.inf < ends[0] < ends[1] < math.inf:
+        raise InvalidInput(
+            "bad_range", f"reward_range is {as_seen(reward_range)}: it must be two numbers that ascend, as (0, 1)"
+        )
+
+
+def _are_numbers(given: list[Any]) -> bool:
+    return all(isinstance(each, Real) for each in given)
 
 
 def _refuse(bad: BadLines) -> None:

@@ -54,9 +54,11 @@ def with_baseline(candidates: list[Candidate], baseline: str | None) -> tuple[li
     """Return the candidates with the baseline among them, and the label of that."""
     if baseline is None:
         return candidates, None
+    labels = [each.label for each in candidates]
+    if baseline in labels:
+        return candidates, baseline
     compared = candidate(baseline)
-    there = compared.label in [each.label for each in candidates]
-    return [*candidates, *([] if there else [compared])], compared.label
+    return [*candidates, *([] if compared.label in labels else [compared])], compared.label
 
 
 def allowed(log: Readings, options: Options) -> Options:

@@ -77,8 +77,8 @@ def options_of(
     """Return what was asked, each method and interval once."""
     if weight_max is not None and not 1.0 <= weight_max < math.inf:
         raise InvalidInput("weight_max", f"--weight-max {weight_max:g}: weights average 1, so it is at least 1")
-    if weight_limit is not None and not math.isfinite(weight_limit):
-        raise InvalidInput("weight_limit", f"--weight-limit {weight_limit:g}: it must be a finite number")
+    if weight_limit is not None and not 0.0 < weight_limit < math.inf:
+        raise InvalidInput("weight_limit", f"--weight-limit {weight_limit:g}: it must be a finite number above 0")
     if "mrdr" in methods and model.startswith(OWN):
         raise InvalidInput("no_mrdr", f"mrdr fits a model of its own, and --model {model} brings one: take dr")
     if "mips" in methods and embedding is None:

@@ -171,9 +171,23 @@ def test_bad_lines_are_told_and_refused_where_asked(path: Path) -> None:
         (polars.DataFrame(shop()), {"features": ["cuntry"]}, "the table has no column 'cuntry'"),
         (polars.DataFrame(shop()), {"target": "linucb"}, "choose among 'country', 'age'"),
         (polars.DataFrame(shop()), {"since": "soon"}, "'soon' is no time"),
+        (polars.DataFrame(shop()), {"level": 95}, "level is 95"),
+        (polars.DataFrame(shop()), {"level": "high"}, "level is 'high'"),
+        (polars.DataFrame(shop()), {"reward_range": (1, 0)}, "two numbers that ascend"),
+        (polars.DataFrame(shop()), {"reward_range": 5}, "two numbers that ascend"),
+        (polars.DataFrame(shop()), {"weight_limit": -1.0}, "finite number above 0"),
+        (polars.DataFrame(shop()), {"learn": "all"}, "a policy learns matched"),
+        (polars.DataFrame(shop()), {"model": 3}, "there is no model 3"),
+        (polars.DataFrame(shop()), {"target": []}, "name at least one"),
+        (polars.DataFrame(shop()).head(0), {}, "not one good line"),
         ("no_such.csv", {}, "no_such.csv"),
     ],
 )
 def test_what_makes_no_sense_is_refused(data: Any, asked: dict[str, Any], what: str) -> None:
     with pytest.raises(InvalidInput, match=what):
         onearm.evaluate(data, **{"target": "uniform"} | asked)
+
+
+def test_a_label_that_a_person_gave_can_be_the_baseline() -> None:
+    found = onearm.evaluate(polars.DataFrame(shop()), {"mugs": "action:mug", "any": "uniform"}, baseline="any")
+    assert [each["target"] for each in found.to_dict()["differences"]] == ["mugs"]
