@@ -13,11 +13,12 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ..engine.compiled.waiting import WAITING
+from .notebook import bars
 
 
 def print_json(data: Any) -> None:
     """Print data as JSON; numbers that are not finite become null."""
-    print(json.dumps(_finite(data)))
+    print(json.dumps(finite(data)))
 
 
 def print_table(
@@ -30,7 +31,9 @@ def print_table(
 
 
 def progress(what: str, total: int | None, unit: str) -> AbstractContextManager[Callable[[int], None]]:
-    """Show a bar with a rate and the time left on a terminal (none when piped); yields what takes steps done."""
+    """Show a bar with a rate on a terminal or in a notebook (none when piped); yields what takes steps done."""
+    if bars.is_notebook():
+        return bars.progress(what, total, unit)
     if not sys.stderr.isatty():
         return nullcontext(lambda steps: None)
     from . import terminal
@@ -51,11 +54,12 @@ def say_what_compiles(name: str) -> None:
         print(f"compiling {function} for {of}: up to ten seconds, once for this version of onearm", file=sys.stderr)
 
 
-def _finite(data: Any) -> Any:
+def finite(data: Any) -> Any:
+    """Return data as JSON has it: numbers that are not finite become null."""
     if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
+        return {key: finite(value) for key, value in data.items()}
     if isinstance(data, (list, tuple)):
-        return [_finite(value) for value in data]
+        return [finite(value) for value in data]
     if isinstance(data, float) and not math.isfinite(data):
         return None
     return data

@@ -45,7 +45,19 @@ print(json.dumps(found))
 FORMATS = "engine.storage.formats."
 NEED_IT = {  # tables in columns, and what is made of these alone
     *(FORMATS + name for name in ("cells", "csv_columns", "csv_table", "li", "obd", "parquet", "zstd")),
-    *(FORMATS + name for name in ("decision_table", "named_features", "jsonl.named_table")),
+    *(
+        FORMATS + name
+        for name in (
+            "decision_table",
+            "named_features",
+            "jsonl.named_table",
+            "arrow_arrays",
+            "arrow_batches",
+            "frame",
+            "beside",
+            "own_columns",
+        )
+    ),
     "engine.storage.obd",
     "api.cli.plan",
     "api.offline.fitted_world",

@@ -145,6 +145,9 @@ class Stream:
         self._holding.begin()
         self._running = False
 
+    def __repr__(self) -> str:
+        return f"Stream(rule={self._policy.name!r}, held={self.held}, done={self.done})"
+
     @property
     def ready(self) -> bool:
         """Whether the next arm can be offered."""

@@ -21,8 +21,9 @@ from .options import format_option, policy_file_option, seed_option
     multiple=True,
     required=True,
     metavar="WHAT",
-    help="What to judge: uniform or any policy as NAME[:JSON], logged (what made the log), first, or action:N; may be "
-    "given several times.",
+    help="What to judge: uniform or any policy as NAME[:JSON], logged (what made the log), first, or action:LABEL; of "
+    "your own column:P_NEW (the probability of the logged action), 'columns:P_*' (of every action), table:FILE (by a "
+    "key), frequency:POSITION (shares in this log), or a function of --policy-file; may be given several times.",
 )
 @policy_file_option
 @reading_options

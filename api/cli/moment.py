@@ -1,20 +1,15 @@
-"""Moments as people write them, in ISO 8601: 2026-01-31, 2026-01-31T12:00, 2026-01-31T12:00:00+01:00."""
+"""Options that are moments."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import click
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from ...engine.errors import InvalidInput
+from ..moments import microseconds_of
 
 
 class Moment(click.ParamType[int]):
-    """A moment, as microseconds since 1970 UTC; without a zone it is in UTC, and a date is its first moment.
-
-    >>> [MOMENT.convert(text, None, None) for text in ("1970-01-02", "1970-01-01T01:00:00+01:00")]
-    [86400000000, 0]
-    """
+    """A moment, as microseconds since 1970 UTC."""
 
     name = "time"
 
@@ -23,11 +18,9 @@ class Moment(click.ParamType[int]):
         if isinstance(value, int):  # read before
             return value
         try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time: write 2026-01-31 or 2026-01-31T12:00:00Z", param, ctx)
-        zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return (zoned - EPOCH) // timedelta(microseconds=1)
+            return microseconds_of(value)
+        except InvalidInput as error:
+            self.fail(str(error), param, ctx)
 
 
 MOMENT = Moment()

@@ -15,13 +15,13 @@ from ...engine.storage.rows import Naming
 from ..console import print_json, progress
 from ..log_files import form_of, source_of
 from ..offline.candidates import candidate, checked
+from ..offline.data import list_data
 from ..offline.evaluation import Estimate
 from ..offline.list_logs import is_own, read_list_log
 from ..offline.lists import evaluate_lists, evaluate_own
-from ..offline.options import LIST_METHODS, Options
-from .offline_options import options_of
+from ..offline.options import LIST_METHODS, Options, options_of
 from .offline_run import refuse_bad_lines
-from .telling import list_data, tell_bad_lines, tell_estimates
+from .telling import tell_bad_lines, tell_estimates
 
 SINGLE = (
     "learn",

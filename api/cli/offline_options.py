@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from ...engine.errors import InvalidInput
-from ..offline.options import INTERVALS, MODELS, Options
+from ..offline.options import INTERVALS, MODELS, OWN
 from .moment import MOMENT
 from .options import Finite
 
 if TYPE_CHECKING:
     from ...engine.replay.matching import Learning
-    from ...engine.vocabulary import Array
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -40,6 +38,18 @@ class LearningType(click.ParamType["Learning"]):
         if not 0.0 < share < 1.0:
             self.fail(f"{value!r} is none of {', '.join(LEARNING)}, and no share between 0 and 1", param, ctx)
         return share
+
+
+class ModelType(click.ParamType[str]):
+    """One of the models, or the columns of a model's predictions."""
+
+    name = "model"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return it."""
+        if value not in MODELS and not str(value).startswith(OWN):
+            self.fail(f"{value!r} is none of {', '.join(MODELS)}, and no columns:q_*", param, ctx)
+        return str(value)
 
 
 class RangeType(click.ParamType[tuple[float, float]]):
@@ -127,10 +137,11 @@ _ASKING = (
     ),
     click.option(
         "--model",
-        type=click.Choice(MODELS),
+        type=ModelType(),
         default="ridge",
         show_default=True,
-        help="The model that predicts rewards.",
+        metavar="MODEL",
+        help="What predicts rewards: ridge, mean, or columns:q_*, your own predictions, a column for each action.",
     ),
     click.option(
         "--reward-range",
@@ -212,39 +223,3 @@ def method_option(*names: str) -> Callable[[Any], Any]:
 reading_options: Callable[[Any], Any] = _all(_READING)
 asking_options: Callable[[Any], Any] = _all(_ASKING)
 showing_options: Callable[[Any], Any] = _all(_SHOWING)
-
-
-def options_of(
-    *,
-    methods: tuple[str, ...],
-    intervals: tuple[str, ...],
-    level: float,
-    learn: Learning,
-    model: Any,
-    reward_range: tuple[float, float] | None,
-    weight_limit: float | None,
-    weight_max: float | None,
-    embedding: Array | None,
-    baseline: str | None,
-    seed: int,
-) -> Options:
-    """Return what was asked, each method and interval once."""
-    if weight_max is not None and not 1.0 <= weight_max < math.inf:
-        raise InvalidInput("weight_max", f"--weight-max {weight_max:g}: weights average 1, so it is at least 1")
-    if weight_limit is not None and not math.isfinite(weight_limit):
-        raise InvalidInput("weight_limit", f"--weight-limit {weight_limit:g}: it must be a finite number")
-    if "mips" in methods and embedding is None:
-        raise InvalidInput("no_embedding", "mips needs the category of every arm: name it by --embedding")
-    return Options(
-        tuple(dict.fromkeys(methods)),
-        tuple(dict.fromkeys(intervals)) or ("normal",),
-        level=level,
-        learn=learn,
-        seed=seed,
-        model=model,
-        reward_range=reward_range,
-        weight_limit=weight_limit,
-        weight_max=weight_max,
-        embedding=embedding,
-        baseline=baseline,
-    )

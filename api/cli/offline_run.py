@@ -7,27 +7,24 @@ import shlex
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ...engine.errors import Damaged, InvalidInput
 from ...engine.storage.log import BadLines
 from ...engine.storage.period import Period
 from ...engine.storage.rows import Naming, Wanted
 from ..console import print_json, progress
-from ..offline.candidates import Candidate, candidate
+from ..offline.asked import Question, answer, with_baseline
+from ..offline.candidates import Candidate
+from ..offline.data import as_data
 from ..offline.drawing import drawing
 from ..offline.embeddings import embedding_of
-from ..offline.evaluation import Evaluation, evaluate, passes
-from ..offline.judging import Readings
-from ..offline.options import Options
-from ..offline.reading import Place, place_of, read
-from .offline_options import options_of
-from .telling import as_data, tell, tell_bad_lines
+from ..offline.evaluation import Evaluation
+from ..offline.options import options_of
+from ..offline.reading import Place, place_of
+from .telling import tell, tell_bad_lines
 
 
 def run(
@@ -56,29 +53,17 @@ def run(
     began = time.process_time()
     pen = None if report is None and plots is None else _pen(log, report, plots)
     place = place_of(log, form, experiment)
-    if baseline is not None:
-        compared = candidate(baseline)
-        baseline = compared.label
-        candidates = [*candidates, *([] if baseline in [each.label for each in candidates] else [compared])]
     categories = None if embedding is None else embedding_of(embedding, Path(log), place.form)
-    options = options_of(methods=methods or methods_usual, embedding=categories, baseline=baseline, **asked)
+    candidates, baseline = with_baseline(candidates, baseline)
+    question = Question(
+        candidates,
+        options_of(methods=methods or methods_usual, embedding=categories, baseline=baseline, **asked),
+        Wanted(dimension=dimension, n_arms=arms, segment=segment, naming=naming),
+        Period(since, until),
+        named_methods=bool(methods),
+    )
     with ExitStack() as stack:
-        with progress("reading", place.size, "bytes") as advance:
-            found_log = read(
-                place,
-                candidates,
-                options,
-                stack,
-                Wanted(dimension=dimension, n_arms=arms, segment=segment, naming=naming),
-                Period(since, until),
-                advance,
-            )
-        if strict:
-            refuse_bad_lines(found_log.main.bad_lines)
-        if not methods:
-            options = allowed(found_log, options)
-        with progress("judging", len(found_log.main) * len(candidates) * passes(options), "rows") as advance:
-            found = evaluate(candidates, found_log, options, advance)
+        found = answer(place, question, stack, progress, refuse_bad_lines if strict else None)
         speed = found.events * len(candidates) / max(time.process_time() - began, 1e-9)
         if pen is not None:
             _draw(pen, found, place, report, plots)
@@ -102,18 +87,6 @@ def _pen(log: str, report: Path | None, plots: Path | None) -> Any:
         except OSError as error:
             raise InvalidInput("bad_folder", f"{folder} cannot be made ({error.strerror}): name another one") from None
     return drawing()
-
-
-def allowed(log: Readings, options: Options) -> Options:
-    """Return what is asked where nobody says: without propensities match alone."""
-    unknown = int(np.isnan(log.facts.propensity).sum())
-    if not unknown:
-        return options
-    log.main.notes.append(
-        f"the propensity of {unknown} of {len(log.main)} decisions is unknown: no snips, and match holds if the log "
-        "was drawn uniformly"
-    )
-    return replace(options, methods=("match",))
 
 
 def _draw(pen: Any, found: Evaluation, place: Place, report: Path | None, plots: Path | None) -> None:

@@ -8,7 +8,7 @@ import click
 
 from ...engine.errors import InvalidInput
 from ...policies import catalog
-from ..offline.candidates import Candidate, checked, of_policy, sweep
+from ..offline.candidates import added, checked, of_policy, sweep
 from ..offline.options import METHODS
 from .json_option import as_json
 from .offline_options import asking_options, method_option, naming_options, reading_options, showing_options
@@ -78,10 +78,4 @@ def replay(
         raise InvalidInput("no_segments", f"{log} is no log of vectors: --segments is for regret against points")
     candidates = [of_policy(policy) for policy in given]
     swept = [each for text in sweeps for each in sweep(text, given)]
-    run(log, form, checked(_added(candidates, swept)), ("match", "snips"), seed=seed, as_json=as_json, **asked)
-
-
-def _added(candidates: list[Candidate], swept: list[Candidate]) -> list[Candidate]:
-    """Return the candidates, and those swept that are not among them."""
-    labels = {each.label for each in candidates}
-    return [*candidates, *(each for each in swept if each.label not in labels)]
+    run(log, form, checked(added(candidates, swept)), ("match", "snips"), seed=seed, as_json=as_json, **asked)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import warnings
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 import numpy as np
 
 from ...engine.errors import InvalidInput, RewardWarning
@@ -20,9 +18,10 @@ from ...engine.vocabulary import Environment, Policy
 from ...envs import catalog as env_catalog
 from ...policies import catalog as policy_catalog
 from ..console import print_json, print_table, progress
-from ..experiment.worlds import as_found, in_words
+from ..experiment.worlds import in_words
 from ..log_files import writer
 from ..rate import rate
+from ..simulated import certificate_of, contender, horizon_of, summary
 from .catalog import named
 from .json_option import as_json
 from .options import artefact_option, env_file_option, policy_file_option, policy_option, seed_option
@@ -71,8 +70,8 @@ def simulate(
         --policy 'epsilon_greedy:{"epsilon":0.1}' --horizon 10000 --replications 20 --seed 1
     """
     world = env_catalog.parse(env)
-    contenders = [_contender(policy, propensities or log_file is not None) for policy in policies]
-    steps = _horizon(world, horizon, passes)
+    contenders = [contender(policy, propensities or log_file is not None) for policy in policies]
+    steps = horizon_of(world, horizon, passes)
     if log_file is not None:
         _write_log(log_file, world, contenders, steps, replications, seed)
         return
@@ -87,41 +86,9 @@ def simulate(
         if run.outside is not None:
             click.echo(f"warning: {said_of(run.outside, run.policy['name'], run.env['name'])}", err=True)
     if as_json:
-        print_json({"runs": [_summary(run) for run in runs]})
+        print_json({"runs": [summary(run) for run in runs]})
     else:
         _print_runs(runs)
-
-
-def _contender(text: str, propensities: bool) -> Policy:
-    """Return a policy; one that can do without propensities does, unless they are asked for, here or in its params."""
-    policy = policy_catalog.parse(text)
-    drawn = _drawn(policy.spec)
-    if propensities or '"propensities"' in text or drawn == policy.spec:
-        return policy
-    with contextlib.suppress(InvalidInput):  # a wrapper that needs the law of the policy inside
-        return policy_catalog.from_spec(drawn)
-    return policy
-
-
-def _drawn(spec: dict[str, Any]) -> dict[str, Any]:
-    """Return the spec of a policy that draws without propensities where it can, also inside a wrapper."""
-    params = dict(spec["params"])
-    if "propensities" in params:
-        params["propensities"] = False
-    if isinstance(inner := params.get("policy"), dict):
-        params["policy"] = _drawn(inner)
-    return {**spec, "params": params}
-
-
-def _horizon(env: Environment, horizon: int | None, passes: int | None) -> int:
-    once = env.problem.horizon
-    if horizon is not None and passes is not None:
-        raise InvalidInput("bad_horizon", "both --horizon and --passes are given: give one of them")
-    if passes is not None and once is None:
-        raise InvalidInput("bad_horizon", f"{env.name} is no table that could be passed through: give --horizon")
-    if horizon is None and once is None:
-        raise InvalidInput("bad_horizon", f"{env.name} has no end of its own: give --horizon")
-    return horizon if horizon is not None else int(once or 1) * (1 if passes is None else passes)
 
 
 def _write_log(
@@ -150,69 +117,10 @@ def _declared(run: Simulation) -> dict[str, Any]:
     return {} if limits in (None, (0.0, 1.0)) else {"reward": {"range": list(limits)}}
 
 
-def _summary(run: Curves) -> dict[str, Any]:
-    final = run.regret[:, -1]
-    n = len(final)
-    if run.task:
-        return _task_summary(run)
-    known = run.regret_kind is not None
-    return {
-        "policy": run.policy["name"],
-        "params": run.policy["params"],
-        "horizon": run.horizon,
-        "replications": n,
-        "reward_mean": float(run.reward[:, -1].mean() / run.horizon),
-        "reward_stderr": float(run.reward[:, -1].std(ddof=1) / math.sqrt(n) / run.horizon) if n > 1 else None,
-        "regret_mean": float(final.mean()) if known else None,
-        "regret_stderr": float(final.std(ddof=1) / math.sqrt(n)) if known and n > 1 else None,
-        "regret_kind": run.regret_kind,
-        **_certificate(run),
-        **_outside(run),
-        **({} if run.changes is None else {"changes": [msgspec.to_builtins(as_found(each)) for each in run.changes]}),
-        "steps_per_second": run.steps_per_second,
-    }
-
-
-def _outside(run: Curves) -> dict[str, Any]:
-    """Return how many rewards the policy is not made for, where there are some."""
-    if (seen := run.outside) is None:
-        return {}
-    count, least, greatest = int(seen.count[0]), float(seen.least[0]), float(seen.greatest[0])
-    return {"outside": {"range": [seen.low, seen.high], "rewards": count, "least": least, "greatest": greatest}}
-
-
-def _task_summary(run: Curves) -> dict[str, Any]:
-    """Return what is told of a task: the loss of what is recommended when the budget is spent."""
-    loss = run.regret[:, -1]
-    n = len(loss)
-    return {
-        "policy": run.policy["name"],
-        "params": run.policy["params"],
-        "horizon": run.horizon,
-        "replications": n,
-        "loss_mean": float(loss.mean()),
-        "loss_stderr": float(loss.std(ddof=1) / math.sqrt(n)) if n > 1 else None,
-        "losses": {int(t): float(mean) for t, mean in zip(run.t, run.regret.mean(axis=0), strict=True)},
-        "steps_per_second": run.steps_per_second,
-    }
-
-
-def _certificate(run: Curves) -> dict[str, float | str]:
-    """Return what a policy proves of its regret, where it proves anything: means over the replications."""
-    if np.isnan(run.bound[:, -1]).all():
-        return {}
-    supposes = {} if run.supposes is None else {"certificate_supposes": run.supposes}
-    return {
-        "certificate_mean": float(run.bound[:, -1].mean()),
-        **supposes,
-        "variation_mean": float(run.variation.mean()),
-    }
-
-
 def _print_tasks(runs: list[Curves]) -> None:
     rows = []
     for run in runs:
-        found = _task_summary(run)
+        found = summary(run)
         name, loss = named(policy_catalog, run.policy), found["loss_mean"]
         rows.append([name, loss, found["loss_stderr"], _sparkline(run), rate(found["steps_per_second"])])
     first = runs[0]
@@ -227,11 +135,11 @@ def _print_runs(runs: list[Curves]) -> None:
     if runs[0].task:
         _print_tasks(runs)
         return
-    certified = any(_certificate(run) for run in runs)
+    certified = any(certificate_of(run) for run in runs)
     columns = ["policy", "reward", "regret", "+-", CURVE, *(["certificate", "V_T"] if certified else []), SPEED]
     rows: list[list[Any]] = []
     for run in runs:
-        found = _summary(run)
+        found = summary(run)
         figures = [found["reward_mean"], found["regret_mean"], found["regret_stderr"], _sparkline(run)]
         if certified:
             figures += [found.get("certificate_mean", math.nan), found.get("variation_mean", math.nan)]

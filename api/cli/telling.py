@@ -1,89 +1,16 @@
-"""What was found on a log, as JSON and as tables for a person."""
+"""What was found on a log, as tables for a person."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import click
-import msgspec
-import numpy as np
 
-from ...engine.estimate import Diagnostics, EProcess
-from ...engine.storage.formats.slots import Slots
 from ...engine.storage.log import BadLines
-from ...engine.vocabulary import Change
 from ..console import print_table
-from ..experiment.worlds import as_found, in_words
+from ..experiment.worlds import in_words
+from ..offline.data import looking
 from ..offline.evaluation import Estimate, Evaluation, Standing
 from ..offline.options import Options
 from ..rate import rate
-
-
-def as_data(found: Evaluation) -> dict[str, Any]:
-    """Return everything, to be printed as JSON."""
-    bad = found.rows.bad_lines
-    data: dict[str, Any] = {
-        "events": found.events,
-        "bad_lines": dict(bad.count),
-        "bad_line_numbers": bad.lines,
-        "bad_line_reasons": bad.reasons,
-        "notes": found.rows.notes,
-        "unused_columns": found.rows.unused,
-        "level": found.options.level,
-        "estimates": [each._asdict() for each in found.estimates],
-        "diagnostics": {
-            each.label: None if of is None else _diagnosis(of)
-            for each, of in zip(found.candidates, found.diagnostics, strict=True)
-        },
-        "ranking": [each._asdict() for each in found.ranking],
-    }
-    if found.options.baseline is not None:
-        data["differences"] = [each._asdict() for each in found.differences]
-    if found.clusters is not None:
-        data["units"] = found.clusters._asdict()
-    if found.segments:
-        data["segments"] = [each._asdict() for each in found.segments]
-    if looking := _looking(found):
-        data["changes"] = {label: msgspec.to_builtins(as_found(changes)) for label, changes in looking.items()}
-    return data
-
-
-def _looking(found: Evaluation) -> dict[str, list[Change]]:
-    """Return what each candidate that looks for changes of the world found, by its label."""
-    pairs = zip(found.candidates, found.changes, strict=True)
-    return {each.label: changes for each, changes in pairs if each.policy is not None and each.policy.found is not None}
-
-
-def _diagnosis(of: Diagnostics) -> dict[str, Any]:
-    """Return diagnostics as JSON; of an e-process its largest value and when it raised the alarm."""
-    data = of._asdict() | {"tail": of.tail._asdict(), "weights": _bets(of.weights)}
-    data["arms"] = None if of.arms is None else _bets(of.arms)
-    data["law"] = None if of.law is None else _bets(of.law)
-    if of.actions is not None:
-        data["actions"] = {
-            name: column.tolist() if isinstance(column, np.ndarray) else column
-            for name, column in of.actions._asdict().items()
-        } | {"likeliest": of.actions.likeliest._asdict()}
-    return data
-
-
-def _bets(process: EProcess) -> dict[str, Any]:
-    largest = float(process.log_e.max(initial=0.0))
-    return {"e_value_max": math.exp(min(largest, 700.0)), "alarm_at": process.alarm_at}
-
-
-def list_data(estimates: list[Estimate], slots: Slots, options: Options) -> dict[str, Any]:
-    """Return what was found on a log of lists, to be printed as JSON."""
-    return {
-        "events": len(slots.length),
-        "bad_lines": dict(slots.bad_lines.count),
-        "bad_line_numbers": slots.bad_lines.lines,
-        "notes": slots.notes,
-        "level": options.level,
-        "estimates": [each._asdict() for each in estimates],
-        "diagnostics": {},
-    }
 
 
 def tell_estimates(estimates: list[Estimate], options: Options, title: str, speed: float) -> None:
@@ -129,7 +56,7 @@ def tell(found: Evaluation, title: str, speed: float) -> None:
             for each in found.segments
         ]
         print_table("by segment", ["segment", "target", "method", "events", "value", "low", "high"], rows, None)
-    for label, changes in _looking(found).items():
+    for label, changes in looking(found).items():
         for line in map(in_words, changes):
             click.echo(f"{label}: {line}")
     for each, of in zip(found.candidates, found.diagnostics, strict=True):

@@ -14,18 +14,19 @@ from ...engine.storage.store import Store
 from ...engine.vocabulary import Policy
 from ..console import print_json, progress
 from ..experiment.tenants import parts_of
+from ..offline.asked import Question, answer
 from ..offline.candidates import of_policy
-from ..offline.evaluation import Evaluation, evaluate, passes
+from ..offline.data import as_data
+from ..offline.evaluation import Evaluation
 from ..offline.options import Options
-from ..offline.reading import place_of, read
+from ..offline.reading import place_of
 from ..service.given_log import given, put, spec_of
 from ..service.written import check_free
 from .any_log import events_of
 from .json_option import as_json
 from .offline_options import RangeType
-from .offline_run import allowed
 from .options import DatabaseCommand, database_option, format_option, policy_file_option, seed_option
-from .telling import as_data, tell
+from .telling import tell
 
 LEARN = 0.5  # of the log: what the policy learns before it is judged, frozen, on the rest
 
@@ -94,13 +95,9 @@ def _judged(
     log: str, form: str | None, policy: Policy, reward_range: tuple[float, float] | None, seed: int
 ) -> tuple[Evaluation, float]:
     """Return what a policy is worth that learned the first half of a log, on the rest; and decisions a second."""
-    place, candidates = place_of(log, form, None), [of_policy(policy)]
     options = Options(("snips",), learn=LEARN, seed=seed, reward_range=reward_range)
     began = time.process_time()
     with ExitStack() as stack:
-        with progress("reading", place.size, "bytes") as advance:
-            readings = read(place, candidates, options, stack, progress=advance)
-        options = allowed(readings, options)
-        with progress("judging", len(readings.main) * passes(options), "rows") as advance:
-            found = evaluate(candidates, readings, options, advance)
+        question = Question([of_policy(policy)], options, named_methods=False)
+        found = answer(place_of(log, form, None), question, stack, progress)
     return found, found.events / max(time.process_time() - began, 1e-9)

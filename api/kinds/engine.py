@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from numbers import Real
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 from weakref import finalize
 
 import numpy as np
@@ -18,6 +18,8 @@ from ...engine.replay.folding import NOT_JUDGED, run_rows
 from ...engine.storage.tables import Event
 from ...engine.vectors.constants import constants_of
 from ...engine.vocabulary import DECIDE, LEARN, Array, Change, Columns, Constant, Decision, Feedback, Instance
+from ...policies import catalog
+from .. import saving
 from ..durable.journal import Asked, Journal
 from ..durable.pending import LoggedPending
 from ..experiment.report_schemas import Report
@@ -28,11 +30,16 @@ from ..service.history import History, Roster
 from .decided import Decided, DecidedMany, locked
 from .kind import Kind, Request, Work
 from .pending import REMEMBERED, Found, Pending
+from .table import kind_of
 
 TIME_MAX = 2**62  # microseconds
 NO_UNITS = np.zeros(1, np.uint64)  # of decisions that are for nobody
 Made = TypeVar("Made", bound=Decided)
 Many = TypeVar("Many", bound=DecidedMany)
+
+
+class NoSums(NamedTuple):
+    """What most kinds count beside their state: nothing."""
 
 
 class PolicyEngine(Work, Generic[Made]):
@@ -180,6 +187,60 @@ class PolicyEngine(Work, Generic[Made]):
     def digest(self) -> str:
         """Return the digest of the state."""
         return snapshot.digest(self.state)
+
+    def save(self) -> bytes:
+        """Return all that an engine in memory has learned as bytes, for `load`.
+
+        Decisions that wait for feedback are not among it. One with a log goes on from that: it is refused.
+        """
+        if self._journal is not None:
+            raise InvalidInput("has_log", "the engine has a log, which is all of it: open its database again")
+        own = self._kind.own
+        state = snapshot.pack(own.join(self.state, own.part(self.own)))
+        head = {
+            "spec": self.spec.to_json(),
+            "remember": self._remember,
+            "number": self.number,
+            "rewards": self.rewards,
+            "state": len(state),
+        }
+        return saving.pack("engine", head, state + snapshot.pack(self._sums()))
+
+    @classmethod
+    def load(cls, data: bytes) -> Self:
+        """Return an engine as it was saved: it goes on bit for bit, in any process.
+
+        Raises `Damaged` for bytes that are not all as they were written. Their digest is no signature: load bytes that
+        you trust. Feedback of decisions that were made before it was saved is refused.
+        """
+        head, body = saving.unpack("engine", data)
+        spec = Spec.from_stored(saving.checked_table("spec", head.get("spec")))
+        make: Any = cls  # a kind's engine takes no kind
+        loaded: Self = make(spec, saving.checked_whole("remember", head.get("remember")))
+        if kind_of(spec.problem) is not loaded._kind:
+            raise saving.unsaved("the kind of problem", kind_of(spec.problem).name)
+        length = saving.checked_whole("state", head.get("state"), high=len(body))
+        kept = loaded._kind.own.join(loaded.state, loaded._kind.own.fresh(spec.problem))
+        snapshot.unpack([body[:length]], kept)
+        snapshot.unpack([body[length:]], loaded._sums())
+        part = loaded._kind.own.split(kept)[1]
+        loaded.own = loaded._kind.own.begin(spec, part, History(spec, ()))
+        loaded.number = saving.checked_whole("number", head.get("number"))
+        loaded.rewards = saving.checked_whole("rewards", head.get("rewards"))
+        loaded._pending.saved(loaded.number)
+        return loaded
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Self], tuple[bytes]]:
+        """Say that copies and pickles are made of what `save` returns."""
+        return type(self).load, (self.save(),)
+
+    def __repr__(self) -> str:
+        policy = catalog.label(self.spec.policy.spec)
+        return f"{type(self).__name__}(policy={policy!r}, decisions={self.number:,}, rewards={self.rewards:,})"
+
+    def _sums(self) -> Any:
+        """Return what a kind counts beside all that, as arrays."""
+        return NoSums()
 
     def _compile(self, kind: Kind) -> None:
         """Take up the kernels."""

@@ -45,6 +45,7 @@ class Pending(Generic[Made]):
         self._made = made
         self._problem = problem
         self._remember = remember
+        self._saved = 0  # decisions that were made before these were saved, and are not among them
         self._forgotten = 0  # how many are, as far as `forget` looked
         self._open: dict[int, Made] = {}
         self._batches: list[DecidedMany] = []  # whole ones, by number
@@ -61,6 +62,10 @@ class Pending(Generic[Made]):
             self._batches.append(batch)
             self._ends.append(int(batch.number[-1]))
         self.forget(decided)
+
+    def saved(self, decided: int) -> None:
+        """Know that so many decisions were made before what is known of them was saved."""
+        self._saved = decided
 
     def forget(self, decided: int) -> None:
         """Let go of what is not among the last of so many: where several took their numbers at once."""
@@ -172,6 +177,11 @@ class Pending(Generic[Made]):
         """Return a decision that was made together with others, and raise where no decision of its number waits."""
         if not 0 <= number < decided:
             raise unknown(number)
+        if number < self._saved:
+            raise NotFound(
+                "forgotten_decision",
+                f"decision {number} was made before the engine was saved, which keeps none that wait: learn, then save",
+            )
         if number < decided - self._remember:
             raise NotFound(
                 "forgotten_decision",

@@ -2,13 +2,14 @@
 
 "logged"       the policy that made the log
 "first"        the first action of each set, the baseline of Vowpal Wabbit's logs
-"action:3"     the action of that number, from 0
+"action:3"     the action of that label, or else of that number, from 0
 "uniform", 'linucb:{"alpha":0.5}'   a policy, learning as it goes through the log
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from ...engine.replay.matching import Contender, Learning
 from ...engine.replay.targets import Fixed, Logged, Target
 from ...engine.vocabulary import Policy, Problem
 from ...policies import catalog
+from .own import Function, Own, is_batch_function, own
 
 LOGGED, UNIFORM = "logged", "uniform"  # what made the log; the policy that takes every action alike
 SWEPT = 7  # values of a sweep that does not say how many
@@ -31,31 +33,40 @@ class Candidate:
 
     label: str  # as people see it; no two of a run are the same
     policy: Policy | None = None
-    action: int | None = None  # of a candidate that takes one action; with no policy either, it is the log's own
+    action: int | None = None  # of a candidate that takes one action; with none of these three, it is the log's own
+    named: str | None = None  # what a person calls that action
+    own: Own | None = None  # what a person brings
 
     @property
     def spec(self) -> dict[str, Any]:
         """Return {"name", "params"}, as JSON."""
         if self.policy is not None:
             return self.policy.spec
-        return (
-            {"name": LOGGED, "params": {}}
-            if self.action is None
-            else {"name": "action", "params": {"action": self.action}}
-        )
+        if self.own is not None:
+            return {"name": self.own.kind, "params": {"of": self.own.what}}
+        if self.action is None and self.named is None:
+            return {"name": LOGGED, "params": {}}
+        return {"name": "action", "params": {"action": self.named if self.action is None else self.action}}
 
-    def target(self, problem: Problem, rows: int, learn: Learning, seed: int) -> Target:
-        """Return it at the beginning of a log of so many rows."""
+    def target(self, problem: Problem, rows: int, learn: Learning, seed: int, labels: Sequence[str] = ()) -> Target:
+        """Return it at the beginning of a log of so many rows, which calls its arms by `labels`; not what is `own`."""
         if self.policy is not None:
             return Contender(self.policy, problem, rows, learn=learn, seed=seed)
-        return Logged() if self.action is None else Fixed(self.action, problem.n_arms)
+        if self.named is not None and self.named in labels:
+            return Fixed(labels.index(self.named), problem.n_arms)
+        if self.action is not None:
+            return Fixed(self.action, problem.n_arms)
+        if self.named is None:
+            return Logged()
+        known = f"it has {', '.join(labels)[:300]}" if labels else f"say action:0 to action:{problem.n_arms - 1}"
+        raise InvalidInput("bad_target", f"the log has no action {self.named!r}: {known}")
 
 
 def candidate(text: str) -> Candidate:
     """Return the candidate that a person named.
 
-    >>> candidate("action:3").action
-    3
+    >>> candidate("action:3").action, candidate("action:sale").named
+    (3, 'sale')
     """
     if text == LOGGED:
         return Candidate(text)
@@ -63,10 +74,19 @@ def candidate(text: str) -> Candidate:
         return Candidate(text, action=0)
     word, colon, number = text.partition(":")
     if word == "action" and colon:
-        if not number.isdecimal():
-            raise InvalidInput("bad_target", f"{text!r} names no action: say action:0, action:1, ...")
-        return Candidate(text, action=int(number))
+        if not number:
+            raise InvalidInput("bad_target", f"{text!r} names no action: say action:0, action:1, ..., or its label")
+        return Candidate(text, action=int(number) if number.isdecimal() else None, named=number)
+    if (brought := own(text)) is not None:
+        return Candidate(text, own=brought)
+    if text in catalog.names() and is_batch_function(function := catalog.factory(text)):
+        return of_function(function, text)
     return of_policy(catalog.parse(text))
+
+
+def of_function(function: Function, name: str) -> Candidate:
+    """Return a function of a batch as a candidate."""
+    return Candidate(name, own=Own("function", name, function))
 
 
 def of_policy(policy: Policy) -> Candidate:
@@ -126,3 +146,9 @@ def checked(candidates: list[Candidate]) -> list[Candidate]:
         if labels.count(label) > 1:
             raise InvalidInput("repeated_target", f"{label} is named {labels.count(label)} times: name each once")
     return candidates
+
+
+def added(candidates: list[Candidate], swept: list[Candidate]) -> list[Candidate]:
+    """Return the candidates, and those swept that are not among them."""
+    labels = {each.label for each in candidates}
+    return [*candidates, *(each for each in swept if each.label not in labels)]

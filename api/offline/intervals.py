@@ -67,7 +67,9 @@ def _as_computed(name: str, case: Case, method: str, terms: Terms) -> Interval:
     except InvalidInput as refusal:
         return Interval(name, np.nan, np.nan, str(refusal))
     weight_max, note = _weight_max(case, terms)
-    found = estimate.empirical_bernstein(terms, *_term_range(method, rewards, weight_max), level)
+    found = estimate.empirical_bernstein(
+        terms, *_term_range("ips" if case.half_told else method, rewards, weight_max), level
+    )
     return found if found.note or method in ("match", "dm") else found._replace(note=note)
 
 
@@ -207,6 +209,10 @@ def sequence_of(case: Case, method: str, at: Array | None = None) -> tuple[Seque
     columns = (log.reward, log.propensity, case.plain.target, rewards, options.level, at, weight_max)
     if method not in MODELLED:
         return estimate.confidence_sequence(*columns), None
+    if case.half_told:
+        return estimate.confidence_sequence(
+            *columns
+        ), "the target's law is not known: the model of the reward is not used"
     if weight_max is None:
         return estimate.confidence_sequence(*columns), "without --weight-max the model of the reward is not used"
     assert case.past is not None, "a sequence with a model, and none was fitted"

@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
-from ...engine.columns import take
 from ...engine.replay.matching import NO_PREDICTIONS
 from ...engine.replay.targets import Target, at
 from ...engine.storage.room import room
-from ...engine.storage.rows import Page, Rows
+from ...engine.storage.rows import Page, Rows, part_of
 from ...engine.vocabulary import Array, Columns
 
-Predict = Callable[[Columns], Array]  # what a model expects of every action, float64[n, k]
+Predict = Callable[[Page], Array]  # what a model expects of every action, float64[n, k]
 Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class ReadBeside:
+    """Columns that were read beside the decisions of a log."""
+
+    beside: Any  # of engine/storage/formats/own_columns.py
+    place: int  # in `Wanted.beside`
+
+    def names(self, rows: Rows) -> list[str]:
+        """Return the columns."""
+        return rows.beside[self.place]
+
+    def start(self, rows: Rows) -> int:
+        """Return the place of the first of them among the cells of a page."""
+        return sum(map(len, rows.beside[: self.place]))
 
 
 @dataclass(frozen=True)
@@ -27,6 +43,8 @@ class Readings:
 
     main: Rows  # as models of the reward read it
     each: Sequence[Rows]  # as each candidate reads it
+    own: Mapping[str, ReadBeside] = field(default_factory=dict)  # columns of targets, by their labels
+    model: ReadBeside | None = None  # columns of predictions
 
     @cached_property
     def facts(self) -> Facts:
@@ -101,20 +119,20 @@ def judge(
     start = 0
 
     def one(i: int, pages: Sequence[Page], predictions: dict[Predict, Array]) -> None:
-        first, own = pages[0].columns, pages[places[i]].columns
+        first, own = pages[0].columns, pages[places[i]]
         predicted = predictions[predict[i]] if predict else NO_PREDICTIONS
         part = slice(start, start + len(first.kind))
-        judged = targets[i].judge(own, predicted)
+        judged = targets[i].judge(own.columns, predicted, own.beside)
         found[i].chosen[part], found[i].target[part] = judged.chosen, judged.target
         if predict:
             found[i].predicted[part], found[i].expected[part] = at(predicted, first.action), judged.expected
 
     with ThreadPoolExecutor(max(1, min(len(targets), os.cpu_count() or 1))) as pool:
         for pages in zip(*(_cut(rows.pages(), smallest) for rows in distinct), strict=True):
-            first = pages[0].columns
+            first = pages[0]
             predictions = {each: each(first) for each in set(predict)}
             list(pool.map(partial(one, pages=pages, predictions=predictions), range(len(targets))))
-            after(first)
+            after(first.columns)
             start += len(pages[0].line)
             advance(len(pages[0].line) * len(targets))
     return found
@@ -128,6 +146,6 @@ def _cut(pages: Iterator[Page], smallest: int | None) -> Iterator[Page]:
         while start < n:
             end = n if smallest is None else min(n, start + max(smallest, before))
             part = slice(start, end)
-            yield Page(take(page.columns, part), page.line[part], page.segment[part])
+            yield part_of(page, part)
             before += end - start
             start = end

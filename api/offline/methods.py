@@ -14,6 +14,7 @@ from ...engine.columns import take
 from ...engine.errors import InvalidInput
 from ...engine.estimate import Terms
 from ...engine.estimate.diagnostics import UNREACHABLE, unreachable
+from ...engine.replay.own_laws import UNTOLD
 from ...engine.storage.room import room
 from ...engine.storage.rows import Rows
 from ...engine.vocabulary import Array
@@ -58,6 +59,16 @@ class Case:
         """Whether the log never tried too much of what the target does; False where propensities are unknown."""
         return unreachable(self.log.propensity, self.plain.target) > UNREACHABLE
 
+    @cached_property
+    def unchosen(self) -> bool:
+        """Whether of the target only the probability of the logged action is known, and not what it chooses."""
+        return bool((self.plain.chosen == UNTOLD).any())
+
+    @property
+    def half_told(self) -> bool:
+        """Whether so little is known of more than two actions: what a model expects of the target is then not."""
+        return self.unchosen and self.rows.problem.n_arms > 2
+
     @property
     def modelled(self) -> tuple[Array, Array, Array, Array, Array]:
         """Return the same, and what a cross-fitted model makes of it."""
@@ -92,6 +103,12 @@ def terms_of(method: str, case: Case) -> Terms:
 
 
 def _match(case: Case) -> Terms:
+    if case.unchosen:
+        raise InvalidInput(
+            "no_choice",
+            "match needs what the target chooses, and it says how likely the logged action is alone: take snips, or "
+            "hand over the probability of every action, as columns:p_*",
+        )
     return estimate.match(case.log.reward, case.plain.chosen == case.log.action)
 
 

@@ -11,9 +11,10 @@ from ...engine.errors import InvalidInput
 from ...engine.estimate import MeanModel, RewardModel, RidgeModel, mrdr_weight
 from ...engine.replay.targets import Target
 from ...engine.rewards import said_outside
-from ...engine.vocabulary import Array, Columns, Problem
+from ...engine.storage.rows import Page
+from ...engine.vocabulary import Array, Problem
 from .candidates import Candidate
-from .judging import Advance, Readings, Scores, judge
+from .judging import Advance, Predict, Readings, Scores, judge
 from .options import BY_RANGE, Options
 
 FIRST = 100  # rows of the first page that a model of the past predicts
@@ -22,11 +23,17 @@ MODEL_OF: dict[str, type[RidgeModel] | type[MeanModel]] = {"ridge": RidgeModel, 
 
 def cross_fitted(candidates: Sequence[Candidate], log: Readings, options: Options, advance: Advance) -> list[Scores]:
     """Predict each half of the rows by a model of the other half, and let candidates go through it."""
+    targets = started(candidates, log, options)
+    if (own := own_predictions(log)) is not None:
+        return judge(targets, log, predict=[own] * len(targets), advance=advance)
     model = _model(log.main.problem, options, folds=2)
     for page in log.main.pages():
         model.add(page.columns)
-    targets = started(candidates, log, options)
-    return judge(targets, log, predict=[model.predict] * len(targets), advance=advance)
+
+    def predict(page: Page) -> Array:
+        return model.predict(page.columns)
+
+    return judge(targets, log, predict=[predict] * len(targets), advance=advance)
 
 
 def more_robust(
@@ -50,18 +57,28 @@ def more_robust(
             model.add(page.columns, weight[part])
         start = part.stop
     targets = started(candidates, log, options)
-    return judge(targets, log, predict=[model.predict for model in models], advance=advance)
+    return judge(targets, log, predict=[_predicting(model) for model in models], advance=advance)
+
+
+def _predicting(model: RewardModel) -> Predict:
+    return lambda page: model.predict(page.columns)
 
 
 def of_the_past(
     candidates: Sequence[Candidate], log: Readings, rewards: tuple[float, float], options: Options, advance: Advance
 ) -> list[Scores]:
     """Predict every row by a model of the rows before it, between what `rewards` lie: as sequences need it."""
-    model = _model(log.main.problem, options, folds=1)
     targets = started(candidates, log, options)
+    if (own := own_predictions(log)) is not None:
 
-    def predict(page: Columns) -> Array:
-        return np.clip(model.predict(page), *rewards)
+        def given(page: Page) -> Array:
+            return np.clip(own(page), *rewards)
+
+        return judge(targets, log, predict=[given] * len(targets), advance=advance)
+    model = _model(log.main.problem, options, folds=1)
+
+    def predict(page: Page) -> Array:
+        return np.clip(model.predict(page.columns), *rewards)
 
     return judge(targets, log, predict=[predict] * len(targets), after=model.add, smallest=FIRST, advance=advance)
 
@@ -69,9 +86,19 @@ def of_the_past(
 def started(candidates: Sequence[Candidate], log: Readings, options: Options) -> list[Target]:
     """Return the candidates' targets at the beginning of the log."""
     return [
-        each.target(declared(rows.problem, options), len(rows), options.learn, options.seed)
+        each.target(declared(rows.problem, options), len(rows), options.learn, options.seed, rows.labels)
+        if each.own is None
+        else each.own.target(rows, log.own.get(each.label), options.seed)
         for each, rows in zip(candidates, log.each, strict=True)
     ]
+
+
+def own_predictions(log: Readings) -> Predict | None:
+    """Return what gives the predictions of a model of one's own, float64[n, k]; None without one."""
+    if log.model is None:
+        return None
+    places = log.model.beside.places(log.model.names(log.main), log.model.start(log.main), log.main)
+    return lambda page: page.beside[:, places]
 
 
 def declared(problem: Problem, options: Options) -> Problem:

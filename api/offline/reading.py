@@ -7,10 +7,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 from ...engine.errors import InvalidInput
 from ...engine.replay.matching import check_matching
+from ...engine.storage.arrow import format_module
 from ...engine.storage.header import problem_in
 from ...engine.storage.period import ALWAYS, Period, keep_period
 from ...engine.storage.rows import Naming, Rows, Wanted
@@ -19,8 +20,8 @@ from ...engine.vocabulary import NO_CONTEXT
 from ..log_files import EXPORTS, form_of, module_of, source_of
 from ..service.experiment_log import ExperimentLog, opened_log
 from .candidates import UNIFORM, Candidate
-from .judging import Readings
-from .options import MODELLED, Options
+from .judging import ReadBeside, Readings
+from .options import MODELLED, OWN, Options
 
 DATABASE = "database"
 DIMENSION = 256  # columns that named features are hashed to, for what reads rows of numbers
@@ -43,8 +44,41 @@ class Readable(Protocol):
         """Whether its features have names."""
         ...
 
+    @property
+    def has_columns(self) -> bool:
+        """Whether columns can be read beside its decisions."""
+        ...
+
     def rows(self, wanted: Wanted, progress: Advance = lambda count: None) -> Rows:
         """Read it."""
+        ...
+
+
+class Logged(Readable, Protocol):
+    """A log that a person named, or handed over."""
+
+    @property
+    def form(self) -> str:
+        """Return its format."""
+        ...
+
+    @property
+    def size(self) -> int | None:
+        """Return how large it is; None where nobody knows."""
+        ...
+
+    @property
+    def counted(self) -> str:
+        """Return of what `size` and progress are counts."""
+        ...
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is a table of decisions, and no export."""
+        ...
+
+    def kept(self, stack: ExitStack) -> Logged:
+        """Return what can be read more than once; `stack` keeps it."""
         ...
 
 
@@ -55,6 +89,8 @@ class Place:
     name: str  # a path, - for standard input, or the URL of a database
     form: str
     experiment: str | None = None  # of a database
+
+    counted: ClassVar[str] = "bytes"
 
     @property
     def size(self) -> int | None:
@@ -74,6 +110,11 @@ class Place:
         return problem is not None and problem.layout == "named"
 
     @property
+    def has_columns(self) -> bool:
+        """Whether columns can be read beside its decisions."""
+        return self.form == "obd" or self.is_table
+
+    @property
     def is_table(self) -> bool:
         """Whether it is a table of decisions, and no export."""
         return self.form in TABLES and (self.form == "csv" or problem_in(source_of(Path(self.name)), self.form) is None)
@@ -88,6 +129,50 @@ class Place:
         check_matching(rows.problem)
         return rows
 
+    def kept(self, stack: ExitStack) -> Place:
+        """Return a copy of standard input, and any other place as it is."""
+        if self.name != str(STDIN):
+            return self
+        file = stack.enter_context(NamedTemporaryFile(prefix="standard-input-"))  # noqa: SIM115 - the stack closes it
+        for block in Source(STDIN).blocks():
+            file.write(block)
+        file.flush()
+        return replace(self, name=file.name)
+
+
+@dataclass(frozen=True)
+class Handed:
+    """A table in memory, as Arrow has it: see engine/storage/formats/frame.py."""
+
+    table: Any
+
+    name: ClassVar[str] = "the table"
+    form: ClassVar[str] = "table"
+    counted: ClassVar[str] = "rows"
+    is_named: ClassVar[bool] = False
+    is_table: ClassVar[bool] = True
+    has_columns: ClassVar[bool] = True
+
+    @property
+    def size(self) -> int:
+        """Return the number of rows."""
+        return int(self.table.num_rows)
+
+    def rows(self, wanted: Wanted, progress: Advance = lambda count: None) -> Rows:
+        """Read it."""
+        rows: Rows = format_module("frame", "a table in memory").read_rows(self.table, wanted, progress)
+        check_matching(rows.problem)
+        return rows
+
+    def kept(self, stack: ExitStack) -> Handed:
+        """Return it."""
+        return self
+
+
+def handed(frame: Any) -> Handed:
+    """Return a table of any library: whatever has the Arrow PyCapsule interface."""
+    return Handed(format_module("frame", "a table in memory").arrow_of(frame))
+
 
 @dataclass(frozen=True)
 class Own:
@@ -95,6 +180,8 @@ class Own:
 
     name: str
     log: ExperimentLog
+
+    has_columns: ClassVar[bool] = False
 
     @property
     def is_named(self) -> bool:
@@ -120,7 +207,7 @@ def place_of(name: str, form: str | None, experiment: str | None) -> Place:
 
 
 def read(
-    place: Place,
+    place: Logged,
     candidates: Sequence[Candidate],
     options: Options,
     stack: ExitStack,
@@ -128,16 +215,21 @@ def read(
     period: Period = ALWAYS,
     progress: Advance = lambda count: None,
 ) -> Readings:
-    """Read the log of a command as `readings` does; standard input that is read more than once is kept."""
-    if place.name == str(STDIN) and (place.form in EXPORTS or len(candidates) > 1 or MODELLED & set(options.methods)):
-        place = _kept(place, stack)
-    if wanted.naming != Naming() and not place.is_table:
+    """Read a log as `readings` does; standard input that is read more than once is kept."""
+    if place.form in EXPORTS or len(candidates) > 1 or MODELLED & set(options.methods):
+        place = place.kept(stack)
+    check_naming(place, wanted.naming)
+    return readings(place, candidates, options, stack, wanted, period, progress)
+
+
+def check_naming(place: Logged, naming: Naming) -> None:
+    """Refuse names of columns for what is no table."""
+    if naming != Naming() and not place.is_table:
         raise InvalidInput(
             "no_columns",
             f"{place.name} is no table of decisions: --features, --action, --reward, --propensity, --time and --unit "
             "name columns of CSV, Parquet or JSON lines",
         )
-    return readings(place, candidates, options, stack, wanted, period, progress)
 
 
 def readings(
@@ -154,6 +246,7 @@ def readings(
     `wanted` says what a person asks for; whether contexts are read, and in how many columns, candidates say too.
     """
     named = place.is_named
+    wanted, own, model = _with_own(place, candidates, options, wanted)
     if wanted.dimension is not None and not named:
         raise InvalidInput("no_dimension", f"{place.name} has no named features: --dimension is for these")
     modelled = bool(MODELLED & set(options.methods)) or options.embedding is not None
@@ -183,7 +276,26 @@ def readings(
         _check_features(place, candidates, rows)
         return rows
 
-    return Readings(checked(as_read(main)), [as_read(way) for way in ways])
+    return Readings(checked(as_read(main)), [as_read(way) for way in ways], own, model)
+
+
+def _with_own(
+    place: Readable, candidates: Sequence[Candidate], options: Options, wanted: Wanted
+) -> tuple[Wanted, dict[str, ReadBeside], ReadBeside | None]:
+    """Return what is wanted with the columns that a person's targets and model need, and where these will be."""
+    brought = [each for each in candidates if each.own is not None and each.own.function is None]
+    if (brought or options.model.startswith(OWN)) and not place.has_columns:  # before a file is opened that they name
+        raise InvalidInput(
+            "no_columns",
+            f"{place.name} is no table of decisions: targets and models of columns are for CSV, Parquet, JSON lines "
+            "and tables in memory",
+        )
+    besides = [each.own.beside() for each in brought if each.own is not None]
+    own = {each.label: ReadBeside(beside, i) for i, (each, beside) in enumerate(zip(brought, besides, strict=True))}
+    if not options.model.startswith(OWN):
+        return replace(wanted, beside=tuple(besides)), own, None
+    made = format_module("own_columns", f"the model {options.model}").Predictions(options.model.removeprefix(OWN))
+    return replace(wanted, beside=(*besides, made)), own, ReadBeside(made, len(besides))
 
 
 def _check_features(place: Readable, candidates: Sequence[Candidate], rows: Rows) -> None:
@@ -204,21 +316,15 @@ def _check_features(place: Readable, candidates: Sequence[Candidate], rows: Rows
         )
 
 
-def _kept(place: Place, stack: ExitStack) -> Place:
-    """Return a copy of standard input, which can be read more than once."""
-    file = stack.enter_context(NamedTemporaryFile(prefix="standard-input-"))  # noqa: SIM115 - the stack closes it
-    for block in Source(STDIN).blocks():
-        file.write(block)
-    file.flush()
-    return replace(place, name=file.name)
-
-
 def _columns(candidate: Candidate, named: bool, dimension: int | None) -> int | None:
     """Return to how many columns named features are hashed for a candidate; None for features as they are."""
     policy = candidate.policy
-    return dimension or (None if not named or policy is None or "named" in policy.contexts else DIMENSION)
+    takes_any = policy is None if candidate.own is None else candidate.own.function is None
+    return dimension or (None if not named or takes_any or (policy and "named" in policy.contexts) else DIMENSION)
 
 
 def _reads(candidate: Candidate) -> bool:
     """Whether a candidate may look at contexts."""
+    if candidate.own is not None:
+        return candidate.own.function is not None
     return candidate.policy is not None and candidate.policy.name != UNIFORM

@@ -123,6 +123,9 @@ class Solves(Iterator[Solved]):
         self._counts: dict[Tuner, Median] = {}  # of the iterations, where costs are seconds
         self._in_vain: set[Tuner] = set()  # whose safe omega was tried and failed
 
+    def __repr__(self) -> str:
+        return f"Solves(spent={self.spent:,}, tuners={self.tuners!r})"
+
     @property
     def tuner(self) -> Tuner:
         """The tuner of the last system's pattern."""

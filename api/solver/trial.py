@@ -56,6 +56,10 @@ class Trial:
         self.fallback: float | None = None  # what a safe value took in its place, where one did
         self.cap: float | None = None  # what it might have spent at the most, where it did not converge
 
+    def __repr__(self) -> str:
+        value = "not begun" if self._proposal is None else f"value={self._proposal.value!r}"
+        return f"Trial({value}, iterations={self.iterations}, converged={self.converged})"
+
     @property
     def proposal(self) -> Proposal:
         """What was proposed."""

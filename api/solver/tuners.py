@@ -65,6 +65,9 @@ class Tuners(Mapping[Any, Tuner]):
     def __len__(self) -> int:
         return len(self._tuners)
 
+    def __repr__(self) -> str:
+        return f"Tuners(policy={self.settings.policy.name!r}, keys={len(self)})"
+
     def save(self) -> bytes:
         """Return all tuners as bytes."""
         saved = {text: tuner.save() for text, tuner in self._tuners.items()}

@@ -282,6 +282,9 @@ class Tuner:
         snapshot.unpack([state], loaded._state)
         return loaded
 
+    def __repr__(self) -> str:
+        return f"Tuner(policy={self.settings.policy.name!r}, values={len(self.values)}, proposals={self._number:,})"
+
     def __reduce__(self) -> tuple[Callable[[bytes], Tuner], tuple[bytes]]:
         """Say that copies and pickles are made of what `save` returns."""
         return type(self).load, (self.save(),)

@@ -18,7 +18,7 @@ from glossary import glossary
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<=\]\()(?P<file>[^)#\s:]+)(?P<anchor>#[^)\s]*)?(?=\))")
 WORDS = "architecture.md#vocabulary-one-word-one-thing"  # which the glossary has in the order of the alphabet
-LANGUAGES = {".py": "python", ".json": "json", ".yml": "yaml", ".conf": "nginx", ".service": "ini"}
+LANGUAGES = {".py": "python", ".ipynb": "json", ".json": "json", ".yml": "yaml", ".conf": "nginx", ".service": "ini"}
 PICTURES = (".svg", ".png")
 
 

@@ -14,10 +14,34 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onearm.api.kinds.queries.engine import best_arm, hypotheses, thresholds
+    from onearm.api.notebook.asking import evaluate, replay
+    from onearm.api.notebook.logs import read_log
+    from onearm.api.notebook.runs import simulate
     from onearm.api.open import open
 
-__all__ = ["__version__", "best_arm", "hypotheses", "open", "thresholds"]
+__all__ = [
+    "__version__",
+    "best_arm",
+    "evaluate",
+    "hypotheses",
+    "open",
+    "read_log",
+    "replay",
+    "simulate",
+    "thresholds",
+]
 __version__: str
+
+_HOMES = {  # the modules of `onearm.api` where the names are made
+    "best_arm": "kinds.queries.engine",
+    "evaluate": "notebook.asking",
+    "hypotheses": "kinds.queries.engine",
+    "open": "open",
+    "read_log": "notebook.logs",
+    "replay": "notebook.asking",
+    "simulate": "notebook.runs",
+    "thresholds": "kinds.queries.engine",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -26,12 +50,13 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("onearm")
-    if name == "open":
-        from onearm.api.open import open
+    if name in _HOMES:
+        from importlib import import_module
 
-        return open
-    if name in ("best_arm", "hypotheses", "thresholds"):
-        from onearm.api.kinds.queries import engine as query_door
-
-        return getattr(query_door, name)
+        return getattr(import_module(f"onearm.api.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'onearm' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the names that there are, for those who press Tab."""
+    return __all__

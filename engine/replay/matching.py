@@ -34,6 +34,7 @@ PAGE = 1 << 18  # rows between two reports of progress
 LEARNING = ("matched", "logged", "nothing")
 Learning = Literal["matched", "logged", "nothing"] | float
 NO_PREDICTIONS = np.zeros((0, 0))
+NOTHING_BESIDE = np.zeros((0, 0))
 
 
 class Contender:
@@ -60,7 +61,7 @@ class Contender:
         self._run = run_key(check_seed(seed), 0, EVALUATION)
         self._start = self._matched = 0
 
-    def judge(self, page: Columns, predicted: Array = NO_PREDICTIONS) -> Judged:
+    def judge(self, page: Columns, predicted: Array = NO_PREDICTIONS, beside: Array = NOTHING_BESIDE) -> Judged:
         """Decide on the next rows, each one logged decision with its reward, and learn.
 
         `predicted` is float64[n, k], the reward that a model expects of each action, or nothing.

@@ -13,14 +13,17 @@ from ..columns import every_mask
 from ..errors import InvalidInput
 from ..estimate.reward_model import at_action
 from ..vocabulary import Array, Change, Columns, Judged
-from .matching import NO_PREDICTIONS
+from .matching import NO_PREDICTIONS, NOTHING_BESIDE
 
 
 class Target(Protocol):
     """What goes through a log, from its first page to its last."""
 
-    def judge(self, page: Columns, predicted: Array = NO_PREDICTIONS) -> Judged:
-        """Tell of each of the next n rows what it would have done; `predicted` is float64[n, k], or nothing."""
+    def judge(self, page: Columns, predicted: Array = NO_PREDICTIONS, beside: Array = NOTHING_BESIDE) -> Judged:
+        """Tell of each of the next n rows what it would have done; `predicted` is float64[n, k], or nothing.
+
+        `beside` is float64[n, m], the cells of columns that targets asked for.
+        """
         ...
 
     @property
@@ -39,7 +42,7 @@ class Logged:
     array([0.5 , 0.25])
     """
 
-    def judge(self, page: Columns, predicted: Array = NO_PREDICTIONS) -> Judged:
+    def judge(self, page: Columns, predicted: Array = NO_PREDICTIONS, beside: Array = NOTHING_BESIDE) -> Judged:
         """Return what was logged."""
         return Judged(page.action, page.propensity, at(predicted, page.action))
 
@@ -65,7 +68,7 @@ class Fixed:
             raise InvalidInput("bad_target", f"there is no action {action}: the log has those from 0 to {n_arms - 1}")
         self._action = action
 
-    def judge(self, page: Columns, predicted: Array = NO_PREDICTIONS) -> Judged:
+    def judge(self, page: Columns, predicted: Array = NO_PREDICTIONS, beside: Array = NOTHING_BESIDE) -> Judged:
         """Return the action, and 1 where the log took it."""
         masks, n = every_mask(page), len(page.kind)
         chosen = np.full(n, self._action)

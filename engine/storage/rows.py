@@ -8,9 +8,9 @@ A format is a module of this folder with `read_rows(source, wanted) -> Rows`.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -35,6 +35,21 @@ class Naming:
     features: tuple[str, ...] = ()  # of the context; () for those that are called x0, x1, ...
 
 
+class Beside(Protocol):
+    """What is read of a table beside its decisions, for a target or a model that a person brings."""
+
+    def names(self, columns: list[str], action: str, path: object) -> list[str]:
+        """Return which of the columns are read; `action` is the one of what was chosen.
+
+        Raises `InvalidInput` where those that it needs are not there.
+        """
+        ...
+
+    def cells(self, columns: Sequence[Any], lines: Array) -> Array:
+        """Return float64[n, m] of columns of n cells; raises `InvalidInput` where a cell breaks a rule."""
+        ...
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What is wanted of a log: readers leave out what is not, and are faster for it."""
@@ -44,6 +59,7 @@ class Wanted:
     n_arms: int | None = None  # where the log itself does not say how many there are; None: the largest action shows it
     segment: str | None = None  # the column, key or feature whose value names the segment of a row
     naming: Naming = Naming()  # of a table
+    beside: tuple[Beside, ...] = ()  # of a table
 
 
 class Page(NamedTuple):
@@ -52,6 +68,7 @@ class Page(NamedTuple):
     columns: Columns  # kind DECIDE, with the reward filled in
     line: Array  # int64[n], where each stands in the file, from 1; in Parquet lines are rows
     segment: Array  # int64[n], place in `Rows.segments`; 0 without segments
+    beside: Array = np.zeros((0, 0))  # float64[n, m], the cells of `Wanted.beside`; of no length where nothing is
 
 
 class Rows:
@@ -71,6 +88,8 @@ class Rows:
         self.unobserved = 0  # rows whose reward is a default, as nobody observed one
         self.ratios_only = False  # whether weights must be divided by their sum, as all are too small alike
         self.labels: list[str] = []  # what the log calls each arm, where it names them
+        self.beside: list[list[str]] = []  # the columns of each of `Wanted.beside`
+        self.features: list[str] = []  # what each number of a context is, where columns of a table were named
         self.notes: list[str] = []  # what a person must know of the log, in words
         self.unused: list[str] = []  # columns of a table that were not read
         self.finish: Callable[[Page], Page] = lambda page: page
@@ -153,6 +172,12 @@ class Rows:
         """Return all rows at once, in memory."""
         return concat([page.columns for page in self.pages()] or [empty(0, self.problem)])
 
+    def tell_unused(self, names: Sequence[str]) -> None:
+        """Note which columns of a table were not read."""
+        self.unused = list(names)
+        if self.unused:
+            self.notes.append(f"columns that were not read: {', '.join(self.unused)}")
+
     def close(self) -> None:
         """Forget the pages."""
         self._pages.clear()
@@ -160,9 +185,10 @@ class Rows:
             self._file.close()
 
 
-def part_of(page: Page, rows: Array) -> Page:
-    """Return some rows of a page, by an index or a mask."""
-    return Page(take(page.columns, rows), page.line[rows], page.segment[rows])
+def part_of(page: Page, rows: Array | slice) -> Page:
+    """Return some rows of a page, by an index, a mask or a slice."""
+    beside = page.beside[rows] if len(page.beside) else page.beside
+    return Page(take(page.columns, rows), page.line[rows], page.segment[rows], beside)
 
 
 class _Kept(NamedTuple):
@@ -176,15 +202,15 @@ class _Kept(NamedTuple):
 def _arrays(page: Page) -> list[Array]:
     *fields, context, available, unit, time = page.columns
     contexts = list(context) if isinstance(context, Features) else [context]
-    return [*fields, available, unit, time, page.line, page.segment, *contexts]
+    return [*fields, available, unit, time, page.line, page.segment, page.beside, *contexts]
 
 
 def _page(file: IO[bytes] | None, kept: list[_Kept]) -> Page:
     assert file is not None
     arrays = [_read(file, each) for each in kept]
-    fields, shared, (line, segment), contexts = arrays[:6], arrays[6:9], arrays[9:11], arrays[11:]
+    fields, shared, (line, segment, beside), contexts = arrays[:6], arrays[6:9], arrays[9:12], arrays[12:]
     context = contexts[0] if len(contexts) == 1 else Features._make(contexts)
-    return Page(Columns._make([*fields, context, *shared]), line, segment)
+    return Page(Columns._make([*fields, context, *shared]), line, segment, beside)
 
 
 def _keep(file: IO[bytes], array: Array) -> _Kept:

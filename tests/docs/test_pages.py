@@ -32,6 +32,7 @@ SHOWN = [
         "deploy",
         "logs",
         "scale",
+        "frames",
     )
 ]
 ELSEWHERE = {  # a test of its own runs the Python and the commands of these

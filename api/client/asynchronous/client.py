@@ -67,6 +67,9 @@ class AsyncClient:
         self.queue = None if queue is None else RewardQueue(Path(queue), base_url, queue_max)
         self._sender = None if self.queue is None else Sender(self.queue, base_url, key, timeout)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._connection.base_url!r})"
+
     async def __aenter__(self) -> Self:
         return self
 

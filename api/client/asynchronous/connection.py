@@ -27,6 +27,7 @@ class AsyncConnection:
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
         headers = JSON if key is None else {**JSON, "authorization": f"Bearer {key}"}
+        self.base_url = base_url
         self.timeout = timeout
         self.deadline = deadline
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)

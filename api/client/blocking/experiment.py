@@ -32,6 +32,9 @@ class Remote:
         self._away_s = away_s  # after how long a fallback is taken
         self._path = path_of(name)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, at={self._connection.base_url!r})"
+
     def about(self) -> Experiment:
         """Return the experiment as it was created, its counters, and the digest of its state."""
         return self._connection.ask("GET", self._path, Experiment)

@@ -189,7 +189,9 @@ def _candidate(text: str, live: Live, state_bytes: int) -> tuple[Candidate, int]
         read = _as_read(one.policy, live.problem)
         check_fit(one.policy, read)
         size = snapshot.size(made_within(one.policy, read, state_bytes))
-    elif one.action is not None and one.action >= live.problem.n_arms:
+    elif one.own is not None:  # a file of this machine, say
+        raise InvalidInput("bad_target", f"{text} is a target of tables: name a policy, or an action by its number")
+    elif one.named is not None and (one.action is None or one.action >= live.problem.n_arms):
         raise InvalidInput("bad_target", f"{text} is no action: they are numbered from 0 to {live.problem.n_arms - 1}")
     return one, size
 

@@ -35,7 +35,7 @@ from ..pending import REMEMBERED
 from .feedback import FeedbackBody, feedback_on, forecast
 from .http import AVAILABLE
 from .kind import VECTORS
-from .report import tally
+from .report import VectorSums, tally
 
 
 class VectorDecision(Decided, frozen=True, eq=False, gc=False):
@@ -62,6 +62,10 @@ class VectorEngine(PolicyEngine[VectorDecision]):
         super().__init__(spec, VECTORS, VectorDecision, remember, journal)
         self._hinted = reads_hint(self.spec.policy)
         self._tally = tally(spec, spec.problem)
+
+    def _sums(self) -> VectorSums:
+        """Return what points revealed."""
+        return self._tally.sums
 
     def decide(self, context: Any = None, *, hint: Any = None) -> VectorDecision:
         """Decide a point.

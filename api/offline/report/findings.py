@@ -224,7 +224,7 @@ def _action_shares(found: Evaluation, kept: list[int]) -> tuple[list[str], Array
     """Return the names of the most frequent actions and of the rest, and their shares."""
     actions = [found.log.action, *(found.cases[i].plain.chosen for i in kept)]
     n_actions = 1 + max(int(action.max(initial=0)) for action in actions)
-    table = np.array([shares(action, n_actions) for action in actions])
+    table = np.array([shares(action[action >= 0], n_actions) for action in actions])  # one may not say what it chooses
     chosen = largest(table, ACTIONS)
     others = 1.0 - table[:, chosen].sum(axis=1)
     labels = found.rows.labels

@@ -250,10 +250,11 @@ def written(microseconds: int) -> str:
 def number_text(value: float) -> str:
     """Return a number as it is written, shortest form that is read back to the bit.
 
-    >>> number_text(2.0), number_text(0.1)
-    ('2', '0.1')
+    >>> number_text(2.0), number_text(0.1), number_text(-0.0)
+    ('2', '0.1', '-0.0')
     """
-    return str(int(value)) if value == math.floor(value) and abs(value) < 1e15 else repr(value)
+    is_whole = value == math.floor(value) and abs(value) < 1e15 and (value != 0.0 or math.copysign(1.0, value) > 0.0)
+    return str(int(value)) if is_whole else repr(value)
 
 
 def raw(texts: pa.Array) -> list[bytes]:
@@ -267,6 +268,19 @@ def unknown(texts: pa.Array, among: Array) -> Array:
     found = np.zeros(len(texts), np.bool_)
     found[among] = [text.strip().lower() in UNKNOWN for text in raw(kept_cells(texts, among))]
     return found
+
+
+def truths(texts: pa.Array, among: Array) -> Array | None:
+    """Return float64[n], 1 for true and 0 for false, NaN for what says that nothing is known.
+
+    None where something else stands there: a column is of such words or of numbers, so `among`, bool[n], is all.
+    """
+    if not among.all():
+        return None
+    names, place = coded(texts)
+    known = {b"true": 1.0, b"false": 0.0} | dict.fromkeys(UNKNOWN, math.nan)
+    found = [known.get(name.strip().lower()) for name in names]
+    return None if None in found else np.array(found, np.float64)[place]
 
 
 def coded(texts: pa.Array) -> tuple[list[bytes], Array]:

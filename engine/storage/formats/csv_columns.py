@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,8 +16,9 @@ from ...problem import ARMS_MAX
 from ...vocabulary import Array
 from ..log import BadLines, reading
 from ..rows import Naming
-from ..source import STDIN, Source
+from ..source import Source
 from .cells import Table, coded, floats, raw, wholes
+from .plain_columns import FEATURE, UNIT
 
 NUMBERED = ("action", "arm")
 ACTIONS = (*NUMBERED, "action_id", "arm_id", "item_id", "decision", "decisions", "variant", "treatment")
@@ -34,7 +34,6 @@ PROPENSITIES = (
     "pscore",
 )
 TIMES = ("time", "timestamp", "decided_at", "predicted_at")
-FEATURE = re.compile(r"(?:x|u|f|feature|context|ctx|covariate)[_-]?\d+", re.IGNORECASE)
 USERS = ("features_user.csv", "user_features.csv")
 
 
@@ -79,7 +78,7 @@ def roles_of(names: list[str], naming: Naming, path: object) -> Roles | None:
         naming.propensity or first(PROPENSITIES),
         naming.time or first(TIMES),
         first(["decision_id"]),
-        naming.unit or first(["unit_id"]),
+        naming.unit or first([UNIT]),
         first(["user_id"]),
         [name for name in dict.fromkeys(names) if FEATURE.fullmatch(name.strip())],
     )
@@ -163,9 +162,11 @@ def are_numbers(name: str, texts: pa.Array) -> bool:
 
 def users_of(path: Path, roles: Roles) -> Users | None:
     """Return the features of users from the file beside a log, where there is one."""
+    if roles.user is None or not path.is_file():  # standard input, or a table in memory
+        return None
     files = [path.with_name(name) for name in USERS]
     found = next((file for file in files if file.is_file() and file != path), None)
-    return None if found is None or roles.user is None or path == STDIN else Users(found, roles.user)
+    return None if found is None else Users(found, roles.user)
 
 
 def _order(labels: Iterable[bytes]) -> Any:

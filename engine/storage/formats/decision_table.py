@@ -13,13 +13,13 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import pyarrow as pa
 
-from ...columns import take
 from ...errors import InvalidInput
 from ...problem import REWARD_MAX
 from ...vocabulary import Array, Problem
 from ..log import BadLines, no_good_line
-from ..rows import Page, Rows, Wanted
-from .cells import Block, floats, kept_cells, page_of, segment_places, unknown
+from ..rows import Page, Rows, Wanted, part_of
+from .beside import BesideColumns
+from .cells import Block, floats, kept_cells, page_of, segment_places, truths, unknown
 from .csv_columns import ACTIONS, COSTS, REWARDS, Arms, Roles, Users, are_numbers, roles_of, units_in, users_of
 from .named_features import FeatureFound, NamedFeatures, told
 from .segments import Segments
@@ -60,7 +60,8 @@ def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_l
     features = _Features(roles, wanted, users)
     segments, waiting, arms = Segments(rows.segments), 0, None
     optional = [roles.propensity, roles.unit_id, wanted.segment]
-    names = [roles.action, roles.reward, *(name for name in optional if name), *features.names]
+    beside = BesideColumns(wanted.beside, table.names, roles.action, path)
+    names = [roles.action, roles.reward, *(name for name in optional if name), *features.names, *beside.names]
     for cells, lines in table.blocks(names):
         rest = iter(cells[2:])
         score, unit, segment = (next(rest) if name else None for name in optional)
@@ -68,7 +69,8 @@ def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_l
         kept = np.ones(len(lines), np.bool_)
         reward = _rewards(cells[1], roles.sign, lines, kept, bad_lines)
         propensity = _propensities(score, lines, kept, bad_lines)
-        context, wrong = features.cells(list(rest), len(lines))
+        others = list(rest)
+        context, wrong = features.cells(others[: len(features.names)], len(lines))
         bad_lines.drop("bad_context", wrong, lines, kept)
         action = arms.actions(cells[0], lines, kept, bad_lines)
         if not kept.any():
@@ -78,6 +80,7 @@ def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_l
         page = page_of(action, propensity, reward, context, lines, place, kept)
         if unit is not None:
             page = page._replace(columns=page.columns._replace(unit=units_in(kept_cells(unit, kept))))
+        page = beside.on(page, others[len(features.names) :], kept)
         waiting += int(np.isnan(page.columns.reward).sum())
         rows.append(page)
         rows.decisions += len(page.line)
@@ -88,10 +91,9 @@ def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_l
     rows.problem = Problem(n_arms, (d,))
     rows.finish = _finisher(n_arms, arm, contexts)
     taken = {roles.action, roles.reward, roles.time, roles.decision_id, *names}
-    rows.unused = [name for name in table.names if name and name not in taken]
+    rows.beside, rows.features = beside.found, features.called(found)
     rows.notes += _notes(roles, rows.labels, users, found)
-    if rows.unused:
-        rows.notes.append(f"columns that were not read: {', '.join(rows.unused)}")
+    rows.tell_unused([name for name in table.names if name and name not in taken])
     return Decisions(roles, rows, waiting)
 
 
@@ -119,11 +121,17 @@ class _Features:
         context = np.stack([floats(texts) for texts in columns], 1) if columns else np.zeros((n, 0))
         return context, ~np.isfinite(context).all(axis=1)
 
+    def called(self, found: list[FeatureFound]) -> list[str]:
+        """Return what each number of a context is called; nothing where nobody knows."""
+        if self._named is None:
+            return [] if self._users is not None else self.names
+        return [name for each in found for name in each.columns]
+
     def finished(self) -> tuple[list[FeatureFound], int, Callable[[Array], Array] | None]:
         """Return what named features are, the length of contexts, and what makes them of what was kept."""
         if self._named is not None:
             found, rows = self._named.finished()
-            return found, sum(each.columns for each in found), rows
+            return found, sum(len(each.columns) for each in found), rows
         if self._users is not None:
             of_users = self._users.features
             return [], of_users.shape[1], lambda kept: of_users[kept[:, 0].astype(np.int64)]
@@ -161,6 +169,8 @@ def _check_features(roles: Roles, features: tuple[str, ...]) -> None:
 def _rewards(texts: pa.Array, sign: float, lines: Array, kept: Array, bad_lines: BadLines) -> Array:
     reward = 0.0 + sign * floats(texts)
     wrong = ~(np.abs(reward) <= REWARD_MAX)
+    if wrong.any() and (said := truths(texts, np.isnan(reward))) is not None:
+        reward, wrong = 0.0 + sign * said, np.zeros(len(said), np.bool_)
     if wrong.any():
         wrong &= ~unknown(texts, np.isnan(reward))
         bad_lines.drop("bad_reward", wrong, lines, kept)
@@ -195,7 +205,7 @@ def _finisher(n_arms: int, arm: Array | None, contexts: Callable[[Array], Array]
 def _rewarded(page: Page) -> Page:
     """Return the rows that have a reward."""
     there = ~np.isnan(page.columns.reward)
-    return page if there.all() else Page(take(page.columns, there), page.line[there], page.segment[there])
+    return page if there.all() else part_of(page, there)
 
 
 def _notes(roles: Roles, labels: list[str], users: Users | None, found: list[FeatureFound]) -> list[str]:

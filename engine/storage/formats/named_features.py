@@ -28,7 +28,7 @@ from .cells import MISSING, UNKNOWN, coded, floats, moments
 LABELS_MAX = 64
 _LOOKED_AT = 1000  # cells that tell what a feature is
 _DAY = 86_400e6  # microseconds
-_WEEK = 7
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _THURSDAY = 3  # 1970-01-01, Monday being 0
 
 Kind = Literal["number", "label", "time"]
@@ -41,7 +41,7 @@ class FeatureFound(NamedTuple):
     kind: Kind
     labels: int  # how many labels there are, 0 of numbers and times
     missing: int  # cells that are empty
-    columns: int  # of the rows of numbers that it takes
+    columns: list[str]  # what each of the numbers is that it takes of a row
 
 
 class NamedFeatures:
@@ -62,20 +62,20 @@ class NamedFeatures:
     def finished(self) -> tuple[list[FeatureFound], Callable[[Array], Array]]:
         """Return what the features are, and what makes float64[n, d] of float64[n, features]."""
         found = [feature.found() for feature in self._features]
-        d = sum(each.columns for each in found)
+        d = sum(len(each.columns) for each in found)
         if d > DIMENSION_MAX:
-            widest = max(found, key=lambda each: each.columns)
+            widest = max(found, key=lambda each: len(each.columns))
             raise InvalidInput(
                 "too_many_features",
-                f"the features make {d} numbers of each row, {widest.columns} of them {widest.name!r}: at most "
+                f"the features make {d} numbers of each row, {len(widest.columns)} of them {widest.name!r}: at most "
                 f"{DIMENSION_MAX} are allowed; name fewer features",
             )
-        ends = np.cumsum([each.columns for each in found]).tolist()
+        ends = np.cumsum([len(each.columns) for each in found]).tolist()
 
         def rows(cells: Array) -> Array:
             made = np.zeros((len(cells), d))
             for j, feature in enumerate(self._features):
-                feature.write(cells[:, j], made[:, ends[j] - found[j].columns : ends[j]])
+                feature.write(cells[:, j], made[:, ends[j] - len(found[j].columns) : ends[j]])
             return made
 
         return found, rows
@@ -120,8 +120,17 @@ class _Feature:
     def found(self) -> FeatureFound:
         """Return what it is, when all cells have come."""
         kind = self._kind or "label"
-        own = {"number": 1, "time": 3 + _WEEK, "label": min(len(self._code), LABELS_MAX)}[kind]
-        return FeatureFound(self.name, kind, len(self._code), self._missing, own + (self._missing > 0))
+        names = {"number": [self.name], "time": self._names_of_time(), "label": self._names_of_labels()}[kind]
+        missing = [f"{self.name} missing"] if self._missing else []
+        return FeatureFound(self.name, kind, len(self._code), self._missing, [*names, *missing])
+
+    def _names_of_time(self) -> list[str]:
+        return [f"{self.name} {part}" for part in ("days", "hour sine", "hour cosine", *_WEEKDAYS)]
+
+    def _names_of_labels(self) -> list[str]:
+        if len(self._code) > LABELS_MAX:
+            return [f"{self.name} hash {place}" for place in range(LABELS_MAX)]
+        return [f"{self.name}={label.decode('utf-8', 'replace')}" for label in sorted(self._code)]
 
     def write(self, values: Array, made: Array) -> None:
         """Write the columns of a page, float64[n, columns], which are 0."""
@@ -136,7 +145,7 @@ class _Feature:
             made[rows, 0] = days - math.floor(self._first / _DAY)
             angle = 2.0 * np.pi * (days - np.floor(days))
             made[rows, 1], made[rows, 2] = np.sin(angle), np.cos(angle)
-            made[rows, 3 + (np.floor(days).astype(np.int64) + _THURSDAY) % _WEEK] = 1.0
+            made[rows, 3 + (np.floor(days).astype(np.int64) + _THURSDAY) % len(_WEEKDAYS)] = 1.0
         elif self._kind == "label":
             made[rows, self._columns_of_labels()[known.astype(np.int64)]] = 1.0
 
@@ -162,8 +171,9 @@ def _kind_of(labels: list[bytes]) -> Kind:
 def told(found: list[FeatureFound]) -> str:
     """Say what the features are.
 
-    >>> told([FeatureFound("country", "label", 5, 0, 5), FeatureFound("age", "number", 0, 12, 2)])
-    'contexts are 7 numbers: country (5 labels), age (number, 12 missing)'
+    >>> at, de, age, missing = "country=at", "country=de", "age", "age missing"
+    >>> told([FeatureFound("country", "label", 2, 0, [at, de]), FeatureFound("age", "number", 0, 12, [age, missing])])
+    'contexts are 4 numbers: country (2 labels), age (number, 12 missing)'
     """
 
     def one(each: FeatureFound) -> str:
@@ -172,7 +182,7 @@ def told(found: list[FeatureFound]) -> str:
             what += f", hashed to {LABELS_MAX} numbers"
         return f"{each.name} ({what}{f', {each.missing} missing' if each.missing else ''})"
 
-    return f"contexts are {sum(each.columns for each in found)} numbers: {', '.join(map(one, found))}"
+    return f"contexts are {sum(len(each.columns) for each in found)} numbers: {', '.join(map(one, found))}"
 
 
 def refuse_unknown(names: tuple[str, ...], known: list[str], path: object) -> None:

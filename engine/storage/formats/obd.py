@@ -19,16 +19,17 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from ...columns import concat, take
+from ...columns import concat
 from ...errors import InvalidInput
 from ...features import DIMENSION_MAX
 from ...problem import ARMS_MAX, REWARD_MAX
 from ...vocabulary import Array, Problem
 from ..events import Events
 from ..log import BadLines, Log, no_good_line, reading
-from ..rows import PAGE, Page, Rows, Wanted
+from ..rows import PAGE, Page, Rows, Wanted, part_of
 from ..source import STDIN, Source
 from ..tables import Event
+from .beside import BesideColumns
 from .cells import (
     MISSING,
     Block,
@@ -189,12 +190,13 @@ def _read(source: Source, wanted: Wanted, beside: Path) -> _Campaign:
         if wanted.segment is not None and wanted.segment not in names:
             raise InvalidInput("bad_segment", f"{source.path} has no column {wanted.segment!r}: it has {_some(names)}")
         segment = [] if wanted.segment is None else [wanted.segment]
+        own = BesideColumns(wanted.beside, names, "item_id", source.path)
         users = _Categories([name for name in names if name.startswith(USER)] if wanted.contexts else [])
         n_arms = _n_arms(beside, names) or wanted.n_arms
         segments, in_order, largest = Segments(rows.segments), True, 0
         times: list[Array] = []
-        for block in table.blocks([*COLUMNS, *segment, *users.names]):
-            page, time = _page(block, users, segments if segment else None, n_arms or ARMS_MAX, bad_lines)
+        for block in table.blocks([*COLUMNS, *segment, *users.names, *own.names]):
+            page, time = _page(block, users, own, segments if segment else None, n_arms or ARMS_MAX, bad_lines)
             if not len(time):
                 continue
             follows = not times or time[0] >= times[-1][-1]
@@ -206,6 +208,7 @@ def _read(source: Source, wanted: Wanted, beside: Path) -> _Campaign:
     if not rows.decisions:
         raise no_good_line(source.path, bad_lines)
     n_arms = n_arms or largest + 1
+    rows.beside = own.found
     context = users.contexts()
     mask = np.ones((1, n_arms), np.bool_)
     rows.problem = Problem(n_arms, (users.dimension,))
@@ -216,7 +219,7 @@ def _read(source: Source, wanted: Wanted, beside: Path) -> _Campaign:
 
 
 def _page(
-    block: Block, users: _Categories, segments: Segments | None, n_arms: int, bad_lines: BadLines
+    block: Block, users: _Categories, beside: BesideColumns, segments: Segments | None, n_arms: int, bad_lines: BadLines
 ) -> tuple[Page, Array]:
     """Return the good lines of a block, with codes for contexts, and their times."""
     time, item, click, score = block.cells[: len(COLUMNS)]
@@ -227,10 +230,11 @@ def _page(
     bad_lines.drop("bad_propensity", ~((propensity > 0.0) & (propensity <= 1.0)), lines, kept)
     bad_lines.drop("bad_reward", ~(np.abs(reward) <= REWARD_MAX), lines, kept)
     bad_lines.drop("bad_timestamp", times == MISSING, lines, kept)
+    others, own = others[: len(others) - len(beside.names)], others[len(others) - len(beside.names) :]
     others = [kept_cells(texts, kept) for texts in others]
     segment = None if segments is None else segment_places(segments, others.pop(0))
     codes = users.codes(others, int(kept.sum()))
-    page = page_of(action, propensity, reward, codes, lines, segment, kept)
+    page = beside.on(page_of(action, propensity, reward, codes, lines, segment, kept), own, kept)
     return page, times if kept.all() else times[kept]
 
 
@@ -284,18 +288,19 @@ def _sorted(rows: Rows, time: Array) -> Rows:
     """Return the rows in the order of their times, int64[n]; those of one moment stay as they are."""
     found = Rows(rows.bad_lines)
     found.segments, found.decisions, found.problem = rows.segments, rows.decisions, rows.problem
+    found.beside = rows.beside
     finish, rows.finish = rows.finish, lambda page: page  # what is kept are codes
     found.finish = finish
     pages = list(rows.pages())
     columns = concat([page.columns for page in pages])
-    line, segment = (
-        np.concatenate(parts) for parts in zip(*((page.line, page.segment) for page in pages), strict=True)
+    line, segment, beside = (
+        np.concatenate(parts) for parts in zip(*((page.line, page.segment, page.beside) for page in pages), strict=True)
     )
+    whole = Page(columns, line, segment, beside)
     order = np.argsort(time, kind="stable")
     rows.close()
     for start in range(0, len(order), PAGE):
-        part = order[start : start + PAGE]
-        found.append(Page(take(columns, part), line[part], segment[part]))
+        found.append(part_of(whole, order[start : start + PAGE]))
     return found
 
 

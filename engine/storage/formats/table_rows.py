@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,10 +31,13 @@ class TablePage(NamedTuple):
     segment: list[Any] | None = None  # what names the segment of each line
 
 
-def rows_of_table(path: Path, pages: Iterable[TablePage], bad_lines: BadLines, wanted: Wanted) -> Rows:
+def rows_of_table(
+    path: Path, pages: Iterable[TablePage], bad_lines: BadLines, wanted: Wanted, unused: Sequence[str] = ()
+) -> Rows:
     """Return the good lines of a table; there is at least one.
 
     There are as many arms as `wanted` says, or as the largest action shows; as many as rows in a context that has rows.
+    Columns that are `unused` are told.
     """
     rows = Rows(bad_lines)
     segments = Segments(rows.segments)
@@ -69,6 +72,7 @@ def rows_of_table(path: Path, pages: Iterable[TablePage], bad_lines: BadLines, w
     mask = np.ones((1, n_arms), np.bool_)
     rows.problem = Problem(n_arms, shape if wanted.contexts else (0,))
     rows.finish = lambda page: page._replace(columns=page.columns._replace(available=mask))
+    rows.tell_unused(unused)
     return rows
 
 

@@ -14,8 +14,9 @@ from ....columns import empty
 from ....vocabulary import Problem
 from ...arrow import format_module
 from ...log import BadLines
-from ...rows import Naming, Rows, Wanted
+from ...rows import Rows, Wanted
 from ...source import Source
+from ..plain_columns import has_lists, is_bare, unused_of
 from ..segments import is_feature, reads_contexts
 from ..table_rows import TablePage, rows_of_table
 from .decoding import Lines, decoded
@@ -28,8 +29,10 @@ _LOOKED_AT = 100  # lines that tell which keys there are
 def read_table(source: Source, blocks: Iterator[bytes], wanted: Wanted, bad_lines: BadLines) -> Rows:
     """Return the rows of a plain table."""
     first = next(blocks, b"")
-    blocks, names = chain([first], blocks), _names_in(first)
-    if wanted.naming != Naming() or (names and not {"action", "reward"} <= set(names)):
+    blocks, values = chain([first], blocks), _values_in(first)
+    names = list(values)
+    bare = is_bare(names, wanted.naming) and not isinstance(values["action"], str)
+    if names and (wanted.beside or not (bare or has_lists(names, wanted.naming))):
         by_name = format_module("jsonl.named_table", "a table whose keys have names of its own")
         named: Rows = by_name.read_table(source, blocks, names, wanted, bad_lines)
         return named
@@ -40,18 +43,19 @@ def read_table(source: Source, blocks: Iterator[bytes], wanted: Wanted, bad_line
         field = ("segment", Any, msgspec.field(default=None, name=name))
         kind, name = msgspec.defstruct("SegmentRow", [field], bases=(kind,), kw_only=True), "segment"
     lines = decoded(source, blocks, msgspec.json.Decoder(kind), bad_lines, start=1)
-    return rows_of_table(source.path, _table_pages(lines, bad_lines, name, contexts), bad_lines, wanted)
+    pages = _table_pages(lines, bad_lines, name, contexts)
+    return rows_of_table(source.path, pages, bad_lines, wanted, unused_of(names, wanted.segment))
 
 
-def _names_in(block: bytes) -> list[str]:
-    """Return the keys of the first lines, in the order in which they come."""
-    names: dict[str, None] = {}
+def _values_in(block: bytes) -> dict[str, Any]:
+    """Return the keys of the first lines, in the order in which they come, each with its first value."""
+    values: dict[str, Any] = {}
     for line in block.splitlines()[:_LOOKED_AT]:
         try:
-            names |= dict.fromkeys(msgspec.json.decode(line, type=dict[str, Any]))
+            values = msgspec.json.decode(line, type=dict[str, Any]) | values
         except UNREADABLE:
             continue
-    return list(names)
+    return values
 
 
 def _table_pages(lines: Lines, bad_lines: BadLines, segment: str | None, contexts: bool) -> Iterator[TablePage]:

@@ -37,11 +37,12 @@ from ...rows import Rows, Wanted
 from ...source import STDIN, Source
 from ...tables import Event
 from ...windows import closing_in, why_closed
+from ..arrow_arrays import booleans, floats, integers, numbers, units, valid, values_of
+from ..arrow_batches import read_batches
 from ..table_rows import events_of_table
-from .arrays import booleans, floats, integers, numbers, units, valid, values_of
 from .file import batches, header_in, holds, opened
 from .schema import FEATURES, OURS
-from .table import read_table, table_lines
+from .table import FileTable, table_lines
 
 
 def read(path: Path) -> Log:
@@ -50,7 +51,7 @@ def read(path: Path) -> Log:
     with opened(source) as file:
         header = header_in(file)
         if header is None:
-            with read_table(source, file, Wanted(), bad_lines) as rows:
+            with read_batches(FileTable(source, file), Wanted(), bad_lines) as rows:
                 return Log(rows.problem, rows=rows.columns(), bad_lines=bad_lines)
         problem, spec = read_header(path, header)
         found = list(_pages(source, file, problem, bad_lines))
@@ -69,7 +70,7 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
     with opened(source) as file:
         header = header_in(file)
         if header is None:
-            return read_table(source, file, wanted, bad_lines)
+            return read_batches(FileTable(source, file), wanted, bad_lines)
         problem, _ = read_header(source.path, header)
         if problem.layout == "dense" and not wanted.contexts and wanted.segment is None:
             problem = replace(problem, context_shape=(0,))

@@ -18,8 +18,8 @@ from ....errors import InvalidInput
 from ....vocabulary import DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
 from ...log import gathered
 from ...tables import Event
+from ..arrow_arrays import fixed, joined, varying
 from ..packing import packing_of
-from .arrays import fixed, joined, varying
 from .schema import FEATURES, OURS, schema
 
 REMEMBERED = 1 << 20  # decisions, so that their rewards repeat action and propensity

@@ -144,6 +144,8 @@ def test_segments_are_the_values_of_a_named_feature(served: Served) -> None:
         ({"targets": "ucb2"}, "targets", "there is no policy &#39;ucb2&#39;"),
         ({"targets": "half_visit"}, "targets", "half_visit"),
         ({"targets": "action:9"}, "targets", "from 0 to 2"),
+        ({"targets": "action:sale"}, "targets", "from 0 to 2"),
+        ({"targets": "table:/etc/passwd"}, "targets", "is a target of tables"),
         ({"targets": 'linucb:{"alpha"'}, "targets", "are not JSON"),
         ({f"target.{name}": None for name in ("logged", "uniform", "action:0")}, "targets", "nobody is chosen"),
         ({"method.snips": None}, "methods", "no method is chosen"),

@@ -18,7 +18,7 @@ from support.exported import EXPORTS, KINDS, SPEC, assert_same, sets
 from onearm.engine.columns import concat, empty, rewarded, take
 from onearm.engine.contexts import context_at, first_actions, n_actions, pack_context
 from onearm.engine.storage.formats import jsonl, parquet
-from onearm.engine.storage.formats.parquet.arrays import values_of
+from onearm.engine.storage.formats.arrow_arrays import values_of
 from onearm.engine.storage.log import header_of
 from onearm.engine.storage.source import Source
 from onearm.engine.storage.store import Store

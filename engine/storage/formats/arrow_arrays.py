@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pyarrow as pa
 
-from ....features import unit_of
-from ....vocabulary import Array
+from ...features import unit_of
+from ...vocabulary import Array
 
 
 def integers(column: pa.Array, fill: int) -> Array:

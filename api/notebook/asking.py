@@ -1,0 +1,243 @@
+"""`onearm.evaluate` and `onearm.replay`: what a log says of candidates, in one call."""
+
+from __future__ import annotations
+
+import math
+import time as clock
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import datetime
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...engine.errors import Damaged, InvalidInput, as_seen
+from ...engine.storage.log import BadLines
+from ...engine.storage.period import Period
+from ...engine.storage.rows import Wanted
+from ...engine.vocabulary import Array, Policy
+from ...policies import catalog
+from ..console import finite, progress
+from ..moments import microseconds_of
+from ..offline.asked import Question, answer, with_baseline
+from ..offline.candidates import Candidate, added, candidate, checked, of_function, of_policy
+from ..offline.candidates import sweep as swept_by
+from ..offline.data import as_data
+from ..offline.embeddings import embedding_of
+from ..offline.options import INTERVALS, LIST_METHODS, METHODS, MODELS, OWN, options_of
+from ..offline.own import Function
+from ..offline.reading import Logged
+from .estimates import Estimates
+from .frames import library_of
+from .logs import Data, log_of, naming_of
+
+Texts = str | Sequence[str]
+Target = str | Policy | Function
+Targets = Target | Sequence[Target] | Mapping[str, Target]  # of a mapping the keys are the labels
+Moment = str | datetime | None
+
+
+def evaluate(
+    data: Data,
+    target: Targets,
+    *,
+    features: str | list[str] | tuple[str, ...] = (),
+    action: str | None = None,
+    reward: str | None = None,
+    reward_is: str = "reward",
+    propensity: str | None = None,
+    time: str | None = None,
+    unit: str | None = None,
+    method: Texts = (),
+    interval: Texts = "normal",
+    level: float = 0.95,
+    learn: Any = "matched",
+    model: str = "ridge",
+    reward_range: tuple[float, float] | None = None,
+    weight_limit: float | None = None,
+    weight_max: float | None = None,
+    embedding: str | Array | None = None,
+    baseline: str | None = None,
+    segment: str | None = None,
+    since: Moment = None,
+    until: Moment = None,
+    format: str | None = None,
+    experiment: str | None = None,
+    arms: int | None = None,
+    dimension: int | None = None,
+    strict: bool = False,
+    seed: int = 0,
+) -> Estimates:
+    """Estimate what each target would have earned on a log, with intervals and warnings, as `onearm evaluate` does.
+
+    `data` is a path, the URL of a database, or a table of pandas, polars, pyarrow, DuckDB or any library with the Arrow
+    PyCapsule interface. A target is named as on the command line, or is a policy, or a function that returns the
+    probability of every action, float64[n, k], for a `Batch` of n decisions; there may be several, and a mapping gives
+    them labels. Every argument is the option of its name; `features`, `method` and `interval` may be several.
+
+    >>> import onearm, pandas
+    >>> log = pandas.DataFrame({"action": [0, 1, 1, 0], "reward": [0, 1, 1, 1], "propensity": [0.5] * 4})
+    >>> found = onearm.evaluate(log, "action:1")
+    >>> found.to_dict()["estimates"][0]["value"]
+    1.0
+    """
+    log = _Asked(log_of(data, format, experiment), since, until, strict, library_of(data))
+    naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
+    wanted = Wanted(dimension=dimension, n_arms=arms, segment=segment, naming=naming)
+    limits = {"reward_range": reward_range, "weight_limit": weight_limit, "weight_max": weight_max}
+    options = {"interval": interval, "level": level, "learn": learn, "model": model, "seed": seed, **limits}
+    return log.answered(_several(target), method, ("snips",), wanted, embedding, baseline, options)
+
+
+def replay(
+    data: Data,
+    policy: str | Policy | Sequence[str | Policy],
+    *,
+    sweep: Texts = (),
+    features: str | list[str] | tuple[str, ...] = (),
+    action: str | None = None,
+    reward: str | None = None,
+    reward_is: str = "reward",
+    propensity: str | None = None,
+    time: str | None = None,
+    unit: str | None = None,
+    method: Texts = (),
+    interval: Texts = "normal",
+    level: float = 0.95,
+    learn: Any = "matched",
+    model: str = "ridge",
+    reward_range: tuple[float, float] | None = None,
+    weight_limit: float | None = None,
+    weight_max: float | None = None,
+    embedding: str | Array | None = None,
+    baseline: str | None = None,
+    segment: str | None = None,
+    since: Moment = None,
+    until: Moment = None,
+    format: str | None = None,
+    experiment: str | None = None,
+    arms: int | None = None,
+    dimension: int | None = None,
+    strict: bool = False,
+    seed: int = 0,
+) -> Estimates:
+    """Let policies decide on the rows of a log, learning from it, and rank them, as `onearm replay` does.
+
+    `policy` is one or several, named as on the command line or made; a `sweep` as "ucb1.alpha=0.1,0.5,1" adds more.
+    The other arguments are those of `evaluate`, whose array is an `embedding`, int64[k].
+
+    >>> import onearm, pandas
+    >>> log = pandas.DataFrame({"action": [0, 1, 1, 0], "reward": [0, 1, 1, 1], "propensity": [0.5] * 4})
+    >>> [each["target"] for each in onearm.replay(log, "ucb1", sweep="ucb1.alpha=0.5,2").to_dict()["ranking"]]
+    ['ucb1', 'ucb1(alpha=0.5)', 'ucb1(alpha=2)']
+    """
+    given = [catalog.parse(each) if isinstance(each, str) else each for each in _listed(policy)]
+    found = added(
+        [of_policy(each) for each in given], [each for text in _listed(sweep) for each in swept_by(text, given)]
+    )
+    log = _Asked(log_of(data, format, experiment), since, until, strict, library_of(data))
+    naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
+    wanted = Wanted(dimension=dimension, n_arms=arms, segment=segment, naming=naming)
+    limits = {"reward_range": reward_range, "weight_limit": weight_limit, "weight_max": weight_max}
+    options = {"interval": interval, "level": level, "learn": learn, "model": model, "seed": seed, **limits}
+    return log.answered(found, method, ("match", "snips"), wanted, embedding, baseline, options)
+
+
+class _Asked:
+    """A log that was handed over, and which part of it counts."""
+
+    def __init__(self, log: Logged, since: Moment, until: Moment, strict: bool, library: str | None) -> None:
+        self._log, self._strict, self._library = log, strict, library
+        self._period = Period(*(None if each is None else microseconds_of(each) for each in (since, until)))
+
+    def answered(
+        self,
+        candidates: list[Candidate],
+        method: Texts,
+        usual: tuple[str, ...],
+        wanted: Wanted,
+        embedding: str | Array | None,
+        baseline: str | None,
+        options: dict[str, Any],
+    ) -> Estimates:
+        """Read it and judge candidates on it."""
+        began = clock.process_time()
+        methods, intervals = tuple(_listed(method)), tuple(_listed(options.pop("interval")))
+        for given, known, what in ((methods, METHODS, "method"), (intervals, INTERVALS, "interval")):
+            _check_known(given, known, what)
+        if not str(options["model"]).startswith(OWN):
+            _check_known((options["model"],), MODELS, "model")
+        _check_numbers(options["level"], options["reward_range"])
+        if isinstance(embedding, str):
+            embedding = embedding_of(embedding, Path(self._log.name), self._log.form)
+        if not candidates:
+            raise InvalidInput("no_target", "there is no target: name at least one")
+        compared, label = with_baseline(candidates, baseline)
+        asked = options_of(
+            methods=methods or usual, intervals=intervals, embedding=embedding, baseline=label, **options
+        )
+        question = Question(checked(compared), asked, wanted, self._period, named_methods=bool(methods))
+        with ExitStack() as stack:
+            found = answer(self._log, question, stack, progress, _refuse if self._strict else None)
+            speed = found.events * len(compared) / max(clock.process_time() - began, 1e-9)
+            data = finite(as_data(found) | {"events_per_second": speed})
+            return Estimates(data, float(np.mean(found.log.reward)), self._library)
+
+
+def _several(target: Targets) -> list[Candidate]:
+    if isinstance(target, Mapping):
+        return [replace(_one(each), label=label) for label, each in target.items()]
+    return [_one(each) for each in _listed(target)]
+
+
+def _one(target: Target) -> Candidate:
+    match target:
+        case str():
+            return candidate(target)
+        case Policy():
+            return of_policy(target)
+        case _ if callable(target):
+            return of_function(target, getattr(target, "__name__", type(target).__name__))
+    raise InvalidInput(
+        "bad_target",
+        f"a target is of the type {type(target).__name__}: name it, or hand over a policy or a function of a batch",
+    )
+
+
+def _listed(given: Any) -> list[Any]:
+    """Return one or several as several."""
+    return list(given) if isinstance(given, Sequence) and not isinstance(given, str | Policy) else [given]
+
+
+def _check_known(given: Sequence[str], known: Sequence[str], what: str) -> None:
+    for each in given:
+        if each in LIST_METHODS:
+            raise InvalidInput("no_lists", f"{each} is for logs of lists, which the command onearm evaluate reads")
+        if each not in known:
+            raise InvalidInput(f"unknown_{what}", f"there is no {what} {each!r}: there are {', '.join(known)}")
+
+
+def _check_numbers(level: Any, reward_range: Any) -> None:
+    if not _are_numbers([level]) or not 0.0 < level < 1.0:
+        raise InvalidInput("bad_level", f"level is {as_seen(level)}: it must be a number in (0, 1), as 0.95")
+    if reward_range is None:
+        return
+    ends = list(reward_range) if isinstance(reward_range, Sequence) else []
+    if len(ends) != 2 or not _are_numbers(ends) or not -math.inf < ends[0] < ends[1] < math.inf:
+        raise InvalidInput(
+            "bad_range", f"reward_range is {as_seen(reward_range)}: it must be two numbers that ascend, as (0, 1)"
+        )
+
+
+def _are_numbers(given: list[Any]) -> bool:
+    return all(isinstance(each, Real) for each in given)
+
+
+def _refuse(bad: BadLines) -> None:
+    """Stop where there is a bad line."""
+    if bad.count:
+        found = [f"{word}: {count} (lines {', '.join(map(str, bad.lines[word]))})" for word, count in bad.count.items()]
+        raise Damaged("bad_lines", f"lines are bad, {', '.join(found)}: mend them, leave them out, or say strict=False")

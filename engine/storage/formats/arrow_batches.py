@@ -1,0 +1,106 @@
+"""Tables of decisions that come in Arrow's batches: of a Parquet file, or of a table in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...columns import empty
+from ...errors import InvalidInput
+from ...vocabulary import Problem
+from ..log import BadLines
+from ..rows import Rows, Wanted
+from .arrow_arrays import floats, integers
+from .cells import Block
+from .decision_table import read_decisions
+from .plain_columns import CONTEXT, DECISION, has_lists
+from .segments import is_feature, reads_contexts
+from .table_rows import TablePage, rows_of_table
+
+Batch = tuple[pa.RecordBatch, int]  # some rows, and how many there are before them
+
+
+class Batched(Protocol):
+    """A table in batches."""
+
+    path: Path  # what people call it: of a table in memory no file
+    form: str  # what it is, as in "a Parquet file"
+    names: list[str]  # of its columns
+
+    def batches(self, wanted: list[str]) -> Iterator[Batch]:
+        """Yield some columns, in their order."""
+
+
+def read_batches(table: Batched, wanted: Wanted, bad_lines: BadLines) -> Rows:
+    """Return the rows of a table that have a reward."""
+    names = table.names
+    if wanted.beside or not has_lists(names, wanted.naming):
+        return read_decisions(_Cells(table), wanted, table.path, table.form, bad_lines).rewarded(table.path)
+    columns = [name for name in (*DECISION, *([CONTEXT] if reads_contexts(wanted) else [])) if name in names]
+    segment = None if wanted.segment is None or is_feature(wanted.segment) else wanted.segment
+    columns += [] if segment is None or segment in columns else [segment]
+    pages = _plain_pages(table.batches(columns), bad_lines, segment)
+    return rows_of_table(table.path, pages, bad_lines, wanted)
+
+
+class _Cells:
+    """A table whose columns have names of their own: see decision_table.py."""
+
+    def __init__(self, table: Batched) -> None:
+        self.names = table.names
+        self._table = table
+
+    def blocks(self, wanted: Sequence[str]) -> Iterator[Block]:
+        """Yield the cells of the columns `wanted`: numbers as numbers, all else as text."""
+        for batch, before in self._table.batches(list(dict.fromkeys(wanted))):
+            cells = [_cells(self._table.path, name, batch.column(name)) for name in wanted]
+            yield Block(cells, np.arange(before + 1, before + batch.num_rows + 1))
+
+
+def _cells(path: Path, name: str, column: pa.Array) -> pa.Array:
+    """Return a column as numbers, NaN for null, or as texts, empty for null."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    kind = column.type
+    if pa.types.is_nested(kind):
+        raise InvalidInput(
+            "bad_column",
+            f"{path} has the column {name!r} of the type {kind}: a cell must hold a number, a text or a time",
+        )
+    if pa.types.is_integer(kind) and not column.null_count:
+        return column
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        values = np.ascontiguousarray(floats(column))
+        return pa.Array.from_buffers(pa.float64(), len(values), [None, pa.py_buffer(values)])
+    if pa.types.is_timestamp(kind):
+        column = column.cast(pa.timestamp("us", "UTC"))
+    try:
+        return column.cast(pa.string()).fill_null("")
+    except pa.ArrowInvalid:
+        raise InvalidInput("bad_column", f"{path} has the column {name!r} of bytes that are no text in UTF-8") from None
+
+
+def _plain_pages(some: Iterable[Batch], bad_lines: BadLines, segment: str | None) -> Iterator[TablePage]:
+    """Yield the rows of a plain table; the first context fixes the length of all."""
+    length: int | None = None
+    for batch, before in some:
+        lines = np.arange(before + 1, before + batch.num_rows + 1)
+        context = np.zeros((len(lines), 0))
+        if CONTEXT in batch.schema.names and batch.num_rows:
+            lengths = integers(pc.call_function("list_value_length", [batch.column(CONTEXT)]), fill=0)
+            length = int(lengths[0]) if length is None else length
+            if not (same := lengths == length).all():
+                bad_lines.add("bad_context", *lines[~same].tolist())
+                lines, batch = lines[same], batch.filter(pa.array(same))
+            context = floats(batch.column(CONTEXT).flatten()).reshape(len(lines), length)
+        columns = empty(len(lines), Problem(1))._replace(context=np.array(context))
+        columns.action[:] = integers(batch.column("action"), fill=-1)
+        columns.reward[:] = floats(batch.column("reward"))
+        if "propensity" in batch.schema.names:
+            columns.propensity[:] = floats(batch.column("propensity"))
+        yield TablePage(columns, lines, None if segment is None else batch.column(segment).to_pylist())

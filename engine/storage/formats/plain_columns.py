@@ -1,0 +1,43 @@
+"""Which tables are plain: the columns of a decision by their own names, with a context of lists or none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from ..rows import Naming
+
+DECISION = ("action", "reward", "propensity")
+CONTEXT = "context"
+UNIT = "unit_id"
+FEATURE = re.compile(r"(?:x|u|f|feature|context|ctx|covariate)[_-]?\d+", re.IGNORECASE)  # a column of one number
+
+
+def has_lists(names: Collection[str], naming: Naming) -> bool:
+    """Whether a table has its contexts as lists: nobody named its columns, and one is called so.
+
+    >>> has_lists(["action", "reward", "context"], Naming()), has_lists(["action", "reward", "x0"], Naming())
+    (True, False)
+    """
+    return naming == Naming() and {"action", "reward", CONTEXT} <= set(names)
+
+
+def is_bare(names: Collection[str], naming: Naming) -> bool:
+    """Whether a table has no contexts: nobody named its columns, and none but those of a decision would count.
+
+    >>> is_bare(["action", "reward", "country"], Naming()), is_bare(["action", "reward", "x0"], Naming())
+    (True, False)
+    """
+    counts = UNIT in names or any(FEATURE.fullmatch(name.strip()) for name in names)
+    return naming == Naming() and {"action", "reward"} <= set(names) and not counts
+
+
+def unused_of(names: Collection[str], segment: str | None) -> list[str]:
+    """Return which columns of a plain table are not read, where it has no context: one of them may be a feature.
+
+    >>> unused_of(["action", "reward", "country"], None), unused_of(["action", "reward", "context", "country"], None)
+    (['country'], [])
+    """
+    if CONTEXT in names:
+        return []
+    return [name for name in names if name and name not in (*DECISION, segment)]

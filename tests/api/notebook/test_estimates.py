@@ -1,0 +1,193 @@
+"""`onearm.evaluate` and `onearm.replay` in Python: what the commands say, of tables in memory too."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas
+import polars
+import pyarrow as pa
+import pytest
+from matplotlib.figure import Figure
+
+import onearm
+from onearm.api.cli.main import run
+from onearm.api.notebook import frames
+from onearm.engine.errors import Damaged, InvalidInput, Unavailable
+from onearm.policies import catalog
+
+FEATURES = ["country", "age"]
+
+
+def shop(n: int = 40) -> dict[str, list[Any]]:
+    """Return a log of three offers drawn evenly, of which each country buys another one."""
+    rng = np.random.default_rng(7)
+    country, offer = rng.integers(0, 3, (2, n))
+    bought = rng.random(n) < np.where(country == offer, 0.6, 0.1)
+    return {
+        "action": [("mug", "hat", "cup")[place] for place in offer],
+        "reward": bought.astype(int).tolist(),
+        "propensity": [1 / 3] * n,
+        "country": [f"land {place}" for place in country],
+        "age": rng.integers(18, 80, n).tolist(),
+    }
+
+
+TABLES: dict[str, Any] = {
+    "pandas": pandas.DataFrame,
+    "polars": polars.DataFrame,
+    "arrow": pa.table,
+    "duckdb": lambda columns: duckdb.connect().from_arrow(pa.table(columns)),
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return the same log as a file."""
+    file = tmp_path / "log.csv"
+    pandas.DataFrame(shop()).to_csv(file, index=False)
+    return file
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    """Return the JSON of a command."""
+    capsys.readouterr()
+    assert run([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_evaluate_says_what_the_command_says(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = onearm.evaluate(
+        path,
+        ["linucb", "uniform"],
+        features=FEATURES,
+        method=["snips", "dr"],
+        interval=("normal", "bootstrap"),
+        baseline="logged",
+        segment="country",
+        level=0.9,
+        seed=3,
+    ).to_dict()
+    targets = ("--target", "linucb", "--target", "uniform", "--baseline", "logged", "--segment", "country")
+    ways = ("--method", "snips", "--method", "dr", "--interval", "normal", "--interval", "bootstrap")
+    told = said(
+        capsys, "evaluate", str(path), *targets, *ways, "--features", "country,age", "--level", ".9", "--seed", "3"
+    )
+    assert found.pop("events_per_second") > 0.0 < told.pop("events_per_second")
+    assert found == told
+
+
+def test_replay_says_what_the_command_says(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = onearm.replay(path, [catalog.make("ucb1"), "uniform"], sweep="ucb1.alpha=0.5,2").to_dict()
+    policies = ("--policy", "ucb1", "--policy", "uniform", "--sweep", "ucb1.alpha=0.5,2")
+    told = said(capsys, "replay", str(path), *policies)
+    for each in (found, told):
+        del each["events_per_second"]
+    assert found == told
+
+
+@pytest.mark.parametrize("library", TABLES)
+def test_a_table_in_memory_is_evaluated_as_its_file_is(library: str, path: Path) -> None:
+    of_file = onearm.evaluate(path, "linucb", features=FEATURES).to_dict()
+    found = onearm.evaluate(TABLES[library](shop()), "linucb", features="country,age").to_dict()
+    assert found["estimates"] == of_file["estimates"] and found["notes"] == of_file["notes"]
+
+
+def test_a_frame_is_of_the_library_of_the_data() -> None:
+    for library in (pandas, polars):
+        found = onearm.evaluate(library.DataFrame(shop()), ["uniform", "action:1"])
+        frame = found.to_frame()
+        assert isinstance(frame, library.DataFrame)
+        assert list(frame["target"]) == ["uniform", "action:1"]
+        assert frame["value"][0] == found.to_dict()["estimates"][0]["value"]
+        assert list(found.to_frame("ranking")["rank_first"]) == [1, 1]
+    with pytest.raises(InvalidInput, match="there is no table 'segments': there are estimates, ranking"):
+        found.to_frame("segments")
+
+
+def test_a_frame_without_a_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = onearm.evaluate(pa.table(shop()), "uniform")
+    assert type(found.to_frame()).__module__.partition(".")[0] in frames.LIBRARIES
+    monkeypatch.setattr(frames, "LIBRARIES", ("no_such_library",))
+    with pytest.raises(Unavailable, match="install one, or take to_dict"):
+        found.to_frame()
+
+
+def test_results_show_themselves() -> None:
+    table = polars.DataFrame(shop() | {"<b>": [1] * 40})
+    found = onearm.evaluate(table, "uniform", method="snips")
+    text, page = repr(found), found._repr_html_()
+    assert text.startswith("40 decisions, which earned ") and "95 % intervals" in text
+    assert "candidate  method  interval  estimate" in text
+    assert page.count("<tr>") == 2 and "columns that were not read: country, age, &lt;b&gt;" in page
+    assert "counts like</th>" in page
+
+
+def test_plots_are_axes() -> None:
+    found = onearm.evaluate(polars.DataFrame(shop()), ["uniform", "action:1"])
+    own = Figure().subplots()
+    axes = found.plot(ax=own)
+    assert axes is own
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["uniform", "action:1"]
+    dots = [line.get_xdata()[0] for line in axes.get_lines()]
+    values = [each["value"] for each in found.to_dict()["estimates"]]
+    assert dots == [*values, pytest.approx(found.logged_mean)]
+
+
+def test_results_are_small_frozen_and_survive_a_pickle() -> None:
+    found = onearm.evaluate(polars.DataFrame(shop(400)), "uniform")
+    assert pickle.loads(pickle.dumps(found)) == found
+    assert len(pickle.dumps(found)) < 10_000
+    with pytest.raises(AttributeError):
+        found.data = {}  # type: ignore[misc]
+    found.to_dict()["estimates"].clear()
+    assert found.to_dict()["estimates"]
+
+
+def test_bad_lines_are_told_and_refused_where_asked(path: Path) -> None:
+    table = polars.DataFrame(shop() | {"reward": [1e300, *shop()["reward"][1:]]})
+    found = onearm.evaluate(table, "uniform")
+    assert "bad lines, bad_reward: 1" in found.notes
+    with pytest.raises(Damaged, match=r"bad_reward: 1 \(lines 1\)"):
+        onearm.evaluate(table, "uniform", strict=True)
+
+
+@pytest.mark.parametrize(
+    ("data", "asked", "what"),
+    [
+        ({"action": [0]}, {}, "data is of the type dict: hand over a path"),
+        (polars.DataFrame(shop()).lazy(), {}, r"what collect\(\) returns"),
+        (polars.DataFrame(shop()), {"method": "cascade"}, "lists, which the command"),
+        (polars.DataFrame(shop()), {"method": "best"}, "there is no method 'best'"),
+        (polars.DataFrame(shop()), {"interval": "wide"}, "there is no interval 'wide'"),
+        (polars.DataFrame(shop()), {"model": "forest"}, "there is no model 'forest'"),
+        (polars.DataFrame(shop()), {"format": "csv"}, "the table is in memory"),
+        (polars.DataFrame(shop()), {"reward_is": "loss"}, "say reward or cost"),
+        (polars.DataFrame(shop()), {"features": ["cuntry"]}, "the table has no column 'cuntry'"),
+        (polars.DataFrame(shop()), {"target": "linucb"}, "choose among 'country', 'age'"),
+        (polars.DataFrame(shop()), {"since": "soon"}, "'soon' is no time"),
+        (polars.DataFrame(shop()), {"level": 95}, "level is 95"),
+        (polars.DataFrame(shop()), {"level": "high"}, "level is 'high'"),
+        (polars.DataFrame(shop()), {"reward_range": (1, 0)}, "two numbers that ascend"),
+        (polars.DataFrame(shop()), {"reward_range": 5}, "two numbers that ascend"),
+        (polars.DataFrame(shop()), {"weight_limit": -1.0}, "finite number above 0"),
+        (polars.DataFrame(shop()), {"learn": "all"}, "a policy learns matched"),
+        (polars.DataFrame(shop()), {"model": 3}, "there is no model 3"),
+        (polars.DataFrame(shop()), {"target": []}, "name at least one"),
+        (polars.DataFrame(shop()).head(0), {}, "not one good line"),
+        ("no_such.csv", {}, "no_such.csv"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(data: Any, asked: dict[str, Any], what: str) -> None:
+    with pytest.raises(InvalidInput, match=what):
+        onearm.evaluate(data, **{"target": "uniform"} | asked)
+
+
+def test_a_label_that_a_person_gave_can_be_the_baseline() -> None:
+    found = onearm.evaluate(polars.DataFrame(shop()), {"mugs": "action:mug", "any": "uniform"}, baseline="any")
+    assert [each["target"] for each in found.to_dict()["differences"]] == ["mugs"]
