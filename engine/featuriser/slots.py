@@ -9,13 +9,16 @@ import numpy as np
 from ..kernel import kernel, routine
 from ..vocabulary import Array
 from .fixed import GOLDEN, MIX_1, MIX_2, SHIFT_1, SHIFT_2, SHIFT_3
-from .names import WHOLE, WHOLE_SIZE, Names
+from .names import Names, whole_of
 from .tape import NO_ROOM, UNSURE
 from .walk import FoundFeatures
+from .words import signed
 
 GROUP_MAX = 128  # features in one slot: up to so many NumPy adds in one loop
 SORTED_BY_STEPS = 16
-DIGIT_BITS = 6  # of a slot, which are sorted by at a time: a row has some 10 to 100 features
+BUCKETS_MAX = 256  # features that are put into buckets first, and then in order: more are sorted by all their digits
+DIGIT_BITS = 7  # of a slot, which are sorted by at a time: a row has some 10 to 100 features
+_32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 DOT = ord(".")
 
 
@@ -38,16 +41,16 @@ class Slots(NamedTuple):
     value: Array  # float64[n]
     row_slot: Array  # int64[n], those of one row before they are sorted,
     row_value: Array  # float64[n]
-    order: Array  # int64[2, n]
+    key: Array  # uint64[2, n], slots above 32 bits with the cells that they are of, which are sorted
     counts: Array  # int64[2^DIGIT_BITS]
     within: Array  # bool[2, n], whether an entry is in the first and the second namespace of a pair
 
 
 def empty_slots(k: int, n: int) -> Slots:
     """Return room for n features of k actions."""
-    start, counts, order = np.zeros(k + 2, np.int64), np.zeros(1 << DIGIT_BITS, np.int64), np.zeros((2, n), np.int64)
+    start, counts, key = np.zeros(k + 2, np.int64), np.zeros(1 << DIGIT_BITS, np.int64), np.zeros((2, n), np.uint64)
     within, slot = np.zeros((2, n), np.bool_), np.zeros(n, np.int64)
-    return Slots(start, np.zeros(n, np.uint32), np.zeros(n), slot, np.zeros(n), order, counts, within)
+    return Slots(start, np.zeros(n, np.uint32), np.zeros(n), slot, np.zeros(n), key, counts, within)
 
 
 @kernel
@@ -263,8 +266,7 @@ def _mark_within(
         if i > start and entries.space[i] == entries.space[i - 1]:
             slots.within[side, i] = slots.within[side, i - 1]
             continue
-        space = entries.space[i]
-        at, length = 8 * np.int64(names.entry[space, WHOLE]), np.int64(names.entry[space, WHOLE_SIZE])
+        at, length = whole_of(names, entries.space[i])
         same = length == size or (size > 0 and length > size and names.text[at + size] == DOT)
         if same:
             for j in range(size):
@@ -277,26 +279,26 @@ def _merge(slots: Slots, n: int, bits: int, filled: int) -> int:
     """Write the cells of a row behind the `filled` features in the order of their slots, those of one slot added up."""
     if filled + n > len(slots.slot):
         return NO_ROOM
-    order = _sorted(slots, n, bits)
+    key = slots.key[_sorted(slots, n, bits)]
     i = 0
     while i < n:
-        slot = slots.row_slot[slots.order[order, i]]
+        slot = key[i] >> _32
         end = i + 1
-        while end < n and slots.row_slot[slots.order[order, end]] == slot:
+        while end < n and key[end] >> _32 == slot:
             end += 1
         if end - i > GROUP_MAX:
             return UNSURE
         slots.slot[filled] = np.uint32(slot)
-        slots.value[filled] = _sum(slots, order, i, end)
+        slots.value[filled] = _sum(slots.row_value, key, i, end)
         filled += 1
         i = end
     return filled
 
 
 @kernel
-def _sum(slots: Slots, order: int, first: int, end: int) -> float:
+def _sum(values: Array, key: Array, first: int, end: int) -> float:
     """Add values as `np.add.reduceat` does: the first one to the sum of all others, in eight sums side by side."""
-    head = slots.row_value[slots.order[order, first]]
+    head = values[_cell(key[first])]
     n = end - first - 1
     if n == 0:
         return head
@@ -305,53 +307,74 @@ def _sum(slots: Slots, order: int, first: int, end: int) -> float:
     if n >= 8:
         r0, r1, r2, r3, r4, r5, r6, r7 = -0.0, -0.0, -0.0, -0.0, -0.0, -0.0, -0.0, -0.0
         while at + 8 <= end:
-            r0 += slots.row_value[slots.order[order, at]]
-            r1 += slots.row_value[slots.order[order, at + 1]]
-            r2 += slots.row_value[slots.order[order, at + 2]]
-            r3 += slots.row_value[slots.order[order, at + 3]]
-            r4 += slots.row_value[slots.order[order, at + 4]]
-            r5 += slots.row_value[slots.order[order, at + 5]]
-            r6 += slots.row_value[slots.order[order, at + 6]]
-            r7 += slots.row_value[slots.order[order, at + 7]]
+            r0 += values[_cell(key[at])]
+            r1 += values[_cell(key[at + 1])]
+            r2 += values[_cell(key[at + 2])]
+            r3 += values[_cell(key[at + 3])]
+            r4 += values[_cell(key[at + 4])]
+            r5 += values[_cell(key[at + 5])]
+            r6 += values[_cell(key[at + 6])]
+            r7 += values[_cell(key[at + 7])]
             at += 8
         total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
     while at < end:
-        total += slots.row_value[slots.order[order, at]]
+        total += values[_cell(key[at])]
         at += 1
     return head + total
 
 
 @kernel
+def _cell(key: np.uint64) -> int:
+    return signed(key & _LOW)
+
+
+@kernel
 def _sorted(slots: Slots, n: int, bits: int) -> int:
-    """Sort the cells of a row by their slots, equal ones as they came; return which half of `order` says how."""
-    order = slots.order
-    if n <= SORTED_BY_STEPS:
-        for i in range(n):
-            slot, j = slots.row_slot[i], i
-            while j > 0 and slots.row_slot[order[0, j - 1]] > slot:
-                order[0, j] = order[0, j - 1]
-                j -= 1
-            order[0, j] = i
-        return 0
+    """Sort the cells of a row by their slots, equal ones as they came; return in which half of `key` they are."""
     for i in range(n):
-        order[0, i] = i
+        slots.key[0, i] = np.uint64(slots.row_slot[i]) << _32 | np.uint64(i)
+    if n <= SORTED_BY_STEPS:
+        _sort_by_steps(slots.key[0], n)
+        return 0
+    if n <= BUCKETS_MAX:
+        _distribute(slots, n, 0, max(bits - DIGIT_BITS, 0))
+        _sort_by_steps(slots.key[1], n)
+        return 1
     side, shift = 0, 0
     while shift < bits:
-        counts = slots.counts
-        for digit in range(len(counts)):
-            counts[digit] = 0
-        for i in range(n):
-            counts[slots.row_slot[i] >> shift & (1 << DIGIT_BITS) - 1] += 1
-        total = 0
-        for digit in range(len(counts)):
-            here = counts[digit]
-            counts[digit] = total
-            total += here
-        for i in range(n):
-            cell = order[side, i]
-            digit = slots.row_slot[cell] >> shift & (1 << DIGIT_BITS) - 1
-            order[1 - side, counts[digit]] = cell
-            counts[digit] += 1
+        _distribute(slots, n, side, shift)
         side = 1 - side
         shift += DIGIT_BITS
     return side
+
+
+@kernel
+def _sort_by_steps(key: Array, n: int) -> None:
+    """Sort keys of which each is near its place, or few."""
+    for i in range(1, n):
+        moved, j = key[i], i
+        while j > 0 and key[j - 1] > moved:
+            key[j] = key[j - 1]
+            j -= 1
+        key[j] = moved
+
+
+@kernel
+def _distribute(slots: Slots, n: int, side: int, shift: int) -> None:
+    """Sort one half of `key` by one digit of the slots into the other half."""
+    counts, digit_of = slots.counts, np.uint64(shift + 32)
+    mask = np.uint64((1 << DIGIT_BITS) - 1)
+    for digit in range(len(counts)):
+        counts[digit] = 0
+    for i in range(n):
+        counts[signed(slots.key[side, i] >> digit_of & mask)] += 1
+    total = 0
+    for digit in range(len(counts)):
+        here = counts[digit]
+        counts[digit] = total
+        total += here
+    for i in range(n):
+        key = slots.key[side, i]
+        digit = signed(key >> digit_of & mask)
+        slots.key[1 - side, counts[digit]] = key
+        counts[digit] += 1

@@ -9,10 +9,11 @@ import numpy as np
 from ..kernel import kernel, routine
 from ..vocabulary import Array
 from .fixed import DEPTH_MAX, NAME_MAX, VALUE_MAX
-from .names import KNOWN_BY, ROOT, SEEN, Names, lookup, write, write_byte, write_whole
-from .tape import INTEGER, LIST, NO_ROOM, NOTHING, NUMBER, OBJECT, STRING, UNSURE, Tape
+from .names import KNOWN_BY, ROOT, SEEN, Names, find, lookup, mark_of, write, write_byte, write_whole
+from .tape import INTEGER, KEY, LIST, NO_ROOM, NOTHING, NUMBER, OBJECT, STRING, UNSURE, Tape
 from .utf8 import is_blank, may_be_blank
 
+AHEAD = 2  # keys, which are few enough to be near when they are looked up, and far enough for the memory to answer
 UNDERSCORE, EQUALS = ord("_"), ord("=")
 
 # Columns of what is open.
@@ -118,7 +119,10 @@ def _key(tape: Tape, data: Array, names: Names, entries: FoundFeatures, at: int,
     size = tape.row[at, 2] - tape.row[at, 1]
     if size == 0 or size > NAME_MAX:
         return -1
-    entry = lookup(names, entries.open[top, SPACE], _part(tape, data, names, at, -1), False)
+    space, ahead = entries.open[top, SPACE], at + 2 * AHEAD
+    if ahead < entries.open[top, END] and tape.row[ahead, 0] == KEY:
+        mark_of(names, data, tape.row[ahead, 1], tape.row[ahead, 2], space, False)
+    entry = find(names, data, tape.row[at, 1], tape.row[at, 2], space, False)
     if entry < 0 or names.entry[entry, SEEN] == np.uint64(entries.open[top, SERIAL]):
         return -1
     names.entry[entry, SEEN] = np.uint64(entries.open[top, SERIAL])
@@ -206,7 +210,7 @@ def _words(tape: Tape, data: Array, names: Names, entries: FoundFeatures, key: i
             at += 1
         if at - first > NAME_MAX:
             return UNSURE
-        entry = lookup(names, space, write(names, data, first, at, 0), False)
+        entry = find(names, data, first, at, space, False)
         status = add(entries, names, row, space, entry, 1.0)
         if status < 0:
             return status
