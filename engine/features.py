@@ -31,7 +31,7 @@ import math
 import numbers
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -49,6 +49,7 @@ BITS_MAX = 26
 DIMENSION_MAX = 1024
 NONZEROS_MAX = 1_000_000  # of one context, with all its actions
 PAIRS_MAX = 100
+REMEMBERED = 1 << 15  # features, by the plain path
 
 
 class Cells(NamedTuple):
@@ -108,8 +109,8 @@ class Encoder:
 
     def plainly_encoded(self, shared: Any, actions: Sequence[Any]) -> Features:
         """Do what `encode` does in Python: what that says holds, and its messages."""
-        cells = self._cells(*entries_of(shared, actions))
-        key = cells.row << self.bits | self._slot(cells)
+        cells = self.cells(*entries_of(shared, actions))
+        key = cells.row << self.bits | self.slots(cells)
         order = np.argsort(key, kind="stable")
         key = key[order]
         first = np.flatnonzero(np.diff(key, prepend=-1))
@@ -125,7 +126,7 @@ class Encoder:
 
     def plainly_dense(self, shared: Any, actions: Sequence[Any]) -> Array:
         """Do what `dense` does in Python."""
-        cells = self._cells(*entries_of(shared, actions))
+        cells = self.cells(*entries_of(shared, actions))
         columns = self._columns()
         place = cells.row * columns + self._column(cells)
         rows = np.bincount(place, cells.value, (len(actions) + 1) * columns).reshape(-1, columns)
@@ -134,15 +135,15 @@ class Encoder:
     def names(self, shared: Any, actions: Sequence[Any]) -> list[list[str]]:
         """Return the name of each entry that `encode` gives, row by row; what shares a slot is joined by " + "."""
         entries, rows = entries_of(shared, actions)
-        cells = self._cells(entries, rows)
-        found = _named(entries, cells, self._slot(cells), len(actions) + 1)
+        cells = self.cells(entries, rows)
+        found = named(entries, cells, self.slots(cells), len(actions) + 1)
         return [[row[slot] for slot in sorted(row)] for row in found]
 
     def dense_names(self, shared: Any, actions: Sequence[Any]) -> list[list[str]]:
         """Return the name of each column that `dense` gives, action by action; "" for one that nothing is in."""
         entries, rows = entries_of(shared, actions)
-        cells = self._cells(entries, rows)
-        common, *own = _named(entries, cells, self._column(cells), len(actions) + 1)
+        cells = self.cells(entries, rows)
+        common, *own = named(entries, cells, self._column(cells), len(actions) + 1)
         columns = range(self._columns())
         return [[" + ".join(row[j] for row in (common, mine) if j in row) for j in columns] for mine in own]
 
@@ -156,7 +157,8 @@ class Encoder:
         """What it is to make where it makes rows of numbers."""
         return wanted(self.bits, self._columns(), self.nonzeros, self.interactions)
 
-    def _slot(self, cells: Cells) -> Array:
+    def slots(self, cells: Cells) -> Array:
+        """Return the slot of each cell, int64[n]."""
         return (cells.number & np.uint64((1 << self.bits) - 1)).view(np.int64)
 
     def _column(self, cells: Cells) -> Array:
@@ -166,11 +168,11 @@ class Encoder:
         assert self.dimension is not None, "an encoder of dense rows has a dimension"
         return self.dimension
 
-    def _cells(self, entries: list[Entry], rows: list[int]) -> Cells:
+    def cells(self, entries: list[Entry], rows: list[int]) -> Cells:
         """Return the entries and their products; rows ascend."""
         n = len(entries)
         row = np.array(rows, np.int64)
-        number = np.fromiter((feature_number(space, name) for space, name, _ in entries), np.uint64, n)
+        number = np.fromiter(_numbers(entries), np.uint64, n)
         value = np.fromiter((value for _, _, value in entries), np.float64, n)
         left, right = self._products(entries, row)
         return Cells(
@@ -203,7 +205,18 @@ class Encoder:
         )
 
 
-@lru_cache(maxsize=1 << 15)
+def _numbers(entries: list[Entry]) -> Iterator[int]:
+    """Yield what each entry is known by, and remember it."""
+    known = desk().plain
+    if len(known) > REMEMBERED:
+        known.clear()
+    for space, name, _ in entries:
+        number = known.get((space, name))
+        if number is None:
+            number = known[space, name] = feature_number(space, name)
+        yield number
+
+
 def feature_number(namespace: str, name: str) -> int:
     """Return the 64-bit number that a feature is known by.
 
@@ -370,7 +383,7 @@ def _short(thing: Any) -> str:
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
-def _named(entries: list[Entry], cells: Cells, place: Array, n_rows: int) -> list[dict[int, str]]:
+def named(entries: list[Entry], cells: Cells, place: Array, n_rows: int) -> list[dict[int, str]]:
     """Return for each row the names of what lies at each place."""
     texts = [f"{space}.{name}" if space else name for space, name, _ in entries]
     found: list[dict[int, list[str]]] = [{} for _ in range(n_rows)]

@@ -13,10 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from onearm.api.experiment.weights import weights
     from onearm.api.kinds.queries.engine import best_arm, hypotheses, thresholds
     from onearm.api.open import open
 
-__all__ = ["__version__", "best_arm", "hypotheses", "open", "thresholds"]
+__all__ = ["__version__", "best_arm", "hypotheses", "open", "thresholds", "weights"]
 __version__: str
 
 
@@ -30,6 +31,10 @@ def __getattr__(name: str) -> Any:
         from onearm.api.open import open
 
         return open
+    if name == "weights":
+        from onearm.api.experiment.weights import weights
+
+        return weights
     if name in ("best_arm", "hypotheses", "thresholds"):
         from onearm.api.kinds.queries import engine as query_door
 

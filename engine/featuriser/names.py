@@ -7,6 +7,7 @@ those that are known, in whole words filled up with zeros; where they are new th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ MARK, KEY, KNOWN_BY, SEEN = range(4)
 _PRIME, _SEED, _29, _32, _0, _64 = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 29, 32, 0, 64))
 _PLACE_SHIFT = np.uint64(64 - ENTRY_BITS)
 _USED, _KEY_BITS = np.uint64(1 << 31), np.uint64(0xFFFFFFFF)
+SIZE_MAX = (1 << 14) - 1
 _KEY_OF_ROOT = np.uint64(0xFFFFFFFF)  # which no name that is looked up has
 
 
@@ -49,6 +51,17 @@ def empty_names() -> Names:
     words, message = np.zeros(TEXT // 8, np.uint64), np.zeros(MESSAGE // 8, np.uint64)
     entry, used = aligned_zeros(ENTRIES, 4).view(np.uint64), np.zeros(3, np.int64)
     return Names(entry, words, words.view(np.uint8), used, message, message.view(np.uint8), np.zeros(8, np.uint64))
+
+
+def features_in(names: Names) -> Iterator[tuple[str, str, int]]:
+    """Yield the namespace, the name and the number of each feature that is remembered. To be called from Python."""
+    for key, known_by in names.entry[names.entry[:, KEY] != 0][:, [KEY, KNOWN_BY]].tolist():
+        start, size, parent = 8 * (key >> 32), key >> 17 & SIZE_MAX, (key & 0x1FFFF) >> 1
+        if key & 1 or size > MESSAGE:
+            continue
+        whole, whole_size = whole_of(names, parent)
+        space = names.text[whole : whole + whole_size].tobytes().decode("utf-8", "surrogatepass")
+        yield space, names.text[start : start + size].tobytes().decode("utf-8", "surrogatepass"), known_by
 
 
 @kernel
