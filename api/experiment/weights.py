@@ -8,7 +8,6 @@ decisions on record, so that they are there after a restart.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.errors import InvalidInput, as_seen
-from ...engine.features import Cells, Encoder, Entry, entries_of, named
+from ...engine.features import Cells, Encoder, Entry, named
 from ...engine.storage.store import Store
 from ...engine.vocabulary import Array, Features, Instance
 from .definition import Definition
@@ -93,16 +92,18 @@ def on_record(store: Store, experiment: int, seq: int, intake: Intake, arms: Seq
 
 def weigh(encoder: Encoder, tell: Tell, met: Met, arms: Sequence[Named], labels: Sequence[str], top: int) -> Weights:
     """Return the features that weigh most, with the names of those `met`; `arms` are none where a call lists them."""
-    owned = [entries_of(None, [arm])[0] for arm in arms[:ACTIONS_WEIGHED]]
+    owned = [encoder.entries(None, [arm])[0] for arm in arms[:ACTIONS_WEIGHED]]
     taken = {(space, name) for entries in owned for space, name, _ in entries}
     known = [(space, name, 1.0) for space, name in met if (space, name) not in taken]
     alone = Encoder(encoder.bits, interactions=())
     weight = np.abs(_weights_at(tell, alone.slots(alone.cells(known, [0] * len(known)))))
     most = min(MET_MAX, np.count_nonzero(weight))
+    turns = max(map(len, encoder.interactions or ()), default=1)
     if encoder.interactions:  # nobody knows in which order they came, and products have another number in each
-        most = min(most, math.isqrt(encoder.nonzeros // (8 * len(encoder.interactions))))
+        room = encoder.nonzeros / (4 * len(encoder.interactions))
+        most = min(most, int(room ** (1 / turns) / turns))
     context = [known[i] for i in np.argsort(-weight, kind="stable")[:most].tolist()]
-    context += context[::-1] if encoder.interactions else []
+    context = [entry for turn in range(turns) for entry in context[:: -1 if turn % 2 else 1]]
     shared, names_of = _largest(encoder, tell, context, [], top)
     actions = []
     for label, entries in zip(labels, owned, strict=False):

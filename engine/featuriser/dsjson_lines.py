@@ -14,10 +14,11 @@ from ..choices import REWARD_MAX
 from ..compiled.binding import Bound, opened
 from ..kernel import kernel, loop, routine
 from ..vocabulary import Array
+from .cells import Wanted
 from .desk import Room, walk_all
 from .json_text import read_json
 from .names import make_room
-from .slots import Wanted, fill
+from .slots import fill
 from .tape import INTEGER, LIST, NO_ROOM, NOTHING, NUMBER, OBJECT, TRUE, UNSURE, Tape
 from .vw_lines import (
     ACTION,
@@ -92,7 +93,7 @@ def read_lines(room: Bound[Room], wanted: Bound[Wanted], data: Array, lines: Bou
             if multi >= 0:
                 make_room(names)
                 entries.filled[0] = 0
-                size = walk_all(tape, data, names, entries, at[C], multi)
+                size = walk_all(tape, data, names, entries, opened(wanted), at[C], multi)
                 if size > 0 and (size + 2 > len(slots.start) or done[N_STARTS] + size + 2 > len(start)):
                     features = NO_ROOM
                 elif size > event[n, ACTION]:

@@ -114,6 +114,19 @@ def write_byte(names: Names, byte: int, size: int) -> int:
 
 
 @kernel
+def write_lower(names: Names, size: int) -> bool:
+    """Make the letters of a name under way small; return False where some are not of ASCII."""
+    start = 8 * names.used[1]
+    for at in range(start, start + size):
+        letter = names.text[at]
+        if letter >= 128:
+            return False
+        if 65 <= letter <= 90:
+            names.text[at] = np.uint8(letter + 32)
+    return True
+
+
+@kernel
 def write_whole(names: Names, number: int, size: int) -> int:
     """Write a whole number, as `str` does, behind a name under way."""
     rest = abs(number)

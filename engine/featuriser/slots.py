@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ..kernel import kernel, routine
 from ..vocabulary import Array
-from .fixed import GOLDEN, MIX_1, MIX_2, SHIFT_1, SHIFT_2, SHIFT_3
+from .cells import DIGIT_BITS, Slots, Wanted, product_number, put
+from .cubic import multiply_threes
 from .names import Names, whole_of
 from .tape import NO_ROOM, UNSURE
 from .walk import FoundFeatures
@@ -17,50 +16,8 @@ from .words import signed
 GROUP_MAX = 128  # features in one slot: up to so many NumPy adds in one loop
 SORTED_BY_STEPS = 16
 BUCKETS_MAX = 256  # features that are put into buckets first, and then in order: more are sorted by all their digits
-DIGIT_BITS = 7  # of a slot, which are sorted by at a time: a row has some 10 to 100 features
 _32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 DOT = ord(".")
-
-
-class Wanted(NamedTuple):
-    """What an encoder is to make."""
-
-    bits: int  # of a slot
-    columns: int  # of dense rows; 0 for slots
-    nonzeros: int  # that one context may have
-    every: bool  # whether all of the context is multiplied with all of an action
-    pairs: Array  # uint8[n], the namespaces that are multiplied, one behind the other
-    bounds: Array  # int64[2 * pairs + 1], where they lie
-
-
-class Slots(NamedTuple):
-    """Room for the features of one context."""
-
-    start: Array  # int64[k + 2]
-    slot: Array  # uint32[n]
-    value: Array  # float64[n]
-    row_slot: Array  # int64[n], those of one row before they are sorted,
-    row_value: Array  # float64[n]
-    key: Array  # uint64[2, n], slots above 32 bits with the cells that they are of, which are sorted
-    counts: Array  # int64[2^DIGIT_BITS]
-    within: Array  # bool[2, n], whether an entry is in the first and the second namespace of a pair
-
-
-def empty_slots(k: int, n: int) -> Slots:
-    """Return room for n features of k actions."""
-    start, counts, key = np.zeros(k + 2, np.int64), np.zeros(1 << DIGIT_BITS, np.int64), np.zeros((2, n), np.uint64)
-    within, slot = np.zeros((2, n), np.bool_), np.zeros(n, np.int64)
-    return Slots(start, np.zeros(n, np.uint32), np.zeros(n), slot, np.zeros(n), key, counts, within)
-
-
-@kernel
-def _put(wanted: Wanted, slots: Slots, cell: int, number: np.uint64, value: float) -> None:
-    """Write a cell of a row: the slot, or the column, of a feature, and its value."""
-    if wanted.columns > 0:
-        slots.row_slot[cell] = np.int64(number % np.uint64(wanted.columns))
-    else:
-        slots.row_slot[cell] = np.int64(number & np.uint64((np.int64(1) << wanted.bits) - 1))
-    slots.row_value[cell] = value
 
 
 @routine
@@ -136,11 +93,32 @@ def _cells(
             size = n_shared * (end - start)
             cells = _multiply(entries, wanted, slots, cells, 0, n_shared, start, end)
         return cells, size
-    for pair in range(len(wanted.bounds) // 2):
-        if cells >= 0:
-            cells, more = _pair(entries, names, wanted, slots, cells, pair, row, n_shared, start, end)
+    first = 0
+    for count in wanted.counts:
+        if cells >= 0 and size <= wanted.nonzeros:
+            for side in range(count):
+                _mark_within(entries, names, wanted, slots, side, first + side, 0, n_shared)
+                _mark_within(entries, names, wanted, slots, side, first + side, start, end)
+            if count == 2:
+                cells, more = _pair(entries, wanted, slots, cells, _is_same(wanted, first), row, n_shared, start, end)
+            else:
+                same = _is_same(wanted, first), _is_same(wanted, first + 1)
+                cells, more = multiply_threes(
+                    entries, wanted, slots, cells, same, n_shared if row > 0 else 0, start, end
+                )
             size += more
+        first += count
     return cells, size
+
+
+@kernel
+def _is_same(wanted: Wanted, place: int) -> bool:
+    """Tell whether a namespace that is multiplied is the next one, too."""
+    first, middle, last = wanted.bounds[place], wanted.bounds[place + 1], wanted.bounds[place + 2]
+    same = middle - first == last - middle
+    for i in range(middle - first):
+        same &= not same or wanted.spaces[first + i] == wanted.spaces[middle + i]
+    return same
 
 
 @kernel
@@ -148,17 +126,8 @@ def _own(entries: FoundFeatures, wanted: Wanted, slots: Slots, start: int, end: 
     if end - start > len(slots.row_slot):
         return NO_ROOM
     for i in range(start, end):
-        _put(wanted, slots, i - start, entries.number[i], entries.value[i])
+        put(wanted, slots, i - start, entries.number[i], entries.value[i])
     return end - start
-
-
-@kernel
-def product_number(left: np.uint64, right: np.uint64) -> np.uint64:
-    """Return what `features.mixed` does of one pair."""
-    z = left * GOLDEN + right
-    z = (z ^ (z >> SHIFT_1)) * MIX_1
-    z = (z ^ (z >> SHIFT_2)) * MIX_2
-    return z ^ (z >> SHIFT_3)
 
 
 @kernel
@@ -178,7 +147,7 @@ def _multiply(
     for i in range(left, left_end):
         for j in range(right, right_end):
             number = product_number(entries.number[i], entries.number[j])
-            _put(wanted, slots, cells, number, entries.value[i] * entries.value[j])
+            put(wanted, slots, cells, number, entries.value[i] * entries.value[j])
             cells += 1
     return cells
 
@@ -186,28 +155,19 @@ def _multiply(
 @kernel
 def _pair(
     entries: FoundFeatures,
-    names: Names,
     wanted: Wanted,
     slots: Slots,
     cells: int,
-    pair: int,
+    itself: bool,
     row: int,
     n_shared: int,
     start: int,
     end: int,
 ) -> tuple[int, int]:
-    """Add the products of one interaction to the cells of the row of the entries `start` to `end`.
+    """Add the products of a pair of namespaces to the cells of the row of the entries `start` to `end`.
 
     Returns the number of cells, and of products as they are counted for the limit.
     """
-    first, middle, last = wanted.bounds[2 * pair], wanted.bounds[2 * pair + 1], wanted.bounds[2 * pair + 2]
-    itself = middle - first == last - middle
-    for i in range(middle - first):
-        itself &= not itself or wanted.pairs[first + i] == wanted.pairs[middle + i]
-    _mark_within(entries, names, wanted, slots, 0, first, middle, 0, n_shared)
-    _mark_within(entries, names, wanted, slots, 1, middle, last, 0, n_shared)
-    _mark_within(entries, names, wanted, slots, 0, first, middle, start, end)
-    _mark_within(entries, names, wanted, slots, 1, middle, last, start, end)
     size = 0
     if row > 0:
         cells, size = _multiply_within(entries, wanted, slots, cells, 0, n_shared, start, end, False)
@@ -243,7 +203,7 @@ def _multiply_within(
                         if cells >= len(slots.row_slot):
                             return NO_ROOM, size
                         number = product_number(entries.number[i], entries.number[j])
-                        _put(wanted, slots, cells, number, entries.value[i] * entries.value[j])
+                        put(wanted, slots, cells, number, entries.value[i] * entries.value[j])
                         cells += 1
     return cells, size
 
@@ -255,13 +215,12 @@ def _mark_within(
     wanted: Wanted,
     slots: Slots,
     side: int,
-    first: int,
-    last: int,
+    place: int,
     start: int,
     end: int,
 ) -> None:
-    """Write down which entries are in a namespace of a pair, or in one inside it."""
-    size = last - first
+    """Write down which entries are in a namespace that is multiplied, or in one inside it."""
+    first, size = wanted.bounds[place], wanted.bounds[place + 1] - wanted.bounds[place]
     for i in range(start, end):
         if i > start and entries.space[i] == entries.space[i - 1]:
             slots.within[side, i] = slots.within[side, i - 1]
@@ -270,7 +229,7 @@ def _mark_within(
         same = length == size or (size > 0 and length > size and names.text[at + size] == DOT)
         if same:
             for j in range(size):
-                same &= names.text[at + j] == wanted.pairs[first + j]
+                same &= names.text[at + j] == wanted.spaces[first + j]
         slots.within[side, i] = same
 
 

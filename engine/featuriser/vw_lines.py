@@ -15,11 +15,12 @@ from ..choices import REWARD_MAX
 from ..compiled.binding import Bound, opened
 from ..kernel import kernel, loop, routine
 from ..vocabulary import Array
+from .cells import Wanted
 from .decimals import read_decimal
 from .desk import Room
 from .fixed import NAME_MAX, VALUE_MAX
 from .names import ROOT, SEEN, Names, find, find_marked, make_room, mark_of
-from .slots import Wanted, fill
+from .slots import fill
 from .tape import NO_ROOM, UNSURE
 from .utf8 import is_blank, is_utf8, may_be_blank
 from .walk import UNDERSCORE, FoundFeatures, add

@@ -96,15 +96,16 @@ def test_of_listed_actions_all_features_are_in_one_list() -> None:
     assert found.actions == [] and {"id=a", "id=b"} <= set(names(found.shared))
 
 
-def test_interactions_that_are_named_are_told(nothing_met: Any) -> None:
-    context = CONTEXT | {"interactions": [["q", "q"], ["q", ""]]}
+@pytest.mark.parametrize("interactions", [[["q", "q"], ["q", ""]], [["q", "q", "q"]]])
+def test_interactions_that_are_named_are_told(interactions: list[list[str]]) -> None:
+    context = CONTEXT | {"bits": 14, "interactions": interactions}
     engine = onearm.open(arms=["a", "b"], policy="squarecb", context=context, seed=1)
     for step in range(60):
         both = step % 2 == 0
-        decision = engine.decide({"q": {"_text": "red shoes" if both else "red"}})
+        decision = engine.decide({"q": {"_text": "red new shoes" if both else "red"}})
         engine.learn(decision, reward=float(both))
     found = engine.weights()
-    assert any("q.red*q.shoes" in name for name in names(found.shared))
+    assert any(name.startswith("q.red*q.shoes") or "q.red*q.red*q.shoes" in name for name in names(found.shared))
     assert found.unnamed == []
 
 
