@@ -8,8 +8,9 @@ decisions on record, so that they are there after a restart.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ CHUNK = 2048  # slots that are asked for at once
 TAIL = 1000  # events of the log that names are taken from
 
 Met = dict[tuple[str, str], int]  # features, a namespace and a name each; the numbers are not needed
-Tell = Callable[[Array], Array]  # of slots int64[n], ascending, their weights float64[n]
+Tell = Callable[[Array], Array]  # of slots int64[n] their weights float64[n]
 
 
 def weights(engine: Any, top: int = 50) -> Weights:
@@ -59,23 +60,34 @@ def no_weights() -> InvalidInput:
     return InvalidInput("no_weights", f"the policy has no weights of features: take {EXPLAINING.partition(',')[0]}")
 
 
+def is_small(encoder: Encoder) -> bool:
+    """Tell whether all of a table is asked for at once: then the state is needed for that alone."""
+    return 1 << encoder.bits <= SLOTS_MAX
+
+
+def table_of(encoder: Encoder, tell: Tell) -> Tell:
+    """Return what tells weights without the state: that of a small table."""
+    return tell(np.arange(1 << encoder.bits)).__getitem__
+
+
 def teller(explain: Callable[..., None], params: Any, state: Any, k: int) -> Tell:
-    """Return what tells the weights of slots: `explain` is the compiled `loop.explain`, k the number of actions."""
+    """Return what tells weights by the state: `explain` is the compiled `loop.explain`, k the number of actions."""
     return partial(_told, explain, params, state, k)
 
 
 def _told(explain: Callable[..., None], params: Any, state: Any, k: int, slots: Array) -> Array:
-    found = np.zeros(len(slots))
+    each, place = np.unique(slots, return_inverse=True)
+    found = np.zeros(len(each))
     available = np.arange(k) == 0
-    for first in range(0, len(slots), CHUNK):
-        some = slots[first : first + CHUNK].astype(np.uint32)
+    for first in range(0, len(each), CHUNK):
+        some = each[first : first + CHUNK].astype(np.uint32)
         start = np.full(k + 2, len(some))
         start[:2] = 0  # all of them are features of the first action
         instance = Instance(0, Features(start, some, np.ones(len(some))), available)
         parts = np.zeros((k, len(some) + 1))
         explain(params, state, instance, np.zeros(k), np.zeros(k), np.zeros(k), parts)
         found[first : first + CHUNK] = parts[0, :-1]
-    return np.where(np.isfinite(found), found, 0.0)
+    return np.where(np.isfinite(found), found, 0.0)[place]
 
 
 def on_record(store: Store, experiment: int, seq: int, intake: Intake, arms: Sequence[Named]) -> None:
@@ -96,7 +108,7 @@ def weigh(encoder: Encoder, tell: Tell, met: Met, arms: Sequence[Named], labels:
     taken = {(space, name) for entries in owned for space, name, _ in entries}
     known = [(space, name, 1.0) for space, name in met if (space, name) not in taken]
     alone = Encoder(encoder.bits, interactions=())
-    weight = np.abs(_weights_at(tell, alone.slots(alone.cells(known, [0] * len(known)))))
+    weight = np.abs(tell(alone.slots(alone.cells(known, [0] * len(known)))))
     most = min(MET_MAX, np.count_nonzero(weight))
     turns = max(map(len, encoder.interactions or ()), default=1)
     if encoder.interactions:  # nobody knows in which order they came, and products have another number in each
@@ -104,18 +116,19 @@ def weigh(encoder: Encoder, tell: Tell, met: Met, arms: Sequence[Named], labels:
         most = min(most, int(room ** (1 / turns) / turns))
     context = [known[i] for i in np.argsort(-weight, kind="stable")[:most].tolist()]
     context = [entry for turn in range(turns) for entry in context[:: -1 if turn % 2 else 1]]
-    shared, names_of = _largest(encoder, tell, context, [], top)
-    actions = []
+    shared, slots = _largest(encoder, tell, context, [], top)
+    named_slots, actions = [slots], []
     for label, entries in zip(labels, owned, strict=False):
-        found, of_action = _largest(encoder, tell, context, entries, top)
+        found, slots = _largest(encoder, tell, context, entries, top)
         actions.append(ActionWeights(label, found))
-        names_of |= of_action
-    return Weights(shared, actions, list(_unnamed(encoder, tell, names_of, top)))
+        named_slots.append(slots)
+    unnamed = _unnamed(encoder, tell, np.concatenate(named_slots), top) if is_small(encoder) else []
+    return Weights(shared, actions, unnamed)
 
 
 def _largest(
     encoder: Encoder, tell: Tell, context: list[Entry], own: list[Entry], top: int
-) -> tuple[list[Weight], set[int]]:
+) -> tuple[list[Weight], Array]:
     """Return the largest weights of an action, or without one of the context; and the slots that have names."""
     row = 1 if own else 0
     common = context[: encoder.nonzeros // (2 + 2 * len(own))]  # with their products they are no more than it takes
@@ -123,32 +136,18 @@ def _largest(
     cells = encoder.cells(entries, [0] * len(common) + [1] * len(own))
     cells = Cells(*(part[cells.row == row] for part in cells))
     slots = encoder.slots(cells)
-    each = np.unique(slots)
-    weight = tell(each)
-    chosen = _top(weight, top)
-    of_chosen = Cells(*(part[np.isin(slots, each[chosen])] for part in cells))
-    names = named(entries, of_chosen, encoder.slots(of_chosen), 2)[row]
-    sizes = zip(each[chosen].tolist(), weight[chosen].tolist(), strict=True)
-    return [Weight(slot, size, names[slot]) for slot, size in sizes], set(each.tolist())
-
-
-def _weights_at(tell: Tell, slots: Array) -> Array:
-    """Return the weights of slots in any order."""
-    each, place = np.unique(slots, return_inverse=True)
-    return tell(each)[place]
-
-
-def _top(weight: Array, top: int) -> Array:
-    """Return the places of the largest weights that are not 0, the largest first."""
-    order = np.argsort(-np.abs(weight), kind="stable")[:top]
-    return order[weight[order] != 0.0]
-
-
-def _unnamed(encoder: Encoder, tell: Tell, known: Iterable[int], top: int) -> Iterator[Weight]:
-    """Yield the largest weights of slots whose names are not known."""
-    if 1 << encoder.bits > SLOTS_MAX:
-        return
-    slots = np.setdiff1d(np.arange(1 << encoder.bits), np.fromiter(known, np.int64))
     weight = tell(slots)
-    for place in _top(weight, top).tolist():
-        yield Weight(int(slots[place]), float(weight[place]))
+    order = np.argsort(-np.abs(weight), kind="stable")
+    chosen = dict(zip(slots[order].tolist(), weight[order].tolist(), strict=True))  # as often as they come, once
+    best = [(slot, size) for slot, size in islice(chosen.items(), top) if size]
+    of_best = Cells(*(part[np.isin(slots, [slot for slot, _ in best])] for part in cells))
+    names = named(entries, of_best, encoder.slots(of_best), 2)[row]
+    return [Weight(slot, size, names[slot]) for slot, size in best], slots
+
+
+def _unnamed(encoder: Encoder, tell: Tell, known: Array, top: int) -> list[Weight]:
+    """Return the largest weights of slots whose names are not known."""
+    weight = tell(np.arange(1 << encoder.bits))
+    weight[known] = 0.0
+    order = np.argsort(-np.abs(weight), kind="stable")[:top]
+    return [Weight(slot, size) for slot, size in zip(order.tolist(), weight[order].tolist(), strict=True) if size]

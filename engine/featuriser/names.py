@@ -55,13 +55,15 @@ def empty_names() -> Names:
 
 def features_in(names: Names) -> Iterator[tuple[str, str, int]]:
     """Yield the namespace, the name and the number of each feature that is remembered. To be called from Python."""
+    spaces: dict[int, str] = {}
     for key, known_by in names.entry[names.entry[:, KEY] != 0][:, [KEY, KNOWN_BY]].tolist():
         start, size, parent = 8 * (key >> 32), key >> 17 & SIZE_MAX, (key & 0x1FFFF) >> 1
         if key & 1 or size > MESSAGE:
             continue
-        whole, whole_size = whole_of(names, parent)
-        space = names.text[whole : whole + whole_size].tobytes().decode("utf-8", "surrogatepass")
-        yield space, names.text[start : start + size].tobytes().decode("utf-8", "surrogatepass"), known_by
+        if parent not in spaces:
+            whole, whole_size = whole_of(names, parent)
+            spaces[parent] = names.text[whole : whole + whole_size].tobytes().decode("utf-8", "surrogatepass")
+        yield spaces[parent], names.text[start : start + size].tobytes().decode("utf-8", "surrogatepass"), known_by
 
 
 @kernel

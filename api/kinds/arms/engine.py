@@ -53,7 +53,7 @@ from ...experiment.intake import check_propensity
 from ...experiment.plan import held_for
 from ...experiment.plan_schemas import Plan
 from ...experiment.spec import Spec
-from ...experiment.weights import encoder_of, no_weights, teller, weigh
+from ...experiment.weights import encoder_of, is_small, no_weights, table_of, teller, weigh
 from ...experiment.weights_schemas import Weights
 from ...log_files import read_log
 from ..engine import NO_UNITS
@@ -256,6 +256,7 @@ class Engine(ChoosingEngine):
             self._journal.meet(self.spec, self.roster.arms)
         arms = [] if self.spec.intake.per_call else self.roster.arms
         tell = teller(compile_explain(self.spec), self.spec.policy.params, self.state, max(len(arms), 1))
+        tell = table_of(encoder, tell) if is_small(encoder) else tell
         return weigh(encoder, tell, desk().met(), arms, self.roster.labels, top)
 
     def learn(
