@@ -65,6 +65,10 @@ class DecidesArms(Protocol):
         """Learn the rewards of n decisions."""
         ...
 
+    def weights(self, top: int = 50) -> Any:
+        """Return the features with the largest weights: `shared` by all arms, and those of each of the `actions`."""
+        ...
+
     def world_changed(self, model: int | None = None) -> None:
         """Tell the policy that the world is another one now."""
         ...

@@ -2,7 +2,8 @@
 
 Run: python benchmarks/sparse.py [--json] [--sets ner,pages] [--replications 5] [--quick].
 Shown is the share of wrong choices (progressive validation) over shuffles of the rows, and its standard error; then the
-share of the best banner by quarters of 8,000 decisions, where contexts are a country and a device.
+share of the best banner by quarters of 8,000 decisions, where contexts are a country and a device; and how fast logs
+are read and decisions made, by sparse_speed.py.
 `default` is what onearm takes where no policy is named, and all of ours have default params.
 Vowpal Wabbit meets the same rows, but for those of tables of numbers, in the same orders and as large a
 table of weights. It is tuned on each set in hindsight: all of
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import sparse_speed
 from contextual import SEED, Configuration, mean_and_error, progress_bar, run_vw
 from machine import machine
 from rich.console import Console
@@ -56,6 +58,7 @@ VW_RATES = ("-l 0.05", "-l 0.5", "-l 3")
 VW_COSTS = ((1, 0), (0.5, -0.5))
 FINALISTS = 6
 COUNTRIES, DEVICES, BANNERS, VISITS = 5, 2, 4, 8000
+SPEED_ROUNDS = 3
 CLICKS = 0.05, 0.15  # of a wrong banner and of the right one
 Step = Callable[[], None]
 
@@ -84,7 +87,9 @@ def main() -> None:
         for name in names:
             progress.update(task, description=name)
             sets[name] = of_set(name, ours, before, replications, vw, step)
-        result = {"machine": machine(), "sets": sets, "categories": categories(ours, replications, step)}
+        found = {"sets": sets, "categories": categories(ours, replications, step)}
+        progress.update(task, description="speed")
+        result = {"machine": machine(), **found, "speed": sparse_speed.measure(vw, SPEED_ROUNDS, step)}
     if not arguments.quick and set(names) == set(SETS):
         RESULT.write_text(json.dumps(result, indent=2) + "\n")
     if arguments.json or not sys.stdout.isatty():
@@ -181,6 +186,11 @@ def report(result: dict[str, Any]) -> None:
     for by, shares in result["categories"].items():
         for name, found in shares.items():
             console.print(f"right banner by {by}, {name}: {' '.join(f'{share:.3f}' for share in found)}")
+    for name, speed in result["speed"]["logs"].items():
+        ways = ", ".join(f"{way} {speed[way]:,.0f} events/s" for way in ("read", "learned", "vw") if speed[way])
+        console.print(f"{name}: {ways}")
+    for name, (taken, asked) in result["speed"]["microseconds"].items():
+        console.print(f"{name}: {taken:.1f} us, {asked:g} at most")
 
 
 if __name__ == "__main__":

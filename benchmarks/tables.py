@@ -251,7 +251,23 @@ def sparse(result: dict[str, Any]) -> str:
     quarters = [["right banner of four, 5 countries x 2 devices", "first 2,000 decisions", "second", "third", "last"]]
     for by, shares in result["categories"].items():
         quarters += [[f"`{name}`, by {by}", *(f"{share:.3f}" for share in found)] for name, found in shares.items()]
-    return "\n\n".join([markdown(wrong), beside, markdown(quarters), machine_line(result["machine"])])
+    shown = [markdown(wrong), beside, markdown(quarters), machine_line(result["machine"]), *sparse_speeds(result)]
+    return "\n\n".join(shown)
+
+
+def sparse_speeds(result: dict[str, Any]) -> list[str]:
+    """Show how fast logs of named features are read and learned, and what a decision takes."""
+    if "speed" not in result:
+        return []
+    rows = [["50,000 events of 77 words", "read", "read and learned", "Vowpal Wabbit", "of its speed: read", "learned"]]
+    for name, found in result["speed"]["logs"].items():
+        rates = [f"{found[way] / 1e3:.0f} k/s" if found[way] else "-" for way in ("read", "learned", "vw")]
+        ratios = [f"{found['ratio'][way]:.2f}" if way in found["ratio"] else "-" for way in ("read", "learned")]
+        rows.append([name, *rates, *ratios])
+    calls = [["one decision", "measured", "asked for"]]
+    for name, (taken, asked) in result["speed"]["microseconds"].items():
+        calls.append([name, f"{taken:.1f} us", f"{asked:g} us"])
+    return [markdown(rows), markdown(calls), machine_line(result["speed"]["machine"])]
 
 
 # what a column shows: setting, K, T

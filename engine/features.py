@@ -10,7 +10,7 @@ A context and each action are JSON objects of namespaces, as in Vowpal Wabbit's 
     "tags": ["new"]        the feature `new` of the namespace `user.tags`, with the value 1
     "pixels": [0.5, 2]     the features `0` and `1` of the namespace `user.pixels`, with the values 0.5 and 2
     "address": {...}       the namespace `user.address`; objects in a list belong to the list's namespace
-    "_text": "red shoes"   the features `red` and `shoes` with the value 1
+    "_text": "red shoes"   the features `red` and `shoes` with the value 1, and `red shoes` where 2-grams are asked for
     "_anything": ...       left out, as every other key that begins with an underscore
     "hour": 9              a feature of the namespace without a name, ""; an action's `id` is read as a string there
 
@@ -31,24 +31,35 @@ import math
 import numbers
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from hashlib import blake2b
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .compiled.binding import Bound
 from .errors import InvalidInput, as_seen
+from .featuriser.cells import Wanted
 from .featuriser.desk import desk, wanted
-from .featuriser.fixed import DEPTH_MAX, GOLDEN, MIX_1, MIX_2, NAME_MAX, SHIFT_1, SHIFT_2, SHIFT_3, VALUE_MAX
-from .featuriser.slots import Wanted
+from .featuriser.fixed import (
+    DEPTH_MAX,
+    GOLDEN,
+    MIX_1,
+    MIX_2,
+    NAME_MAX,
+    NGRAMS_MAX,
+    SHIFT_1,
+    SHIFT_2,
+    SHIFT_3,
+    VALUE_MAX,
+)
+from .featuriser.interactions import checked_interactions, every_product, products_of
 from .vocabulary import NOBODY, Array, Features
 
 BITS_MAX = 26
 DIMENSION_MAX = 1024
 NONZEROS_MAX = 1_000_000  # of one context, with all its actions
-PAIRS_MAX = 100
+REMEMBERED = 1 << 15  # features, by the plain path
 
 
 class Cells(NamedTuple):
@@ -58,19 +69,31 @@ class Cells(NamedTuple):
     number: Array  # uint64[n], what the feature is known by
     value: Array  # float64[n]
     left: Array  # int64[n], which entry it is,
-    right: Array  # int64[n], and which one it is multiplied with, -1 for none
+    right: Array  # int64[n], and which one it is multiplied with, -1 for none,
+    third: Array  # int64[n], and which one that is multiplied with, -1 for none
 
 
 Entry = tuple[str, str, float]  # namespace, name, value
+
+
+class Text(NamedTuple):
+    """How text is read."""
+
+    lower: bool = False
+    ngrams: int = 1
+
+
+PLAIN = Text()
 
 
 @dataclass(frozen=True)
 class Encoder:
     """Turns a shared context and the actions of one call into what kernels read.
 
-    `interactions` are pairs of namespaces whose features are multiplied, each with each; None stands for every
-    namespace of the context with every one of the action, () for no products. A namespace stands for those nested in it
-    too. A product of two features of the context belongs to the context, any other to the action.
+    `interactions` are pairs of namespaces whose features are multiplied, each with each, or threes; None stands for
+    every namespace of the context with every one of the action, () for no products. A namespace stands for those nested
+    in it too. A product of features of the context belongs to the context, any other to the action. Of text, `lower`
+    reads words in lower case, and with `ngrams` so many words or fewer that follow each other are one more feature.
 
     >>> encoder = Encoder(bits=10)
     >>> context, actions = {"user": {"age": 3}}, [{"id": "a"}, {"id": "b", "price": 0.5}]
@@ -82,9 +105,11 @@ class Encoder:
     """
 
     bits: int = 18  # of a slot, 1 to 26
-    interactions: tuple[tuple[str, str], ...] | None = None
+    interactions: tuple[tuple[str, ...], ...] | None = None
     dimension: int | None = None  # columns of `dense`, 1 to 1024
     nonzeros: int = NONZEROS_MAX  # that one context may have, with all its actions
+    lower: bool = False
+    ngrams: int = 1  # 1 to 5
 
     def __post_init__(self) -> None:
         _check_whole("bits", self.bits, BITS_MAX)
@@ -92,7 +117,11 @@ class Encoder:
         if self.dimension is not None:
             _check_whole("dimension", self.dimension, DIMENSION_MAX)
         if self.interactions is not None:
-            object.__setattr__(self, "interactions", _checked_pairs(self.interactions))
+            checked = checked_interactions(self.interactions, _short(self.interactions))
+            object.__setattr__(self, "interactions", checked)
+        _check_whole("ngrams", self.ngrams, NGRAMS_MAX)
+        if not isinstance(self.lower, bool):
+            raise InvalidInput("bad_param", f"lower is {as_seen(self.lower)}: it must be true or false")
 
     def encode(self, shared: Any, actions: Sequence[Any]) -> Features:
         """Return the features of k actions: slots ascend within a row, and none occurs twice in it.
@@ -102,14 +131,18 @@ class Encoder:
         found = desk().encode(self.slots_wanted, shared, actions)
         return self.plainly_encoded(shared, actions) if found is None else found
 
+    def entries(self, shared: Any, actions: Sequence[Any]) -> tuple[list[Entry], list[int]]:
+        """Return the features of the context and of all actions, and the row of each."""
+        return entries_of(shared, actions, Text(self.lower, self.ngrams))
+
     def encode_sent(self, shared: Any, actions: bytes) -> Features | None:
         """Return what `encode` does of actions that are JSON, or None: then they are to be decoded, and encoded."""
         return desk().encode_sent(self.slots_wanted, shared, actions)
 
     def plainly_encoded(self, shared: Any, actions: Sequence[Any]) -> Features:
         """Do what `encode` does in Python: what that says holds, and its messages."""
-        cells = self._cells(*entries_of(shared, actions))
-        key = cells.row << self.bits | self._slot(cells)
+        cells = self.cells(*self.entries(shared, actions))
+        key = cells.row << self.bits | self.slots(cells)
         order = np.argsort(key, kind="stable")
         key = key[order]
         first = np.flatnonzero(np.diff(key, prepend=-1))
@@ -125,7 +158,7 @@ class Encoder:
 
     def plainly_dense(self, shared: Any, actions: Sequence[Any]) -> Array:
         """Do what `dense` does in Python."""
-        cells = self._cells(*entries_of(shared, actions))
+        cells = self.cells(*self.entries(shared, actions))
         columns = self._columns()
         place = cells.row * columns + self._column(cells)
         rows = np.bincount(place, cells.value, (len(actions) + 1) * columns).reshape(-1, columns)
@@ -133,30 +166,31 @@ class Encoder:
 
     def names(self, shared: Any, actions: Sequence[Any]) -> list[list[str]]:
         """Return the name of each entry that `encode` gives, row by row; what shares a slot is joined by " + "."""
-        entries, rows = entries_of(shared, actions)
-        cells = self._cells(entries, rows)
-        found = _named(entries, cells, self._slot(cells), len(actions) + 1)
+        entries, rows = self.entries(shared, actions)
+        cells = self.cells(entries, rows)
+        found = named(entries, cells, self.slots(cells), len(actions) + 1)
         return [[row[slot] for slot in sorted(row)] for row in found]
 
     def dense_names(self, shared: Any, actions: Sequence[Any]) -> list[list[str]]:
         """Return the name of each column that `dense` gives, action by action; "" for one that nothing is in."""
-        entries, rows = entries_of(shared, actions)
-        cells = self._cells(entries, rows)
-        common, *own = _named(entries, cells, self._column(cells), len(actions) + 1)
+        entries, rows = self.entries(shared, actions)
+        cells = self.cells(entries, rows)
+        common, *own = named(entries, cells, self._column(cells), len(actions) + 1)
         columns = range(self._columns())
         return [[" + ".join(row[j] for row in (common, mine) if j in row) for j in columns] for mine in own]
 
     @cached_property
     def slots_wanted(self) -> Bound[Wanted]:
         """What compiled code is to make of features where it makes slots."""
-        return wanted(self.bits, 0, self.nonzeros, self.interactions)
+        return wanted(self.bits, 0, self.nonzeros, self.interactions, self.lower, self.ngrams)
 
     @cached_property
     def rows_wanted(self) -> Bound[Wanted]:
         """What it is to make where it makes rows of numbers."""
-        return wanted(self.bits, self._columns(), self.nonzeros, self.interactions)
+        return wanted(self.bits, self._columns(), self.nonzeros, self.interactions, self.lower, self.ngrams)
 
-    def _slot(self, cells: Cells) -> Array:
+    def slots(self, cells: Cells) -> Array:
+        """Return the slot of each cell, int64[n]."""
         return (cells.number & np.uint64((1 << self.bits) - 1)).view(np.int64)
 
     def _column(self, cells: Cells) -> Array:
@@ -166,44 +200,61 @@ class Encoder:
         assert self.dimension is not None, "an encoder of dense rows has a dimension"
         return self.dimension
 
-    def _cells(self, entries: list[Entry], rows: list[int]) -> Cells:
+    def cells(self, entries: list[Entry], rows: list[int]) -> Cells:
         """Return the entries and their products; rows ascend."""
         n = len(entries)
         row = np.array(rows, np.int64)
-        number = np.fromiter((feature_number(space, name) for space, name, _ in entries), np.uint64, n)
+        number = np.fromiter(_numbers(entries), np.uint64, n)
         value = np.fromiter((value for _, _, value in entries), np.float64, n)
-        left, right = self._products(entries, row)
+        left, right, third = self._products(entries, row).T
+        at, product, size = (
+            np.maximum(row[left], row[right]),
+            mixed(number[left], number[right]),
+            value[left] * value[right],
+        )
+        three = np.flatnonzero(third >= 0)
+        last = third[three]
+        at[three] = np.maximum(at[three], row[last])
+        product[three] = mixed(product[three], number[last])
+        size[three] *= value[last]
+        alone = np.full(n, -1)
         return Cells(
-            np.concatenate([row, np.maximum(row[left], row[right])]),
-            np.concatenate([number, mixed(number[left], number[right])]),
-            np.concatenate([value, value[left] * value[right]]),
+            np.concatenate([row, at]),
+            np.concatenate([number, product]),
+            np.concatenate([value, size]),
             np.concatenate([np.arange(n), left]),
-            np.concatenate([np.full(n, -1), right]),
+            np.concatenate([alone, right]),
+            np.concatenate([alone, third]),
         )
 
-    def _products(self, entries: list[Entry], row: Array) -> tuple[Array, Array]:
-        """Return which entry is multiplied with which other, int64[m] each."""
-        n_shared = int(np.searchsorted(row, 1))
+    def _products(self, entries: list[Entry], row: Array) -> Array:
+        """Return which entries are multiplied with which others, int64[m, 3]: -1 for no third one."""
         if self.interactions is None:
-            blocks = [(np.arange(n_shared), np.arange(n_shared, len(row)), False)]
+            made = list(every_product(row))
         else:
-            blocks = list(_blocks([space for space, _, _ in entries], row, self.interactions))
-        size = len(row) + sum(len(one) * len(other) for one, other, _ in blocks)
+            made = list(products_of(self.interactions, [space for space, _, _ in entries], row))
+        size = len(row) + sum(n for n, _ in made)
         if size > self.nonzeros:
             raise InvalidInput(
                 "too_many_features",
                 f"the context has {size} features, those of all actions and products counted: at most {self.nonzeros} "
                 "are allowed; send fewer, have fewer actions, or name the interactions that matter",
             )
-        products = [_each_with_each(*block) for block in blocks]
-        none = np.zeros(0, np.int64)
-        return (
-            np.concatenate([none, *(left for left, _ in products)]),
-            np.concatenate([none, *(right for _, right in products)]),
-        )
+        return np.concatenate([np.zeros((0, 3), np.int64), *(make() for _, make in made)])
 
 
-@lru_cache(maxsize=1 << 15)
+def _numbers(entries: list[Entry]) -> Iterator[int]:
+    """Yield what each entry is known by, and remember it."""
+    known = desk().plain
+    if len(known) > REMEMBERED:
+        known.clear()
+    for space, name, _ in entries:
+        number = known.get((space, name))
+        if number is None:
+            number = known[space, name] = feature_number(space, name)
+        yield number
+
+
 def feature_number(namespace: str, name: str) -> int:
     """Return the 64-bit number that a feature is known by.
 
@@ -248,53 +299,26 @@ def units_of(unit_ids: Sequence[str | None]) -> Array:
     return np.array([known[unit_id] for unit_id in unit_ids], np.uint64)
 
 
-def _blocks(spaces: list[str], row: Array, pairs: tuple[tuple[str, str], ...]) -> Iterator[tuple[Array, Array, bool]]:
-    """Yield sets of entries that are multiplied, each of one with each of the other; True for a set with itself."""
-    bounds = np.searchsorted(row, np.arange(row[-1] + 2 if len(row) else 1))
-    for pair in pairs:
-        firsts, seconds = (
-            np.flatnonzero(np.fromiter((_within(space, one) for space in spaces), np.bool_, len(spaces)))
-            for one in pair
-        )
-        n_first, n_second = (int(np.searchsorted(row[members], 1)) for members in (firsts, seconds))
-        yield firsts[:n_first], seconds[n_second:], False
-        if pair[0] != pair[1]:
-            yield firsts[n_first:], seconds[:n_second], False
-        for start, stop in pairwise(bounds.tolist()):
-            one, other = (part[slice(*np.searchsorted(part, (start, stop)))] for part in (firsts, seconds))
-            if len(one) and len(other):
-                yield one, other, pair[0] == pair[1]
-
-
-def _each_with_each(one: Array, other: Array, itself: bool) -> tuple[Array, Array]:
-    left, right = np.repeat(one, len(other)), np.tile(other, len(one))
-    return (left[left <= right], right[left <= right]) if itself else (left, right)
-
-
-def _within(namespace: str, outer: str) -> bool:
-    return namespace == outer or (outer != "" and namespace.startswith(f"{outer}."))
-
-
-def entries_of(shared: Any, actions: Sequence[Any]) -> tuple[list[Entry], list[int]]:
+def entries_of(shared: Any, actions: Sequence[Any], text: Text = PLAIN) -> tuple[list[Entry], list[int]]:
     """Return the features of the context and of all actions, and the row of each."""
     if not len(actions):
         raise InvalidInput("no_actions", "the set of actions is empty: at least one is needed")
     entries: list[Entry] = []
     if shared is not None:
-        _add_object(entries, "", shared, 1, "the context")
+        _add_object(entries, "", shared, 1, "the context", text)
     rows = [0] * len(entries)
     for a, action in enumerate(actions):
         what = f"action {a}"
         if isinstance(action, dict) and type(action.get("id")) in (int, float):
             action = action | {"id": str(action["id"])}
-        _add_object(entries, "", action, 1, what)
+        _add_object(entries, "", action, 1, what, text)
         if len(entries) == len(rows):
             raise InvalidInput("no_features", f"{what} has no features: give it an id, or fields of its own")
         rows += [a + 1] * (len(entries) - len(rows))
     return entries, rows
 
 
-def _add_object(entries: list[Entry], space: str, thing: Any, depth: int, what: str) -> None:
+def _add_object(entries: list[Entry], space: str, thing: Any, depth: int, what: str, text: Text) -> None:
     """Add the features of an object to `entries`; `what` begins the messages."""
     if not isinstance(thing, dict):
         raise InvalidInput("bad_feature", f"{what} is {_short(thing)}: named features come as a JSON object")
@@ -304,19 +328,19 @@ def _add_object(entries: list[Entry], space: str, thing: Any, depth: int, what: 
         _check_text(key, what)
         if key[:1] == "_":
             if key == "_text":
-                _add_text(entries, space, value, what)
+                _add_text(entries, space, value, what, text)
         elif isinstance(value, str):
             _check_text(value, what)
             entries.append((space, f"{key}={value}", 1.0))
         elif isinstance(value, dict):
-            _add_object(entries, f"{space}.{key}" if space else key, value, depth + 1, what)
+            _add_object(entries, f"{space}.{key}" if space else key, value, depth + 1, what, text)
         elif isinstance(value, list | tuple):
-            _add_list(entries, f"{space}.{key}" if space else key, value, depth + 1, what)
+            _add_list(entries, f"{space}.{key}" if space else key, value, depth + 1, what, text)
         else:
             _add_number(entries, space, key, value, what)
 
 
-def _add_list(entries: list[Entry], space: str, values: Sequence[Any], depth: int, what: str) -> None:
+def _add_list(entries: list[Entry], space: str, values: Sequence[Any], depth: int, what: str, text: Text) -> None:
     if depth > DEPTH_MAX:
         raise InvalidInput("bad_feature", f"{what} is nested deeper than {DEPTH_MAX}: flatten it")
     for place, value in enumerate(values):
@@ -324,19 +348,22 @@ def _add_list(entries: list[Entry], space: str, values: Sequence[Any], depth: in
             _check_text(value, what)
             entries.append((space, value, 1.0))
         elif isinstance(value, dict):
-            _add_object(entries, space, value, depth, what)
+            _add_object(entries, space, value, depth, what, text)
         elif isinstance(value, list | tuple):
-            _add_list(entries, f"{space}.{place}", value, depth + 1, what)
+            _add_list(entries, f"{space}.{place}", value, depth + 1, what, text)
         else:
             _add_number(entries, space, str(place), value, what)
 
 
-def _add_text(entries: list[Entry], space: str, text: Any, what: str) -> None:
-    if not isinstance(text, str):
-        raise InvalidInput("bad_feature", f"{what} has the _text {_short(text)}: it must be a string")
-    for word in text.split():
+def _add_text(entries: list[Entry], space: str, said: Any, what: str, text: Text) -> None:
+    if not isinstance(said, str):
+        raise InvalidInput("bad_feature", f"{what} has the _text {_short(said)}: it must be a string")
+    words = (said.lower() if text.lower else said).split()
+    for place, word in enumerate(words):
         _check_text(word, what)
         entries.append((space, word, 1.0))
+        for first in range(place - 1, max(place - text.ngrams, -1), -1):
+            entries.append((space, " ".join(words[first : place + 1]), 1.0))
 
 
 def _add_number(entries: list[Entry], space: str, name: str, value: Any, what: str) -> None:
@@ -370,12 +397,12 @@ def _short(thing: Any) -> str:
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
-def _named(entries: list[Entry], cells: Cells, place: Array, n_rows: int) -> list[dict[int, str]]:
+def named(entries: list[Entry], cells: Cells, place: Array, n_rows: int) -> list[dict[int, str]]:
     """Return for each row the names of what lies at each place."""
     texts = [f"{space}.{name}" if space else name for space, name, _ in entries]
     found: list[dict[int, list[str]]] = [{} for _ in range(n_rows)]
-    for row, at, left, right in zip(*(part.tolist() for part in (cells.row, place, *cells[3:])), strict=True):
-        text = texts[left] if right < 0 else f"{texts[left]}*{texts[right]}"
+    for row, at, *parts in zip(*(part.tolist() for part in (cells.row, place, *cells[3:])), strict=True):
+        text = "*".join(texts[part] for part in parts if part >= 0)
         here = found[row].setdefault(at, [])
         if text not in here:
             here.append(text)
@@ -385,18 +412,3 @@ def _named(entries: list[Entry], cells: Cells, place: Array, n_rows: int) -> lis
 def _check_whole(name: str, value: Any, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= high:
         raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be a whole number from 1 to {high}")
-
-
-def _is_pair(pair: Any) -> bool:
-    return isinstance(pair, list | tuple) and len(pair) == 2 and all(isinstance(space, str) for space in pair)
-
-
-def _checked_pairs(pairs: Any) -> tuple[tuple[str, str], ...]:
-    """Return the interactions as tuples."""
-    if isinstance(pairs, list | tuple) and len(pairs) <= PAIRS_MAX and all(map(_is_pair, pairs)):
-        return tuple((one, other) for one, other in pairs)
-    raise InvalidInput(
-        "bad_param",
-        f"interactions are {_short(pairs)}: they must be up to {PAIRS_MAX} pairs of namespaces, like "
-        '[["user", "item"]]; "" is that of what is in no namespace',
-    )

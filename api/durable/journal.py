@@ -21,6 +21,7 @@ from ...engine.snapshot import size
 from ...engine.storage.tables import Event, Experiment
 from ...engine.vocabulary import CHANGE, DECIDE, DECISIONS, EXTERNAL, Columns, Decision, Feedback
 from ..experiment.spec import Spec
+from ..experiment.weights import on_record
 from ..kinds.decided import Decided
 from ..kinds.kind import Kind, Request, Work, known
 from ..service.clocks import microseconds
@@ -106,6 +107,10 @@ class Journal:
         self._policy = found.spec.numbers[0] or None
         self._bytes = (found.seq - found.kept_at) * EVENT_BYTES
         return found
+
+    def meet(self, spec: Spec, arms: Sequence[dict[str, Any]]) -> None:
+        """Let this thread meet the features of the newest decisions."""
+        on_record(self.store, self.row.key, self.seq, spec.intake, arms)
 
     def check(self) -> None:
         """Raise `Unavailable` where nothing more can be written, or where a commit in the background failed.

@@ -81,7 +81,10 @@ class ContextIntake(Intake):
             size = "bits" if self.encoder.dimension is None else "dimension"
             context[size] = getattr(self.encoder, size)
             if self.encoder.interactions is not None:
-                context["interactions"] = [list(pair) for pair in self.encoder.interactions]
+                context["interactions"] = [list(spaces) for spaces in self.encoder.interactions]
+            text: dict[str, Any] = {"lower": True} if self.encoder.lower else {}
+            text |= {"ngrams": self.encoder.ngrams} if self.encoder.ngrams > 1 else {}
+            context |= {"text": text} if text else {}
         if not self.per_call:
             return {"context": context}
         length = {"length": self.action_length} if self.action_length else {}
@@ -254,7 +257,7 @@ def _no_next_state() -> InvalidInput:
 
 
 def _context(context: Any) -> tuple[Literal["none", "dense", "features"], int, Encoder | None]:
-    known = {"kind", "length", "bits", "interactions", "dimension"}
+    known = {"kind", "length", "bits", "interactions", "dimension", "text"}
     check_fields("problem.context", context, known)
     kind = context.get("kind")
     if kind not in ("none", "dense", "features"):
@@ -277,10 +280,13 @@ def _context(context: Any) -> tuple[Literal["none", "dense", "features"], int, E
     interactions = context.get("interactions")
     if interactions is not None and not isinstance(interactions, list):
         raise InvalidInput(
-            "bad_context", f"interactions is {as_seen(interactions)}: it must be a list of pairs of namespaces"
+            "bad_context",
+            f"interactions is {as_seen(interactions)}: it must be a list of pairs of namespaces, or threes",
         )
     given = {name: context[name] for name in ("bits", "dimension", "interactions") if context.get(name) is not None}
-    return "features", 0, Encoder(**given)
+    text = {} if context.get("text") is None else context["text"]
+    check_fields("problem.context.text", text, {"lower", "ngrams"})
+    return "features", 0, Encoder(**given, **text)
 
 
 def _whole(code: str, what: str, value: Any, most: int, instead: str = "") -> int:

@@ -23,6 +23,13 @@ class NewPolicy(msgspec.Struct, forbid_unknown_fields=True):
     params: dict[str, Any] = {}
 
 
+class NewText(msgspec.Struct, forbid_unknown_fields=True):
+    """How the words of `_text` are read: in lower case, and so many that follow each other as one more feature."""
+
+    lower: bool | UnsetType = UNSET
+    ngrams: int | UnsetType = UNSET
+
+
 class Context(msgspec.Struct, forbid_unknown_fields=True):
     """What a decision sees: nothing, so many numbers, or named features (2^bits slots, or so many columns)."""
 
@@ -30,7 +37,8 @@ class Context(msgspec.Struct, forbid_unknown_fields=True):
     length: int | UnsetType = UNSET
     bits: int | UnsetType = UNSET
     dimension: int | UnsetType = UNSET
-    interactions: list[tuple[str, str]] | UnsetType = UNSET
+    interactions: list[list[str]] | UnsetType = UNSET  # two or three namespaces each
+    text: NewText | UnsetType = UNSET
 
 
 class NewActions(msgspec.Struct, forbid_unknown_fields=True):

@@ -6,6 +6,7 @@ from typing import Any
 
 from ...engine.vectors.hindsight import NUMBERS_MAX
 from ..experiment.ids import ID_LENGTH_MAX
+from ..experiment.weights import TOP_MAX
 from . import curves, logs, units
 
 KEY = {
@@ -88,6 +89,12 @@ SEGMENTS = {
     "in": "query",
     "schema": {"type": "integer", "minimum": 1, "maximum": NUMBERS_MAX, "default": 1},
     "description": "Of vectors: tell the regret against the best fixed point of each of so many equal parts, too.",
+}
+TOP = {
+    "name": "top",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1, "maximum": TOP_MAX, "default": 50},
+    "description": "How many features are told of each action.",
 }
 AFTER_NUMBER = {
     "name": "after",

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..access.caller import ADMIN, OPEN, OPERATOR, READ, WRITE
 from ..experiment.report_schemas import Report
+from ..experiment.weights_schemas import Weights
 from ..kinds.arms.bodies import Action
 from ..kinds.lists.bodies import AskedSlot
 from ..kinds.queries.recommendation_schemas import RecommendedHypothesis
@@ -41,13 +42,14 @@ from . import (
     reports,
     schemas,
     units,
+    weights,
     window_schemas,
     windowed,
 )
 from .dashboard.rendering import refused
 from .dashboard.table import PEOPLE
 from .endpoint import Endpoint, Handler
-from .parameters import AFTER, AFTER_NUMBER, AS, BEFORE, BEFORE_TIME, CONFIRM, KEY, LOG, SEGMENTS, SPAN, at_most
+from .parameters import AFTER, AFTER_NUMBER, AS, BEFORE, BEFORE_TIME, CONFIRM, KEY, LOG, SEGMENTS, SPAN, TOP, at_most
 
 
 class Entry(NamedTuple):
@@ -305,6 +307,7 @@ TABLE = [
         media=tuple(kind.decode() for kind in logs.MEDIA_TYPES.values()),
     ),
     Entry("GET", f"{ONE}/diagnostics", experiments.diagnostics, READ, {200: schemas.Diagnostics}, (404, 503)),
+    Entry("GET", f"{ONE}/weights", weights.weights, READ, {200: Weights}, (404, 422, 503), parameters=(TOP,)),
     Entry(
         "POST",
         f"{ONE}/policies",

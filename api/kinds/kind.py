@@ -22,6 +22,7 @@ from ...engine.choices import Choice
 from ...engine.contexts import context_at, n_actions, unpack_contexts
 from ...engine.errors import Conflict, OnearmError
 from ...engine.features import unit_of
+from ...engine.kernel import Entry
 from ...engine.problem import ANY_REWARD
 from ...engine.protocol import reset
 from ...engine.storage.tables import Event
@@ -164,7 +165,7 @@ class Work:
     number: int  # of the next decision
     rewards: int = 0
     archived: bool = False
-    explainer: Callable[..., None] | None = None  # compiled where it is asked for
+    explainer: Entry | None = None  # compiled where it is asked for
     tell_law: Callable[..., None] = staticmethod(loop.tell_law.python)  # the same
     unusable: OnearmError | None = None  # what everything is refused with
 

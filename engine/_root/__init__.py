@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from onearm.api.experiment.weights import weights
     from onearm.api.kinds.queries.engine import best_arm, hypotheses, thresholds
     from onearm.api.notebook.asking import evaluate, replay
     from onearm.api.notebook.logs import read_log
@@ -29,6 +30,7 @@ __all__ = [
     "replay",
     "simulate",
     "thresholds",
+    "weights",
 ]
 __version__: str
 
@@ -41,6 +43,7 @@ _HOMES = {  # the modules of `onearm.api` where the names are made
     "replay": "notebook.asking",
     "simulate": "notebook.runs",
     "thresholds": "kinds.queries.engine",
+    "weights": "experiment.weights",
 }
 
 

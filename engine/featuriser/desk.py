@@ -14,9 +14,10 @@ from ..compiled.binding import Bound, opened
 from ..compiled.entries import without_jit
 from ..kernel import Entry, kernel, loop, routine
 from ..vocabulary import Array, Features
+from .cells import Slots, Wanted, empty_slots
 from .json_text import read_json
-from .names import Names, empty_names, make_room
-from .slots import Slots, Wanted, empty_slots, fill, fill_dense
+from .names import Names, empty_names, features_in, make_room
+from .slots import fill, fill_dense
 from .tape import LIST, NO_ROOM, NOTHING, UNSURE, Tape, empty_tape, read_marshalled
 from .walk import FoundFeatures, behind, no_features_found, walk
 
@@ -38,8 +39,9 @@ class Room(NamedTuple):
 def encode_marshalled(room: Bound[Room], wanted: Bound[Wanted], data: Array) -> int:
     """Write the features of a context and its actions into `room`; return how many there are, UNSURE, or NO_ROOM."""
     names, tape, entries, slots = opened(room)
-    k = _read(names, tape, entries, data)
-    return _filled(names, entries, opened(wanted), slots, k)
+    asked = opened(wanted)
+    k = _read(names, tape, entries, asked, data)
+    return _filled(names, entries, asked, slots, k)
 
 
 @loop
@@ -54,18 +56,20 @@ def encode_sent(room: Bound[Room], wanted: Bound[Wanted], data: Array, split: in
         return n
     make_room(names)
     entries.filled[0] = 0
-    k = walk_all(tape, data, names, entries, 0, actions)
-    return _filled(names, entries, opened(wanted), slots, k)
+    asked = opened(wanted)
+    k = walk_all(tape, data, names, entries, asked, 0, actions)
+    return _filled(names, entries, asked, slots, k)
 
 
 @loop
 def dense_marshalled(room: Bound[Room], wanted: Bound[Wanted], data: Array, rows: Array) -> int:
     """Write the rows of a context's actions, as `fill_dense` does."""
     names, tape, entries, slots = opened(room)
-    k = _read(names, tape, entries, data)
+    asked = opened(wanted)
+    k = _read(names, tape, entries, asked, data)
     if k != len(rows) - 1:
         return min(k, UNSURE)
-    return fill_dense(entries, names, opened(wanted), slots, rows)
+    return fill_dense(entries, names, asked, slots, rows)
 
 
 @kernel
@@ -79,24 +83,26 @@ def _filled(names: Names, entries: FoundFeatures, wanted: Wanted, slots: Slots, 
 
 
 @kernel
-def _read(names: Names, tape: Tape, entries: FoundFeatures, data: Array) -> int:
+def _read(names: Names, tape: Tape, entries: FoundFeatures, wanted: Wanted, data: Array) -> int:
     """Find the entries of a pair of a context and a list of actions; return how many actions there are, or UNSURE."""
     n = read_marshalled(data, len(data), tape)
     if n < 0:
         return n
     make_room(names)
     entries.filled[0] = 0
-    return walk_all(tape, data, names, entries, 1, behind(tape, 1))
+    return walk_all(tape, data, names, entries, wanted, 1, behind(tape, 1))
 
 
 @routine
-def walk_all(tape: Tape, data: Array, names: Names, entries: FoundFeatures, context: int, actions: int) -> int:
+def walk_all(
+    tape: Tape, data: Array, names: Names, entries: FoundFeatures, wanted: Wanted, context: int, actions: int
+) -> int:
     """Find the features of the rows `context` and `actions` of a tape, an object or null and a list of objects.
 
     Returns how many actions there are, UNSURE, or NO_ROOM.
     """
     if tape.row[context, 0] != NOTHING or not tape.row[context, 1]:
-        status = walk(tape, data, names, entries, context, 0)
+        status = walk(tape, data, names, entries, wanted, context, 0)
         if status < 0:
             return status
     at = actions
@@ -106,7 +112,7 @@ def walk_all(tape: Tape, data: Array, names: Names, entries: FoundFeatures, cont
     at += 1
     k = 0
     while at < end:
-        status = walk(tape, data, names, entries, at, k + 1)
+        status = walk(tape, data, names, entries, wanted, at, k + 1)
         if status < 0:
             return status
         at = behind(tape, at)
@@ -124,6 +130,7 @@ class Desk:
     """The room of one thread, and the compiled code for it."""
 
     def __init__(self) -> None:
+        self.plain: dict[tuple[str, str], int] = {}  # the memo of the plain path: numbers by namespace and name
         self._names = empty_names()
         self._grow(FEATURES, ACTIONS)
 
@@ -148,6 +155,10 @@ class Desk:
     def entries(self) -> tuple[Entry, Entry, Entry]:
         """Return what is called for slots of objects, of actions in JSON, and for rows."""
         return self._encode, self._sent, self._dense
+
+    def met(self) -> dict[tuple[str, str], int]:
+        """Return the features that are remembered, a namespace and a name each, with their numbers."""
+        return self.plain | {(space, name): number for space, name, number in features_in(self._names)}
 
     def encode(self, wanted: Bound[Wanted], shared: Any, actions: Sequence[Any]) -> Features | None:
         """Return the features of one context; None where that is not sure, or nothing is compiled yet."""
@@ -209,12 +220,22 @@ def desk() -> Desk:
     return found
 
 
-def wanted(bits: int, columns: int, nonzeros: int, interactions: Sequence[tuple[str, str]] | None) -> Bound[Wanted]:
+def wanted(
+    bits: int,
+    columns: int,
+    nonzeros: int,
+    interactions: Sequence[tuple[str, ...]] | None,
+    lower: bool = False,
+    ngrams: int = 1,
+) -> Bound[Wanted]:
     """Return what an encoder is to make, for compiled code."""
-    parts = [space.encode("utf-8", "surrogatepass") for pair in interactions or () for space in pair]
-    bounds = np.cumsum([0, *map(len, parts)])
-    pairs = np.frombuffer(bytearray(b"".join(parts)), np.uint8)
-    return Bound(Wanted(bits, columns, nonzeros, interactions is None, pairs, bounds))
+    parts = [space.encode("utf-8", "surrogatepass") for spaces in interactions or () for space in spaces]
+    bounds, counts = (
+        np.cumsum([0, *map(len, parts)]),
+        np.array([len(spaces) for spaces in interactions or ()], np.int64),
+    )
+    spaces = np.frombuffer(bytearray(b"".join(parts)), np.uint8)
+    return Bound(Wanted(bits, columns, nonzeros, interactions is None, spaces, bounds, counts, lower, ngrams))
 
 
 def _marshalled(entry: Entry, shared: Any, actions: Any) -> Array | None:
@@ -231,4 +252,4 @@ def bytes_of(data: bytes) -> Array:
     return np.frombuffer(data, np.uint8)
 
 
-EXAMPLE = Wanted(1, 0, 1, True, np.zeros(0, np.uint8), np.zeros(1, np.int64))
+EXAMPLE = Wanted(1, 0, 1, True, np.zeros(0, np.uint8), np.zeros(1, np.int64), np.zeros(0, np.int64), False, 1)

@@ -14,12 +14,28 @@ from ..choices import REWARD_MAX
 from ..compiled.binding import Bound, opened
 from ..kernel import kernel, loop, routine
 from ..vocabulary import Array
+from .cells import Wanted
 from .desk import Room, walk_all
 from .json_text import read_json
 from .names import make_room
-from .slots import Wanted, fill
+from .slots import fill
 from .tape import INTEGER, LIST, NO_ROOM, NOTHING, NUMBER, OBJECT, TRUE, UNSURE, Tape
-from .vw_lines import ACTION, BEHIND, FIRST, LINE, N_BYTES, N_EVENTS, N_FEATURES, N_LINES, N_STARTS, SIZE, STARTS, SURE
+from .vw_lines import (
+    ACTION,
+    BEHIND,
+    FIRST,
+    LINE,
+    N_BYTES,
+    N_EVENTS,
+    N_FEATURES,
+    N_LINES,
+    N_STARTS,
+    SIZE,
+    STARTS,
+    SURE,
+    end_of_line,
+    is_empty,
+)
 from .walk import behind
 
 # Keys of a line, in lower case, and the places of their values in `Line.at`.
@@ -68,18 +84,16 @@ def read_lines(room: Bound[Room], wanted: Bound[Wanted], data: Array, lines: Bou
     event, label, start, done, at = opened(lines)
     done[N_EVENTS], done[N_FEATURES], done[N_STARTS] = 0, 0, 0
     while done[N_EVENTS] < len(event) and done[N_BYTES] < len(data):
-        first, end, n = done[N_BYTES], done[N_BYTES], done[N_EVENTS]
-        blank = True
-        while end < len(data) and data[end] != 10:
-            blank &= data[end] == 32 or 9 <= data[end] <= 13
-            end += 1
+        first, n = done[N_BYTES], done[N_EVENTS]
+        end = end_of_line(data, first)
+        blank = is_empty(data, first, end)
         size, features = UNSURE, UNSURE
         if not blank and read_json(data, first, end, tape, 0) >= 0 and _find_keys(data, tape, at):
             multi = _read_label(data, tape, at, event[n], label[n])
             if multi >= 0:
                 make_room(names)
                 entries.filled[0] = 0
-                size = walk_all(tape, data, names, entries, at[C], multi)
+                size = walk_all(tape, data, names, entries, opened(wanted), at[C], multi)
                 if size > 0 and (size + 2 > len(slots.start) or done[N_STARTS] + size + 2 > len(start)):
                     features = NO_ROOM
                 elif size > event[n, ACTION]:

@@ -6,6 +6,7 @@ import numpy as np
 
 NAME_MAX = 1000  # characters of a key, or of a string; compiled code counts bytes, which are no fewer
 DEPTH_MAX = 10
+NGRAMS_MAX = 5
 VALUE_MAX = 1e15  # the product of two is one that float32 holds: `oracles/second_order.py`
 
 # SplitMix64 (Steele, Lea, Flood 2014): its increment, and the factors and shifts of its finaliser.

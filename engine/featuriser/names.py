@@ -7,6 +7,7 @@ those that are known, in whole words filled up with zeros; where they are new th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,24 +16,28 @@ from ..arrays import aligned_zeros
 from ..kernel import kernel, routine
 from ..vocabulary import Array
 from .blake import blake2b_8
-from .words import signed, some_bytes
+from .words import fetch, signed, some_bytes
 
 MESSAGE = 1024  # bytes of a namespace and a name
 MINUS, DIGIT = ord("-"), ord("0")
 ROOT = 0  # the namespace without a name
-ENTRIES, TEXT = 1 << 16, 1 << 21  # of a memo: 7 MB
+ENTRY_BITS, TEXT = 16, 1 << 21
+ENTRIES = 1 << ENTRY_BITS  # of a memo: 4 MB
 _LIMIT = 3 * ENTRIES // 4  # with so many names it is emptied before the next context
 
-# Columns of an entry.
-MARK, KNOWN_BY, START, SIZE, SEEN, AT, WHOLE, WHOLE_SIZE = range(8)
+# Columns of an entry: of a namespace KNOWN_BY is where its whole name lies in the text, and its size below 32 bits.
+MARK, KEY, KNOWN_BY, SEEN = range(4)
 _PRIME, _SEED, _29, _32, _0, _64 = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 29, 32, 0, 64))
+_PLACE_SHIFT = np.uint64(64 - ENTRY_BITS)
+_USED, _KEY_BITS = np.uint64(1 << 31), np.uint64(0xFFFFFFFF)
+SIZE_MAX = (1 << 14) - 1
+_KEY_OF_ROOT = np.uint64(0xFFFFFFFF)  # which no name that is looked up has
 
 
 class Names(NamedTuple):
     """A memo."""
 
-    table: Array  # int32[2 * ENTRIES], an entry + 1 where its mark leads to; 0 for none
-    entry: Array  # uint64[ENTRIES, 8]
+    entry: Array  # uint64[ENTRIES, 4], each where its mark leads to, or behind it where others are
     words: Array  # uint64[TEXT / 8], the bytes of all names,
     text: Array  # uint8[TEXT], and the same memory as bytes
     used: Array  # int64[3], entries; words; objects that were read, by which a key that comes twice is noticed
@@ -44,11 +49,21 @@ class Names(NamedTuple):
 def empty_names() -> Names:
     """Return a memo of no names."""
     words, message = np.zeros(TEXT // 8, np.uint64), np.zeros(MESSAGE // 8, np.uint64)
-    table, entry = np.zeros(2 * ENTRIES, np.int32), aligned_zeros(ENTRIES, 8).view(np.uint64)
-    used = np.zeros(3, np.int64)
-    return Names(
-        table, entry, words, words.view(np.uint8), used, message, message.view(np.uint8), np.zeros(8, np.uint64)
-    )
+    entry, used = aligned_zeros(ENTRIES, 4).view(np.uint64), np.zeros(3, np.int64)
+    return Names(entry, words, words.view(np.uint8), used, message, message.view(np.uint8), np.zeros(8, np.uint64))
+
+
+def features_in(names: Names) -> Iterator[tuple[str, str, int]]:
+    """Yield the namespace, the name and the number of each feature that is remembered. To be called from Python."""
+    spaces: dict[int, str] = {}
+    for key, known_by in names.entry[names.entry[:, KEY] != 0][:, [KEY, KNOWN_BY]].tolist():
+        start, size, parent = 8 * (key >> 32), key >> 17 & SIZE_MAX, (key & 0x1FFFF) >> 1
+        if key & 1 or size > MESSAGE:
+            continue
+        if parent not in spaces:
+            whole, whole_size = whole_of(names, parent)
+            spaces[parent] = names.text[whole : whole + whole_size].tobytes().decode("utf-8", "surrogatepass")
+        yield spaces[parent], names.text[start : start + size].tobytes().decode("utf-8", "surrogatepass"), known_by
 
 
 @kernel
@@ -56,10 +71,10 @@ def make_room(names: Names) -> None:
     """Forget all names where they are many; before a context, as its entries are known by their places."""
     if 0 < names.used[0] < _LIMIT and names.used[1] < 3 * len(names.words) // 4:
         return
-    for i in range(len(names.table)):
-        names.table[i] = 0
-    for column in range(8):
-        names.entry[ROOT, column] = np.uint64(0)
+    for place in range(len(names.entry)):
+        for column in range(4):
+            names.entry[place, column] = np.uint64(0)
+    names.entry[ROOT, KEY] = _KEY_OF_ROOT
     names.used[0] = 1
     names.used[1] = 0
 
@@ -101,6 +116,19 @@ def write_byte(names: Names, byte: int, size: int) -> int:
 
 
 @kernel
+def write_lower(names: Names, size: int) -> bool:
+    """Make the letters of a name under way small; return False where some are not of ASCII."""
+    start = 8 * names.used[1]
+    for at in range(start, start + size):
+        letter = names.text[at]
+        if letter >= 128:
+            return False
+        if 65 <= letter <= 90:
+            names.text[at] = np.uint8(letter + 32)
+    return True
+
+
+@kernel
 def write_whole(names: Names, number: int, size: int) -> int:
     """Write a whole number, as `str` does, behind a name under way."""
     rest = abs(number)
@@ -121,58 +149,98 @@ def lookup(names: Names, parent: int, size: int, spaces: bool) -> int:
 
     Returns -1 where there is no room for another one, or the message would be too long.
     """
-    if size < 0:
-        return -1
-    first, n_words = names.used[1], (size + 7) // 8
-    mark = np.uint64(2 * parent + (1 if spaces else 0)) * _SEED + np.uint64(size)
-    for word in range(first, first + n_words):
-        mark = (mark ^ names.words[word]) * _PRIME
+    start = 8 * names.used[1]
+    return -1 if size < 0 else find(names, names.text, start, start + size, parent, spaces)
+
+
+@kernel
+def find(names: Names, data: Array, start: int, stop: int, parent: int, spaces: bool) -> int:
+    """Return the entry of bytes `start` to `stop` of `data`, at most `MESSAGE` of them, as `lookup` does."""
+    return find_marked(names, data, start, stop, parent, spaces, mark_of(names, data, start, stop, parent, spaces))
+
+
+@kernel
+def mark_of(names: Names, data: Array, start: int, stop: int, parent: int, spaces: bool) -> np.uint64:
+    """Return the mark of what `find` is asked for, and let its entry be brought near: the memo is large."""
+    mark = _key_of(parent, stop - start, spaces) * _SEED
+    at = start
+    while at < stop:
+        mark = (mark ^ some_bytes(data, at, min(stop - at, 8))) * _PRIME
         mark ^= mark >> _29
-    mark ^= mark >> _32
-    mask = len(names.table) - 1
-    place = signed(mark & np.uint64(mask))
-    key = _key_of(parent, size, spaces)
-    while names.table[place] != 0:
-        found = names.table[place] - 1
-        if names.entry[found, MARK] == mark and names.entry[found, SIZE] == key:
-            start = signed(names.entry[found, START])
-            same = True
-            for i in range(n_words if n_words > 1 else 0):  # the mark of one word has no other
-                same &= names.words[start + i] == names.words[first + i]
-            if same:
-                return signed(found)
-        place = (place + 1) & mask
-    return _remembered(names, parent, size, spaces, place, mark)
+        at += 8
+    fetch(names.entry, signed(mark >> _PLACE_SHIFT))
+    return mark
+
+
+@kernel
+def find_marked(names: Names, data: Array, start: int, stop: int, parent: int, spaces: bool, mark: np.uint64) -> int:
+    """Return what `find` does of bytes whose mark is known."""
+    key = _key_of(parent, stop - start, spaces)
+    place = signed(mark >> _PLACE_SHIFT)  # the highest bits, in which all of a product meet
+    one_word = stop - start <= 8  # of such there is no other with the same mark
+    while names.entry[place, KEY] != _0:
+        if (
+            names.entry[place, MARK] == mark
+            and names.entry[place, KEY] & _KEY_BITS == key
+            and (one_word or _is_text(names, signed(names.entry[place, KEY] >> _32), data, start, stop))
+        ):
+            return place
+        place = (place + 1) & (ENTRIES - 1)
+    return _remembered(names, data, start, stop, parent, spaces, place, mark)
+
+
+@kernel
+def _is_text(names: Names, first: int, data: Array, start: int, stop: int) -> bool:
+    """Tell whether bytes are those that lie in the text from the word `first` on."""
+    same = True
+    at = start
+    while at < stop:
+        same &= names.words[first] == some_bytes(data, at, min(stop - at, 8))
+        at += 8
+        first += 1
+    return same
 
 
 @routine
-def _remembered(names: Names, parent: int, size: int, spaces: bool, place: int, mark: np.uint64) -> int:
-    """Return a new entry, to which a place of the table leads now; -1 where there is no room for it."""
-    new, first = names.used[0], names.used[1]
-    if new >= len(names.entry) or not _kept(names, parent, size, spaces, new):
+def _remembered(
+    names: Names, data: Array, start: int, stop: int, parent: int, spaces: bool, place: int, mark: np.uint64
+) -> int:
+    """Return a new entry, at a place that is free; -1 where there is no room for it."""
+    first, size = names.used[1], write(names, data, start, stop, 0)
+    if size < 0 or names.used[0] >= len(names.entry) - 1:
         return -1
-    names.entry[new, MARK] = mark
-    names.entry[new, SIZE] = _key_of(parent, size, spaces)
-    names.entry[new, START] = np.uint64(first)
-    names.entry[new, SEEN] = np.uint64(0)
-    names.table[place] = np.int32(new + 1)
-    names.used[0] = new + 1
-    return new
+    known_by, done = _kept(names, parent, size, spaces)
+    if not done:
+        return -1
+    names.entry[place, MARK] = mark
+    names.entry[place, KEY] = np.uint64(first) << _32 | _key_of(parent, size, spaces)
+    names.entry[place, KNOWN_BY] = known_by
+    names.entry[place, SEEN] = _0
+    names.used[0] += 1
+    return place
 
 
 @kernel
 def _key_of(parent: int, size: int, spaces: bool) -> np.uint64:
-    return np.uint64(size) << _32 | np.uint64(2 * parent + (1 if spaces else 0))
+    """Return in 32 bits, of which the highest is set, the size of a part of a name and in which namespace it is."""
+    return _USED | np.uint64(size) << np.uint64(17) | np.uint64(2 * parent + (1 if spaces else 0))
 
 
 @kernel
-def _kept(names: Names, parent: int, size: int, spaces: bool, new: int) -> bool:
-    """Keep the bytes that were written, with a feature's number or a namespace's whole name; False without room."""
+def whole_of(names: Names, space: int) -> tuple[int, int]:
+    """Return where the whole name of a namespace lies in the text, and how many bytes it has."""
+    known_by = names.entry[space, KNOWN_BY]
+    return signed(known_by >> _32), signed(known_by & _KEY_BITS)
+
+
+@kernel
+def _kept(names: Names, parent: int, size: int, spaces: bool) -> tuple[np.uint64, bool]:
+    """Keep the bytes that were written; return what they are known by, and False where there is no room."""
     first, n_words = names.used[1], (size + 7) // 8
-    whole, whole_size = 8 * signed(names.entry[parent, WHOLE]), signed(names.entry[parent, WHOLE_SIZE])
+    whole, whole_size = whole_of(names, parent)
     total = whole_size + size + (1 if not spaces or whole_size else 0)
     if total > MESSAGE:
-        return False
+        return _0, False
     for i in range(whole_size):
         names.message_text[i] = names.text[whole + i]
     behind = whole_size
@@ -181,18 +249,15 @@ def _kept(names: Names, parent: int, size: int, spaces: bool, new: int) -> bool:
         behind += 1
     for i in range(size):
         names.message_text[behind + i] = names.text[8 * first + i]
-    names.used[1] = first + n_words
     if not spaces:
+        names.used[1] = first + n_words
         for i in range(total, min((total + 127) // 128 * 128, MESSAGE)):
             names.message_text[i] = np.uint8(0)
-        names.entry[new, KNOWN_BY] = blake2b_8(names.message, total, names.state)
-        return True
-    names.entry[new, WHOLE] = np.uint64(first + n_words)
-    names.entry[new, WHOLE_SIZE] = np.uint64(total)
+        return blake2b_8(names.message, total, names.state), True
     end = first + n_words + (total + 7) // 8
     if end >= len(names.words):
-        return False
+        return _0, False
     for i in range(total):
         names.text[8 * (first + n_words) + i] = names.message_text[i]
     names.used[1] = end
-    return True
+    return np.uint64(8 * (first + n_words)) << _32 | np.uint64(total), True

@@ -12,9 +12,9 @@ from ..compiled.entries import without_jit
 from ..compiled.waiting import WAITING
 from ..kernel import Loop
 from ..vocabulary import Array, Features
+from .cells import Wanted
 from .desk import Room, bytes_of, empty_room
 from .names import empty_names
-from .slots import Wanted
 from .vw_lines import BEHIND, FIRST, LINE, N_BYTES, N_LINES, SIZE, STARTS, SURE
 
 PLAIN_MAX = 1 << 20  # bytes that are read in Python, which takes a second, before it is worth to wait for compiled code

@@ -2,62 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ..kernel import kernel, routine
 from ..vocabulary import Array
-from .fixed import GOLDEN, MIX_1, MIX_2, SHIFT_1, SHIFT_2, SHIFT_3
-from .names import WHOLE, WHOLE_SIZE, Names
+from .cells import DIGIT_BITS, Slots, Wanted, product_number, put
+from .cubic import multiply_threes
+from .names import Names, whole_of
 from .tape import NO_ROOM, UNSURE
 from .walk import FoundFeatures
+from .words import signed
 
 GROUP_MAX = 128  # features in one slot: up to so many NumPy adds in one loop
 SORTED_BY_STEPS = 16
-DIGIT_BITS = 6  # of a slot, which are sorted by at a time: a row has some 10 to 100 features
+BUCKETS_MAX = 256  # features that are put into buckets first, and then in order: more are sorted by all their digits
+_32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 DOT = ord(".")
-
-
-class Wanted(NamedTuple):
-    """What an encoder is to make."""
-
-    bits: int  # of a slot
-    columns: int  # of dense rows; 0 for slots
-    nonzeros: int  # that one context may have
-    every: bool  # whether all of the context is multiplied with all of an action
-    pairs: Array  # uint8[n], the namespaces that are multiplied, one behind the other
-    bounds: Array  # int64[2 * pairs + 1], where they lie
-
-
-class Slots(NamedTuple):
-    """Room for the features of one context."""
-
-    start: Array  # int64[k + 2]
-    slot: Array  # uint32[n]
-    value: Array  # float64[n]
-    row_slot: Array  # int64[n], those of one row before they are sorted,
-    row_value: Array  # float64[n]
-    order: Array  # int64[2, n]
-    counts: Array  # int64[2^DIGIT_BITS]
-    within: Array  # bool[2, n], whether an entry is in the first and the second namespace of a pair
-
-
-def empty_slots(k: int, n: int) -> Slots:
-    """Return room for n features of k actions."""
-    start, counts, order = np.zeros(k + 2, np.int64), np.zeros(1 << DIGIT_BITS, np.int64), np.zeros((2, n), np.int64)
-    within, slot = np.zeros((2, n), np.bool_), np.zeros(n, np.int64)
-    return Slots(start, np.zeros(n, np.uint32), np.zeros(n), slot, np.zeros(n), order, counts, within)
-
-
-@kernel
-def _put(wanted: Wanted, slots: Slots, cell: int, number: np.uint64, value: float) -> None:
-    """Write a cell of a row: the slot, or the column, of a feature, and its value."""
-    if wanted.columns > 0:
-        slots.row_slot[cell] = np.int64(number % np.uint64(wanted.columns))
-    else:
-        slots.row_slot[cell] = np.int64(number & np.uint64((np.int64(1) << wanted.bits) - 1))
-    slots.row_value[cell] = value
 
 
 @routine
@@ -133,11 +93,32 @@ def _cells(
             size = n_shared * (end - start)
             cells = _multiply(entries, wanted, slots, cells, 0, n_shared, start, end)
         return cells, size
-    for pair in range(len(wanted.bounds) // 2):
-        if cells >= 0:
-            cells, more = _pair(entries, names, wanted, slots, cells, pair, row, n_shared, start, end)
+    first = 0
+    for count in wanted.counts:
+        if cells >= 0 and size <= wanted.nonzeros:
+            for side in range(count):
+                _mark_within(entries, names, wanted, slots, side, first + side, 0, n_shared)
+                _mark_within(entries, names, wanted, slots, side, first + side, start, end)
+            if count == 2:
+                cells, more = _pair(entries, wanted, slots, cells, _is_same(wanted, first), row, n_shared, start, end)
+            else:
+                same = _is_same(wanted, first), _is_same(wanted, first + 1)
+                cells, more = multiply_threes(
+                    entries, wanted, slots, cells, same, n_shared if row > 0 else 0, start, end
+                )
             size += more
+        first += count
     return cells, size
+
+
+@kernel
+def _is_same(wanted: Wanted, place: int) -> bool:
+    """Tell whether a namespace that is multiplied is the next one, too."""
+    first, middle, last = wanted.bounds[place], wanted.bounds[place + 1], wanted.bounds[place + 2]
+    same = middle - first == last - middle
+    for i in range(middle - first):
+        same &= not same or wanted.spaces[first + i] == wanted.spaces[middle + i]
+    return same
 
 
 @kernel
@@ -145,17 +126,8 @@ def _own(entries: FoundFeatures, wanted: Wanted, slots: Slots, start: int, end: 
     if end - start > len(slots.row_slot):
         return NO_ROOM
     for i in range(start, end):
-        _put(wanted, slots, i - start, entries.number[i], entries.value[i])
+        put(wanted, slots, i - start, entries.number[i], entries.value[i])
     return end - start
-
-
-@kernel
-def product_number(left: np.uint64, right: np.uint64) -> np.uint64:
-    """Return what `features.mixed` does of one pair."""
-    z = left * GOLDEN + right
-    z = (z ^ (z >> SHIFT_1)) * MIX_1
-    z = (z ^ (z >> SHIFT_2)) * MIX_2
-    return z ^ (z >> SHIFT_3)
 
 
 @kernel
@@ -175,7 +147,7 @@ def _multiply(
     for i in range(left, left_end):
         for j in range(right, right_end):
             number = product_number(entries.number[i], entries.number[j])
-            _put(wanted, slots, cells, number, entries.value[i] * entries.value[j])
+            put(wanted, slots, cells, number, entries.value[i] * entries.value[j])
             cells += 1
     return cells
 
@@ -183,28 +155,19 @@ def _multiply(
 @kernel
 def _pair(
     entries: FoundFeatures,
-    names: Names,
     wanted: Wanted,
     slots: Slots,
     cells: int,
-    pair: int,
+    itself: bool,
     row: int,
     n_shared: int,
     start: int,
     end: int,
 ) -> tuple[int, int]:
-    """Add the products of one interaction to the cells of the row of the entries `start` to `end`.
+    """Add the products of a pair of namespaces to the cells of the row of the entries `start` to `end`.
 
     Returns the number of cells, and of products as they are counted for the limit.
     """
-    first, middle, last = wanted.bounds[2 * pair], wanted.bounds[2 * pair + 1], wanted.bounds[2 * pair + 2]
-    itself = middle - first == last - middle
-    for i in range(middle - first):
-        itself &= not itself or wanted.pairs[first + i] == wanted.pairs[middle + i]
-    _mark_within(entries, names, wanted, slots, 0, first, middle, 0, n_shared)
-    _mark_within(entries, names, wanted, slots, 1, middle, last, 0, n_shared)
-    _mark_within(entries, names, wanted, slots, 0, first, middle, start, end)
-    _mark_within(entries, names, wanted, slots, 1, middle, last, start, end)
     size = 0
     if row > 0:
         cells, size = _multiply_within(entries, wanted, slots, cells, 0, n_shared, start, end, False)
@@ -240,7 +203,7 @@ def _multiply_within(
                         if cells >= len(slots.row_slot):
                             return NO_ROOM, size
                         number = product_number(entries.number[i], entries.number[j])
-                        _put(wanted, slots, cells, number, entries.value[i] * entries.value[j])
+                        put(wanted, slots, cells, number, entries.value[i] * entries.value[j])
                         cells += 1
     return cells, size
 
@@ -252,23 +215,21 @@ def _mark_within(
     wanted: Wanted,
     slots: Slots,
     side: int,
-    first: int,
-    last: int,
+    place: int,
     start: int,
     end: int,
 ) -> None:
-    """Write down which entries are in a namespace of a pair, or in one inside it."""
-    size = last - first
+    """Write down which entries are in a namespace that is multiplied, or in one inside it."""
+    first, size = wanted.bounds[place], wanted.bounds[place + 1] - wanted.bounds[place]
     for i in range(start, end):
         if i > start and entries.space[i] == entries.space[i - 1]:
             slots.within[side, i] = slots.within[side, i - 1]
             continue
-        space = entries.space[i]
-        at, length = 8 * np.int64(names.entry[space, WHOLE]), np.int64(names.entry[space, WHOLE_SIZE])
+        at, length = whole_of(names, entries.space[i])
         same = length == size or (size > 0 and length > size and names.text[at + size] == DOT)
         if same:
             for j in range(size):
-                same &= names.text[at + j] == wanted.pairs[first + j]
+                same &= names.text[at + j] == wanted.spaces[first + j]
         slots.within[side, i] = same
 
 
@@ -277,26 +238,26 @@ def _merge(slots: Slots, n: int, bits: int, filled: int) -> int:
     """Write the cells of a row behind the `filled` features in the order of their slots, those of one slot added up."""
     if filled + n > len(slots.slot):
         return NO_ROOM
-    order = _sorted(slots, n, bits)
+    key = slots.key[_sorted(slots, n, bits)]
     i = 0
     while i < n:
-        slot = slots.row_slot[slots.order[order, i]]
+        slot = key[i] >> _32
         end = i + 1
-        while end < n and slots.row_slot[slots.order[order, end]] == slot:
+        while end < n and key[end] >> _32 == slot:
             end += 1
         if end - i > GROUP_MAX:
             return UNSURE
         slots.slot[filled] = np.uint32(slot)
-        slots.value[filled] = _sum(slots, order, i, end)
+        slots.value[filled] = _sum(slots.row_value, key, i, end)
         filled += 1
         i = end
     return filled
 
 
 @kernel
-def _sum(slots: Slots, order: int, first: int, end: int) -> float:
+def _sum(values: Array, key: Array, first: int, end: int) -> float:
     """Add values as `np.add.reduceat` does: the first one to the sum of all others, in eight sums side by side."""
-    head = slots.row_value[slots.order[order, first]]
+    head = values[_cell(key[first])]
     n = end - first - 1
     if n == 0:
         return head
@@ -305,53 +266,74 @@ def _sum(slots: Slots, order: int, first: int, end: int) -> float:
     if n >= 8:
         r0, r1, r2, r3, r4, r5, r6, r7 = -0.0, -0.0, -0.0, -0.0, -0.0, -0.0, -0.0, -0.0
         while at + 8 <= end:
-            r0 += slots.row_value[slots.order[order, at]]
-            r1 += slots.row_value[slots.order[order, at + 1]]
-            r2 += slots.row_value[slots.order[order, at + 2]]
-            r3 += slots.row_value[slots.order[order, at + 3]]
-            r4 += slots.row_value[slots.order[order, at + 4]]
-            r5 += slots.row_value[slots.order[order, at + 5]]
-            r6 += slots.row_value[slots.order[order, at + 6]]
-            r7 += slots.row_value[slots.order[order, at + 7]]
+            r0 += values[_cell(key[at])]
+            r1 += values[_cell(key[at + 1])]
+            r2 += values[_cell(key[at + 2])]
+            r3 += values[_cell(key[at + 3])]
+            r4 += values[_cell(key[at + 4])]
+            r5 += values[_cell(key[at + 5])]
+            r6 += values[_cell(key[at + 6])]
+            r7 += values[_cell(key[at + 7])]
             at += 8
         total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
     while at < end:
-        total += slots.row_value[slots.order[order, at]]
+        total += values[_cell(key[at])]
         at += 1
     return head + total
 
 
 @kernel
+def _cell(key: np.uint64) -> int:
+    return signed(key & _LOW)
+
+
+@kernel
 def _sorted(slots: Slots, n: int, bits: int) -> int:
-    """Sort the cells of a row by their slots, equal ones as they came; return which half of `order` says how."""
-    order = slots.order
-    if n <= SORTED_BY_STEPS:
-        for i in range(n):
-            slot, j = slots.row_slot[i], i
-            while j > 0 and slots.row_slot[order[0, j - 1]] > slot:
-                order[0, j] = order[0, j - 1]
-                j -= 1
-            order[0, j] = i
-        return 0
+    """Sort the cells of a row by their slots, equal ones as they came; return in which half of `key` they are."""
     for i in range(n):
-        order[0, i] = i
+        slots.key[0, i] = np.uint64(slots.row_slot[i]) << _32 | np.uint64(i)
+    if n <= SORTED_BY_STEPS:
+        _sort_by_steps(slots.key[0], n)
+        return 0
+    if n <= BUCKETS_MAX:
+        _distribute(slots, n, 0, max(bits - DIGIT_BITS, 0))
+        _sort_by_steps(slots.key[1], n)
+        return 1
     side, shift = 0, 0
     while shift < bits:
-        counts = slots.counts
-        for digit in range(len(counts)):
-            counts[digit] = 0
-        for i in range(n):
-            counts[slots.row_slot[i] >> shift & (1 << DIGIT_BITS) - 1] += 1
-        total = 0
-        for digit in range(len(counts)):
-            here = counts[digit]
-            counts[digit] = total
-            total += here
-        for i in range(n):
-            cell = order[side, i]
-            digit = slots.row_slot[cell] >> shift & (1 << DIGIT_BITS) - 1
-            order[1 - side, counts[digit]] = cell
-            counts[digit] += 1
+        _distribute(slots, n, side, shift)
         side = 1 - side
         shift += DIGIT_BITS
     return side
+
+
+@kernel
+def _sort_by_steps(key: Array, n: int) -> None:
+    """Sort keys of which each is near its place, or few."""
+    for i in range(1, n):
+        moved, j = key[i], i
+        while j > 0 and key[j - 1] > moved:
+            key[j] = key[j - 1]
+            j -= 1
+        key[j] = moved
+
+
+@kernel
+def _distribute(slots: Slots, n: int, side: int, shift: int) -> None:
+    """Sort one half of `key` by one digit of the slots into the other half."""
+    counts, digit_of = slots.counts, np.uint64(shift + 32)
+    mask = np.uint64((1 << DIGIT_BITS) - 1)
+    for digit in range(len(counts)):
+        counts[digit] = 0
+    for i in range(n):
+        counts[signed(slots.key[side, i] >> digit_of & mask)] += 1
+    total = 0
+    for digit in range(len(counts)):
+        here = counts[digit]
+        counts[digit] = total
+        total += here
+    for i in range(n):
+        key = slots.key[side, i]
+        digit = signed(key >> digit_of & mask)
+        slots.key[1 - side, counts[digit]] = key
+        counts[digit] += 1

@@ -15,15 +15,16 @@ from ..choices import REWARD_MAX
 from ..compiled.binding import Bound, opened
 from ..kernel import kernel, loop, routine
 from ..vocabulary import Array
+from .cells import Wanted
 from .decimals import read_decimal
 from .desk import Room
 from .fixed import NAME_MAX, VALUE_MAX
-from .names import AT, ROOT, SEEN, Names, lookup, make_room, write
-from .slots import Wanted, fill
+from .names import ROOT, SEEN, Names, find, find_marked, make_room, mark_of
+from .slots import fill
 from .tape import NO_ROOM, UNSURE
 from .utf8 import is_blank, is_utf8, may_be_blank
 from .walk import UNDERSCORE, FoundFeatures, add
-from .words import HIGH, below, eight_bytes, equal, first_byte
+from .words import HIGH, below, eight_bytes, equal, first_byte, signed
 
 BAR, COLON, QUOTE, NEWLINE, RETURN, DIGIT = (ord(letter) for letter in "|:'\n\r0")
 SHARED = 6  # letters of the word
@@ -89,7 +90,8 @@ def read_runs(room: Bound[Room], wanted: Bound[Wanted], data: Array, runs: Bound
 
 
 @kernel
-def _end_of_line(data: Array, at: int) -> int:
+def end_of_line(data: Array, at: int) -> int:
+    """Return where the newline behind a place is, or the data ends."""
     while at + 8 <= len(data):
         found = equal(eight_bytes(data, at), NEWLINE)
         if found != NONE:
@@ -101,7 +103,7 @@ def _end_of_line(data: Array, at: int) -> int:
 
 
 @kernel
-def _is_empty(data: Array, start: int, stop: int) -> bool:
+def is_empty(data: Array, start: int, stop: int) -> bool:
     """Tell whether a line holds nothing but what `bytes.strip` takes away."""
     at = start
     while at < stop and (data[at] == 32 or 9 <= data[at] <= 13):
@@ -113,8 +115,8 @@ def _is_empty(data: Array, start: int, stop: int) -> bool:
 def _first_line(data: Array, at: int, line: int) -> tuple[int, int]:
     """Return where the next line begins that is not empty, and how many lines lie before it."""
     while at < len(data):
-        end = _end_of_line(data, at)
-        if not _is_empty(data, at, end):
+        end = end_of_line(data, at)
+        if not is_empty(data, at, end):
             break
         at = min(end + 1, len(data))
         line += 1
@@ -125,8 +127,8 @@ def _first_line(data: Array, at: int, line: int) -> tuple[int, int]:
 def _behind_run(data: Array, at: int, line: int) -> tuple[int, int]:
     """Return the first byte behind a run of lines that are not empty, and how many lines lie before it."""
     while at < len(data):
-        end = _end_of_line(data, at)
-        if _is_empty(data, at, end):
+        end = end_of_line(data, at)
+        if is_empty(data, at, end):
             break
         at = min(end + 1, len(data))
         line += 1
@@ -138,8 +140,8 @@ def _read_run(data: Array, at: int, names: Names, entries: FoundFeatures, event:
     """Read the lines of an event; return the number of its actions, UNSURE, or NO_ROOM."""
     row, labels, n = 0, 0, 0
     while at < len(data):
-        end = _end_of_line(data, at)
-        if _is_empty(data, at, end):
+        end = end_of_line(data, at)
+        if is_empty(data, at, end):
             break
         stop = end
         while stop > at and data[stop - 1] == RETURN:
@@ -190,7 +192,7 @@ def _label_of(data: Array, start: int, bar: int) -> tuple[int, int]:
                 return start, UNSURE
             at += 1
         if at == bar or data[word] == QUOTE:
-            return (first, size) if at == bar or _is_empty(data, at, bar) else (start, UNSURE)
+            return (first, size) if at == bar or is_empty(data, at, bar) else (start, UNSURE)
         words += 1
         if words > 1:
             return start, UNSURE
@@ -234,41 +236,74 @@ def _read_label(data: Array, start: int, stop: int, label: Array) -> bool:
 
 @routine
 def read_features(data: Array, bar: int, stop: int, names: Names, entries: FoundFeatures, row: int) -> int:
-    """Read what stands behind the first bar of a line to the features of a row; return 0, UNSURE, or NO_ROOM."""
-    names.used[2] += 1
-    before = entries.filled[0]
+    """Read what stands behind the first bar of a line to the features of a row; return 0, UNSURE, or NO_ROOM.
+
+    What was seen in this line is marked with a number above all before: a namespace with the first one, and features
+    with those behind it, in their order.
+    """
+    serial, before = names.used[2] + 1, entries.filled[0]
+    names.used[2] = serial
     at = bar
     while at < stop:
         at += 1  # a bar
-        space, weight, unnamed = -1, 1.0, True
+        weight = 1.0
         if at < stop and data[at] != BAR and not is_blank(data[at]):
             name, colon, at = _token(data, at, stop)
             if at < 0 or colon - name > NAME_MAX:
                 return UNSURE
-            unnamed = False
             weight = read_decimal(data, colon + 1, at) if colon + 1 < at else 1.0
             space = _space(data, name, colon, names)
         else:
             space = _space(data, at, at, names)
-        dropped = not unnamed and space == DROPPED
-        if (space < 0 and not dropped) or not math.isfinite(weight):
+        if (space < 0 and space != DROPPED) or not math.isfinite(weight):
             return UNSURE
-        while at < stop and data[at] != BAR:
-            if is_blank(data[at]):
-                at += 1
-                continue
-            name, colon, at = _token(data, at, stop)
-            if at < 0 or colon - name > NAME_MAX:
-                return UNSURE
-            value = weight * (read_decimal(data, colon + 1, at) if colon < at else 1.0)
-            if not math.isfinite(value):
-                return UNSURE
-            if not (dropped or (colon > name and data[name] == UNDERSCORE)):
-                entry = lookup(names, space, write(names, data, name, colon, 0), False)
-                status = _add_up(names, entries, row, space, entry, value)
+        at = _read_namespace(data, at, stop, names, entries, row, space, weight, (serial, before))
+        if at < 0:
+            return at
+    return _without_zeros(entries, before)
+
+
+@kernel
+def _read_namespace(
+    data: Array,
+    at: int,
+    stop: int,
+    names: Names,
+    entries: FoundFeatures,
+    row: int,
+    space: int,
+    weight: float,
+    line: tuple[int, int],
+) -> int:
+    """Read features up to a bar; return where they end, UNSURE, or NO_ROOM.
+
+    Each is looked up when the next one was read: until then the memory may take to bring its entry.
+    """
+    start, end, value_before, mark_before = -1, -1, 0.0, NONE
+    while at < stop and data[at] != BAR:
+        if is_blank(data[at]):
+            at += 1
+            continue
+        name, colon, at = _token(data, at, stop)
+        if at < 0 or colon - name > NAME_MAX:
+            return UNSURE
+        value = weight * (read_decimal(data, colon + 1, at) if colon < at else 1.0)
+        if not math.isfinite(value):
+            return UNSURE
+        if not (space == DROPPED or (colon > name and data[name] == UNDERSCORE)):
+            mark = mark_of(names, data, name, colon, space, False)
+            if start >= 0:
+                entry = find_marked(names, data, start, end, space, False, mark_before)
+                status = _add_up(names, entries, row, space, entry, value_before, line)
                 if status < 0:
                     return status
-    return _without_zeros(entries, before)
+            start, end, value_before, mark_before = name, colon, value, mark
+    if start >= 0:
+        entry = find_marked(names, data, start, end, space, False, mark_before)
+        status = _add_up(names, entries, row, space, entry, value_before, line)
+        if status < 0:
+            return status
+    return at
 
 
 DROPPED = -3  # of a namespace that begins with an underscore
@@ -300,7 +335,7 @@ def _space(data: Array, start: int, stop: int, names: Names) -> int:
     """Return the entry of a namespace, DROPPED, or UNSURE where it came before in this line."""
     if stop > start and data[start] == UNDERSCORE:
         return DROPPED
-    space = ROOT if start == stop else lookup(names, ROOT, write(names, data, start, stop, 0), True)
+    space = ROOT if start == stop else find(names, data, start, stop, ROOT, True)
     if space < 0 or names.entry[space, SEEN] == np.uint64(names.used[2]):
         return UNSURE
     names.entry[space, SEEN] = np.uint64(names.used[2])
@@ -308,17 +343,19 @@ def _space(data: Array, start: int, stop: int, names: Names) -> int:
 
 
 @kernel
-def _add_up(names: Names, entries: FoundFeatures, row: int, space: int, entry: int, value: float) -> int:
-    """Add a feature, or its value to that of the same one in this line."""
-    if entry >= 0 and names.entry[entry, SEEN] == np.uint64(names.used[2]):
-        entries.value[np.int64(names.entry[entry, AT])] += value
-        return 0
-    at = entries.filled[0]
-    status = add(entries, names, row, space, entry, 0.0 + value)
-    if status == 0:
+def _add_up(
+    names: Names, entries: FoundFeatures, row: int, space: int, entry: int, value: float, line: tuple[int, int]
+) -> int:
+    """Add a feature, or its value to that of the same one in a line, of which number and first entry are told."""
+    serial, before = line
+    if entry >= 0:
+        seen = signed(names.entry[entry, SEEN])
+        if seen > serial:
+            entries.value[before + seen - serial - 1] += value
+            return 0
+        names.used[2] += 1
         names.entry[entry, SEEN] = np.uint64(names.used[2])
-        names.entry[entry, AT] = np.uint64(at)
-    return status
+    return add(entries, names, row, space, entry, 0.0 + value)
 
 
 @kernel

@@ -8,12 +8,14 @@ import numpy as np
 
 from ..kernel import kernel, routine
 from ..vocabulary import Array
-from .fixed import DEPTH_MAX, NAME_MAX, VALUE_MAX
-from .names import KNOWN_BY, ROOT, SEEN, Names, lookup, write, write_byte, write_whole
-from .tape import INTEGER, LIST, NO_ROOM, NOTHING, NUMBER, OBJECT, STRING, UNSURE, Tape
+from .cells import Wanted
+from .fixed import DEPTH_MAX, NAME_MAX, NGRAMS_MAX, VALUE_MAX
+from .names import KNOWN_BY, ROOT, SEEN, Names, find, lookup, mark_of, write, write_byte, write_lower, write_whole
+from .tape import INTEGER, KEY, LIST, NO_ROOM, NOTHING, NUMBER, OBJECT, STRING, UNSURE, Tape
 from .utf8 import is_blank, may_be_blank
 
-UNDERSCORE, EQUALS = ord("_"), ord("=")
+AHEAD = 2  # keys, which are few enough to be near when they are looked up, and far enough for the memory to answer
+UNDERSCORE, EQUALS, BLANK = ord("_"), ord("="), ord(" ")
 
 # Columns of what is open.
 END, SPACE, PLACE, SERIAL, LEVEL = range(5)  # PLACE is that of the next value of a list; -1 of an object
@@ -28,13 +30,15 @@ class FoundFeatures(NamedTuple):
     value: Array  # float64[n]
     filled: Array  # int64[2], how many features there are, and how many actions they are of
     open: Array  # int64[2 * DEPTH_MAX + 1, 5], what is walked through
+    words: Array  # int64[NGRAMS_MAX, 2], where the last words of a text begin and end
 
 
 def no_features_found(n: int) -> FoundFeatures:
     """Return room for n features."""
     whole = np.zeros((2, n), np.int64)
     opened = np.zeros((2 * DEPTH_MAX + 1, 5), np.int64)
-    return FoundFeatures(whole[0], whole[1], np.zeros(n, np.uint64), np.zeros(n), np.zeros(2, np.int64), opened)
+    words = np.zeros((NGRAMS_MAX, 2), np.int64)
+    return FoundFeatures(whole[0], whole[1], np.zeros(n, np.uint64), np.zeros(n), np.zeros(2, np.int64), opened, words)
 
 
 @kernel
@@ -52,7 +56,7 @@ def add(entries: FoundFeatures, names: Names, row: int, space: int, entry: int, 
 
 
 @routine
-def walk(tape: Tape, data: Array, names: Names, entries: FoundFeatures, first: int, row: int) -> int:
+def walk(tape: Tape, data: Array, names: Names, entries: FoundFeatures, wanted: Wanted, first: int, row: int) -> int:
     """Add the features of the object at the row `first` of a tape to those of `row`; return 0, UNSURE, or NO_ROOM.
 
     `data` are the bytes that the tape points into.
@@ -74,7 +78,7 @@ def walk(tape: Tape, data: Array, names: Names, entries: FoundFeatures, first: i
                 return UNSURE
             at += 1
             if data[tape.row[key, 1]] == UNDERSCORE:
-                status = _words(tape, data, names, entries, key, row, space)
+                status = _words(tape, data, names, entries, wanted, key, row, space)
                 if status < 0:
                     return status
                 at = behind(tape, at)
@@ -118,7 +122,10 @@ def _key(tape: Tape, data: Array, names: Names, entries: FoundFeatures, at: int,
     size = tape.row[at, 2] - tape.row[at, 1]
     if size == 0 or size > NAME_MAX:
         return -1
-    entry = lookup(names, entries.open[top, SPACE], _part(tape, data, names, at, -1), False)
+    space, ahead = entries.open[top, SPACE], at + 2 * AHEAD
+    if ahead < entries.open[top, END] and tape.row[ahead, 0] == KEY:
+        mark_of(names, data, tape.row[ahead, 1], tape.row[ahead, 2], space, False)
+    entry = find(names, data, tape.row[at, 1], tape.row[at, 2], space, False)
     if entry < 0 or names.entry[entry, SEEN] == np.uint64(entries.open[top, SERIAL]):
         return -1
     names.entry[entry, SEEN] = np.uint64(entries.open[top, SERIAL])
@@ -185,7 +192,9 @@ def _add_number(
 
 
 @kernel
-def _words(tape: Tape, data: Array, names: Names, entries: FoundFeatures, key: int, row: int, space: int) -> int:
+def _words(
+    tape: Tape, data: Array, names: Names, entries: FoundFeatures, wanted: Wanted, key: int, row: int, space: int
+) -> int:
     """Add the words of `_text`; of other keys that begin with an underscore nothing is read."""
     start, stop = tape.row[key, 1], tape.row[key, 2]
     is_text = stop - start == 5 and data[start + 1] == 116 and data[start + 2] == 101
@@ -194,6 +203,7 @@ def _words(tape: Tape, data: Array, names: Names, entries: FoundFeatures, key: i
     if tape.row[key + 1, 0] != STRING:
         return UNSURE
     at, stop = tape.row[key + 1, 1], tape.row[key + 1, 2]
+    n = 0
     while True:
         while at < stop and is_blank(data[at]):
             at += 1
@@ -206,7 +216,39 @@ def _words(tape: Tape, data: Array, names: Names, entries: FoundFeatures, key: i
             at += 1
         if at - first > NAME_MAX:
             return UNSURE
-        entry = lookup(names, space, write(names, data, first, at, 0), False)
-        status = add(entries, names, row, space, entry, 1.0)
+        n += 1
+        if wanted.lower or wanted.ngrams > 1:
+            status = _add_grams(data, names, entries, wanted, first, at, row, space, n)
+        else:
+            status = add(entries, names, row, space, find(names, data, first, at, space, False), 1.0)
         if status < 0:
             return status
+
+
+@kernel
+def _add_grams(
+    data: Array,
+    names: Names,
+    entries: FoundFeatures,
+    wanted: Wanted,
+    first: int,
+    stop: int,
+    row: int,
+    space: int,
+    n: int,
+) -> int:
+    """Add the n-th word of a text, and those before it with it, as many as are wanted; return as `add` does."""
+    words, status = entries.words, 0
+    words[n % NGRAMS_MAX, 0], words[n % NGRAMS_MAX, 1] = first, stop
+    for more in range(min(wanted.ngrams, n)):
+        size = 0
+        for word in range(n - more, n + 1):
+            begin, end = words[word % NGRAMS_MAX, 0], words[word % NGRAMS_MAX, 1]
+            size = write_byte(names, BLANK, size) if word > n - more else size
+            size = write(names, data, begin, end, size)
+        if size < 0 or (wanted.lower and not write_lower(names, size)):
+            return UNSURE
+        status = add(entries, names, row, space, lookup(names, space, size, False), 1.0)
+        if status < 0:
+            return status
+    return status

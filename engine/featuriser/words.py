@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from ..kernel import INLINED, kernel
@@ -33,6 +34,10 @@ def first_byte(flags: np.uint64) -> int:
     return ((int(flags) & -int(flags)).bit_length() - 1) // 8
 
 
+def fetch(words: Array, row: int) -> None:
+    """Let a row of a contiguous uint64[n, m] be brought near, as it is read soon."""
+
+
 code = cast(Callable[[Any], Any], intrinsic)  # whose stub asks the caller for the typing context, too
 
 
@@ -46,6 +51,11 @@ def _first_byte(flags):
     return lambda flags: _counted(flags) >> 3
 
 
+@overload(fetch, jit_options=INLINED)
+def _fetch(words, row):
+    return lambda words, row: _fetched(words, row)
+
+
 @code
 def _loaded(typing: Any, data: Any, at: Any) -> Any:
     assert isinstance(data, types.Array) and data.layout == "C" and data.dtype is types.uint8
@@ -56,6 +66,22 @@ def _loaded(typing: Any, data: Any, at: Any) -> Any:
         return builder.load(place, align=1)
 
     return types.uint64(data, types.intp), build
+
+
+@code
+def _fetched(typing: Any, words: Any, row: Any) -> Any:
+    assert isinstance(words, types.Array) and words.layout == "C" and words.dtype is types.uint64
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        table = context.make_array(words)(context, builder, args[0])
+        place = builder.gep(table.data, [builder.mul(args[1], builder.extract_value(table.shape, 1))])
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(prefetch, [builder.bitcast(place, byte), word(0), word(3), word(1)])  # to read, to keep, of data
+        return context.get_dummy_value()
+
+    return types.void(words, types.intp), build
 
 
 @code

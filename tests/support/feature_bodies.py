@@ -23,6 +23,15 @@ ENCODERS = [
     Encoder(dimension=8),
     Encoder(dimension=1024, interactions=(("", ""),)),
 ]
+# What came later: products of three, and options of text. Golden values are of those above.
+LATER = [
+    Encoder(bits=12, interactions=(("user", "item", ""), ("user", "user", "user"), ("", "item", "item"))),
+    Encoder(bits=26, interactions=(("user", ""), ("", "user", "user.tags"), ("user.tags", "user.tags", "item"))),
+    Encoder(nonzeros=60, interactions=(("", "", ""), ("user", "item"))),
+    Encoder(bits=20, interactions=(), lower=True),
+    Encoder(bits=20, ngrams=3),
+    Encoder(dimension=64, interactions=(("", "user", "item"),), lower=True, ngrams=5),
+]
 KEYS = ["user", "item", "a", "b", "id", "tags", "city", "ü", "日本", "x" * 30, "user.tags", "a b", "_text", "_tag", "0"]
 STRINGS = [
     "",

@@ -9,6 +9,7 @@ from typing import Any
 
 from ....engine.errors import InvalidInput, Unavailable, as_seen
 from ...experiment.ids import check_id, ids_of
+from ...experiment.weights_schemas import Weights
 from ...kinds.arms.bodies import ArmDecision
 from ..bodies import given
 from ..decided import ArmChoice, Choices, Shown
@@ -74,6 +75,10 @@ class Arms(Choosing):
             action, propensity = _taken(fallback(context, among) if callable(fallback) else fallback)
             shown, chance = Shown(body, action, propensity), math.nan if propensity is None else propensity
             return ArmChoice(name, action, chance, None, self.learn, nothing, shown)
+
+    def weights(self, top: int = 50) -> Weights:
+        """Return the features with the largest weights; as the engine's `weights`."""
+        return self._connection.ask("GET", f"{self._path}/weights", Weights, query=given(top=top))
 
     def decide_many(
         self,

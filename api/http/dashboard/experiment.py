@@ -17,6 +17,8 @@ from ....engine.storage.buckets import DAY, HOUR
 from ...access.caller import ADMIN, OPERATOR, Caller
 from ...experiment.ids import in_url
 from ...experiment.lineup import leader, policy_of
+from ...experiment.weights import encoder_of
+from ...experiment.weights_schemas import Weight, Weights
 from ...service.alarms import UNTRUE, alarms_of
 from ...service.draws import CHOICES_MAX as WATCHED_MAX
 from ...service.live import Live
@@ -30,6 +32,7 @@ from ..endpoint import Answer, Call
 from ..lineup import list_lineup
 from ..metrics import evidence_of
 from ..requests import find, settled
+from ..weights import weights_of
 from . import running, sketches
 from .administration import said_of
 from .delays import delays_of
@@ -46,6 +49,8 @@ SPANS_MAX = 200  # hours or days of a curve
 HOURS_DRAWN = 96
 MOMENTS = 30  # of the timeline of a rollback
 SUSPECTS_FRESH = 10.0
+WEIGHTS_FRESH = 60.0  # seconds: they take more than all the rest of the page
+WEIGHTS_SHOWN = 5  # of each action
 DECIDE = Route("POST", "/v1/experiments/{experiment_id}/decisions")
 
 
@@ -107,7 +112,7 @@ async def _made(service: Service, call: Call, live: Live) -> bytes:
         "verdict": verdict_of(live, told, recommended, waiting),
         "waiting": waiting,
         "recommended": recommended,
-        "arms": _arms(told),
+        "arms": _arms(told, await _features(service, live)),
         "lineup": None if lineup is None else _lineup(lineup, live),
         "delays": delays_of(live),
         "latency": latency_of(service, call.caller),
@@ -148,7 +153,22 @@ async def _waiting(service: Service, live: Live) -> int:
     return await service.pools.counts.run(service.store.waiting_rewards, live.row.key, live.windows.closed)
 
 
-def _arms(told: dict[str, Any]) -> dict[str, Any] | None:
+async def _features(service: Service, live: Live) -> dict[str, list[Weight]]:
+    """Return for each action the named features that weigh most; none where there are no such, or not yet."""
+    try:
+        encoder_of(live.spec, WEIGHTS_SHOWN)
+        await live.prepare_explanations()
+        if live.explainer is None or not live.explainer.compiled:
+            return {}
+        found: Weights = await service.glances.get(
+            ("weights", live.row.id), WEIGHTS_FRESH, lambda: weights_of(service, live, WEIGHTS_SHOWN)
+        )
+    except InvalidInput:
+        return {}
+    return {action.action_id: action.features for action in found.actions}
+
+
+def _arms(told: dict[str, Any], features: dict[str, list[Weight]]) -> dict[str, Any] | None:
     """Return the rows of the table of arms, those that were taken most first."""
     if "arms" not in told or not told["arms"]:
         return None
@@ -158,10 +178,13 @@ def _arms(told: dict[str, Any]) -> dict[str, Any] | None:
     best = max((arm["reward_mean"] for arm in rows if arm["interval"]), default=None)
     return {
         "rows": [
-            arm | {"share": arm["decisions"] / total if total else None, "whisker": whisker, "best": _is(arm, best)}
+            arm
+            | {"share": arm["decisions"] / total if total else None, "whisker": whisker, "best": _is(arm, best)}
+            | {"features": features.get(arm["arm_id"], [])}
             for arm, whisker in zip(rows, sketches.whiskers(wide), strict=True)
         ],
         "left": len(told["arms"]) - len(rows),
+        "named": bool(features),
     }
 
 

@@ -18,6 +18,7 @@ from ....engine.compiled.binding import Bound
 from ....engine.contexts import context_at
 from ....engine.errors import InvalidInput, as_seen
 from ....engine.features import unit_of
+from ....engine.featuriser.desk import desk
 from ....engine.problem import (
     WAY_OUT,
     check_contexts,
@@ -52,6 +53,8 @@ from ...experiment.intake import check_propensity
 from ...experiment.plan import held_for
 from ...experiment.plan_schemas import Plan
 from ...experiment.spec import Spec
+from ...experiment.weights import encoder_of, is_small, no_weights, table_of, teller, weigh
+from ...experiment.weights_schemas import Weights
 from ...log_files import read_log
 from ..engine import NO_UNITS
 from ..kind import Kind, Request
@@ -236,6 +239,25 @@ class Engine(ChoosingEngine):
         reasons: dict[str, Any] = msgspec.to_builtins(found)
         notes = notes_on(self.spec)
         return reasons | ({"notes": notes} if notes else {})
+
+    def weights(self, top: int = 50) -> Weights:
+        """Return the `top` features with the largest weights: of the context, and of each arm.
+
+        A weight is what a feature with the value 1 adds to the reward that is expected. Names are those of features
+        that were met lately in this thread; of others the slot is told. Raises `InvalidInput` where contexts are no
+        named features, or the policy has no weights.
+        """
+        if self._journal is not None:
+            self._get_ready(self._journal)
+        encoder = encoder_of(self.spec, top)
+        if not explains(self.spec.policy.params):
+            raise no_weights()
+        if self._journal is not None:
+            self._journal.meet(self.spec, self.roster.arms)
+        arms = [] if self.spec.intake.per_call else self.roster.arms
+        tell = teller(compile_explain(self.spec), self.spec.policy.params, self.state, max(len(arms), 1))
+        tell = table_of(encoder, tell) if is_small(encoder) else tell
+        return weigh(encoder, tell, desk().met(), arms, self.roster.labels, top)
 
     def learn(
         self,

@@ -70,6 +70,21 @@ def test_all_have_the_methods_with_the_same_arguments(protocol: type, who: type)
         assert all(one.default is not inspect.Parameter.empty for one in further), name
 
 
+def test_weights_of_features(doors: Doors, python: Any) -> None:
+    context = {"kind": "features", "bits": 10}
+    here = {"policy": "squarecb", "arms": ["a", "b"], "context": context, "seed": 3}
+    engine, twin = doors.open(**here), python(**here)
+    for step in range(8):
+        shown = {"q": {"_text": ["red", "blue"][step % 2]}}
+        for one in (engine, twin):
+            one.learn(one.decide(shown), float(step % 2))
+    found = engine.weights(3)
+    assert found == twin.weights(3)
+    assert {weight.name for weight in found.shared} == {"q.red", "q.blue"} and found.unnamed == []
+    with pytest.raises(InvalidInput, match="top is"):
+        engine.weights(0)
+
+
 def test_arms(doors: Doors, python: Any) -> None:
     here = {"policy": {"name": "epsilon_greedy", "params": {"epsilon": 0.5}}, "arms": ["a", "b", "c"], "seed": 3}
     engine, twin = doors.open(**here), python(**here)

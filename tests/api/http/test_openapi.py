@@ -68,6 +68,7 @@ QUERIES: dict[tuple[str, str], dict[str, str]] = {  # by method and the last par
     ("DELETE", "{experiment_id}"): {"confirm": "gone"},
     ("GET", "report"): {"segments": "1"},
     ("GET", "log"): {"format": "jsonl"},
+    ("GET", "weights"): {"top": "5"},
 }
 OPERATIONS = [(entry.method, entry.path) for entry in TABLE if None not in entry.answers.values()]
 
@@ -118,6 +119,7 @@ OPERATION_IDS = {  # generated clients have a function for each, by this name
     "keys_revoke_key",
     "keys_rotate_key",
     "reports_report",
+    "weights_weights",
 }
 
 
@@ -132,7 +134,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
 
 @pytest.fixture(scope="module")
 def document(keys: tuple[Path, dict[str, str], str]) -> Iterator[Any]:
-    """Yield the document of a service with experiments: `e` with decisions d0 and d1, a contextual one, a stream."""
+    """Yield the document of a service with experiments: `e` with decisions d0 and d1, contextual ones, a stream."""
     file, headers, _ = keys
     app = create_app(Store.open(f"sqlite:///{file}"))
     try:
@@ -158,6 +160,9 @@ def document(keys: tuple[Path, dict[str, str], str]) -> Iterator[Any]:
                 for name in ("d0", "d1"):
                     client.post(f"http://test/v1/experiments/{experiment}/decisions", json={"decision_id": name})
             client.post("http://test/v1/experiments/s/decisions/d0/reward", json={"value": 0.0, "pulls": 2})
+            named = {"context": {"kind": "features", "bits": 8}}
+            words = {"experiment_id": "n", "arms": ARMS, "policy": "squarecb", "problem": named}
+            assert client.post("http://test/v1/experiments", json=words).status_code == 201
             waits = {"experiment_id": "v", "arms": ARMS, "policy": RANDOM, "reward": {"wait_time": "1h"}}
             assert client.post("http://test/v1/experiments", json=waits).status_code == 201
             for name in ("d0", "d1"):
@@ -223,6 +228,8 @@ def _experiments(method: str, path: str) -> Sequence[str]:
         return ["gone", "e"]
     if path.endswith(":activate"):
         return "v"
+    if path.endswith("/weights"):
+        return "n"
     return "w" if path.endswith("/world") else "s" if path.endswith(OF_STREAMS) else "eecs"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from support.feature_bodies import ENCODERS, answer, body, plainly
+from support.feature_bodies import ENCODERS, LATER, answer, body, plainly
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.featuriser import pages
@@ -19,7 +19,7 @@ from onearm.engine.storage.formats.dsjson import reader
 from onearm.engine.storage.rows import Wanted
 from onearm.engine.storage.source import Source
 
-SLOTTED = [encoder for encoder in ENCODERS if encoder.dimension is None]
+SLOTTED = [encoder for encoder in [*ENCODERS, *LATER] if encoder.dimension is None]
 # What JSON may look like that is read in another way, or refused.
 ODD = [
     b'[{"id":"a","x":1e400}]',

@@ -287,3 +287,17 @@ def test_rewards_that_wait_for_their_windows_are_counted_and_said(served: Served
     text = page_of(served, "/experiments/x").text
     assert "0 rewards are learned, and 4 came that wait for their windows" in text
     assert "Rewards44 wait for their windows" in text
+
+
+def test_the_table_of_actions_names_the_features_that_weigh_most(served: Served) -> None:
+    context = {"kind": "features", "bits": 10}
+    served.create("words", policy="squarecb", problem={"context": context}, arms=[{"id": "a"}, {"id": "b"}])
+    for step in range(30):
+        body = {"context": {"q": {"_text": ["red", "blue"][step % 2]}}}
+        decided = served.decide(body, "words").json()
+        paid = float((step % 2 == 0) == (decided["action_id"] == "a"))
+        served.reward(decided["decision_id"], paid, "words")
+    served.create("plain")
+    text = served.get("/experiments/words").text
+    assert "Features that weigh most" in text and "q.red*id=a" in text and "q.blue*id=b" in text
+    assert "Features that weigh most" not in served.get("/experiments/plain").text

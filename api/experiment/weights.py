@@ -1,0 +1,153 @@
+"""Which features weigh most in what a policy expects of rewards: those of the context, and those of each action.
+
+A weight is what a feature adds to the reward that is expected where its value is 1, as it is of words and strings. The
+table of weights knows slots alone: names are those of the features that a thread met lately, and of those in the newest
+decisions on record, so that they are there after a restart.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from ...engine.errors import InvalidInput, as_seen
+from ...engine.features import Cells, Encoder, Entry, named
+from ...engine.storage.store import Store
+from ...engine.vocabulary import Array, Features, Instance
+from .definition import Definition
+from .explanation import EXPLAINING
+from .intake import Intake, Named
+from .weights_schemas import ActionWeights, Weight, Weights
+
+TOP_MAX = 1000
+ACTIONS_WEIGHED = 100  # arms, the first ones
+MET_MAX = 20_000  # features of contexts, those that weigh most by themselves
+SLOTS_MAX = 1 << 20  # of a table that is looked through for weights without a name
+CHUNK = 2048  # slots that are asked for at once
+TAIL = 1000  # events of the log that names are taken from
+
+Met = dict[tuple[str, str], int]  # features, a namespace and a name each; the numbers are not needed
+Tell = Callable[[Array], Array]  # of slots int64[n] their weights float64[n]
+
+
+def weights(engine: Any, top: int = 50) -> Weights:
+    """Return the `top` features that weigh most for all actions, and of each: `engine.weights(top)`."""
+    found: Weights = engine.weights(top)
+    return found
+
+
+def encoder_of(spec: Definition, top: Any) -> Encoder:
+    """Return what makes slots of features; raise `InvalidInput` where there are no weights of features to be told."""
+    if isinstance(top, bool) or not isinstance(top, int) or not 1 <= top <= TOP_MAX:
+        raise InvalidInput("bad_top", f"top is {as_seen(top)}: it must be a whole number from 1 to {TOP_MAX}")
+    encoder = spec.intake.encoder
+    if encoder is None or encoder.dimension is not None:
+        raise InvalidInput(
+            "no_weights",
+            "the contexts are not named features in a table of weights: create it with the context "
+            '{"kind": "features"}, or ask for the explanation of a decision',
+        )
+    return encoder
+
+
+def no_weights() -> InvalidInput:
+    """Return what is raised where a policy has no weights."""
+    return InvalidInput("no_weights", f"the policy has no weights of features: take {EXPLAINING.partition(',')[0]}")
+
+
+def is_small(encoder: Encoder) -> bool:
+    """Tell whether all of a table is asked for at once: then the state is needed for that alone."""
+    return 1 << encoder.bits <= SLOTS_MAX
+
+
+def table_of(encoder: Encoder, tell: Tell) -> Tell:
+    """Return what tells weights without the state: that of a small table."""
+    return tell(np.arange(1 << encoder.bits)).__getitem__
+
+
+def teller(explain: Callable[..., None], params: Any, state: Any, k: int) -> Tell:
+    """Return what tells weights by the state: `explain` is the compiled `loop.explain`, k the number of actions."""
+    return partial(_told, explain, params, state, k)
+
+
+def _told(explain: Callable[..., None], params: Any, state: Any, k: int, slots: Array) -> Array:
+    each, place = np.unique(slots, return_inverse=True)
+    found = np.zeros(len(each))
+    available = np.arange(k) == 0
+    for first in range(0, len(each), CHUNK):
+        some = each[first : first + CHUNK].astype(np.uint32)
+        start = np.full(k + 2, len(some))
+        start[:2] = 0  # all of them are features of the first action
+        instance = Instance(0, Features(start, some, np.ones(len(some))), available)
+        parts = np.zeros((k, len(some) + 1))
+        explain(params, state, instance, np.zeros(k), np.zeros(k), np.zeros(k), parts)
+        found[first : first + CHUNK] = parts[0, :-1]
+    return np.where(np.isfinite(found), found, 0.0)[place]
+
+
+def on_record(store: Store, experiment: int, seq: int, intake: Intake, arms: Sequence[Named]) -> None:
+    """Let this thread meet the features of the newest decisions on record, up to a seq."""
+    for event in store.read_events(experiment, max(seq - TAIL, 0), TAIL):
+        if event.sent is None:
+            continue
+        said = json.loads(event.sent)
+        try:
+            intake.read(said.get("context"), said.get("actions") or arms)
+        except (InvalidInput, AttributeError, TypeError):
+            continue  # a change, or what is read in another way: it has no names
+
+
+def weigh(encoder: Encoder, tell: Tell, met: Met, arms: Sequence[Named], labels: Sequence[str], top: int) -> Weights:
+    """Return the features that weigh most, with the names of those `met`; `arms` are none where a call lists them."""
+    owned = [encoder.entries(None, [arm])[0] for arm in arms[:ACTIONS_WEIGHED]]
+    taken = {(space, name) for entries in owned for space, name, _ in entries}
+    known = [(space, name, 1.0) for space, name in met if (space, name) not in taken]
+    alone = Encoder(encoder.bits, interactions=())
+    weight = np.abs(tell(alone.slots(alone.cells(known, [0] * len(known)))))
+    most = min(MET_MAX, np.count_nonzero(weight))
+    turns = max(map(len, encoder.interactions or ()), default=1)
+    if encoder.interactions:  # nobody knows in which order they came, and products have another number in each
+        room = encoder.nonzeros / (4 * len(encoder.interactions))
+        most = min(most, int(room ** (1 / turns) / turns))
+    context = [known[i] for i in np.argsort(-weight, kind="stable")[:most].tolist()]
+    context = [entry for turn in range(turns) for entry in context[:: -1 if turn % 2 else 1]]
+    shared, slots = _largest(encoder, tell, context, [], top)
+    named_slots, actions = [slots], []
+    for label, entries in zip(labels, owned, strict=False):
+        found, slots = _largest(encoder, tell, context, entries, top)
+        actions.append(ActionWeights(label, found))
+        named_slots.append(slots)
+    unnamed = _unnamed(encoder, tell, np.concatenate(named_slots), top) if is_small(encoder) else []
+    return Weights(shared, actions, unnamed)
+
+
+def _largest(
+    encoder: Encoder, tell: Tell, context: list[Entry], own: list[Entry], top: int
+) -> tuple[list[Weight], Array]:
+    """Return the largest weights of an action, or without one of the context; and the slots that have names."""
+    row = 1 if own else 0
+    common = context[: encoder.nonzeros // (2 + 2 * len(own))]  # with their products they are no more than it takes
+    entries = common + own
+    cells = encoder.cells(entries, [0] * len(common) + [1] * len(own))
+    cells = Cells(*(part[cells.row == row] for part in cells))
+    slots = encoder.slots(cells)
+    weight = tell(slots)
+    order = np.argsort(-np.abs(weight), kind="stable")
+    chosen = dict(zip(slots[order].tolist(), weight[order].tolist(), strict=True))  # as often as they come, once
+    best = [(slot, size) for slot, size in islice(chosen.items(), top) if size]
+    of_best = Cells(*(part[np.isin(slots, [slot for slot, _ in best])] for part in cells))
+    names = named(entries, of_best, encoder.slots(of_best), 2)[row]
+    return [Weight(slot, size, names[slot]) for slot, size in best], slots
+
+
+def _unnamed(encoder: Encoder, tell: Tell, known: Array, top: int) -> list[Weight]:
+    """Return the largest weights of slots whose names are not known."""
+    weight = tell(np.arange(1 << encoder.bits))
+    weight[known] = 0.0
+    order = np.argsort(-np.abs(weight), kind="stable")[:top]
+    return [Weight(slot, size) for slot, size in zip(order.tolist(), weight[order].tolist(), strict=True) if size]
