@@ -100,7 +100,7 @@ def _judged(
     with ExitStack() as stack:
         with progress("reading", place.size, "bytes") as advance:
             readings = read(place, candidates, options, stack, progress=advance)
-        options = allowed(readings, options)
+        options = allowed(readings.main, readings.facts, options)
         with progress("judging", len(readings.main) * passes(options), "rows") as advance:
             found = evaluate(candidates, readings, options, advance)
     return found, found.events / max(time.process_time() - began, 1e-9)

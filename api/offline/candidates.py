@@ -44,11 +44,15 @@ class Candidate:
             else {"name": "action", "params": {"action": self.action}}
         )
 
-    def target(self, problem: Problem, rows: int, learn: Learning, seed: int) -> Target:
-        """Return it at the beginning of a log of so many rows."""
+    def target(self, problem: Problem, rows: int, learn: Learning, seed: int, part: int = 0) -> Target:
+        """Return it at the beginning of a log of so many rows, or of a part of one."""
         if self.policy is not None:
-            return Contender(self.policy, problem, rows, learn=learn, seed=seed)
+            return Contender(self.policy, problem, rows, learn=learn, seed=seed, part=part)
         return Logged() if self.action is None else Fixed(self.action, problem.n_arms)
+
+    def stays(self, learn: Learning) -> bool:
+        """Whether it is at the end of a log what it is at the beginning, so that parts of a log can be judged alone."""
+        return self.policy is None or self.policy.name == UNIFORM or learn == "nothing"
 
 
 def candidate(text: str) -> Candidate:

@@ -7,15 +7,23 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from distributed import LocalCluster
+from support.dask_workers import two_workers
 
 from onearm.api.scheduling import on_dask
 from onearm.api.scheduling.scheduler import opened
 from onearm.engine.errors import InvalidInput, Unavailable
+
+
+@pytest.fixture(scope="module")
+def dask_address() -> Iterator[str]:
+    with two_workers() as address:
+        yield address
 
 
 def backwards(seconds: float) -> float:
@@ -82,7 +90,7 @@ def test_a_name_that_is_no_scheduler_is_refused(name: str) -> None:
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_dask, "PATIENCE", 0.5)
     with (
-        pytest.raises(Unavailable, match="no Dask scheduler answers at tcp://127.0.0.1:1 within"),
+        pytest.raises(Unavailable, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1 within"),
         opened("tcp://127.0.0.1:1"),
     ):
         pass

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.dask_workers import two_workers
 
 from onearm.api.cli.main import run
 from onearm.api.scheduling.scheduler import Threads, opened
@@ -22,6 +24,12 @@ from onearm.policies import catalog
 def {name}():
     return catalog.make("{inside}")
 '''
+
+
+@pytest.fixture(scope="module")
+def dask_address() -> Iterator[str]:
+    with two_workers() as address:
+        yield address
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any, str]:

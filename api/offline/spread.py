@@ -1,0 +1,157 @@
+"""A log that is judged in parts, wherever a scheduler has it done.
+
+A candidate that stays what it is, as `logged`, `uniform` or a policy that learns nothing, is judged on each file alone:
+all such candidates in one read of the file. One that learns goes through the files in their order, and so does a model
+of the reward: such candidates are spread, and not the log. What a part found is joined in the order of the files and of
+the candidates, so the result has the same bits whoever does the work, and however many do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...engine.errors import InvalidInput
+from ...engine.storage.period import ALWAYS, Period, check_period
+from ...engine.storage.rows import Wanted
+from ...engine.storage.source import STDIN
+from ...engine.vocabulary import Array
+from ...policies import catalog
+from ..scheduling.scheduler import Scheduler
+from .candidates import Candidate
+from .evaluation import Scored, score
+from .joined import Joined, Told, join_facts, told_of
+from .judging import Facts, Scores
+from .options import MODELLED, Options
+from .reading import Place, read_contexts, read_part
+
+GROUPS = 2  # of candidates that learn, for each worker: each group reads the log once
+Named = tuple[str, dict[str, Any] | None, int | None]  # a candidate as a worker is told of it
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a log, the same for all of its parts."""
+
+    place: Place
+    options: Options
+    wanted: Wanted
+    period: Period
+    contexts: bool  # whether they are read, and so checked, even where those judged in a part need none
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one worker is to judge."""
+
+    asked: Asked
+    files: tuple[str, ...]
+    number: int  # of the file; 0 of all files together
+    candidates: tuple[Named, ...]
+    logged: bool  # whether it tells what was logged
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was found in one part."""
+
+    told: Told | None
+    facts: Facts | None
+    scored: list[Scored]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was found in all parts."""
+
+    rows: Joined
+    facts: Facts
+    scored: list[Scored]  # of each candidate
+
+
+def judge_in_parts(
+    place: Place,
+    candidates: Sequence[Candidate],
+    options: Options,
+    scheduler: Scheduler,
+    wanted: Wanted,
+    period: Period = ALWAYS,
+    done: Callable[[int], None] = lambda candidates_and_files: None,
+) -> Judged:
+    """Let candidates go through a log; `done` is told of pairs of a candidate and a file that are through.
+
+    Raises `InvalidInput` for the method `mips`, which looks at the contexts of all rows at once.
+    """
+    if "mips" in options.methods:
+        raise InvalidInput("whole_log", "mips looks at all rows at once: name one file, and leave out --scheduler")
+    if place.name == str(STDIN):
+        raise InvalidInput(
+            "no_file", "standard input is read once, by this process: name a file, or leave out --scheduler"
+        )
+    alone = not MODELLED & set(options.methods)
+    staying = [i for i, each in enumerate(candidates) if alone and each.stays(options.learn)]
+    learning = [i for i in range(len(candidates)) if i not in staying]
+    asked = Asked(place, options, wanted, period, read_contexts(candidates, options))
+    size = max(1, -(-len(learning) // (GROUPS * scheduler.workers)))
+    groups = [learning[start : start + size] for start in range(0, len(learning), size)]
+    files = place.absolute.files
+    parts = [Part(asked, (file,), i, _named(candidates, staying), True) for i, file in enumerate(files)]
+    wholes = [Part(asked, files, 0, _named(candidates, group), False) for group in groups]
+
+    def heard(i: int) -> None:
+        part = [*wholes, *parts][i]
+        done(len(part.files) * len(part.candidates))
+
+    found = scheduler.map(judge_part, [*wholes, *parts], heard)  # the longest first
+    by_group, by_file = found[: len(wholes)], found[len(wholes) :]
+    told = [each.told for each in by_file if each.told is not None]
+    rows = Joined(told)
+    check_period(rows, period, place.name)
+    facts = join_facts(rows, told, [each.facts for each in by_file if each.facts is not None])
+    scored: dict[int, Scored] = {i: _joined([each.scored[at] for each in by_file]) for at, i in enumerate(staying)}
+    for group, judgement in zip(groups, by_group, strict=True):
+        scored |= dict(zip(group, judgement.scored, strict=True))
+    return Judged(rows, facts, [scored[i] for i in range(len(candidates))])
+
+
+def judge_part(part: Part) -> Judgement:
+    """Read the files of a part, and let its candidates go through them."""
+    asked = part.asked
+    candidates = [_candidate(*named) for named in part.candidates]
+    with ExitStack() as stack:
+        place = asked.place.of(part.files).here(stack)
+        log = read_part(place, candidates, asked.options, stack, asked.wanted, asked.period, contexts=asked.contexts)
+        empty = not len(log.main)
+        scored = [_nothing() for _ in candidates] if empty else score(candidates, log, asked.options, part=part.number)
+        if not part.logged:
+            return Judgement(None, None, scored)
+        return Judgement(told_of(log.main, part.files[0]), log.facts, scored)
+
+
+def _named(candidates: Sequence[Candidate], some: Sequence[int]) -> tuple[Named, ...]:
+    chosen = [candidates[i] for i in some]
+    return tuple((each.label, None if each.policy is None else each.policy.spec, each.action) for each in chosen)
+
+
+def _candidate(label: str, spec: dict[str, Any] | None, action: int | None) -> Candidate:
+    return Candidate(label, None if spec is None else catalog.from_spec(spec), action)
+
+
+def _joined(each: Sequence[Scored]) -> Scored:
+    """Return what a candidate that stays what it is makes of all files."""
+    columns = zip(*(vars(one.plain).values() for one in each), strict=True)
+    return Scored(Scores(*map(_concatenated, columns)), None, None, None, [])
+
+
+def _concatenated(arrays: Sequence[Array]) -> Array:
+    return np.concatenate(arrays)
+
+
+def _nothing() -> Scored:
+    """Return what a candidate makes of no row."""
+    none = np.zeros(0)
+    return Scored(Scores(np.zeros(0, np.int64), none, none, none), None, None, None, [])
