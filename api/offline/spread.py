@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,11 @@ from ...engine.errors import InvalidInput
 from ...engine.storage.period import ALWAYS, Period, check_period
 from ...engine.storage.rows import Wanted
 from ...engine.storage.source import STDIN
-from ...engine.vocabulary import Array
 from ...policies import catalog
 from ..scheduling.scheduler import Scheduler
 from .candidates import Candidate
 from .evaluation import Scored, score
-from .joined import Joined, Told, join_facts, told_of
+from .joined import Joined, Told, join_facts, narrow, told_of
 from .judging import Facts, Scores
 from .options import MODELLED, Options
 from .reading import Place, read_contexts, read_part
@@ -62,6 +61,7 @@ class Judgement:
     told: Told | None
     facts: Facts | None
     scored: list[Scored]
+    drawn_as_logged: bool = False  # all decisions have rewards: what was drawn is what was logged
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def judge_in_parts(
 
     found = scheduler.map(judge_part, [*wholes, *parts], heard)  # the longest first
     by_group, by_file = found[: len(wholes)], found[len(wholes) :]
-    told = [each.told for each in by_file if each.told is not None]
+    told = [_with_drawn(each) for each in by_file]
     rows = Joined(told)
     check_period(rows, period, place.name)
     facts = join_facts(rows, told, [each.facts for each in by_file if each.facts is not None])
@@ -129,7 +129,23 @@ def judge_part(part: Part) -> Judgement:
         scored = [_nothing() for _ in candidates] if empty else score(candidates, log, asked.options, part=part.number)
         if not part.logged:
             return Judgement(None, None, scored)
-        return Judgement(told_of(log.main, part.files[0]), log.facts, scored)
+        told, facts = told_of(log.main, part.files[0]), log.facts
+        as_logged = told.drawn is not None and all(
+            np.array_equal(drawn, logged, equal_nan=logged.dtype.kind == "f")
+            for drawn, logged in zip(told.drawn, (facts.action, facts.propensity), strict=True)
+        )
+        return Judgement(
+            replace(told, drawn=None) if as_logged else told,
+            replace(facts, action=narrow(facts.action), choices=narrow(facts.choices), segment=narrow(facts.segment)),
+            [each._replace(plain=replace(each.plain, chosen=narrow(each.plain.chosen))) for each in scored],
+            as_logged,
+        )
+
+
+def _with_drawn(judgement: Judgement) -> Told:
+    told, facts = judgement.told, judgement.facts
+    assert told is not None and facts is not None, "a file that tells nothing"
+    return replace(told, drawn=(facts.action, facts.propensity)) if judgement.drawn_as_logged else told
 
 
 def _named(candidates: Sequence[Candidate], some: Sequence[int]) -> tuple[Named, ...]:
@@ -143,12 +159,9 @@ def _candidate(label: str, spec: dict[str, Any] | None, action: int | None) -> C
 
 def _joined(each: Sequence[Scored]) -> Scored:
     """Return what a candidate that stays what it is makes of all files."""
-    columns = zip(*(vars(one.plain).values() for one in each), strict=True)
-    return Scored(Scores(*map(_concatenated, columns)), None, None, None, [])
-
-
-def _concatenated(arrays: Sequence[Array]) -> Array:
-    return np.concatenate(arrays)
+    chosen, *others = zip(*(vars(one.plain).values() for one in each), strict=True)
+    plain = Scores(np.concatenate(chosen, dtype=np.int64), *map(np.concatenate, others))
+    return Scored(plain, None, None, None, [])
 
 
 def _nothing() -> Scored:

@@ -18,6 +18,7 @@ BASES = "0009"  # since this one a log may be folded from a base: tables of 0008
 UNITS = "0009"  # since this one decisions may name whom they are for, and be erased
 POLICIES = "0013"  # since this one an experiment may have several policies
 CORRECTIONS = "0014"  # since this one what was learned may be corrected
+PUBLISHED = "0016"  # since this one it is on record how far logs were published
 OUTCOMES = "0011"  # since this one rewards may be on record that are not learned, or not yet
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 _version = sa.table(VERSION_TABLE, sa.column("version_num"))
