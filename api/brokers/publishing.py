@@ -76,12 +76,12 @@ class Publisher:
                 wait = PAUSES[min(in_a_row, len(PAUSES) - 1)]
                 in_a_row += 1
                 self.say(f"{error}; {self.behind()} events wait; trying again in {wait:g} s")
-                _sleep(wait, stop)
+                pause_for(wait, stop)
                 continue
             if once and not sent:
                 break
             if not sent:
-                _sleep(pause, stop)
+                pause_for(pause, stop)
         self._drop()
 
     def round(self, stop: Callable[[], bool] = lambda: False) -> int:
@@ -100,6 +100,12 @@ class Publisher:
         """Return how many events are committed and not sent."""
         self.tally.lag = sum(self.store.last(row.key)[0] - self._places.get(row.key, 0) for row in self._experiments())
         return self.tally.lag
+
+    def close(self) -> None:
+        """Close the database."""
+        self._drop()
+        self.outbox.close()
+        self.store.close()
 
     def _experiments(self) -> Iterator[Experiment]:
         for row in self.store.experiments():
@@ -182,7 +188,8 @@ def open_publisher(database: str, address: Address, pattern: str, say: Callable[
         raise
 
 
-def _sleep(seconds: float, stop: Callable[[], bool]) -> None:
+def pause_for(seconds: float, stop: Callable[[], bool]) -> None:
+    """Wait, no longer than until `stop`."""
     until = time.monotonic() + seconds
     while not stop() and (left := until - time.monotonic()) > 0:
         time.sleep(min(left, 0.2))

@@ -27,15 +27,19 @@ from .connections import Connections
 from .tables import PUBLISHED, Published
 
 
-class Outbox(Connections):
-    """The places up to which logs were published; raises `Unavailable` as `Store`."""
-
-    revision_read = schema.PUBLISHED
+class Places(Connections):
+    """How far every log was published, of a database of this schema; raises `Unavailable` as `Store`."""
 
     def published(self) -> list[Published]:
         """Return how far every log was published, to every stream."""
         query = sa.select(PUBLISHED).order_by(PUBLISHED.c.stream, PUBLISHED.c.experiment)
         return [Published._make(row) for row in self._read_core(query)]
+
+
+class Outbox(Places):
+    """The same, to be written by whoever publishes."""
+
+    revision_read = schema.PUBLISHED
 
     def advance(self, row: Published) -> None:
         """Write how far a log was published to a stream."""
