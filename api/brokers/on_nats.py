@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -25,6 +26,7 @@ from .broker import Address, Message, Received, Receiver, Sender
 PATIENCE = 5.0  # seconds in which a server answers
 ID, BEFORE = "Nats-Msg-Id", "Nats-Expected-Last-Msg-Id"
 PENDING = 64 << 20  # bytes that wait to be sent; a page of the log is smaller
+UNANSWERED = 1 << 20  # messages; who waits for room among them would not hear that the connection is gone
 ACK_WAIT = 60.0  # seconds after which a message that nobody is done with comes again
 Done = TypeVar("Done")
 
@@ -48,7 +50,10 @@ class _Connected:
         self._runner = asyncio.Runner()
         try:
             self._client: Client = self._run(self._connect())
-            self._jetstream: JetStreamContext = self._client.jetstream(timeout=PATIENCE)
+            self._jetstream: JetStreamContext = self._client.jetstream(
+                timeout=PATIENCE,
+                publish_async_max_pending=UNANSWERED,
+            )
             self._run(self._find_stream())
         except BaseException:
             self._runner.close()
@@ -56,12 +61,9 @@ class _Connected:
 
     def close(self) -> None:
         """End the connection."""
-        try:
+        with suppress(Unavailable):  # it may be gone already
             self._run(self._client.close())
-        except Unavailable:
-            pass  # it is gone already
-        finally:
-            self._runner.close()
+        self._runner.close()
 
     def _run(self, work: Coroutine[Any, Any, Done]) -> Done:
         try:
@@ -85,6 +87,8 @@ class _Connected:
             user=address.user,
             password=address.password,
             allow_reconnect=False,
+            max_reconnect_attempts=1,  # of the first connection too, which otherwise takes two minutes to fail
+            reconnect_time_wait=0.1,
             connect_timeout=PATIENCE,
             pending_size=PENDING,
             error_cb=_unheard,
@@ -145,8 +149,8 @@ class _Receiver(_Connected):
     """Receives from a stream."""
 
     def __init__(self, address: Address, group: str) -> None:
-        self._group = group
         super().__init__(address)
+        self._held: dict[str, Any] = {}  # messages that nobody is done with, by their reply subjects
         config = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=ACK_WAIT, max_ack_pending=20_000)
         subscribed = self._jetstream.pull_subscribe(f"{address.stream}.>", group, address.stream, config)
         self._subscription = self._run(subscribed)
@@ -162,6 +166,7 @@ class _Receiver(_Connected):
             if self._client.is_closed:
                 raise
             return []
+        self._held |= {message.reply: message for message in found}
         return [Received(_id_of(message, self._address.stream), message.data, message) for message in found]
 
     def done(self, messages: Sequence[Received]) -> None:
@@ -171,6 +176,18 @@ class _Receiver(_Connected):
     async def _acknowledge(self, messages: Sequence[Received]) -> None:
         for message in messages:
             await message.token.ack()
+            self._held.pop(message.token.reply, None)
+        await self._client.flush(int(PATIENCE))
+
+    def close(self) -> None:
+        """Give back what nobody is done with, so that it comes again at once, and end the connection."""
+        with suppress(Unavailable):
+            self._run(self._give_back())
+        super().close()
+
+    async def _give_back(self) -> None:
+        for message in self._held.values():
+            await message.nak()
         await self._client.flush(int(PATIENCE))
 
 

@@ -2,7 +2,7 @@
 
 The log itself is the outbox: it only grows, and its events are numbered without gaps, so all that has to be kept is how
 far each log was sent. That is written when the broker has what was sent; after whatever failure the same is sent again
-from there, with the same ids. Nothing is held but one page: while the broker is away the log waits where it is.
+from there, with the same ids. Nothing is held but one batch: while the broker is away the log waits where it is.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from .broker import Address, Message, Sender
 
 TYPE = "onearm"  # the first word of the type of an event
 GAP = f"{TYPE}.gap"  # the type of what says that events were compacted before they could be sent
+BATCH, BATCH_BYTES = 4000, 1 << 22  # events that are sent before their places are kept, and their bytes, about
 PAUSES = (0.5, 1, 2, 5, 10, 30)  # seconds after so many failures, the last one from then on
 _encode = msgspec.json.Encoder().encode
 
@@ -85,14 +86,14 @@ class Publisher:
         self._drop()
 
     def round(self, stop: Callable[[], bool] = lambda: False) -> int:
-        """Send up to a page of each log; return how many events were sent. Raises `Unavailable`."""
+        """Send a batch of each log; return how many events were sent. Raises `Unavailable`."""
         sent = 0
         for row in self._experiments():
             if stop():
                 break
             place = self._places.get(row.key, 0)
             if self.store.last(row.key)[0] > place:
-                sent += self._send_page(row, log_of(self.store, row), place)
+                sent += self._send_batch(row, log_of(self.store, row), place)
         self.tally.sent += sent
         return sent
 
@@ -112,22 +113,28 @@ class Publisher:
             if fnmatchcase(parts_of(row.id)[1], self.pattern):
                 yield row
 
-    def _send_page(self, row: Experiment, log: ExperimentLog, place: int) -> int:
+    def _send_batch(self, row: Experiment, log: ExperimentLog, place: int) -> int:
         if place < log.begins:
             self.say(f"{row.id}: events {place + 1} to {log.begins} were compacted before they were sent: {log.note}")
             self._send(row, [(log.begins, gap_of(row, place, log.begins))])
             self.tally.gaps += 1
             return 1
+        lines = Writer.onto(io.BytesIO(), log.problem, log.spec)
+        messages: list[tuple[int, Message]] = []
+        size = 0
         try:
-            page = next(log.pages(place), [])
+            for page in log.pages(place):
+                messages += [(event.seq, message_of(row, event, lines.line(event))) for event in page]
+                size += sum(len(message.body) for _, message in messages[-len(page) :])
+                if len(messages) >= BATCH or size >= BATCH_BYTES:
+                    break
         except Conflict:  # compacted at this moment: the next round sees it
             return 0
-        if not page:
+        if not messages:
             self._keep(row, log.size)  # erased, all of them
             return 0
-        lines = Writer.onto(io.BytesIO(), log.problem, log.spec)
-        self._send(row, [(event.seq, message_of(row, event, lines.line(event))) for event in page])
-        return len(page)
+        self._send(row, messages)
+        return len(messages)
 
     def _send(self, row: Experiment, messages: list[tuple[int, Message]]) -> None:
         if self._sender is None:

@@ -15,7 +15,7 @@ from support.listening import Listening
 from support.nats_server import NatsServer
 
 from onearm.api.brokers.broker import Message, address_of
-from onearm.api.brokers.consuming import Consumer
+from onearm.api.brokers.consuming import Consumer, told_by
 from onearm.api.cli.calling import client_of
 from onearm.engine.errors import Forbidden, InvalidInput, Unavailable
 
@@ -93,19 +93,13 @@ def test_what_was_told_and_not_acknowledged_changes_nothing_when_it_comes_again(
         first = consumer(nats, client, tmp_path)
         first._receiver = first.address.receiver("onearm")
         messages = first._receiver.receive(TAKEN, 5.0)
-        first._tell("e", [one for one in map(_told_by, messages)])
+        first._tell("e", list(map(told_by, messages)))
         before = rewards(client)
         second = consumer(nats, client, tmp_path)
-        second._tell("e", [one for one in map(_told_by, messages)])
+        second._tell("e", list(map(told_by, messages)))
         assert (second.counts.accepted, second.counts.duplicates) == (0, TAKEN)
         assert rewards(client) == before
         first._drop()
-
-
-def _told_by(message: Any) -> Any:
-    from onearm.api.brokers.consuming import told_by
-
-    return told_by(message)
 
 
 def test_a_service_and_a_broker_that_are_away_are_waited_for(

@@ -73,7 +73,7 @@ def test_rewards_of_a_topic_are_learned_once(brokers: str, tmp_path: Path) -> No
 
 def test_brokers_that_are_away_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_kafka, "PATIENCE", 0.5)
-    with pytest.raises(Unavailable, match="kafka://127.0.0.1:1/x does not answer"):
+    with pytest.raises(Unavailable, match=r"kafka://127\.0\.0\.1:1/x does not answer"):
         address_of("kafka://127.0.0.1:1/x").sender()
 
 
