@@ -20,7 +20,19 @@ DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 SHOWN = [
     ROOT / "docs" / f"{name}.md"
-    for name in ("start", "arms", "contexts", "changes", "constraints", "lists", "states", "durable", "deploy", "logs", "scale")
+    for name in (
+        "start",
+        "arms",
+        "contexts",
+        "changes",
+        "constraints",
+        "lists",
+        "states",
+        "durable",
+        "deploy",
+        "logs",
+        "scale",
+    )
 ]
 ELSEWHERE = {  # a test of its own runs the Python and the commands of these
     "README": "docs/test_readers.py",
