@@ -12,7 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from ...engine.compiled import background
 from ..service.measured import Histogram
 from ..service.service import Service
-from .metrics import LABELS, Course, Sent
+from .metrics import LABELS, Behind, Course
 
 KIND = CONTENT_TYPE_PLAIN_0_0_4.encode()
 
@@ -22,7 +22,7 @@ def text(
     courses: Mapping[tuple[str, str], Course],
     evidence: Mapping[tuple[str, str], float],
     backup_at: float | None,
-    streams: Mapping[str, Sent],
+    streams: Mapping[str, Behind],
 ) -> bytes:
     """Return what was told of the service, and of the process and of each experiment beside it.
 
@@ -77,10 +77,8 @@ def _evidence(evidence: Mapping[tuple[str, str], float]) -> Metric:
     return metric
 
 
-def _sent(streams: Mapping[str, Sent]) -> Iterator[Metric]:
-    """Tell of streams; without one there is nothing to tell."""
-    if not streams:
-        return
+def _sent(streams: Mapping[str, Behind]) -> Iterator[Metric]:
+    """Tell of streams: how far they are behind, and since when."""
     lag = GaugeMetricFamily("onearm_publish_lag_events", "Events that a stream does not have yet.", labels=("stream",))
     at = GaugeMetricFamily("onearm_publish_timestamp_seconds", "When events were sent last.", labels=("stream",))
     for stream, sent in streams.items():

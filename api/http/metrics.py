@@ -35,7 +35,7 @@ class Course(NamedTuple):
     base_events: int = 0  # since
 
 
-class Sent(NamedTuple):
+class Behind(NamedTuple):
     """How far logs were published to a stream."""
 
     lag: int  # events of these logs that are not there
@@ -64,14 +64,14 @@ async def metrics(service: Service, call: Call) -> Answer:
     return Answer(200, await service.pools.scrapes.run(text), kind=exposition.KIND)
 
 
-def _streams(service: Service) -> dict[str, Sent]:
+def _streams(service: Service) -> dict[str, Behind]:
     """Return how far the logs were published, by the stream; none where nobody publishes."""
     seqs = {one.row.key: one.seq for one in service.listed(None).values() if isinstance(one, Live)}
-    found: dict[str, Sent] = {}
+    found: dict[str, Behind] = {}
     for row in service.store.published():
         last = seqs[row.experiment] if row.experiment in seqs else service.store.last(row.experiment)[0]
-        before = found.get(row.stream, Sent(0, 0.0))
-        found[row.stream] = Sent(before.lag + max(last - row.seq, 0), max(before.at, row.time / 1e6))
+        before = found.get(row.stream, Behind(0, 0.0))
+        found[row.stream] = Behind(before.lag + max(last - row.seq, 0), max(before.at, row.time / 1e6))
     return found
 
 

@@ -280,7 +280,7 @@ def test_a_database_of_the_schema_before_moves_keeps_its_rows_and_takes_moves(ur
     with engine.begin() as connection:
         connection.execute(sa.text("DROP TABLE event"))
         connection.execute(sa.text("ALTER TABLE experiment DROP COLUMN deleted_at"))
-        for table in ("bucket", "counted", "erased", "base", "base_part", "artefact", "api_key", "audit"):
+        for table in ("published", "bucket", "counted", "erased", "base", "base_part", "artefact", "api_key", "audit"):
             connection.execute(sa.text(f"DROP TABLE {table}"))
         binary = "BLOB" if url.startswith("sqlite") else "BYTEA"
         connection.execute(sa.text(OLDER.format(binary=binary)))
