@@ -1,7 +1,7 @@
 """One part of the work as it comes to a worker: a function, its spec, and all that the worker may lack.
 
 A worker may be new, or one that began again after it was killed, so every job brings what a person gave with
-`--policy-file` and `--artefact`, and who sent it.
+`--policy-file`, `--env-file` and `--artefact`, and who sent it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 
 from ...engine.compiled.stamp import VERSIONS, source_digest
 from ...engine.errors import InvalidInput, Unavailable
+from ...engine.registry import Registry
 from ...engine.trained.artefact import Artefact
+from ...envs import catalog as envs
 from ...policies import artefacts, catalog
 
 LOADING = threading.Lock()
@@ -37,7 +39,8 @@ class Job(NamedTuple):
     function: Callable[[Any], Any]
     spec: Any
     build: Build  # of who sends it
-    sources: dict[str, str]  # of policies from files, by name
+    policies: dict[str, str]  # from files: their texts, by name
+    envs: dict[str, str]  # the same of environments
     artefacts: list[Artefact]
 
 
@@ -48,7 +51,7 @@ def build() -> Build:
 
 def jobs_of(function: Callable[[Any], Any], specs: Any) -> list[Job]:
     """Return a job for each spec, with what was given to this process."""
-    return [Job(function, spec, build(), catalog.sources, artefacts.given) for spec in specs]
+    return [Job(function, spec, build(), catalog.sources, envs.sources, artefacts.given) for spec in specs]
 
 
 def work(job: Job) -> Any:
@@ -91,25 +94,26 @@ def _minor(python: str) -> str:
 
 def _load(job: Job) -> None:
     """Take the policies and artefacts of a job, where they are not there yet."""
-    there = catalog.sources
-    for name, source in job.sources.items():
-        if there.get(name) != source:
-            _load_policy(name, source)
+    for registry, sources in ((catalog, job.policies), (envs, job.envs)):
+        there = registry.sources
+        for name, source in sources.items():
+            if there.get(name) != source:
+                _load_file(registry, name, source)
     known = {artefact.sha256 for artefact in artefacts.given}
     for artefact in job.artefacts:
         if artefact.sha256 not in known:
             artefacts.add(artefact)
 
 
-def _load_policy(name: str, source: str) -> None:
-    with TemporaryDirectory(prefix="onearm-policy-") as folder:
+def _load_file(registry: Registry[Any], name: str, source: str) -> None:
+    with TemporaryDirectory(prefix="onearm-file-") as folder:
         file = Path(folder) / f"{name}.py"
         file.write_text(source)
         try:
-            catalog.replace_file(file)
+            registry.replace_file(file)
         except InvalidInput as error:
             raise InvalidInput(
                 error.code,
-                f"the policy file {name}.py, which was sent along, cannot be loaded by a worker ({error}): a file must "
+                f"the file {name}.py of a {registry.word}, which was sent along, cannot be loaded by a worker ({error}): a file must "
                 "stand alone, or what it imports must be installed there",
             ) from None
