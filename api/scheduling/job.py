@@ -114,6 +114,6 @@ def _load_file(registry: Registry[Any], name: str, source: str) -> None:
         except InvalidInput as error:
             raise InvalidInput(
                 error.code,
-                f"the file {name}.py of a {registry.word}, which was sent along, cannot be loaded by a worker ({error}): a file must "
-                "stand alone, or what it imports must be installed there",
+                f"the file {name}.py of a {registry.word}, which was sent along, cannot be loaded by a worker "
+                f"({error}): a file must stand alone, or what it imports must be installed there",
             ) from None
