@@ -40,6 +40,10 @@ class OnearmError(Exception):
         super().__init__(message)
         self.code = code
 
+    def __reduce__(self) -> Any:
+        """Come back whole from another process, where work was done that failed."""
+        return type(self).__new__, (type(self), *self.args), vars(self)
+
     @property
     def seen(self) -> str:
         """What was seen: the message up to its first colon."""

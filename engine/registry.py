@@ -53,6 +53,7 @@ class Registry(Generic[Made]):
         self.package = package
         self.made = made
         self._outside: dict[str, Callable[..., Made]] = {}
+        self._sources: dict[str, str] = {}  # the text of the file of each of these
 
     def names(self) -> list[str]:
         """Return all names, sorted."""
@@ -213,8 +214,18 @@ class Registry(Generic[Made]):
                 f"{path} has no function {name}(): the file's name is the {self.word}'s name, and the function of "
                 "that name returns it",
             )
-        self._outside[name] = getattr(module, name)
+        self._outside[name], self._sources[name] = getattr(module, name), path.read_text()
         return name
+
+    def replace_file(self, path: Path) -> str:
+        """Load a file as `add_file` does, in place of the one that was loaded before under its name."""
+        self._outside.pop(path.stem, None)
+        return self.add_file(path)
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Return the text of each file from outside the package, by the name under which it was loaded."""
+        return dict(self._sources)
 
     @functools.cached_property
     def _built_in(self) -> dict[str, str]:

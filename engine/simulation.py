@@ -14,10 +14,10 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -180,6 +180,18 @@ class Curves:
         return self.reward.shape[0] * self.horizon / max(self.cpu_seconds, 1e-9)
 
 
+class Replications(NamedTuple):
+    """What some replications of an experiment found, r of them."""
+
+    reward: Array  # float64[r, m], as `Curves` has it
+    regret: Array  # float64[r, m]
+    bound: Array  # float64[r, m]
+    variation: Array  # float64[r]
+    outside: Outside | None
+    changes: list[list[Change]]
+    cpu_seconds: float
+
+
 def simulate(
     policy: Policy,
     env: Environment,
@@ -195,45 +207,81 @@ def simulate(
     `progress` hears of each chunk of trials done. Replication r gives the same bits whatever the number of threads.
     Warns where rewards lay outside of the range that the policy is made for, and the environment declares none.
     """
+    check_replications(replications)
+    first = Simulation(policy, env, horizon=horizon, seed=seed)
+    first.compile()  # in one thread
+
+    def played(r: int) -> Replications:
+        return replicate(policy, env, horizon=horizon, seed=seed, which=range(r, r + 1), progress=progress)
+
+    with ThreadPoolExecutor(min(replications, threads or os.cpu_count() or 1)) as pool:
+        curves = curves_of(first, env, list(pool.map(played, range(replications))))
+    if curves.outside is not None:
+        warnings.warn(said_of(curves.outside, policy.name, env.name), RewardWarning, stacklevel=2)
+    return curves
+
+
+def replicate(
+    policy: Policy,
+    env: Environment,
+    *,
+    horizon: int,
+    seed: int,
+    which: range,
+    progress: Callable[[int], None] = lambda steps: None,
+) -> Replications:
+    """Run the replications `which`, one after another, each the same bits wherever and beside whichever it runs."""
+    times = curve_times(horizon)
+    chunk = max(CHUNK, horizon // REPORTS_MAX)
+    stops = sorted({*times.tolist(), *range(chunk, horizon, chunk)})
+    reward = np.empty((len(which), len(times)))
+    regret, bound, variation = np.empty_like(reward), np.empty_like(reward), np.empty(len(which))
+    seconds, outside, changes = 0.0, [], []
+    for place, r in enumerate(which):
+        simulation = Simulation(policy, env, horizon=horizon, seed=seed, replication=r)
+        point = reported = 0
+        for stop in stops:
+            started = time.thread_time()
+            simulation.advance(stop - simulation.trials)
+            seconds += time.thread_time() - started
+            if stop == times[point]:
+                reward[place, point], regret[place, point] = simulation.at(stop)
+                bound[place, point], variation[place] = simulation.certificate
+                point += 1
+            progress(stop - reported)
+            reported = stop
+        changes.append(simulation.changes)
+        outside.append(simulation.outside)
+    return Replications(reward, regret, bound, variation, _all_outside(outside), changes, seconds)
+
+
+def curves_of(first: Simulation, env: Environment, parts: Sequence[Replications]) -> Curves:
+    """Return what replications found that ran in parts, in the order of the parts; `first` is the experiment's first.
+
+    >>> from onearm.policies import catalog as policies
+    >>> from onearm.envs import catalog as envs
+    >>> policy, world = policies.make("ucb1"), envs.make("bernoulli", mean=[0.1, 0.9])
+    >>> parts = [replicate(policy, world, horizon=100, seed=1, which=which) for which in (range(2), range(2, 3))]
+    >>> whole = simulate(policy, world, horizon=100, replications=3, seed=1)
+    >>> bool((curves_of(Simulation(policy, world, horizon=100), world, parts).regret == whole.regret).all())
+    True
+    """
+    policy, task = first.policy, isinstance(first.problem.choice, Queries)
+    reward, regret, bound, variation = (np.concatenate(arrays) for arrays in list(zip(*parts, strict=True))[:4])
+    outside = _all_outside([part.outside for part in parts])
+    found = None if policy.found is None else [each for part in parts for each in part.changes]
+    about = (policy.spec, env.spec, LOSS if task else env.regret_kind, first.horizon, task, curve_times(first.horizon))
+    seconds = sum(part.cpu_seconds for part in parts)
+    return Curves(*about, reward, regret, bound, variation, policy.supposes, outside, found, seconds)
+
+
+def check_replications(replications: int) -> None:
+    """Refuse a number of runs that is none, or that nobody can wait for."""
     if not 1 <= replications <= REPLICATIONS_MAX:
         raise InvalidInput(
             "bad_replications",
             f"there are {replications} replications: at least 1 is needed, and at most {REPLICATIONS_MAX}",
         )
-    checked = Simulation(policy, env, horizon=horizon, seed=seed)
-    checked.compile()  # in one thread
-    times = curve_times(horizon)
-    chunk = max(CHUNK, horizon // REPORTS_MAX)
-    stops = sorted({*times.tolist(), *range(chunk, horizon, chunk)})
-    reward = np.empty((replications, len(times)))
-    regret, bound, variation = np.empty_like(reward), np.empty_like(reward), np.empty(replications)
-    seconds = np.zeros(replications)
-    changes: list[list[Change]] = [[] for _ in range(replications)]
-
-    def replicate(r: int) -> Outside | None:
-        simulation = Simulation(checked.policy, env, horizon=horizon, seed=seed, replication=r)
-        point = reported = 0
-        for stop in stops:
-            started = time.thread_time()
-            simulation.advance(stop - simulation.trials)
-            seconds[r] += time.thread_time() - started
-            if stop == times[point]:
-                reward[r, point], regret[r, point] = simulation.at(stop)
-                bound[r, point], variation[r] = simulation.certificate
-                point += 1
-            progress(stop - reported)
-            reported = stop
-        changes[r] = simulation.changes
-        return simulation.outside
-
-    with ThreadPoolExecutor(min(replications, threads or os.cpu_count() or 1)) as pool:
-        outside = _all_outside(list(pool.map(replicate, range(replications))))
-    if outside is not None:
-        warnings.warn(said_of(outside, policy.name, env.name), RewardWarning, stacklevel=2)
-    kind, task = env.regret_kind, isinstance(checked.problem.choice, Queries)
-    about = (checked.policy.spec, env.spec, LOSS if task else kind, horizon, task, times)
-    found = None if policy.found is None else changes
-    return Curves(*about, reward, regret, bound, variation, policy.supposes, outside, found, float(seconds.sum()))
 
 
 def problem_of(env: Environment, horizon: int) -> Problem:

@@ -9,7 +9,7 @@ import click
 from ..offline.options import LIST_METHODS, METHODS
 from .json_option import as_json
 from .offline_options import asking_options, method_option, naming_options, reading_options, showing_options
-from .options import format_option, policy_file_option, seed_option
+from .options import format_option, policy_file_option, scheduler_option, seed_option
 
 
 @click.command()
@@ -31,6 +31,7 @@ from .options import format_option, policy_file_option, seed_option
 @method_option(*METHODS, *LIST_METHODS)
 @asking_options
 @showing_options
+@scheduler_option
 @seed_option
 @as_json
 def evaluate(log: str, form: str | None, targets: tuple[str, ...], as_json: bool, **asked: Any) -> None:

@@ -32,6 +32,8 @@ COMMANDS = {
     "delete": "Delete an experiment of a running service for good.",
     "erase": "Erase what is on record about a person, or some decisions.",
     "export": "Write the log of an experiment to a file.",
+    "publish": "Send the log to a stream of NATS or Kafka, event after event.",
+    "consume": "Take rewards from a stream of NATS or Kafka to a running service.",
     "convert": "Write a log in another format.",
     "new": "Begin a policy or an environment of your own: a file that works, and its test.",
     "policies": "List the policies with their params.",

@@ -29,7 +29,18 @@ SINGLE = (
     "weight_limit",
     "weight_max",
 )  # options of single actions, with usual values
-NOT_FOR_LISTS = ("since", "until", "arms", "dimension", "segment", "embedding", "baseline", "report", "plots")
+NOT_FOR_LISTS = (
+    "since",
+    "until",
+    "arms",
+    "dimension",
+    "segment",
+    "embedding",
+    "baseline",
+    "report",
+    "plots",
+    "scheduler",
+)
 
 
 def run_lists(

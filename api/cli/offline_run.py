@@ -16,7 +16,7 @@ from ...engine.storage.log import BadLines
 from ...engine.storage.period import Period
 from ...engine.storage.rows import Naming, Wanted
 from ..console import print_json, progress
-from ..offline.asked import Question, answer, with_baseline
+from ..offline.asked import Question, answer, answer_in_parts, with_baseline
 from ..offline.candidates import Candidate
 from ..offline.data import as_data
 from ..offline.drawing import drawing
@@ -24,6 +24,7 @@ from ..offline.embeddings import embedding_of
 from ..offline.evaluation import Evaluation
 from ..offline.options import options_of
 from ..offline.reading import Place, place_of
+from ..scheduling.scheduler import opened
 from .telling import tell, tell_bad_lines
 
 
@@ -46,11 +47,11 @@ def run(
     methods: tuple[str, ...],
     report: Path | None,
     plots: Path | None,
+    scheduler: str | None,
     as_json: bool,
     **asked: Any,
 ) -> None:
     """Do what `evaluate` and `replay` have in common."""
-    began = time.process_time()
     pen = None if report is None and plots is None else _pen(log, report, plots)
     place = place_of(log, form, experiment)
     categories = None if embedding is None else embedding_of(embedding, Path(log), place.form)
@@ -62,9 +63,17 @@ def run(
         Period(since, until),
         named_methods=bool(methods),
     )
+    check = refuse_bad_lines if strict else None
     with ExitStack() as stack:
-        found = answer(place, question, stack, progress, refuse_bad_lines if strict else None)
-        speed = found.events * len(candidates) / max(time.process_time() - began, 1e-9)
+        if scheduler is None and not place.inside:
+            began = time.process_time()
+            found = answer(place.here(stack), question, stack, progress, check)
+            seconds = time.process_time() - began
+        else:
+            began = time.monotonic()
+            found = answer_in_parts(place, question, stack.enter_context(opened(scheduler)), progress, check)
+            seconds = time.monotonic() - began  # that of the workers is theirs
+        speed = found.events * len(candidates) / max(seconds, 1e-9)
         if pen is not None:
             _draw(pen, found, place, report, plots)
     if as_json:

@@ -122,3 +122,8 @@ format_option = click.option(
     "logs, .li = replay text), and by its header where it is the Open Bandit Dataset.",
 )
 seed_option = click.option("--seed", type=int, default=0, show_default=True, help="The seed of every draw.")
+scheduler_option = click.option(
+    "--scheduler",
+    metavar="local:N|tcp://HOST:PORT",
+    help="Spread the work over N processes of this machine, or over the workers of a Dask scheduler; default: threads.",
+)

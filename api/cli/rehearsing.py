@@ -29,7 +29,7 @@ FIELDS = ("loss_mean", "regret", "regret_by_segment", "certificate", "variation"
 def vectors_of(place: str, form: str | None) -> Log | None:
     """Return a log of vectors; None for one of other decisions, of which only the header is read."""
     path = Path(place)
-    if "://" in place or (known := form_of(path, form)) not in EXPORTS:
+    if "://" in place or not path.is_file() or (known := form_of(path, form)) not in EXPORTS:
         return None
     problem = problem_in(source_of(path), known)
     return read_log(path, known) if problem is not None and kind_of(problem) is VECTORS else None

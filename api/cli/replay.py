@@ -13,7 +13,7 @@ from ..offline.options import METHODS
 from .json_option import as_json
 from .offline_options import asking_options, method_option, naming_options, reading_options, showing_options
 from .offline_run import run
-from .options import format_option, policy_file_option, policy_option, seed_option
+from .options import format_option, policy_file_option, policy_option, scheduler_option, seed_option
 from .rehearsing import rehearse_all, vectors_of
 
 
@@ -37,6 +37,7 @@ from .rehearsing import rehearse_all, vectors_of
 @method_option(*METHODS)
 @asking_options
 @showing_options
+@scheduler_option
 @seed_option
 @as_json
 def replay(
@@ -69,6 +70,10 @@ def replay(
         if (asked["since"], asked["until"]) != (None, None):
             raise InvalidInput(
                 "no_period", f"{log} is a log of vectors, which is read whole: leave out --since, --until"
+            )
+        if asked["scheduler"] is not None:
+            raise InvalidInput(
+                "not_spread", f"{log} is a log of vectors, through which policies go here: leave out --scheduler"
             )
         if sweeps:
             given += [each.policy for text in sweeps for each in sweep(text, given) if each.policy is not None]

@@ -21,10 +21,19 @@ from ..console import print_json, print_table, progress
 from ..experiment.worlds import in_words
 from ..log_files import writer
 from ..rate import rate
+from ..scheduling.scheduler import opened
+from ..scheduling.sweep import sweep
 from ..simulated import certificate_of, contender, horizon_of, summary
 from .catalog import named
 from .json_option import as_json
-from .options import artefact_option, env_file_option, policy_file_option, policy_option, seed_option
+from .options import (
+    artefact_option,
+    env_file_option,
+    policy_file_option,
+    policy_option,
+    scheduler_option,
+    seed_option,
+)
 
 CURVE, SPEED = "over log t", "per\nsecond"  # columns that a narrow terminal leaves out
 
@@ -39,6 +48,7 @@ CURVE, SPEED = "over log t", "per\nsecond"  # columns that a narrow terminal lea
 @click.option("--passes", type=int, help="Instead of --horizon: how often to go through the env's data.")
 @click.option("--replications", type=int, default=1, show_default=True, help="Independent runs, in threads.")
 @seed_option
+@scheduler_option
 @click.option(
     "--propensities",
     is_flag=True,
@@ -58,6 +68,7 @@ def simulate(
     passes: int | None,
     replications: int,
     seed: int,
+    scheduler: str | None,
     propensities: bool,
     log_file: Path | None,
     as_json: bool,
@@ -72,16 +83,14 @@ def simulate(
     world = env_catalog.parse(env)
     contenders = [contender(policy, propensities or log_file is not None) for policy in policies]
     steps = horizon_of(world, horizon, passes)
+    if log_file is not None and scheduler is not None:
+        raise InvalidInput("bad_log", "--log writes one run, which is not spread: leave out --scheduler")
     if log_file is not None:
         _write_log(log_file, world, contenders, steps, replications, seed)
         return
-    runs = []
-    with progress("simulating", steps * replications * len(contenders), "trials") as advance, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", RewardWarning)  # it is told below
-        for policy in contenders:
-            runs.append(
-                run_experiment(policy, world, horizon=steps, replications=replications, seed=seed, progress=advance)
-            )
+        runs = _runs(contenders, world, scheduler, horizon=steps, replications=replications, seed=seed)
     for run in runs:
         if run.outside is not None:
             click.echo(f"warning: {said_of(run.outside, run.policy['name'], run.env['name'])}", err=True)
@@ -89,6 +98,19 @@ def simulate(
         print_json({"runs": [summary(run) for run in runs]})
     else:
         _print_runs(runs)
+
+
+def _runs(
+    contenders: list[Policy], world: Environment, scheduler: str | None, *, replications: int, horizon: int, seed: int
+) -> list[Curves]:
+    """Run every contender, here or where a scheduler has it done."""
+    asked: Any = {"horizon": horizon, "replications": replications, "seed": seed}
+    trials = horizon * replications * len(contenders)
+    if scheduler is not None:
+        with opened(scheduler) as spread, progress("simulating", trials, "trials") as advance:
+            return sweep(contenders, world, **asked, scheduler=spread, progress=advance)
+    with progress("simulating", trials, "trials") as advance:
+        return [run_experiment(policy, world, **asked, progress=advance) for policy in contenders]
 
 
 def _write_log(

@@ -21,10 +21,11 @@ from ...engine.hardness.complexity import default_levels
 from ...engine.task import Task, best_arm, hypotheses, thresholds
 from ...engine.trained.artefact import Artefact
 from ..console import print_json, print_table
+from ..scheduling.scheduler import Scheduler, opened
 from ..train.plan import Plan
 from ..train.training import train as train_plan
 from .json_option import as_json
-from .options import seed_option
+from .options import scheduler_option, seed_option
 from .task_options import ANSWERS, LOSSES, read_levels
 
 _NEEDED_BY = {"arms": "arms", "thresholds": "points", "hypotheses": "table"}
@@ -56,6 +57,7 @@ _NEEDED_BY = {"arms": "arms", "thresholds": "points", "hypotheses": "table"}
 )
 @click.option("--compared", is_flag=True, help="Also keep the policies for single levels, and one for a prior.")
 @click.option("--processes", type=int, help="Runs at a time; default: one for each processor.")
+@scheduler_option
 @click.option(
     "--exact", "grid", metavar="M1,M2,..", callback=read_levels, help="Solve for means on this grid, exactly."
 )
@@ -75,6 +77,7 @@ def train(
     iterations: int | None,
     compared: bool,
     processes: int | None,
+    scheduler: str | None,
     grid: list[float] | None,
     seed: int,
     as_json: bool,
@@ -94,12 +97,15 @@ def train(
     task = _task(kind, {"arms": arms, "points": points, "table": table}, answers, loss)
     spans = tuple(levels or default_levels(task, budget))
     command = shlex.join(["onearm", *sys.argv[1:]])
+    if grid is not None and scheduler is not None:
+        raise InvalidInput("not_spread", "--exact solves one linear programme, here: leave out --scheduler")
     if grid is not None:
         artefact = _solver().solve(task, budget, grid, list(spans), out, command)
     else:
         plan = Plan(task, budget, spans, seed, starts, iterations, compared)
-        with _bars(plan, as_json) as report:
-            artefact = train_plan(plan, out, _processes(processes), command, report)
+        where: AbstractContextManager[Scheduler | None] = nullcontext(None) if scheduler is None else opened(scheduler)
+        with where as spread, _bars(plan, as_json) as report:
+            artefact = train_plan(plan, out, _processes(processes), command, report, spread)
     _show(artefact, out, as_json)
 
 

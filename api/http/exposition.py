@@ -12,7 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from ...engine.compiled import background
 from ..service.measured import Histogram
 from ..service.service import Service
-from .metrics import LABELS, Course
+from .metrics import LABELS, Behind, Course
 
 KIND = CONTENT_TYPE_PLAIN_0_0_4.encode()
 
@@ -22,16 +22,19 @@ def text(
     courses: Mapping[tuple[str, str], Course],
     evidence: Mapping[tuple[str, str], float],
     backup_at: float | None,
+    streams: Mapping[str, Behind],
 ) -> bytes:
     """Return what was told of the service, and of the process and of each experiment beside it.
 
     `evidence` is log10 of what bets on its draws have grown to; `backup_at` when the last backup was made (seconds
-    since 1970 UTC).
+    since 1970 UTC); `streams` how far logs were published.
     """
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
-    registry.register(_Told([*told, *_of_experiments(courses), _evidence(evidence), _backup(backup_at)]))
+    registry.register(
+        _Told([*told, *_of_experiments(courses), _evidence(evidence), _backup(backup_at), *_sent(streams)])
+    )
     return generate_latest(registry)
 
 
@@ -72,6 +75,16 @@ def _evidence(evidence: Mapping[tuple[str, str], float]) -> Metric:
     for labels, value in evidence.items():
         metric.add_metric(labels, value)
     return metric
+
+
+def _sent(streams: Mapping[str, Behind]) -> Iterator[Metric]:
+    """Tell of streams: how far they are behind, and since when."""
+    lag = GaugeMetricFamily("onearm_publish_lag_events", "Events that a stream does not have yet.", labels=("stream",))
+    at = GaugeMetricFamily("onearm_publish_timestamp_seconds", "When events were sent last.", labels=("stream",))
+    for stream, sent in streams.items():
+        lag.add_metric((stream,), sent.lag)
+        at.add_metric((stream,), sent.at)
+    yield from (lag, at)
 
 
 def _backup(at: float | None) -> Metric:

@@ -35,6 +35,13 @@ class Course(NamedTuple):
     base_events: int = 0  # since
 
 
+class Behind(NamedTuple):
+    """How far logs were published to a stream."""
+
+    lag: int  # events of these logs that are not there
+    at: float  # when some were sent last, in seconds since 1970 UTC
+
+
 WAITING = Course(0, 0, 0, 0, 0, 0, 1, 0.0)  # of one whose log is not folded yet
 RESTING = WAITING._replace(recovering=0)  # of one that is archived, and was not asked for since the start
 
@@ -50,10 +57,22 @@ async def metrics(service: Service, call: Call) -> Answer:
     def text() -> bytes:
         named = {keys[key]: value for key, value in evidence.items() if keys.get(key) in courses}
         backup = service.access.last(BACKUP)
-        told: bytes = exposition.text(gathered, courses, named, None if backup is None else backup.time / 1e6)
+        streams = _streams(service)
+        told: bytes = exposition.text(gathered, courses, named, None if backup is None else backup.time / 1e6, streams)
         return told
 
     return Answer(200, await service.pools.scrapes.run(text), kind=exposition.KIND)
+
+
+def _streams(service: Service) -> dict[str, Behind]:
+    """Return how far the logs were published, by the stream; none where nobody publishes."""
+    seqs = {one.row.key: one.seq for one in service.listed(None).values() if isinstance(one, Live)}
+    found: dict[str, Behind] = {}
+    for row in service.store.published():
+        last = seqs[row.experiment] if row.experiment in seqs else service.store.last(row.experiment)[0]
+        before = found.get(row.stream, Behind(0, 0.0))
+        found[row.stream] = Behind(before.lag + max(last - row.seq, 0), max(before.at, row.time / 1e6))
+    return found
 
 
 async def evidence_of(service: Service) -> dict[int, float]:

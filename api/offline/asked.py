@@ -10,12 +10,14 @@ import numpy as np
 
 from ...engine.storage.log import BadLines
 from ...engine.storage.period import ALWAYS, Period
-from ...engine.storage.rows import Wanted
+from ...engine.storage.rows import Rows, Wanted
+from ..scheduling.scheduler import Scheduler
 from .candidates import Candidate, candidate
-from .evaluation import Evaluation, evaluate, passes
-from .judging import Readings
+from .evaluation import Evaluation, concluded, evaluate, passes
+from .judging import Facts
 from .options import Options
-from .reading import ALL, Logged, read
+from .reading import ALL, Logged, Place, read
+from .spread import judge_in_parts
 
 Bar = Callable[[str, int | None, str], AbstractContextManager[Callable[[int], None]]]  # what is done, how much, of what
 
@@ -39,15 +41,36 @@ def answer(
     check: Callable[[BadLines], None] | None = None,
 ) -> Evaluation:
     """Read a log, whose rows `stack` keeps, and judge the candidates on it; `check` may refuse its bad lines."""
-    candidates, options = question.candidates, question.options
+    candidates = question.candidates
     with bar("reading", place.size, place.counted) as advance:
-        found = read(place, candidates, options, stack, question.wanted, question.period, advance)
-    if check is not None:
-        check(found.main.bad_lines)
-    if not question.named_methods:
-        options = allowed(found, options)
+        found = read(place, candidates, question.options, stack, question.wanted, question.period, advance)
+    options = _options(question, found.main, lambda: found.facts, check)
     with bar("judging", len(found.main) * len(candidates) * passes(options), "rows") as advance:
         return evaluate(candidates, found, options, advance)
+
+
+def answer_in_parts(
+    place: Place,
+    question: Question,
+    scheduler: Scheduler,
+    bar: Bar,
+    check: Callable[[BadLines], None] | None = None,
+) -> Evaluation:
+    """Do the same with a log whose files, or whose candidates, a scheduler gives to its workers."""
+    candidates, options = question.candidates, question.options
+    with bar("judging", len(place.files) * len(candidates), "files, once for each candidate") as advance:
+        found = judge_in_parts(place, candidates, options, scheduler, question.wanted, question.period, advance)
+    options = _options(question, found.rows, lambda: found.facts, check)
+    return concluded(candidates, found.rows, found.facts, found.scored, options)
+
+
+def _options(
+    question: Question, rows: Rows, facts: Callable[[], Facts], check: Callable[[BadLines], None] | None
+) -> Options:
+    """Return what is asked of a log that was read, after a look at its bad lines."""
+    if check is not None:
+        check(rows.bad_lines)
+    return question.options if question.named_methods else allowed(rows, facts(), question.options)
 
 
 def with_baseline(candidates: list[Candidate], baseline: str | None) -> tuple[list[Candidate], str | None]:
@@ -61,13 +84,13 @@ def with_baseline(candidates: list[Candidate], baseline: str | None) -> tuple[li
     return [*candidates, *([] if compared.label in labels else [compared])], compared.label
 
 
-def allowed(log: Readings, options: Options) -> Options:
+def allowed(rows: Rows, facts: Facts, options: Options) -> Options:
     """Return what is asked where nobody says: without propensities match alone."""
-    unknown = int(np.isnan(log.facts.propensity).sum())
+    unknown = int(np.isnan(facts.propensity).sum())
     if not unknown:
         return options
-    log.main.notes.append(
-        f"the propensity of {unknown} of {len(log.main)} decisions is unknown: no snips, and match holds if the log "
+    rows.notes.append(
+        f"the propensity of {unknown} of {len(rows)} decisions is unknown: no snips, and match holds if the log "
         "was drawn uniformly"
     )
     return replace(options, methods=("match",))

@@ -48,10 +48,15 @@ class Candidate:
             return {"name": LOGGED, "params": {}}
         return {"name": "action", "params": {"action": self.named if self.action is None else self.action}}
 
-    def target(self, problem: Problem, rows: int, learn: Learning, seed: int, labels: Sequence[str] = ()) -> Target:
-        """Return it at the beginning of a log of so many rows, which calls its arms by `labels`; not what is `own`."""
+    def target(
+        self, problem: Problem, rows: int, learn: Learning, seed: int, labels: Sequence[str] = (), part: int = 0
+    ) -> Target:
+        """Return it at the beginning of a log of so many rows, or of a part of one; not what is `own`.
+
+        The log calls its arms by `labels`.
+        """
         if self.policy is not None:
-            return Contender(self.policy, problem, rows, learn=learn, seed=seed)
+            return Contender(self.policy, problem, rows, learn=learn, seed=seed, part=part)
         if self.named is not None and self.named in labels:
             return Fixed(labels.index(self.named), problem.n_arms)
         if self.action is not None:
@@ -60,6 +65,10 @@ class Candidate:
             return Logged()
         known = f"it has {', '.join(labels)[:300]}" if labels else f"say action:0 to action:{problem.n_arms - 1}"
         raise InvalidInput("bad_target", f"the log has no action {self.named!r}: {known}")
+
+    def stays(self, learn: Learning) -> bool:
+        """Whether it is at the end of a log what it is at the beginning, so that parts of a log can be judged alone."""
+        return self.policy is None or self.policy.name == UNIFORM or learn == "nothing"
 
 
 def candidate(text: str) -> Candidate:

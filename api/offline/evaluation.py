@@ -85,6 +85,16 @@ class Clusters(NamedTuple):
     alone: int  # decisions without a unit
 
 
+class Scored(NamedTuple):
+    """What one candidate makes of a log."""
+
+    plain: Scores
+    fitted: Scores | None  # with a cross-fitted model
+    robust: Scores | None  # with a model of its own
+    past: Scores | None  # with a model that knows only the past
+    changes: list[Change]  # of the world, that it found
+
+
 @dataclass
 class Evaluation:
     """What was found."""
@@ -142,7 +152,16 @@ def evaluate(
 
     A method that the log does not allow is told in a note. Raises `InvalidInput` where there is none that it allows.
     """
-    cases, changes = _cases(candidates, log, options, advance)
+    check_rows(log.main)
+    return concluded(candidates, log.main, log.facts, score(candidates, log, options, advance), options)
+
+
+def concluded(
+    candidates: Sequence[Candidate], rows: Rows, logged: Facts, scored: Sequence[Scored], options: Options
+) -> Evaluation:
+    """Estimate from what was logged and from what each candidate made of it; its pages are read for mips alone."""
+    check_rows(rows)
+    cases = _cases(rows, logged, scored, options)
     terms: dict[tuple[str, str], Terms] = {}
     estimates: list[Estimate] = []
     refusals: list[InvalidInput] = []
@@ -160,18 +179,18 @@ def evaluate(
         raise refusals[0]
     facts = cases[0].log
     return Evaluation(
-        log.main,
+        rows,
         facts,
         options,
         list(candidates),
         cases,
         terms,
         estimates,
-        _diagnostics(log.main, cases),
+        _diagnostics(rows, cases),
         _ranking(candidates, terms, options, cases[0].groups),
         _differences(candidates, cases, terms, options),
-        _segments(log.main, facts, terms, options, cases[0].groups),
-        changes,
+        _segments(rows, facts, terms, options, cases[0].groups),
+        [each.changes for each in scored],
     )
 
 
@@ -186,17 +205,24 @@ def passes(options: Options) -> int:
     )
 
 
-def _cases(
-    candidates: Sequence[Candidate], log: Readings, options: Options, advance: Advance
-) -> tuple[list[Case], list[list[Change]]]:
-    """Return all that methods need of each candidate, and the changes of the world that it found."""
-    rows = log.main
+def check_rows(rows: Rows) -> None:
+    """Refuse a log without a row."""
     if not len(rows):
         raise InvalidInput(
             "no_rows", f"the log has no rewarded decision{rows.bad_lines.told}: there is nothing to judge"
         )
+
+
+def score(
+    candidates: Sequence[Candidate],
+    log: Readings,
+    options: Options,
+    advance: Advance = lambda rows: None,
+    part: int = 0,
+) -> list[Scored]:
+    """Let candidates, and the models that the methods need, go through a log, or a part of one."""
     facts = log.facts
-    targets = started(candidates, log, options)
+    targets = started(candidates, log, options, part)
     check_ranges(candidates, log, options)
     plain = judge(targets, log, advance=advance)
     modelled = MODELLED & set(options.methods)
@@ -211,14 +237,21 @@ def _cases(
             robust = more_robust(candidates, log, plain, facts.propensity, options, advance)
     if modelled and "confidence-sequence" in options.intervals and in_range(facts.reward, options.reward_range):
         past = of_the_past(candidates, log, range_of(facts.reward, options.reward_range), options, advance)
+    changes = [target.changes for target in targets]
+    return [Scored(*each) for each in zip(plain, fitted, robust, past, changes, strict=True)]
+
+
+def _cases(rows: Rows, facts: Facts, scored: Sequence[Scored], options: Options) -> list[Case]:
+    """Return all that methods need of each candidate."""
     judged = slice(math.floor(options.learn * len(rows)) if isinstance(options.learn, float) else 0, None)
     groups = groups_of(facts.unit[judged])
     _tell(_clusters(facts.unit[judged], groups), rows)
-    cases = [
-        replace(Case(facts, rows, each, fit, own, before, options).rows_of(judged), groups=groups)
-        for each, fit, own, before in zip(plain, fitted, robust, past, strict=True)
+    return [
+        replace(
+            Case(facts, rows, each.plain, each.fitted, each.robust, each.past, options).rows_of(judged), groups=groups
+        )
+        for each in scored
     ]
-    return cases, [target.changes for target in targets]
 
 
 def _clusters(unit: Array, groups: Array | None) -> Clusters | None:

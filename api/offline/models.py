@@ -83,10 +83,10 @@ def of_the_past(
     return judge(targets, log, predict=[predict] * len(targets), after=model.add, smallest=FIRST, advance=advance)
 
 
-def started(candidates: Sequence[Candidate], log: Readings, options: Options) -> list[Target]:
-    """Return the candidates' targets at the beginning of the log."""
+def started(candidates: Sequence[Candidate], log: Readings, options: Options, part: int = 0) -> list[Target]:
+    """Return the candidates' targets at the beginning of the log, or of a part of one."""
     return [
-        each.target(declared(rows.problem, options), len(rows), options.learn, options.seed, rows.labels)
+        each.target(declared(rows.problem, options), len(rows), options.learn, options.seed, rows.labels, part)
         if each.own is None
         else each.own.target(rows, log.own.get(each.label), options.seed)
         for each, rows in zip(candidates, log.each, strict=True)

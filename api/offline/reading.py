@@ -13,13 +13,15 @@ from ...engine.errors import InvalidInput
 from ...engine.replay.matching import check_matching
 from ...engine.storage.arrow import format_module
 from ...engine.storage.header import problem_in
-from ...engine.storage.period import ALWAYS, Period, keep_period
+from ...engine.storage.period import ALWAYS, Period, check_period, keep_period
 from ...engine.storage.rows import Naming, Rows, Wanted
 from ...engine.storage.source import STDIN, Source
 from ...engine.vocabulary import NO_CONTEXT
-from ..log_files import EXPORTS, form_of, module_of, source_of
+from ..log_files import EXPORTS, module_of, source_of
 from ..service.experiment_log import ExperimentLog, opened_log
 from .candidates import UNIFORM, Candidate
+from .files import files_of, here, lies_elsewhere
+from .joined import join
 from .judging import ReadBeside, Readings
 from .options import MODELLED, OWN, Options
 
@@ -89,6 +91,29 @@ class Place:
     name: str  # a path, - for standard input, or the URL of a database
     form: str
     experiment: str | None = None  # of a database
+    inside: tuple[str, ...] = ()  # the files of a log that lies in several
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Return the files of the log, in their order; a database counts as one."""
+        return self.inside or (self.name,)
+
+    def of(self, files: tuple[str, ...]) -> Place:
+        """Return some of its files as a place of their own."""
+        return replace(self, name=files[0], inside=files if len(files) > 1 else ())
+
+    @property
+    def absolute(self) -> Place:
+        """Return the same, with files named as processes in other folders find them."""
+        if self.form == DATABASE:
+            return self
+        return self.of(tuple(file if lies_elsewhere(file) else str(Path(file).absolute()) for file in self.files))
+
+    def here(self, stack: ExitStack) -> Place:
+        """Return the same on this machine: `stack` takes away the copies of what lies elsewhere."""
+        if self.form == DATABASE:
+            return self
+        return self.of(tuple(stack.enter_context(here(file)) for file in self.files))
 
     counted: ClassVar[str] = "bytes"
 
@@ -106,7 +131,7 @@ class Place:
                 return log.problem.layout == "named"
         if self.form not in EXPORTS:
             return self.form in NAMED
-        problem = problem_in(source_of(Path(self.name)), self.form)
+        problem = problem_in(source_of(Path(self.files[0])), self.form)
         return problem is not None and problem.layout == "named"
 
     @property
@@ -117,10 +142,15 @@ class Place:
     @property
     def is_table(self) -> bool:
         """Whether it is a table of decisions, and no export."""
-        return self.form in TABLES and (self.form == "csv" or problem_in(source_of(Path(self.name)), self.form) is None)
+        return self.form in TABLES and (
+            self.form == "csv" or problem_in(source_of(Path(self.files[0])), self.form) is None
+        )
 
     def rows(self, wanted: Wanted, progress: Advance = lambda count: None) -> Rows:
         """Read it."""
+        if self.inside:
+            with ExitStack() as stack:
+                return join([(file, stack.enter_context(self.of((file,)).rows(wanted))) for file in self.inside])
         if self.form != DATABASE:
             rows: Rows = module_of(self.form).read_rows(source_of(Path(self.name), progress), wanted)
         else:
@@ -197,13 +227,14 @@ class Own:
 
 def place_of(name: str, form: str | None, experiment: str | None) -> Place:
     """Return where the log is that a person named."""
-    if "://" in name:
+    if "://" in name and not lies_elsewhere(name):
         if form is not None:
             raise InvalidInput("no_format", f"{name} is a database: it has no --format")
         return Place(name, DATABASE, experiment)
     if experiment is not None:
         raise InvalidInput("no_experiment", f"{name} is a file: --experiment is for a database")
-    return Place(name, form_of(Path(name), form))
+    files, form = files_of(name, form)
+    return Place(name, form, inside=() if files == (name,) else files)
 
 
 def read(
@@ -220,6 +251,21 @@ def read(
         place = place.kept(stack)
     check_naming(place, wanted.naming)
     return readings(place, candidates, options, stack, wanted, period, progress)
+
+
+def read_part(
+    place: Place,
+    candidates: Sequence[Candidate],
+    options: Options,
+    stack: ExitStack,
+    wanted: Wanted,
+    period: Period,
+    *,
+    contexts: bool,
+) -> Readings:
+    """Read a part of a log as `read` does; there may be no row in it, and no candidate to read it for."""
+    check_naming(place, wanted.naming)
+    return _readings(place, candidates, options, stack, wanted, period, contexts=contexts)
 
 
 def check_naming(place: Logged, naming: Naming) -> None:
@@ -245,14 +291,37 @@ def readings(
 
     `wanted` says what a person asks for; whether contexts are read, and in how many columns, candidates say too.
     """
+    contexts = read_contexts(candidates, options)
+    found = _readings(place, candidates, options, stack, wanted, period, progress, contexts=contexts)
+    check_period(found.main, period, place.name)
+    return found
+
+
+def read_contexts(candidates: Sequence[Candidate], options: Options) -> bool:
+    """Whether contexts must be read, for a candidate or for a model."""
+    modelled = bool(MODELLED & set(options.methods)) or options.embedding is not None
+    return modelled or any(_reads(each) for each in candidates)
+
+
+def _readings(
+    place: Readable,
+    candidates: Sequence[Candidate],
+    options: Options,
+    stack: ExitStack,
+    wanted: Wanted,
+    period: Period,
+    progress: Advance = lambda count: None,
+    *,
+    contexts: bool,
+) -> Readings:
     named = place.is_named
     wanted, own, model = _with_own(place, candidates, options, wanted)
     if wanted.dimension is not None and not named:
         raise InvalidInput("no_dimension", f"{place.name} has no named features: --dimension is for these")
     modelled = bool(MODELLED & set(options.methods)) or options.embedding is not None
-    contexts = modelled or any(_reads(each) for each in candidates)
     ways = [_columns(each, named and contexts, wanted.dimension) for each in candidates]
-    main = (wanted.dimension or DIMENSION) if modelled and named and options.model != "mean" else ways[0]
+    first = ways[0] if ways else wanted.dimension
+    main = (wanted.dimension or DIMENSION) if modelled and named and options.model != "mean" else first
     read_before: dict[int | None, Rows] = {}
 
     def as_read(columns: int | None) -> Rows:

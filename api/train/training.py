@@ -24,9 +24,11 @@ from ...engine.problem import query_problem
 from ...engine.task import Array
 from ...engine.trained.artefact import PLAYS, Artefact, pack
 from ...policies.queries.mapo import with_weights
+from ..scheduling.scheduler import Scheduler
 from .bench import FIRST, Bench
 from .plan import PRIOR, Plan
 from .processes import Report, run_all
+from .spread import run_spread
 
 Candidate = tuple[str, str]  # a run and how it is played
 ROUGH = Effort(
@@ -36,19 +38,29 @@ FAIR = Effort(steps=20, refining_steps=20, choice_rollouts=256, final_rollouts=4
 FINALISTS = 3  # networks that are scored with care, both ways to play
 
 
-def train(plan: Plan, folder: Path, processes: int, command: str, report: Report) -> Artefact:
+def train(
+    plan: Plan, folder: Path, processes: int, command: str, report: Report, scheduler: Scheduler | None = None
+) -> Artefact:
     """Train, or go on training, in a folder; write NAME.npz and NAME.json there and return the artefact.
 
-    `report` is told {"run", "iteration", "worst"} of runs, and {"run", "done", "of"} of scoring.
+    `report` is told {"run", "iteration", "worst"} of runs, and {"run", "done", "of"} of scoring. Runs are made in so
+    many processes at once, or by the workers of a scheduler.
     """
     bench = Bench(folder)
     bench.open(plan)
-    run_all(folder, [run for run in plan.level_runs if not _is_done(bench, plan, run)], processes, report)
+
+    def make(runs: Sequence[str]) -> None:
+        left = [run for run in runs if not _is_done(bench, plan, run)]
+        if scheduler is None:
+            run_all(folder, left, processes, report)
+        else:
+            run_spread(scheduler, folder, left, report)
+
+    make(plan.level_runs)
     if not bench.read_json(FIRST):
         bench.write_json(FIRST, _first(bench, plan, processes, report))
-    rest = [run for run in plan.runs if run not in (*plan.level_runs, *plan.refined_runs)]
-    run_all(folder, [run for run in rest if not _is_done(bench, plan, run)], processes, report)
-    run_all(folder, [run for run in plan.refined_runs if not _is_done(bench, plan, run)], processes, report)
+    make([run for run in plan.runs if run not in (*plan.level_runs, *plan.refined_runs)])
+    make(plan.refined_runs)
     artefact, *others = _artefacts(bench, plan, processes, command, report)
     for made in (*others, artefact):
         npz, description = pack(made)

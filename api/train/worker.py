@@ -7,6 +7,7 @@ when it is interrupted.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
@@ -43,7 +44,8 @@ def work(bench: Bench, run: str) -> int:
         signal.signal(name, lambda number, frame: stopped.append(number))
     duel = duel_of(bench, run)
     saved = told = time.monotonic()
-    while duel.iteration < duel.recipe.iterations and not stopped:
+    parent = os.getppid()
+    while duel.iteration < duel.recipe.iterations and not stopped and os.getppid() == parent:  # for whom else?
         duel.step()
         now = time.monotonic()
         if now - saved > SAVE_SECONDS:

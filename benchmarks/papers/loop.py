@@ -50,6 +50,8 @@ from loop_runs import (  # noqa: E402
 )
 from machine import machine  # noqa: E402
 
+from onearm.api.scheduling.scheduler import opened  # noqa: E402
+
 RESULT = BENCHMARKS / "results" / "loop.json"
 PROCESSES = 2
 HORIZON, SEEDS, SEEDS_OF_MIXTURES, SEEDS_HELD_OUT = 100_000, 20, 6, 10
@@ -67,9 +69,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=SEEDS, help="runs of each policy; default %(default)s")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plots", type=Path, help="a folder to draw into")
+    parser.add_argument("--scheduler", help="local:N or tcp://HOST:PORT, whose workers play; default: two processes")
     arguments = parser.parse_args()
     asked = vars(arguments)
-    full = all(asked[name] == parser.get_default(name) for name in asked if name not in ("json", "plots"))
+    full = all(asked[name] == parser.get_default(name) for name in asked if name not in ("json", "plots", "scheduler"))
     if arguments.horizon < STEP or arguments.horizon % STEP or arguments.seeds < 1:
         parser.error(f"the horizon must be a multiple of {STEP}, and there must be a seed")
     result: dict[str, Any] = {"machine": machine(), "seed": arguments.seed}
@@ -83,7 +86,13 @@ def main() -> None:
         others = [(world, name, SEEDS_HELD_OUT) for world in HELD_OUT for name in RIVALS]
         mixed = [(world, name, SEEDS_OF_MIXTURES) for world in MIXTURES for name in KNOWING]
         with progress_bar("decisions") as progress:
-            found = measure(asked_for if not full else [*asked_for, *mixed, *others], horizon, arguments.seed, progress)
+            found = measure(
+                asked_for if not full else [*asked_for, *mixed, *others],
+                horizon,
+                arguments.seed,
+                progress,
+                arguments.scheduler,
+            )
         result["regret"] = [row(*cell[:2], horizon, found[cell]) for cell in asked_for]
         result["mixture"] = [row(*cell[:2], horizon, found[cell]) for cell in mixed] if full else []
         if full:
@@ -113,19 +122,32 @@ def chosen(parser: argparse.ArgumentParser, asked: str | None, there: list[str])
     return names
 
 
-def measure(cells: list[Cell], horizon: int, seed: int, progress: Progress) -> dict[Cell, Run]:
-    """Run policies in worlds, two at once, and those first that take long."""
+def measure(
+    cells: list[Cell], horizon: int, seed: int, progress: Progress, scheduler: str | None = None
+) -> dict[Cell, Run]:
+    """Run policies in worlds, two at once or where a scheduler has it done, and those first that take long."""
     task = progress.add_task("decisions", total=sum(seeds for _, _, seeds in cells) * horizon)
     order = sorted(cells, key=lambda cell: (cell[1] not in SEEDS_FEW, not cell[1].startswith("loop")))
     found: dict[Cell, Run] = {}
+    if scheduler is not None:
+        jobs = [(world, name, horizon, seeds, seed) for world, name, seeds in order]
+        with opened(scheduler) as spread:
+            results = spread.map(run_job, jobs, lambda place: progress.advance(task, jobs[place][3] * horizon))
+        found = dict(zip(order, results, strict=True))
+        return {cell: found[cell] for cell in cells}
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
-        jobs = {
+        started = {
             pool.submit(run, world, name, horizon, seeds, seed): (world, name, seeds) for world, name, seeds in order
         }
-        for job in as_completed(jobs):
-            found[jobs[job]] = job.result()
-            progress.advance(task, jobs[job][2] * horizon)
+        for job in as_completed(started):
+            found[started[job]] = job.result()
+            progress.advance(task, started[job][2] * horizon)
     return {cell: found[cell] for cell in cells}
+
+
+def run_job(job: tuple[str, str, int, int, int]) -> Run:
+    """Run a policy in a world, from all seeds."""
+    return run(*job)
 
 
 def held_out(found: dict[Cell, Run], horizon: int) -> dict[str, Any]:

@@ -21,11 +21,9 @@ import argparse
 import contextlib
 import json
 import math
-import os
 import re
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,6 +41,7 @@ import streaming_oracle as oracle  # noqa: E402
 import streaming_speed  # noqa: E402
 from machine import machine  # noqa: E402
 
+from onearm.api.scheduling.scheduler import opened  # noqa: E402
 from onearm.engine.errors import InvalidInput, OnearmError  # noqa: E402
 from onearm.engine.simulation import Simulation  # noqa: E402
 from onearm.engine.vocabulary import Array  # noqa: E402
@@ -112,6 +111,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=5, help="of the speeds, which belong to a run without options")
     parser.add_argument("--plots", type=Path, help="a folder to draw into")
+    parser.add_argument("--scheduler", help="local:N or tcp://HOST:PORT, whose workers play; default: threads")
     arguments = parser.parse_args()
     full = all(getattr(arguments, name) == parser.get_default(name) for name in ("setting", "arms", "trials", "rules"))
     full = full and arguments.runs is None and arguments.seed == 0
@@ -123,7 +123,7 @@ def main() -> None:
         cells = [cell._replace(runs=arguments.runs or cell.runs) for cell in cells]
         rules = re.split(r",(?![^{]*\})", arguments.rules)
         with progress_bar() as progress:
-            rows = measure(cells, rules, arguments.seed, progress)
+            rows = measure(cells, rules, arguments.seed, progress, arguments.scheduler)
             slopes = slopes_of(rows)
             result: dict[str, Any] = {"machine": where, "seed": arguments.seed, "rows": rows, "slopes": slopes}
             result |= {"claims": claims(rows), "oracle": oracle.compare(rows, slopes)}
@@ -188,29 +188,33 @@ def sizes(setting: str, arms: list[int], trials: list[int]) -> list[tuple[int, i
     return paper + growth + [(k, WIDTH_TRIALS) for k in WIDTH_ARMS]
 
 
-def measure(cells: list[Cell], rules: list[str], seed: int, progress: Progress) -> list[dict[str, Any]]:
-    """Run each rule on each instance, in threads; return a row for each. Uniform exploration is run in any case."""
-    made = {rule: policies.parse(rule) for rule in dict.fromkeys((UNIFORM, *rules))}
-    worlds = {cell: world(cell) for cell in cells}
-    for policy in made.values():  # compiles one after another, or loads from the cache
-        Simulation(policy, worlds[cells[0]], horizon=cells[0].trials).compile()
+def measure(
+    cells: list[Cell], rules: list[str], seed: int, progress: Progress, scheduler: str | None = None
+) -> list[dict[str, Any]]:
+    """Run each rule on each instance, in threads or where a scheduler has it done; return a row for each.
+
+    Uniform exploration is run in any case.
+    """
+    made = list(dict.fromkeys((UNIFORM, *rules)))
+    for rule in made:  # compiles one after another, or loads from the cache
+        Simulation(policies.parse(rule), world(cells[0]), horizon=cells[0].trials).compile()
     task = progress.add_task("regret", total=sum(cell.arms * cell.runs for cell in cells) * len(made))
-    jobs = [(cell, rule, run) for cell in cells for rule in made for run in range(cell.runs)]
-
-    def play(job: tuple[Cell, str, int]) -> tuple[float, int]:
-        cell, rule, run = job
-        simulation = Simulation(made[rule], worlds[cell], horizon=cell.trials, seed=seed, replication=run)
-        simulation.advance(cell.trials)
-        progress.advance(task, cell.arms)
-        return float(simulation.totals.regret[0]), int(simulation.world.state.held[1])
-
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        found = dict(zip(jobs, pool.map(play, jobs), strict=True))
-    rows = []
+    jobs = [(cell, rule, run, seed) for cell in cells for rule in made for run in range(cell.runs)]
+    with opened(scheduler) as spread:
+        results = spread.map(play, jobs, lambda place: progress.advance(task, jobs[place][0].arms))
+    found, rows = dict(zip(jobs, results, strict=True)), []
     for cell in cells:
-        of = {rule: np.array([found[cell, rule, run] for run in range(cell.runs)]) for rule in made}
+        of = {rule: np.array([found[cell, rule, run, seed] for run in range(cell.runs)]) for rule in made}
         rows += [row(cell, rule, of[rule], of[UNIFORM][:, 0]) for rule in dict.fromkeys(rules)]
     return rows
+
+
+def play(job: tuple[Cell, str, int, int]) -> tuple[float, int]:
+    """Return the regret of a run, and how many arms it held at most."""
+    cell, rule, run, seed = job
+    simulation = Simulation(policies.parse(rule), world(cell), horizon=cell.trials, seed=seed, replication=run)
+    simulation.advance(cell.trials)
+    return float(simulation.totals.regret[0]), int(simulation.world.state.held[1])
 
 
 def world(cell: Cell) -> Any:

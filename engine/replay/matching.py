@@ -49,16 +49,19 @@ class Contender:
     """
 
     def __init__(
-        self, policy: Policy, problem: Problem, rows: int, *, learn: Learning = "matched", seed: int = 0
+        self, policy: Policy, problem: Problem, rows: int, *, learn: Learning = "matched", seed: int = 0, part: int = 0
     ) -> None:
-        """Begin before the first of so many `rows`. Raises `InvalidInput` where the policy and the log do not fit."""
+        """Begin before the first of so many `rows`; those of another `part` of a log have draws of their own.
+
+        Raises `InvalidInput` where the policy and the log do not fit.
+        """
         check_matching(problem)
         self.policy = fitted(policy, problem)
         self.seconds = 0.0  # of CPU in the compiled loops
         self._learned = _rows_to_learn(learn, rows)
         self._matches = learn == "matched"
         self.state = self.policy.init(self.policy.params, problem)
-        self._run = run_key(check_seed(seed), 0, EVALUATION)
+        self._run = run_key(check_seed(seed), part, EVALUATION)
         self._start = self._matched = 0
 
     def judge(self, page: Columns, predicted: Array = NO_PREDICTIONS, beside: Array = NOTHING_BESIDE) -> Judged:

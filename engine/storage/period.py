@@ -37,8 +37,7 @@ ALWAYS = Period()
 def keep_period(rows: Rows, period: Period, name: str) -> None:
     """Leave out the decisions of a log that were not made in a period; `name` is what people call the log.
 
-    Rewards count whenever they came. Raises `InvalidInput` ("no_times") where no decision says when it was made, and
-    ("empty_period") where none with a reward was made in the period.
+    Rewards count whenever they came. Raises `InvalidInput` ("no_times") where no decision says when it was made.
     """
     timed = untimed = 0
     for page in rows.all_pages():
@@ -51,13 +50,17 @@ def keep_period(rows: Rows, period: Period, name: str) -> None:
             "exports from them",
         )
     rows.keep(lambda page: period.has(_times(page)))
-    if not len(rows):
-        raise InvalidInput(
-            "empty_period", f"{name} has no decision with a reward in the period: choose another --since or --until"
-        )
     rows.notes.append(f"{rows.decisions} of {timed + untimed} decisions were made in the period, and count")
     if untimed:
         rows.notes.append(f"{untimed} decisions are left out, as they do not say when they were made")
+
+
+def check_period(rows: Rows, period: Period, name: str) -> None:
+    """Raise `InvalidInput` ("empty_period") where no decision with a reward was made in a period that was kept."""
+    if period != ALWAYS and not len(rows):
+        raise InvalidInput(
+            "empty_period", f"{name} has no decision with a reward in the period: choose another --since or --until"
+        )
 
 
 def _times(page: Page) -> Array:

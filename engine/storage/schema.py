@@ -19,6 +19,7 @@ UNITS = "0009"  # since this one decisions may name whom they are for, and be er
 POLICIES = "0013"  # since this one an experiment may have several policies
 CORRECTIONS = "0014"  # since this one what was learned may be corrected
 SHARDS = "0015"  # since this one several nodes may share the experiments
+PUBLISHED = "0016"  # since this one it is on record how far logs were published
 OUTCOMES = "0011"  # since this one rewards may be on record that are not learned, or not yet
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 _version = sa.table(VERSION_TABLE, sa.column("version_num"))

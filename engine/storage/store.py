@@ -35,6 +35,7 @@ from . import schema
 from .buckets import Buckets
 from .erasures import IS_BLANK, IS_ERASED, Erasures
 from .event_columns import Seen, columns_of
+from .outbox import Places
 from .states import PARTS, States, put_snapshot, put_snapshot_part, touched_by
 from .tables import (
     ARTEFACT,
@@ -61,7 +62,7 @@ PAGE_FIRST = 100  # events of the first page where a context may be large
 PAGE_BYTES = 1 << 25  # of the contexts of a page
 
 
-class Store(States, Erasures, Buckets, Windows):
+class Store(States, Erasures, Buckets, Windows, Places):
     """A database of experiments and their events. One writer; readers in any thread or process.
 
     Every method raises `Unavailable` where the database does not answer, and may be called again after that.

@@ -180,6 +180,15 @@ SHARD = sa.Table(
     sa.Column("since", sa.BigInteger, nullable=False),
 )
 
+PUBLISHED = sa.Table(
+    "published",
+    METADATA,
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("experiment", sa.Integer, sa.ForeignKey("experiment.key"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("time", sa.BigInteger, nullable=False),
+)
+
 
 class Experiment(NamedTuple):
     """A row of table experiment: an immutable spec. Those of deleted experiments have blanks and a time of deletion."""
@@ -335,6 +344,15 @@ class Shard(NamedTuple):
     since: int  # when that was, in microseconds since 1970 UTC, by the database's clock
 
 
+class Published(NamedTuple):
+    """A row of table published: how far the log of an experiment was published to a stream."""
+
+    stream: str  # where to, as people named it, without what is secret
+    experiment: int
+    seq: int  # of the last event that the broker has for sure
+    time: int  # when that was, in microseconds since 1970 UTC
+
+
 class Counts(NamedTuple):
     """How much an experiment's log holds."""
 
@@ -355,3 +373,4 @@ assert list(BUCKET.c.keys()) == list(Bucket._fields)
 assert list(NODE.c.keys()) == list(Node._fields)
 assert list(SHARD.c.keys()) == list(Shard._fields)
 assert list(AUDIT.c.keys()) == list(Deed._fields)
+assert list(PUBLISHED.c.keys()) == list(Published._fields)

@@ -40,6 +40,12 @@ class ArtefactRegistry:
         """Put an artefact that a log holds: only its full name finds it."""
         self._put(artefact, _KEPT)
 
+    @property
+    def given(self) -> list[Artefact]:
+        """Return those that a person gave."""
+        with self._lock:
+            return [artefact for rank, artefact in self._found.values() if rank == _GIVEN]
+
     def find(self, name: str) -> Artefact:
         """Return the artefact of that name, or of name@digits, at least 8 of its sha256."""
         plain, at, digits = name.partition("@")

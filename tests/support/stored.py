@@ -66,7 +66,9 @@ def learn(experiment: int, seq: int, number: int, reward: float = 1.0, **fields:
 def without_units(url: str) -> None:
     """Take away what a database from before there were units does not have."""
     run_sql(url, "DROP INDEX event_outcome", "DROP INDEX erased_left", "DROP INDEX event_corrected")
-    run_sql(url, "DROP TABLE bucket", "DROP TABLE counted", "DROP TABLE node", "DROP TABLE shard")
+    run_sql(
+        url, "DROP TABLE bucket", "DROP TABLE counted", "DROP TABLE node", "DROP TABLE shard", "DROP TABLE published"
+    )
     run_sql(url, "DROP INDEX event_unit_id", "ALTER TABLE event DROP COLUMN unit_id", "DROP TABLE erased")
     run_sql(url, "ALTER TABLE base DROP COLUMN whole")
     run_sql(url, "ALTER TABLE base DROP COLUMN of_change", "ALTER TABLE event DROP COLUMN policy")

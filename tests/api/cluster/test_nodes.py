@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from support.nodes import Nodes, until
@@ -252,7 +251,7 @@ def test_nobody_waits_for_a_node_that_has_the_experiment_no_more(nodes: Nodes, m
         raise AssertionError
 
     monkeypatch.setattr(Peers, "ask", never)
-    answers: list[httpx.Response] = []
+    answers: list[Any] = []
     waiting = threading.Thread(target=lambda: answers.append(asked.client.get("/v1/experiments/e1")))
     waiting.start()
     until(lambda: bool(asked.opened.nodes._asked))

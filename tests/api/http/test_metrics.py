@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from onearm.api.http.connection import Limits
 from onearm.api.http.routes import TABLE
 from onearm.api.http.schemas import Decide
 from onearm.api.service.live import Live, Sent
+from onearm.engine.storage.outbox import Outbox
 from onearm.engine.storage.store import Store
+from onearm.engine.storage.tables import Published
 from onearm.engine.vocabulary import DECIDE, Decision
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -201,3 +204,15 @@ def test_connections_that_never_became_a_request_are_counted(tmp_path: Path) -> 
         found = read(listening.client)
     for code in ("headers_too_large", "not_http", "request_timeout"):
         assert one(found, "onearm_connections_refused_total", code=code) == 1, code
+
+
+def test_the_lag_of_a_stream_is_told(tmp_path: Path) -> None:
+    with Served(tmp_path) as served:
+        served.create()
+        for _ in range(3):
+            served.decide()
+        key = next(row.key for row in served.store.experiments() if row.id == "e")
+        with closing(Outbox.open(served.url)) as outbox:
+            outbox.advance(Published("nats://here/log", key, 1, time=7_000_000))
+        assert one(read(served.client), "onearm_publish_lag_events", stream="nats://here/log") == 2
+        assert one(read(served.client), "onearm_publish_timestamp_seconds", stream="nats://here/log") == 7

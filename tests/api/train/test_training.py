@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from onearm.api.scheduling.scheduler import Threads
 from onearm.api.train import training
 from onearm.api.train.bench import Bench
 from onearm.api.train.networks import first_weights, network_for
@@ -64,6 +65,17 @@ def first_here(folder: Path, runs: Sequence[str], processes: int, report: Report
     """Make the first run in this process, and each of the others in one of its own."""
     run_here(folder, runs[:1], processes, report)
     run_all(folder, runs[1:], processes, report)
+
+
+@pytest.mark.usefixtures("little", "nothing_is_compiled")
+def test_runs_that_workers_make_have_the_same_bits(tmp_path: Path) -> None:
+    """Threads stand for workers: each makes its run in a process and a folder of its own."""
+    spread = train(PLAN, tmp_path / "spread", 1, "command", lambda news: None, Threads(2))
+    whole = train(PLAN, tmp_path / "whole", 1, "command", lambda news: None)
+    assert same(spread, whole)
+    assert sorted(path.name for path in (tmp_path / "spread").iterdir()) == sorted(
+        path.name for path in (tmp_path / "whole").iterdir()
+    )
 
 
 def same(one: Artefact, other: Artefact) -> bool:

@@ -283,6 +283,7 @@ def test_a_database_of_the_schema_before_moves_keeps_its_rows_and_takes_moves(ur
         for table in (
             "node",
             "shard",
+            "published",
             "bucket",
             "counted",
             "erased",

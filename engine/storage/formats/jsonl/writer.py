@@ -83,9 +83,10 @@ class Writer:
 
     def write_events(self, events: Iterable[Event]) -> None:
         """Write rows of the database."""
-        self._file.write(self._encoder.encode_lines([self._line(event) for event in events]))
+        self._file.write(self._encoder.encode_lines([self.line(event) for event in events]))
 
-    def _line(self, event: Event) -> Decide | Learn | LINES:
+    def line(self, event: Event) -> Decide | Learn | LINES:
+        """Return the line of a row of the database."""
         if event.kind in BESIDE:
             return line_of(event)
         assert event.number is not None

@@ -1,0 +1,197 @@
+"""Rewards that come as messages of a broker, told to a running service: each has its effect once.
+
+A reward has an id, the message's own where it says none, and the service takes each id of a decision once; so whatever
+is sent again after a failure changes nothing. A message is done with when the service has answered. One that the
+service will never take is kept aside in a file, with why, and counted: it must not keep the others waiting.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+
+from ...engine.errors import Forbidden, InvalidInput, Unavailable
+from ..client.patience import AGAIN
+from ..experiment.ids import in_url
+from .broker import Address, Received, Receiver
+from .publishing import PAUSES, pause_for
+
+BATCH = 500  # messages
+WAIT = 1.0  # seconds for the first of them
+TRIED_AGAIN = AGAIN | {500}
+
+
+class Told(NamedTuple):
+    """A reward that a message tells."""
+
+    message: Received
+    experiment: str
+    reward: dict[str, Any]  # as POST /v1/experiments/{id}/rewards:batch reads it
+
+
+@dataclass
+class Counts:
+    """What came so far."""
+
+    accepted: int = 0  # late and early ones too
+    duplicates: int = 0
+    refused: int = 0  # kept aside
+    failures: int = 0  # times that the broker or the service was away
+
+
+@dataclass
+class Consumer:
+    """Takes rewards from a stream to a service."""
+
+    address: Address
+    group: str
+    service: httpx.Client
+    aside: Path
+    say: Callable[[str], None] = lambda text: None
+    counts: Counts = field(default_factory=Counts)
+    _receiver: Receiver | None = None
+
+    def run(self, stop: Callable[[], bool], *, once: bool = False) -> None:
+        """Take what comes, again and again until `stop`; with `once` until nothing came for a moment.
+
+        Raises `Forbidden` where the service does not let us in, and `InvalidInput` where the file cannot be written.
+        """
+        in_a_row = 0
+        try:
+            while not stop():
+                try:
+                    found = self.round(stop)
+                    in_a_row = 0
+                except Unavailable as error:
+                    self._drop()
+                    self.counts.failures += 1
+                    wait = PAUSES[min(in_a_row, len(PAUSES) - 1)]
+                    in_a_row += 1
+                    self.say(f"{error}; trying again in {wait:g} s")
+                    pause_for(wait, stop)
+                    continue
+                if once and not found:
+                    break
+        finally:
+            self._drop()
+
+    def round(self, stop: Callable[[], bool] = lambda: False) -> int:
+        """Take some messages, and be done with them; return how many. Raises `Unavailable`."""
+        if self._receiver is None:
+            self._receiver = self.address.receiver(self.group)
+        messages = self._receiver.receive(BATCH, WAIT)
+        told: dict[str, list[Told]] = {}
+        for message in messages:
+            try:
+                reward = told_by(message)
+            except InvalidInput as error:
+                self._keep_aside(message, error.code, str(error))
+            else:
+                told.setdefault(reward.experiment, []).append(reward)
+        for experiment, rewards in told.items():
+            self._tell(experiment, rewards)
+        if messages:
+            self._receiver.done(messages)
+        return len(messages)
+
+    def _tell(self, experiment: str, rewards: Sequence[Told]) -> None:
+        """Tell rewards of one experiment; where all are refused together, one half and then the other."""
+        path = f"/v1/experiments/{in_url(experiment)}/rewards:batch"
+        try:
+            answer = self.service.post(path, json={"rewards": [one.reward for one in rewards]})
+        except httpx.TransportError as error:
+            raise Unavailable("no_service", f"{self.service.base_url} does not answer ({error})") from None
+        if answer.status_code in (401, 403):
+            raise Forbidden(
+                "not_let_in", f"the service refused {path}: {_said(answer)}; give a --key that may write there"
+            )
+        if answer.status_code in TRIED_AGAIN:
+            raise Unavailable("busy", f"the service cannot take rewards of {experiment} now: {_said(answer)}")
+        if answer.status_code < 400:
+            self._count(rewards, answer.json()["rewards"])
+        elif len(rewards) == 1 or answer.status_code == 404:
+            for one in rewards:
+                self._keep_aside(one.message, _code(answer), _said(answer))
+        else:
+            half = len(rewards) // 2
+            self._tell(experiment, rewards[:half])
+            self._tell(experiment, rewards[half:])
+
+    def _count(self, rewards: Sequence[Told], answers: Iterable[dict[str, Any]]) -> None:
+        again = None
+        for one, said in zip(rewards, answers, strict=True):
+            status = said["status"]
+            if status == "duplicate":
+                self.counts.duplicates += 1
+            elif isinstance(status, str):
+                self.counts.accepted += 1
+            elif status in TRIED_AGAIN:
+                again = said["detail"]
+            else:
+                self._keep_aside(one.message, said["code"], said["detail"])
+        if again is not None:
+            raise Unavailable("busy", f"the service could not take all rewards: {again}")
+
+    def _keep_aside(self, message: Received, code: str, why: str) -> None:
+        """Keep a message in the file before it is done with; after a failure it may stand there twice."""
+        said = {"id": message.id, "code": code, "why": why, "body": message.body.decode("utf-8", "replace")}
+        try:
+            with self.aside.open("a") as file:
+                file.write(json.dumps(said) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise InvalidInput(
+                "cannot_write", f"{self.aside} cannot be written ({error.strerror}): name another file by --aside"
+            ) from None
+        self.counts.refused += 1
+        self.say(f"message {message.id} is kept aside: {why}")
+
+    def _drop(self) -> None:
+        if self._receiver is not None:
+            receiver, self._receiver = self._receiver, None
+            receiver.close()
+
+
+def told_by(message: Received) -> Told:
+    """Return the reward that a message tells, as an object or as the data of a CloudEvent.
+
+    >>> told = told_by(Received("7", b'{"experiment": "e", "decision_id": "~0", "value": 1}', None))
+    >>> told.experiment, told.reward
+    ('e', {'decision_id': '~0', 'value': 1, 'reward_id': '7'})
+    """
+    rule = 'a reward is {"experiment", "decision_id", "value", "reward_id"}'
+    try:
+        said = json.loads(message.body)
+    except ValueError as error:
+        raise InvalidInput("no_json", f"it is no JSON ({error}): {rule}") from None
+    if isinstance(said, dict) and "specversion" in said:
+        said = said.get("data")
+    if not isinstance(said, dict):
+        raise InvalidInput("no_object", f"it is no object: {rule}")
+    experiment, decision = said.pop("experiment", None), said.get("decision_id")
+    if not isinstance(experiment, str) or not isinstance(decision, str) or not experiment:
+        raise InvalidInput("no_decision", f"it names no decision of an experiment: {rule}")
+    return Told(message, experiment, {**said, "reward_id": said.get("reward_id") or message.id})
+
+
+def _code(answer: httpx.Response) -> str:
+    return str(_object(answer).get("code", answer.status_code))
+
+
+def _said(answer: httpx.Response) -> str:
+    return str(_object(answer).get("detail", answer.text[:200]))
+
+
+def _object(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        found = answer.json()
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,202 @@
+"""The log of a database as a stream: what is committed is sent, in the order of each log, at least once.
+
+The log itself is the outbox: it only grows, and its events are numbered without gaps, so all that has to be kept is how
+far each log was sent. That is written when the broker has what was sent; after whatever failure the same is sent again
+from there, with the same ids. Nothing is held but one batch: while the broker is away the log waits where it is.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+import msgspec
+
+from ...engine.errors import Conflict, Unavailable
+from ...engine.storage.formats.jsonl.writer import Writer
+from ...engine.storage.outbox import Outbox
+from ...engine.storage.store import Store
+from ...engine.storage.tables import Event, Experiment, Published
+from ..experiment.tenants import DEFAULT, parts_of
+from ..service.artefacts import keep_all
+from ..service.experiment_log import ExperimentLog, log_of
+from .broker import Address, Message, Sender
+
+TYPE = "onearm"  # the first word of the type of an event
+GAP = f"{TYPE}.gap"  # the type of what says that events were compacted before they could be sent
+BATCH, BATCH_BYTES = 4000, 1 << 22  # events that are sent before their places are kept, and their bytes, about
+PAUSES = (0.5, 1, 2, 5, 10, 30)  # seconds after so many failures, the last one from then on
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass
+class Tally:
+    """What was sent so far."""
+
+    sent: int = 0
+    failures: int = 0  # times that the broker was away, or refused something
+    gaps: int = 0
+    lag: int = 0  # events that are committed and not sent, when it was looked last
+
+
+@dataclass
+class Publisher:
+    """Sends the logs of one database to one stream. One of a stream at a time: two would send everything twice."""
+
+    store: Store
+    outbox: Outbox
+    address: Address
+    pattern: str = "*"  # of the ids of experiments
+    say: Callable[[str], None] = lambda text: None
+    tally: Tally = field(default_factory=Tally)
+    _places: dict[int, int] = field(default_factory=dict)  # the last seq that was sent, by the key of an experiment
+    _sender: Sender | None = None
+
+    def __post_init__(self) -> None:
+        rows = self.outbox.published()
+        self._places = {row.experiment: row.seq for row in rows if row.stream == self.address.name}
+
+    def run(self, pause: float, stop: Callable[[], bool], *, once: bool = False) -> None:
+        """Send what there is, again and again until `stop`; with `once` until nothing is left.
+
+        Where the broker fails it is tried again, and that is said.
+        """
+        in_a_row = 0
+        while not stop():
+            try:
+                sent = self.round(stop)
+                in_a_row = 0
+            except Unavailable as error:
+                self._drop()
+                self.tally.failures += 1
+                wait = PAUSES[min(in_a_row, len(PAUSES) - 1)]
+                in_a_row += 1
+                self.say(f"{error}; {self.behind()} events wait; trying again in {wait:g} s")
+                pause_for(wait, stop)
+                continue
+            if once and not sent:
+                break
+            if not sent:
+                pause_for(pause, stop)
+        self._drop()
+
+    def round(self, stop: Callable[[], bool] = lambda: False) -> int:
+        """Send a batch of each log; return how many events were sent. Raises `Unavailable`."""
+        sent = 0
+        for row in self._experiments():
+            if stop():
+                break
+            place = self._places.get(row.key, 0)
+            if self.store.last(row.key)[0] > place:
+                sent += self._send_batch(row, log_of(self.store, row), place)
+        self.tally.sent += sent
+        return sent
+
+    def behind(self) -> int:
+        """Return how many events are committed and not sent."""
+        self.tally.lag = sum(self.store.last(row.key)[0] - self._places.get(row.key, 0) for row in self._experiments())
+        return self.tally.lag
+
+    def close(self) -> None:
+        """Close the database."""
+        self._drop()
+        self.outbox.close()
+        self.store.close()
+
+    def _experiments(self) -> Iterator[Experiment]:
+        for row in self.store.experiments():
+            if fnmatchcase(parts_of(row.id)[1], self.pattern):
+                yield row
+
+    def _send_batch(self, row: Experiment, log: ExperimentLog, place: int) -> int:
+        if place < log.begins:
+            self.say(f"{row.id}: events {place + 1} to {log.begins} were compacted before they were sent: {log.note}")
+            self._send(row, [(log.begins, gap_of(row, place, log.begins))])
+            self.tally.gaps += 1
+            return 1
+        lines = Writer.onto(io.BytesIO(), log.problem, log.spec)
+        messages: list[tuple[int, Message]] = []
+        size = 0
+        try:
+            for page in log.pages(place):
+                messages += [(event.seq, message_of(row, event, lines.line(event))) for event in page]
+                size += sum(len(message.body) for _, message in messages[-len(page) :])
+                if len(messages) >= BATCH or size >= BATCH_BYTES:
+                    break
+        except Conflict:  # compacted at this moment: the next round sees it
+            return 0
+        if not messages:
+            self._keep(row, log.size)  # erased, all of them
+            return 0
+        self._send(row, messages)
+        return len(messages)
+
+    def _send(self, row: Experiment, messages: list[tuple[int, Message]]) -> None:
+        if self._sender is None:
+            self._sender = self.address.sender()
+        stored = self._sender.send([message for _, message in messages])
+        if stored:
+            self._keep(row, messages[stored - 1][0])
+        if stored < len(messages):
+            raise Unavailable(
+                "not_stored", f"{self.address.name} has {stored} of {len(messages)} messages that were sent to it"
+            )
+
+    def _keep(self, row: Experiment, seq: int) -> None:
+        self.outbox.advance(Published(self.address.name, row.key, seq, time.time_ns() // 1000))
+        self._places[row.key] = seq
+
+    def _drop(self) -> None:
+        if self._sender is not None:
+            sender, self._sender = self._sender, None
+            sender.close()
+
+
+def message_of(row: Experiment, event: Event, line: Any) -> Message:
+    """Return an event as a CloudEvent in JSON, whose data is its line of an export."""
+    kind = type(line).__name__.lower()
+    return _message(row, event.seq, f"{TYPE}.{kind}", event.time, line)
+
+
+def gap_of(row: Experiment, after: int, until: int) -> Message:
+    """Return what says that the events after a seq, up to another, are in an archive and not in the stream."""
+    return _message(row, until, GAP, time.time_ns() // 1000, {"after": after, "until": until})
+
+
+def _message(row: Experiment, seq: int, kind: str, at: int, data: Any) -> Message:
+    tenant, name = parts_of(row.id)
+    id = f"{row.key}-{seq}" if kind != GAP else f"{row.key}-{seq}-gap"
+    said = {
+        "specversion": "1.0",
+        "id": id,
+        "source": f"/v1/experiments/{name}" if tenant == DEFAULT else f"/tenants/{tenant}/v1/experiments/{name}",
+        "type": kind,
+        "time": datetime.fromtimestamp(at / 1e6, UTC).isoformat().replace("+00:00", "Z"),
+        "datacontenttype": "application/json",
+        "sequence": f"{seq:019}",  # an extension of CloudEvents: such texts stand in the order of the log
+        "data": data,
+    }
+    return Message(id, row.id, _encode(said))
+
+
+def open_publisher(database: str, address: Address, pattern: str, say: Callable[[str], None]) -> Publisher:
+    """Open a database, which may be in use, to publish its logs."""
+    store = Store.open(database, write=False)
+    try:
+        keep_all(store)
+        return Publisher(store, Outbox.open(database), address, pattern, say)
+    except BaseException:
+        store.close()
+        raise
+
+
+def pause_for(seconds: float, stop: Callable[[], bool]) -> None:
+    """Wait, no longer than until `stop`."""
+    until = time.monotonic() + seconds
+    while not stop() and (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, 0.2))

@@ -1,0 +1,145 @@
+"""Workers of Dask: processes of this machine, or those of a scheduler that runs somewhere.
+
+Dask keeps who does what: the work of a worker that is lost is given to another one. Source: Rocklin 2015, "Dask:
+parallel computation with blocked algorithms and task scheduling"; distributed.dask.org.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from typing import Any
+
+from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
+from distributed.comm import CommClosedError
+
+from ...engine.errors import Unavailable
+from .job import build, check_build, jobs_of, work
+from .scheduler import Done, Found, Scheduler, Spec
+
+PATIENCE = 10.0  # seconds in which a scheduler answers
+PATIENCE_FOR_WORKERS = 30.0
+LEFT = "distributed.worker"  # what says that a worker ended, which is told here where it matters
+QUIET = ("distributed", "distributed.nanny", "distributed.scheduler", "distributed.core", LEFT)
+
+
+class Workers:
+    """The workers that a client of Dask reaches."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @property
+    def workers(self) -> int:
+        """How many threads the workers have, of those that are there now."""
+        return max(1, sum(self._client.nthreads().values()))
+
+    def map(
+        self, function: Callable[[Spec], Found], specs: Sequence[Spec], done: Done = lambda place: None
+    ) -> list[Found]:
+        """Return what is found of each spec, in their order. The work of a lost worker is done again by others."""
+        futures: list[Future] = self._client.map(work, jobs_of(function, specs), pure=False)
+        places = {future.key: place for place, future in enumerate(futures)}
+        found: list[Any] = [None] * len(futures)
+        try:
+            for future in as_completed(futures, loop=self._client.loop):
+                place = places[future.key]
+                found[place] = _result(future, place)
+                future.release()
+                done(place)
+        finally:
+            self._client.cancel(futures)
+        return found
+
+
+@contextmanager
+def here(workers: int) -> Iterator[Scheduler]:
+    """Start so many processes on this machine, of a thread each, and end them afterwards."""
+    with (
+        _quiet(),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            memory_limit=0,  # as threads have none
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield Workers(client)
+
+
+@contextmanager
+def at(address: str) -> Iterator[Scheduler]:
+    """Reach the workers of a scheduler. Raises `Unavailable` where none answers, or none can do this work."""
+    with _quiet():
+        try:
+            client = Client(address, timeout=PATIENCE, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise Unavailable(
+                "no_scheduler",
+                f"no Dask scheduler answers at {address} within {PATIENCE:g} s ({_last_line(error)}): start one with "
+                "`dask scheduler`, and look at its address",
+            ) from None
+        with client:
+            _check(client, address)
+            yield Workers(client)
+
+
+def _check(client: Client, address: str) -> None:
+    """Refuse a scheduler without workers, and workers of another build."""
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE_FOR_WORKERS)
+    except TimeoutError:
+        raise Unavailable(
+            "no_workers",
+            f"the scheduler at {address} has no workers: start some with `dask worker {address}` where onearm is "
+            "installed",
+        ) from None
+    ours = build()
+    for worker, theirs in client.run(build, on_error="return").items():
+        if isinstance(theirs, Exception):
+            raise Unavailable(
+                "other_worker",
+                f"worker {worker} has no onearm, or one of another version ({_last_line(theirs)}): install "
+                f"onearm {ours.onearm} with Python {ours.python} there",
+            )
+        check_build(f"worker {worker}", theirs, ours)
+
+
+def _result(future: Future, place: int) -> Any:
+    """Return what was found; say what became of it otherwise."""
+    try:
+        return future.result()
+    except KilledWorker as error:
+        raise Unavailable(
+            "killed_workers",
+            f"part {place} of the work ended {error.allowed_failures + 1} workers, one after another: look into their "
+            "logs; most often the memory has run out, and fewer workers on a machine have more each",
+        ) from None
+    except (CancelledError, CommClosedError) as error:
+        raise Unavailable(
+            "lost_scheduler", f"the Dask scheduler is gone ({_last_line(error)}): start it again, and then this command"
+        ) from None
+
+
+def _last_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep from a person what Dask says of workers that come and go, and of connections that end."""
+    loggers = [logging.getLogger(name) for name in QUIET]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

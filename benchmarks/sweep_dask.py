@@ -1,0 +1,220 @@
+"""Sweeps and logs in many files, on the workers of Dask beside threads: how fast, and whether the bits are the same.
+
+.venv/bin/python benchmarks/sweep_dask.py [--json] [--replications 200] [--horizon 1000000] [--files 100]
+[--rows 20000] [--workers 2] [--rounds 3].
+Workers are processes of this machine, as many as there are threads beside them; what they take to start is told apart.
+Each way is measured in turns, and the best of its rounds counts. The speed is that on the wall, on the same cores; CPU
+seconds of all processes that take part stand beside it, as a shared machine disturbs the first. One worker is killed
+when half of the sweep is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import psutil
+from machine import machine
+from rich.console import Console
+from rich.table import Table
+
+from onearm.api.offline.candidates import candidate
+from onearm.api.offline.evaluation import Evaluation, concluded, evaluate
+from onearm.api.offline.judging import Readings
+from onearm.api.offline.options import Options
+from onearm.api.offline.reading import place_of
+from onearm.api.offline.spread import judge_in_parts
+from onearm.api.scheduling.scheduler import Scheduler, Threads, opened
+from onearm.api.scheduling.sweep import sweep
+from onearm.engine.simulation import Curves, Simulation, simulate
+from onearm.engine.storage.formats.parquet.writer import Writer
+from onearm.engine.storage.rows import Wanted
+from onearm.envs import catalog as envs
+from onearm.policies import catalog as policies
+
+SHORT = 10_000  # trials of the sweep of which the bits are compared before all others
+WANTED = 0.8  # of the speed that there is without Dask
+ARMS = 10
+TARGETS = ("uniform", "action:3", "logged")
+Found = TypeVar("Found")
+
+
+def main() -> int:
+    """Measure, show, and return 1 where something is slower than it should be, or has other bits."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print JSON also where a person looks on")
+    parser.add_argument("--replications", type=int, default=200)
+    parser.add_argument("--horizon", type=int, default=1_000_000)
+    parser.add_argument("--files", type=int, default=100)
+    parser.add_argument("--rows", type=int, default=20_000, help="decisions in each file")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    result: dict[str, Any] = {"machine": machine(), "asked": vars(asked)}
+    began = time.perf_counter()
+    with opened(f"local:{asked.workers}") as workers:
+        workers.map(pid, range(asked.workers))
+        result["start_seconds"] = time.perf_counter() - began
+        result["sweep"] = sweeps(workers, asked)
+        result["files"] = files(workers, asked)
+    result["passed"] = all(passed(result[part]) for part in ("sweep", "files"))
+    if asked.json or not sys.stdout.isatty():
+        print(json.dumps(result))
+    else:
+        report(result)
+    return 0 if result["passed"] else 1
+
+
+def pid(_: Any) -> int:
+    """Return the process that does a part of the work."""
+    return os.getpid()
+
+
+def sweeps(workers: Scheduler, asked: argparse.Namespace) -> dict[str, Any]:
+    """Run one sweep in threads, on workers, and on workers of which one is killed."""
+    policy, world = policies.make("ucb1"), envs.make("bernoulli")
+
+    def threads(horizon: int) -> Curves:
+        return simulate(policy, world, horizon=horizon, replications=asked.replications, threads=asked.workers)
+
+    def spread(horizon: int, progress: Callable[[int], None] = lambda trials: None) -> Curves:
+        asked_for: Any = {"horizon": horizon, "replications": asked.replications, "seed": 0}
+        return sweep([policy], world, **asked_for, scheduler=workers, progress=progress)[0]
+
+    short = same_curves(threads(SHORT), spread(SHORT))
+    spent, found = in_turns(
+        {"threads": lambda: threads(asked.horizon), "workers": lambda: spread(asked.horizon)}, asked.rounds
+    )
+    left = workers.map(pid, range(8 * asked.workers))
+    done = 0
+
+    def kill_at_half(trials: int) -> None:
+        nonlocal done
+        before, done = done, done + trials
+        if before < asked.replications * asked.horizon / 2 <= done:
+            os.kill(left[0], signal.SIGKILL)
+
+    began = time.perf_counter()
+    survived = spread(asked.horizon, kill_at_half)
+    return {
+        "replications": asked.replications,
+        **spent,
+        "speed": spent["seconds"]["threads"] / spent["seconds"]["workers"],
+        "speed_by_cpu": spent["cpu_seconds"]["threads"] / spent["cpu_seconds"]["workers"],
+        "same_bits": short and same_curves(found["threads"], found["workers"]),
+        "killed": {
+            "seconds": time.perf_counter() - began,
+            "results": len(survived.reward),
+            "same_bits": same_curves(found["threads"], survived),
+        },
+    }
+
+
+def files(workers: Scheduler, asked: argparse.Namespace) -> dict[str, Any]:
+    """Evaluate one log as one file, and as many files in threads and on workers."""
+    candidates, options = [candidate(target) for target in TARGETS], Options(("snips",))
+    folder = Path(tempfile.mkdtemp(prefix="onearm-files-"))
+    try:
+        write_log(folder / "one.parquet", folder / "many", asked.files, asked.rows)
+        one, many = place_of(str(folder / "one.parquet"), None, None), place_of(str(folder / "many"), None, None)
+
+        def whole() -> Evaluation:
+            with one.rows(Wanted(contexts=False)) as rows:
+                return evaluate(candidates, Readings(rows, [rows] * len(candidates)), options)
+
+        def spread(scheduler: Scheduler) -> Evaluation:
+            found = judge_in_parts(many, candidates, options, scheduler, Wanted())
+            return concluded(candidates, found.rows, found.facts, found.scored, options)
+
+        ways = {
+            "one_file": whole,
+            "threads": lambda: spread(Threads(asked.workers)),
+            "workers": lambda: spread(workers),
+        }
+        spent, found = in_turns(ways, asked.rounds)
+    finally:
+        shutil.rmtree(folder)
+    values = {way: [each.value for each in one.estimates] for way, one in found.items()}
+    return {
+        "files": asked.files,
+        "rows": asked.files * asked.rows,
+        **spent,
+        "speed": spent["seconds"]["one_file"] / spent["seconds"]["workers"],
+        "speed_by_cpu": spent["cpu_seconds"]["one_file"] / spent["cpu_seconds"]["workers"],
+        "same_bits": values["one_file"] == values["threads"] == values["workers"],
+    }
+
+
+def write_log(one: Path, many: Path, count: int, rows: int) -> None:
+    """Write one simulated log as one file, and as many files with as many decisions each."""
+    many.mkdir()
+    world = envs.make("bernoulli", mean=np.linspace(0.1, 0.6, ARMS).tolist())
+    run = Simulation(policies.make("floor", minimum=0.02, policy="exp3_ix"), world, horizon=count * rows)
+    about = {"policy": run.policy.spec, "seed": "0"}
+    with Writer(one, run.problem, about) as whole:
+        for number in range(count):
+            events = run.advance_logged(rows)
+            whole.write(events)
+            with Writer(many / f"part-{number:04}.parquet", run.problem, about) as part:
+                part.write(events)
+
+
+def in_turns(ways: dict[str, Callable[[], Found]], rounds: int) -> tuple[dict[str, dict[str, float]], dict[str, Found]]:
+    """Return the best seconds of each way, of CPU and on the wall, and what it found."""
+    cpu, wall = dict.fromkeys(ways, np.inf), dict.fromkeys(ways, np.inf)
+    found: dict[str, Found] = {}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            began, before = time.perf_counter(), cpu_seconds()
+            found[name] = way()
+            cpu[name] = min(cpu[name], cpu_seconds() - before)
+            wall[name] = min(wall[name], time.perf_counter() - began)
+    return {"cpu_seconds": cpu, "seconds": wall}, found
+
+
+def cpu_seconds() -> float:
+    """Return what this process and all that it started have spent so far."""
+    here = psutil.Process()
+    times = [process.cpu_times() for process in (here, *here.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
+
+
+def same_curves(one: Curves, other: Curves) -> bool:
+    """Whether two sweeps found the same bits."""
+    names = ("t", "reward", "regret", "bound", "variation")
+    return all(getattr(one, name).tobytes() == getattr(other, name).tobytes() for name in names)
+
+
+def passed(part: dict[str, Any]) -> bool:
+    """Whether a part is as fast as it should be, with the same bits."""
+    killed = part.get("killed", {"same_bits": True})
+    return bool(part["speed"] >= WANTED and part["same_bits"] and killed["same_bits"])
+
+
+def report(result: dict[str, Any]) -> None:
+    """Show a table to a person."""
+    table = Table("what", "CPU seconds", "seconds", "speed beside no Dask", "same bits")
+    for part in ("sweep", "files"):
+        found = result[part]
+        for way, seconds in found["seconds"].items():
+            shown = f"{found['speed']:.2f}" if way == "workers" else ""
+            cpu = f"{found['cpu_seconds'][way]:.2f}"
+            table.add_row(f"{part}, {way}", cpu, f"{seconds:.2f}", shown, str(found["same_bits"]))
+    killed = result["sweep"]["killed"]
+    table.add_row("sweep, a worker killed", "", f"{killed['seconds']:.2f}", "", str(killed["same_bits"]))
+    table.add_row("workers start in", "", f"{result['start_seconds']:.2f}", "", "")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

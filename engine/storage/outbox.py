@@ -1,0 +1,57 @@
+"""How far logs were published to the streams of brokers, in SQL. The log itself is what is to be published.
+
+The table is written beside the writer of the log, as keys are: by one publisher of a stream, in any process.
+
+>>> import tempfile
+>>> from .store import Store
+>>> folder = tempfile.TemporaryDirectory()
+>>> service = Store.open(f"sqlite:///{folder.name}/run.db")
+>>> hello = service.add_experiment("hello", "{}", b"", "{}", 0)
+>>> outbox = Outbox.open(f"sqlite:///{folder.name}/run.db")
+>>> outbox.advance(Published("nats://here/onearm", hello.key, 7, time=1))
+>>> outbox.advance(Published("nats://here/onearm", hello.key, 9, time=2))
+>>> [(row.seq, row.time) for row in outbox.published()]
+[(9, 2)]
+>>> outbox.close()
+>>> service.close()
+>>> folder.cleanup()
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from . import schema
+from .connections import Connections
+from .tables import PUBLISHED, Published
+
+
+class Places(Connections):
+    """How far every log was published, of a database of this schema; raises `Unavailable` as `Store`."""
+
+    def published(self) -> list[Published]:
+        """Return how far every log was published, to every stream."""
+        query = sa.select(PUBLISHED).order_by(PUBLISHED.c.stream, PUBLISHED.c.experiment)
+        return [Published._make(row) for row in self._read_core(query)]
+
+
+class Outbox(Places):
+    """The same, to be written by whoever publishes."""
+
+    revision_read = schema.PUBLISHED
+
+    def advance(self, row: Published) -> None:
+        """Write how far a log was published to a stream."""
+        place = (PUBLISHED.c.stream == row.stream) & (PUBLISHED.c.experiment == row.experiment)
+        with self._transaction() as connection:
+            done = connection.execute(sa.update(PUBLISHED).where(place).values(seq=row.seq, time=row.time))
+            if not done.rowcount:
+                connection.execute(sa.insert(PUBLISHED).values(row._asdict()))
+
+    def _open_to_write(self) -> None:
+        """Look at the schema, and leave it and the lock to the writer of the log."""
+        self._open_to_read()
+
+    def _connect_writer(self) -> Connection:
+        return self._opener.connect()

@@ -1,0 +1,195 @@
+"""The log as a stream: every event, in order, once after dedupe, whatever happens to broker and publisher."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.nats_server import NatsServer
+from support.served import Served
+from support.stored import decide, learn
+
+from onearm.api.brokers.broker import Address, Message, address_of
+from onearm.api.brokers.publishing import Publisher, open_publisher
+from onearm.engine.errors import InvalidInput, Unavailable
+from onearm.engine.storage.store import Store
+
+NAMES = ("e", "two.words")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    """Return a database with the experiments `e` and `two.words`, each of 40 decisions with their rewards."""
+    with Served(tmp_path) as served:
+        for name in NAMES:
+            served.create(name)
+        url = served.url
+    more(url, 40)
+    return url
+
+
+def more(url: str, count: int) -> None:
+    """Make decisions, each with its reward, in all experiments."""
+    with closing(Store.open(url)) as store:
+        for row in store.experiments():
+            if row.id not in NAMES:
+                continue
+            seq, number = store.last(row.key)
+            events = [
+                event
+                for i in range(count)
+                for event in (
+                    decide(row.key, seq + 2 * i + 1, number + i, time=10**15 + i),
+                    learn(row.key, seq + 2 * i + 2, number + i),
+                )
+            ]
+            store.append(events)
+
+
+@pytest.fixture
+def nats(tmp_path: Path) -> Iterator[NatsServer]:
+    server = NatsServer(tmp_path)
+    yield server
+    server.kill()
+
+
+def opened(url: str, address: str, pattern: str = "*") -> Publisher:
+    return open_publisher(url, address_of(address), pattern, lambda text: None)
+
+
+def received(address: str, count: int) -> list[dict[str, Any]]:
+    """Return what is in a stream, and be sure that there is no more."""
+    receiver, found = address_of(address).receiver("test"), []
+    while messages := receiver.receive(500, 1.0 if len(found) < count else 0.3):
+        found += [json.loads(message.body) for message in messages]
+        receiver.done(messages)
+    receiver.close()
+    return found
+
+
+def assert_whole(events: list[dict[str, Any]], last: int) -> None:
+    """Check that after dedupe each log is there from its first event to its last, in order."""
+    once = list({event["id"]: event for event in events}.values())
+    for name in NAMES:
+        source = f"/v1/experiments/{name}"
+        data = [event["data"] for event in once if event["source"] == source]
+        assert [line["seq"] for line in data] == list(range(1, last + 1))
+
+
+def test_events_come_as_cloud_events_with_the_lines_of_an_export(database: str, nats: NatsServer) -> None:
+    opened(database, nats.address()).run(0.0, lambda: False, once=True)
+    events = received(nats.address(), 160)
+    assert len(events) == 160
+    assert_whole(events, 80)
+    first = next(event for event in events if event["source"] == "/v1/experiments/e")
+    assert first == {
+        "specversion": "1.0",
+        "id": "2-1",
+        "source": "/v1/experiments/e",
+        "type": "onearm.decide",
+        "time": "2001-09-09T01:46:40Z",
+        "datacontenttype": "application/json",
+        "sequence": "0000000000000000001",
+        "data": {"kind": "decide", "seq": 1, "number": 0, "action": 1, "propensity": 0.5, "time": 10**15},
+    }
+
+
+def test_a_publisher_goes_on_where_the_last_one_ended(database: str, nats: NatsServer) -> None:
+    opened(database, nats.address()).run(0.0, lambda: False, once=True)
+    more(database, 10)
+    again = opened(database, nats.address())
+    assert again.behind() == 40
+    again.run(0.0, lambda: False, once=True)
+    assert (again.tally.sent, again.behind()) == (40, 0)
+    events = received(nats.address(), 200)
+    assert len(events) == 200
+    assert_whole(events, 100)
+
+
+def test_a_pattern_chooses_experiments(database: str, nats: NatsServer) -> None:
+    opened(database, nats.address(), "two*").run(0.0, lambda: False, once=True)
+    assert {event["source"] for event in received(nats.address(), 80)} == {"/v1/experiments/two.words"}
+
+
+def test_a_broker_that_is_killed_and_comes_back_has_every_event_in_order(database: str, nats: NatsServer) -> None:
+    publisher, ended = opened(database, nats.address()), threading.Event()
+    worker = threading.Thread(target=publisher.run, args=(0.05, ended.is_set))
+    worker.start()
+    try:
+        for _ in range(3):
+            more(database, 300)
+            time.sleep(0.2)
+            nats.kill()
+            more(database, 100)
+            time.sleep(0.3)
+            nats.start()
+        deadline = time.monotonic() + 120
+        while publisher.behind():
+            assert time.monotonic() < deadline and worker.is_alive()
+            time.sleep(0.1)
+    finally:
+        ended.set()
+        worker.join()
+    assert publisher.tally.failures
+    assert_whole(received(nats.address(), 2 * 2480), 2480)
+
+
+class Forgetful:
+    """A sender whose answers are lost after so many messages, though the broker has them."""
+
+    def __init__(self, address: Address, known: int) -> None:
+        self.inside, self.known = address.sender(), known
+
+    def send(self, messages: list[Message]) -> int:
+        stored = self.inside.send(messages)
+        return min(stored, self.known)
+
+    def close(self) -> None:
+        self.inside.close()
+
+
+def test_answers_that_are_lost_make_no_gap_and_no_disorder(database: str, nats: NatsServer) -> None:
+    publisher = opened(database, nats.address())
+    for known in (7, 0, 33):
+        publisher._sender = Forgetful(publisher.address, known)
+        with pytest.raises(Unavailable, match=r"of 7. messages|of 80 messages"):
+            publisher.round()
+        publisher._drop()
+    publisher.run(0.0, lambda: False, once=True)
+    assert_whole(received(nats.address(), 160), 80)
+
+
+def test_a_broker_that_is_away_is_named_and_loses_nothing(database: str) -> None:
+    said: list[str] = []
+    publisher = open_publisher(database, address_of("nats://127.0.0.1:1/onearm"), "*", said.append)
+    publisher.run(0.0, lambda: bool(said), once=True)
+    assert said[0].startswith("nats://127.0.0.1:1/onearm does not answer")
+    assert "160 events wait; trying again in 0.5 s" in said[0] and publisher.outbox.published() == []
+
+
+@pytest.mark.parametrize(
+    ("address", "settings", "code"),
+    [
+        ("http://here/x", (), "bad_address"),
+        ("nats:///x", (), "bad_address"),
+        ("nats://h/a.b", (), "bad_address"),
+        ("nats://h/a?replicas=x", (), "bad_address"),
+        ("nats://h/a?copies=3", (), "bad_address"),
+        ("kafka://h/a", ("acks",), "bad_setting"),
+    ],
+)
+def test_an_address_that_is_none_is_refused(address: str, settings: tuple[str, ...], code: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        address_of(address, settings)
+    assert caught.value.code == code
+
+
+def test_a_setting_that_nats_does_not_know_is_refused(nats: NatsServer) -> None:
+    with pytest.raises(InvalidInput, match="NATS has no setting 'acks'"):
+        address_of(nats.address(), ["acks=all"]).sender()
