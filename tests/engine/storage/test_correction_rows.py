@@ -106,7 +106,7 @@ def test_a_database_from_before_has_none(url: str) -> None:
     with closing(Store.open(url)) as store:
         key = add(store)
         store.append([decide(key, 1, 0), learn(key, 2, 0)])
-    run_sql(url, "DROP TABLE node", "DROP TABLE shard")
+    run_sql(url, "DROP TABLE node", "DROP TABLE shard", "DROP TABLE published")
     run_sql(url, "DROP INDEX event_corrected", f"UPDATE {VERSION_TABLE} SET version_num = '0013'")
     with closing(Store.open(url, write=False)) as store:
         assert store.counts(key) == Counts(2, 1, 1)

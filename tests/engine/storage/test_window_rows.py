@@ -231,7 +231,9 @@ def test_a_database_from_before_has_none(url: str) -> None:
         key = add(store)
         store.append([decide(key, 1, 0), learn(key, 2, 0)])
     run_sql(url, "DROP INDEX event_outcome", "DROP INDEX erased_left", "DROP INDEX event_corrected")
-    run_sql(url, "ALTER TABLE base DROP COLUMN of_change", "DROP TABLE node", "DROP TABLE shard")
+    run_sql(
+        url, "ALTER TABLE base DROP COLUMN of_change", "DROP TABLE node", "DROP TABLE shard", "DROP TABLE published"
+    )
     run_sql(url, "ALTER TABLE event DROP COLUMN policy", f"UPDATE {VERSION_TABLE} SET version_num = '0010'")
     with closing(Store.open(url, write=False)) as store:
         assert store.counts(key) == Counts(2, 1, 1)
