@@ -1,17 +1,23 @@
-"""Simulations as people ask for them, and what was found as JSON: for the command line, and for Python."""
+"""Simulations as people ask for them, and what was found as JSON: for the command line, and for Python.
+
+Policies that were run together met the same worlds: replication i of each has the same draws of the environment. So
+they are compared pair by pair.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from ..engine.errors import InvalidInput
+from ..engine.estimate.tails import t_tails
 from ..engine.simulation import Curves
-from ..engine.vocabulary import Environment, Policy
+from ..engine.vocabulary import Array, Environment, Policy
 from ..policies import catalog
 from .experiment.worlds import as_found
 
@@ -37,6 +43,56 @@ def horizon_of(env: Environment, horizon: int | None, passes: int | None) -> int
     if horizon is None and once is None:
         raise InvalidInput("bad_horizon", f"{env.name} has no end of its own: give --horizon")
     return horizon if horizon is not None else int(once or 1) * (1 if passes is None else passes)
+
+
+TOLD_APART = 0.05  # the p value below which a policy is told apart from the best
+
+
+class Difference(NamedTuple):
+    """How much a policy is behind the best of those that were run with it."""
+
+    policy: str
+    best: str
+    of: str  # regret, reward or loss
+    mean: float  # how much more regret or loss it had, or how much less reward a trial
+    stderr: float
+    p: float  # of no difference, by the paired t-test; Holm's, where several are compared with the best
+
+
+def told(runs: Sequence[Curves]) -> dict[str, Any]:
+    """Return what policies did that were run together, as JSON."""
+    data: dict[str, Any] = {"runs": [summary(run) for run in runs]}
+    if found := differences(runs):
+        data["differences"] = [each._asdict() for each in found]
+    return data
+
+
+def differences(runs: Sequence[Curves]) -> list[Difference]:
+    """Return how far each policy is behind the best one; none for a single policy, or for one replication.
+
+    The test supposes that differences are about normal, or replications many. That the best one was chosen by the same
+    figures makes p values a little too small where several are about as good.
+    """
+    if len(runs) < 2 or min(len(run.reward) for run in runs) < 2:
+        return []
+    of = "loss" if runs[0].task else "regret" if all(run.regret_kind is not None for run in runs) else "reward"
+    behind = [-run.reward[:, -1] / run.horizon if of == "reward" else run.regret[:, -1] for run in runs]
+    labels = [catalog.label(run.policy) for run in runs]
+    best = int(np.argmin([each.mean() for each in behind]))
+    others = [i for i in range(len(runs)) if i != best]
+    tested = {i: _paired(behind[i] - behind[best]) for i in others}
+    p, least = dict[int, float](), 0.0
+    for rank, i in enumerate(sorted(others, key=lambda i: tested[i][2])):
+        least = p[i] = max(least, min(1.0, (len(others) - rank) * tested[i][2]))
+    return [Difference(labels[i], labels[best], of, *tested[i][:2], p[i]) for i in others]
+
+
+def _paired(more: Array) -> tuple[float, float, float]:
+    """Return the mean of paired differences, float64[r], its standard error, and the p value of no difference."""
+    mean, stderr = float(more.mean()), float(more.std(ddof=1) / math.sqrt(len(more)))
+    if stderr == 0.0:
+        return mean, stderr, 1.0 if mean == 0.0 else 0.0
+    return mean, stderr, t_tails(mean / stderr, len(more) - 1)
 
 
 def summary(run: Curves) -> dict[str, Any]:

@@ -37,6 +37,13 @@ policy_option = click.option(
     metavar="NAME[:JSON]",
     help="A policy, as name or name:{json params}; may be given several times.",
 )
+sweep_option = click.option(
+    "--sweep",
+    "sweeps",
+    multiple=True,
+    metavar="POLICY.PARAM=RANGE",
+    help="Try values of a param too: squarecb.gamma=1:1000:log, ucb1.alpha=0:2:linear:9, or ucb1.alpha=0.1,0.5,1.",
+)
 database_option = click.option(
     "--database",
     envvar="ONEARM_DATABASE_URL",

@@ -13,7 +13,14 @@ from ..offline.options import METHODS
 from .json_option import as_json
 from .offline_options import asking_options, method_option, naming_options, reading_options, showing_options
 from .offline_run import run
-from .options import format_option, policy_file_option, policy_option, scheduler_option, seed_option
+from .options import (
+    format_option,
+    policy_file_option,
+    policy_option,
+    scheduler_option,
+    seed_option,
+    sweep_option,
+)
 from .rehearsing import rehearse_all, vectors_of
 
 
@@ -22,13 +29,7 @@ from .rehearsing import rehearse_all, vectors_of
 @format_option
 @policy_option
 @policy_file_option
-@click.option(
-    "--sweep",
-    "sweeps",
-    multiple=True,
-    metavar="POLICY.PARAM=RANGE",
-    help="Try values of a param too: squarecb.gamma=1:1000:log, ucb1.alpha=0:2:linear:9, or ucb1.alpha=0.1,0.5,1.",
-)
+@sweep_option
 @click.option(
     "--segments", type=int, help="Vectors: also show the regret against the best point of each of so many parts."
 )

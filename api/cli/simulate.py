@@ -20,10 +20,11 @@ from ...policies import catalog as policy_catalog
 from ..console import print_json, print_table, progress
 from ..experiment.worlds import in_words
 from ..log_files import writer
+from ..offline.candidates import sweep as values_of
 from ..rate import rate
 from ..scheduling.scheduler import opened
 from ..scheduling.sweep import sweep
-from ..simulated import certificate_of, contender, horizon_of, summary
+from ..simulated import TOLD_APART, certificate_of, contender, differences, horizon_of, summary, told
 from .catalog import named
 from .json_option import as_json
 from .options import (
@@ -33,7 +34,9 @@ from .options import (
     policy_option,
     scheduler_option,
     seed_option,
+    sweep_option,
 )
+from .run_files import Files, check_files, write_files
 
 CURVE, SPEED = "over log t", "per\nsecond"  # columns that a narrow terminal leaves out
 
@@ -47,8 +50,12 @@ CURVE, SPEED = "over log t", "per\nsecond"  # columns that a narrow terminal lea
 @click.option("--horizon", type=int, help="Trials per replication; default: one pass, if the environment has one.")
 @click.option("--passes", type=int, help="Instead of --horizon: how often to go through the env's data.")
 @click.option("--replications", type=int, default=1, show_default=True, help="Independent runs, in threads.")
+@sweep_option
 @seed_option
 @scheduler_option
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw regret over time into an .svg, .pdf or .png.")
+@click.option("--csv", "curves", type=click.Path(path_type=Path), help="Write reward and regret over time as CSV.")
+@click.option("--latex", type=click.Path(path_type=Path), help="Write the table for LaTeX (booktabs).")
 @click.option(
     "--propensities",
     is_flag=True,
@@ -67,8 +74,12 @@ def simulate(
     horizon: int | None,
     passes: int | None,
     replications: int,
+    sweeps: tuple[str, ...],
     seed: int,
     scheduler: str | None,
+    plot: Path | None,
+    curves: Path | None,
+    latex: Path | None,
     propensities: bool,
     log_file: Path | None,
     as_json: bool,
@@ -81,10 +92,14 @@ def simulate(
         --policy 'epsilon_greedy:{"epsilon":0.1}' --horizon 10000 --replications 20 --seed 1
     """
     world = env_catalog.parse(env)
-    contenders = [contender(policy, propensities or log_file is not None) for policy in policies]
+    contenders = _contenders(policies, sweeps, propensities or log_file is not None)
+    files = Files(plot, curves, latex)
+    check_files(files)
     steps = horizon_of(world, horizon, passes)
-    if log_file is not None and scheduler is not None:
-        raise InvalidInput("bad_log", "--log writes one run, which is not spread: leave out --scheduler")
+    if log_file is not None and (scheduler is not None or any(files)):
+        raise InvalidInput(
+            "bad_log", "--log writes the events of one run: leave out --scheduler, --plot, --csv and --latex"
+        )
     if log_file is not None:
         _write_log(log_file, world, contenders, steps, replications, seed)
         return
@@ -94,10 +109,19 @@ def simulate(
     for run in runs:
         if run.outside is not None:
             click.echo(f"warning: {said_of(run.outside, run.policy['name'], run.env['name'])}", err=True)
+    write_files(files, runs)
     if as_json:
-        print_json({"runs": [summary(run) for run in runs]})
+        print_json(told(runs))
     else:
         _print_runs(runs)
+
+
+def _contenders(policies: tuple[str, ...], sweeps: tuple[str, ...], propensities: bool) -> list[Policy]:
+    """Return the policies that are named, and with each value of a param that is swept."""
+    given = [contender(policy, propensities) for policy in policies]
+    swept = [each.policy for text in sweeps for each in values_of(text, given) if each.policy is not None]
+    known = [policy.spec for policy in given]
+    return [*given, *(policy for policy in swept if policy.spec not in known)]
 
 
 def _runs(
@@ -148,9 +172,27 @@ def _print_tasks(runs: list[Curves]) -> None:
     first = runs[0]
     title = f"{first.env['name']}, {first.horizon} queries, {first.reward.shape[0]} replications"
     note = f"loss of the recommendation after the last query, against: {first.regret_kind}"
+    columns = ["policy", "loss", "+-", CURVE, SPEED]
     print_table(
-        title, ["policy", "loss", "+-", CURVE, SPEED], sorted(rows, key=lambda row: row[1]), note, spare=(CURVE, SPEED)
+        title,
+        columns,
+        sorted(rows, key=lambda row: row[1]),
+        "\n".join([note, *_compared(runs)]),
+        spare=(CURVE, SPEED),
     )
+
+
+def _compared(runs: list[Curves]) -> list[str]:
+    """Return in words how far each policy is behind the best."""
+    more = {"regret": "more regret", "loss": "more loss", "reward": "less reward a trial"}
+    said = []
+    for each in differences(runs):
+        behind = f"{each.mean:.4g} +- {each.stderr:.2g} {more[each.of]}"
+        if each.p < TOLD_APART:
+            said.append(f"{each.policy} has {behind} than {each.best} (p {each.p:.1g})")
+        else:
+            said.append(f"{each.policy} is not told apart from {each.best}: {behind} (p {each.p:.1g})")
+    return said
 
 
 def _print_runs(runs: list[Curves]) -> None:
@@ -175,6 +217,7 @@ def _print_runs(runs: list[Curves]) -> None:
             "the certificate is a bound on the regret of the losses as they were drawn; V_T how far they varied"
         )
         notes += [f"that of {run.policy['name']} supposes {run.supposes}" for run in runs if run.supposes is not None]
+    notes += _compared(runs)
     print_table(title, columns, rows, "\n".join(notes) or None, spare=(CURVE, SPEED))
     for run in runs:
         for line in _found(run):

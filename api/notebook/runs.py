@@ -16,7 +16,7 @@ from ...engine.vocabulary import Environment, Policy
 from ...envs import catalog as envs
 from ...policies import catalog
 from ..console import finite, progress
-from ..simulated import contender, horizon_of, summary
+from ..simulated import contender, horizon_of, told
 from .frames import columns_of, frame_of
 from .page import Column, as_html, as_text
 from .pictures import pictures
@@ -109,4 +109,4 @@ def simulate(
             for each in contenders
         )
     outside = [said_of(run.outside, run.policy["name"], run.env["name"]) for run in runs if run.outside is not None]
-    return Runs(finite({"runs": [summary(run) for run in runs]}), names, runs, outside)
+    return Runs(finite(told(runs)), names, runs, outside)

@@ -60,6 +60,15 @@ def t_quantile(share: float, freedom: float) -> float:
     return math.sqrt(freedom * (1.0 - x) / x)
 
 
+def t_tails(value: float, freedom: float) -> float:
+    """Return the probability with which Student's t is at least as far from 0 as `value`.
+
+    >>> round(t_tails(2.262157162740992, 9), 9), t_tails(math.inf, 9)
+    (0.05, 0.0)
+    """
+    return 0.0 if math.isinf(value) else beta_share(freedom / (freedom + value * value), freedom / 2.0, 0.5)
+
+
 def chi_square_tail(value: float, freedom: int) -> float:
     """Return the probability with which a chi-square of `freedom` degrees exceeds `value`."""
     a, x = freedom / 2.0, value / 2.0

@@ -167,10 +167,10 @@ def test_a_file_that_is_no_log_is_explained(
     assert said in done.err
 
 
-def test_a_folder_is_no_log(onearm: Any, tmp_path: Path) -> None:
+def test_a_folder_without_files_is_no_log(onearm: Any, tmp_path: Path) -> None:
     (tmp_path / "folder.jsonl").mkdir()
     done = onearm("replay", str(tmp_path / "folder.jsonl"), "--policy", "ucb1")
-    assert (done.code, "folder.jsonl is a folder: name a file" in done.err) == (2, True)
+    assert (done.code, "folder.jsonl holds no file of a log" in done.err) == (2, True)
 
 
 def test_a_log_of_vowpal_wabbit_is_replayed_by_policies_of_every_kind(onearm: Any, data_folder: Path) -> None:

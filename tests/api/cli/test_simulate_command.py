@@ -65,7 +65,7 @@ def test_catalogues_name_everything_with_params_and_a_line(onearm: Any, command:
 def test_a_simulation_as_json_has_the_fields_and_figures_of_the_experiment(onearm: Any) -> None:
     done = onearm(*ACCEPTANCE)
     assert done.code == 0
-    assert set(done.json) == {"runs"}
+    assert set(done.json) == {"runs", "differences"}
     first, second = done.json["runs"]
     needed = {
         "policy",
@@ -99,7 +99,8 @@ def test_a_simulation_as_a_table_shows_the_best_first_and_no_bar_when_piped(onea
     done = onearm(*ACCEPTANCE[:-1])
     assert done.code == 0
     assert done.err == ""
-    rows = [line.split()[0] for line in done.out.splitlines() if line.split()[:1] in (["ucb1"], ["epsilon_greedy"])]
+    told = done.out.split("reward per trial;")[0]
+    rows = [line.split()[0] for line in told.splitlines() if line.split()[:1] in (["ucb1"], ["epsilon_greedy"])]
     runs = {run["policy"]: run["reward_mean"] for run in onearm(*ACCEPTANCE).json["runs"]}
     assert rows == sorted(runs, key=lambda name: -runs[name])
     assert "best arm's mean" in done.out
