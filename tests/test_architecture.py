@@ -484,3 +484,9 @@ def test_locks_hold_hashes_and_no_address() -> None:
         assert lines
         assert "://" not in lock.read_text(), lock
         assert [line for line in lines if not re.match(r"[a-z0-9._-]+(\[.*\])?==\S+ .*--hash=sha256:", line)] == []
+
+
+def test_names_of_test_files_are_unique() -> None:
+    """Tests lie in no packages: pytest takes the second file of a name for the first, and stops."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert [name for name in names if names.count(name) > 1] == []
