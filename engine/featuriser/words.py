@@ -34,8 +34,8 @@ def first_byte(flags: np.uint64) -> int:
     return ((int(flags) & -int(flags)).bit_length() - 1) // 8
 
 
-def fetch(words: Array, row: int) -> None:
-    """Let a row of a contiguous uint64[n, m] be brought near, as it is read soon."""
+def fetch(table: Array, row: int) -> None:
+    """Let a row of a contiguous table be brought near, as it is read soon."""
 
 
 code = cast(Callable[[Any], Any], intrinsic)  # whose stub asks the caller for the typing context, too
@@ -52,8 +52,8 @@ def _first_byte(flags):
 
 
 @overload(fetch, jit_options=INLINED)
-def _fetch(words, row):
-    return lambda words, row: _fetched(words, row)
+def _fetch(table, row):
+    return lambda table, row: _fetched(table, row)
 
 
 @code
@@ -69,19 +69,19 @@ def _loaded(typing: Any, data: Any, at: Any) -> Any:
 
 
 @code
-def _fetched(typing: Any, words: Any, row: Any) -> Any:
-    assert isinstance(words, types.Array) and words.layout == "C" and words.dtype is types.uint64
+def _fetched(typing: Any, table: Any, row: Any) -> Any:
+    assert isinstance(table, types.Array) and table.layout == "C" and table.ndim == 2
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        table = context.make_array(words)(context, builder, args[0])
-        place = builder.gep(table.data, [builder.mul(args[1], builder.extract_value(table.shape, 1))])
+        rows = context.make_array(table)(context, builder, args[0])
+        place = builder.gep(rows.data, [builder.mul(args[1], builder.extract_value(rows.shape, 1))])
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
         prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         builder.call(prefetch, [builder.bitcast(place, byte), word(0), word(3), word(1)])  # to read, to keep, of data
         return context.get_dummy_value()
 
-    return types.void(words, types.intp), build
+    return types.void(table, types.intp), build
 
 
 @code

@@ -31,9 +31,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..featuriser.words import fetch
 from ..kernel import kernel
 from ..vocabulary import Array, Features, Problem
-from .by_parts import bounded, predict, row_part, split
+from . import by_parts
+from .by_parts import bounded, row_part, split
 from .forgetting import check_half_life, kept, let_shares_shrink
 from .oracle import register_model
 
@@ -42,6 +44,7 @@ _SHARED_VARIANCE = 1.0 / 32.0  # variance of a shared feature's weight before an
 _NOISE = 0.1
 _CARE = 0.1
 _ALIKE = 9.0  # by how much the unit of a feature may differ from its own mean size, and a value from that
+_SURELY_ALIKE = 8.0  # the same, and no rounding matters
 _FAR = 0.1  # of its mean size: a feature whose values all lie as near to their mean is far from 0
 _OFTEN = 16.0  # feedbacks that hold a feature, before it is found to be far from 0
 _SAME = 1e-6  # relative; a value as near to its mean is the mean, which is kept as a float32
@@ -75,6 +78,16 @@ def second_order(problem: Problem, *, half_life: float | None = None) -> SecondO
 
 
 @kernel
+def predict(model: SecondOrder, context: Features, available: Array, scores: Array) -> None:
+    """Write the predicted reward of each available action."""
+    _approach(model, context, 0)
+    for a in range(len(available)):
+        if available[a]:
+            _approach(model, context, a + 1)
+    by_parts.predict(model, context, available, scores)
+
+
+@kernel
 def spread(model: SecondOrder, context: Features, available: Array, widths: Array) -> None:
     """Write the width of each available action: sqrt(v / r), the standard error in units of the noise."""
     noise = _noise(model)
@@ -87,6 +100,8 @@ def spread(model: SecondOrder, context: Features, available: Array, widths: Arra
 @kernel
 def fit(model: SecondOrder, context: Features, action: int, reward: float, weight: float) -> float:
     """Take one step towards the reward; return how far the prediction was off."""
+    _approach(model, context, 0)
+    _approach(model, context, action + 1)
     error = reward - model.total[BIAS] - row_part(model, context, 0) - row_part(model, context, action + 1)
     total = model.total
     _enter(model, reward)
@@ -97,17 +112,26 @@ def fit(model: SecondOrder, context: Features, action: int, reward: float, weigh
     norm = 1.0 + _meet(model, context, 0, weight, total[TIMES])
     norm += _meet(model, context, action + 1, weight, _most(model, context, action + 1, weight))
     total[NORM] = keep * total[NORM] + weight * norm
-    predicted = total[BIAS] + row_part(model, context, 0) + row_part(model, context, action + 1)
-    error_clipped = reward - min(max(predicted, total[LOW]), total[HIGH])
+    shared_part, shared_variance = _part_and_variance(model, context, 0)
+    part, variance = _part_and_variance(model, context, action + 1)
+    error_clipped = reward - min(max(total[BIAS] + shared_part + part, total[LOW]), total[HIGH])
     noise = _noise(model) / weight
     own = _bias_variance(model)
-    variance = own + _variance(model, context, 0) + _variance(model, context, action + 1)
+    variance = own + shared_variance + variance
     step = error_clipped / (noise + variance)
     total[BIAS] += step * own
     total[KNOWN_BIAS] += 1.0 / (noise + _CARE * (variance - own))
     _move(model, context, 0, step, noise, variance)
     _move(model, context, action + 1, step, noise, variance)
     return error
+
+
+@kernel
+def _approach(model: SecondOrder, context: Features, row: int) -> None:
+    """Let what is known of the features of a row be brought near, all at once: the table is large."""
+    for j in range(context.start[row], context.start[row + 1]):
+        fetch(model.seen, context.index[j])
+        fetch(model.weight, context.index[j])
 
 
 @kernel
@@ -185,7 +209,8 @@ def _enter_size(model: SecondOrder, size: float) -> None:
     if total[VALUES] == 0.0:
         total[UNIT] = size
     total[VALUES] = min(total[VALUES] + 1.0, _NEWEST)
-    total[UNIT] += (min(max(size, 0.25 * total[UNIT]), 4.0 * total[UNIT]) - total[UNIT]) / total[VALUES]
+    if size != total[UNIT]:  # as it is for words without a weight: a division is saved
+        total[UNIT] += (min(max(size, 0.25 * total[UNIT]), 4.0 * total[UNIT]) - total[UNIT]) / total[VALUES]
 
 
 @kernel
@@ -222,14 +247,23 @@ def _part(model: SecondOrder, i: int, value: float) -> float:
 
 @kernel
 def _variance(model: SecondOrder, context: Features, row: int) -> float:
-    total, prior = 0.0, _prior(row)
+    """Return what the features of a row add to the variance of the prediction."""
+    return _part_and_variance(model, context, row)[1]
+
+
+@kernel
+def _part_and_variance(model: SecondOrder, context: Features, row: int) -> tuple[float, float]:
+    """Return what the features of a row add to the prediction, and to its variance."""
+    part, variance, prior = 0.0, 0.0, _prior(row)
     for j in range(context.start[row], context.start[row + 1]):
         i = context.index[j]
         x = bounded(context.value[j], VALUE_MAX)
         h, z = _size(model, i, x), _place(model, i, x)
-        total += h * h * prior / (1.0 + prior * float(model.seen[i, KNOWN]))
-        total += z * z * prior / (1.0 + prior * float(model.seen[i, KNOWN_CENTRED]))
-    return total
+        part += model.weight[i, SIZED] * h + model.weight[i, CENTRED] * z
+        variance += h * h * prior / (1.0 + prior * float(model.seen[i, KNOWN]))
+        if z != 0.0:
+            variance += z * z * prior / (1.0 + prior * float(model.seen[i, KNOWN_CENTRED]))
+    return part, variance
 
 
 @kernel
@@ -258,8 +292,11 @@ def _size(model: SecondOrder, i: int, x: float) -> float:
         return 1.0
     unit = size
     if model.total[VALUES] > 0.0:
-        unit = min(max(model.total[UNIT], size / _ALIKE), size * _ALIKE)
-    h = math.sqrt(min(abs(x), _ALIKE * size) / unit)
+        unit = min(model.total[UNIT], size * _ALIKE)
+        if size > _SURELY_ALIKE * unit:  # seldom: a division takes as long as all else here
+            unit = max(unit, size / _ALIKE)
+    most = min(abs(x), _ALIKE * size)
+    h = 1.0 if most == unit else math.sqrt(most / unit)  # as it is for words without a weight
     return h if x > 0.0 else -h
 
 

@@ -37,7 +37,7 @@ def sparse_rows(problem: Problem, *, regularisation: float = 1.0, half_life: flo
 def predict(model: SparseRows, context: Features, available: Array, scores: Array) -> None:
     """Write the predicted reward of each available action."""
     if model.few.full[0]:
-        by_parts.predict(model.many, context, available, scores)
+        second_order.predict(model.many, context, available, scores)
     else:
         by_parts.predict(model.few, context, available, scores)
 
