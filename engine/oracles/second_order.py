@@ -130,8 +130,10 @@ def fit(model: SecondOrder, context: Features, action: int, reward: float, weigh
 def _approach(model: SecondOrder, context: Features, row: int) -> None:
     """Let what is known of the features of a row be brought near, all at once: the table is large."""
     for j in range(context.start[row], context.start[row + 1]):
-        fetch(model.seen, context.index[j])
-        fetch(model.weight, context.index[j])
+        i = context.index[j]
+        fetch(model.seen, i)
+        fetch(model.seen, i + 1)  # where the end of the row lies, if that is in another line of the cache
+        fetch(model.weight, i)
 
 
 @kernel
