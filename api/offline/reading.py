@@ -315,7 +315,7 @@ def _readings(
     contexts: bool,
 ) -> Readings:
     named = place.is_named
-    wanted, own, model = _with_own(place, candidates, options, wanted)
+    wanted, own, model = _with_own(place, candidates, options, replace(wanted, times=period != ALWAYS))
     if wanted.dimension is not None and not named:
         raise InvalidInput("no_dimension", f"{place.name} has no named features: --dimension is for these")
     modelled = bool(MODELLED & set(options.methods)) or options.embedding is not None

@@ -59,6 +59,7 @@ class Wanted:
     n_arms: int | None = None  # where the log itself does not say how many there are; None: the largest action shows it
     segment: str | None = None  # the column, key or feature whose value names the segment of a row
     naming: Naming = Naming()  # of a table
+    times: bool = False  # whether it counts when decisions were made; logs of events say it anyway
     beside: tuple[Beside, ...] = ()  # of a table
 
 
