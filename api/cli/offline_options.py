@@ -80,8 +80,8 @@ _READING = (
         "--since",
         type=MOMENT,
         metavar="TIME",
-        help="Databases and exports: only decisions from this time on, as 2026-01-31 or 2026-01-31T12:00:00Z; without "
-        "a zone it is UTC.",
+        help="Only decisions from this time on, as 2026-01-31 or 2026-01-31T12:00:00Z; without a zone it is UTC. Of tables "
+        "it is the time in a column (--time).",
     ),
     click.option("--until", type=MOMENT, metavar="TIME", help="Only decisions from before this time."),
     click.option("--arms", type=click.IntRange(1), help="How many arms there are, if the log does not say."),
