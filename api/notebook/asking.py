@@ -58,6 +58,7 @@ def evaluate(
     level: float = 0.95,
     learn: Any = "matched",
     model: str = "ridge",
+    law: str | None = None,
     reward_range: tuple[float, float] | None = None,
     weight_limit: float | None = None,
     weight_max: float | None = None,
@@ -92,7 +93,7 @@ def evaluate(
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
     wanted = Wanted(dimension=dimension, n_arms=arms, segment=segment, naming=naming)
     limits = {"reward_range": reward_range, "weight_limit": weight_limit, "weight_max": weight_max}
-    options = {"interval": interval, "level": level, "learn": learn, "model": model, "seed": seed, **limits}
+    options = {"interval": interval, "level": level, "learn": learn, "model": model, "law": law, "seed": seed, **limits}
     return log.answered(_several(target), method, ("snips",), wanted, embedding, baseline, options)
 
 
@@ -113,6 +114,7 @@ def replay(
     level: float = 0.95,
     learn: Any = "matched",
     model: str = "ridge",
+    law: str | None = None,
     reward_range: tuple[float, float] | None = None,
     weight_limit: float | None = None,
     weight_max: float | None = None,
@@ -147,7 +149,7 @@ def replay(
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
     wanted = Wanted(dimension=dimension, n_arms=arms, segment=segment, naming=naming)
     limits = {"reward_range": reward_range, "weight_limit": weight_limit, "weight_max": weight_max}
-    options = {"interval": interval, "level": level, "learn": learn, "model": model, "seed": seed, **limits}
+    options = {"interval": interval, "level": level, "learn": learn, "model": model, "law": law, "seed": seed, **limits}
     return log.answered(found, method, ("match", "snips"), wanted, embedding, baseline, options)
 
 

@@ -220,9 +220,7 @@ def test_a_period_of_a_file_is_that_of_its_table(ending: str, tmp_path: Path) ->
 
 
 def test_a_table_without_times_has_no_period() -> None:
-    with pytest.raises(
-        InvalidInput, match=r"the table does not say when its decisions were made: .* which --time name"
-    ):
+    with pytest.raises(InvalidInput, match="does not say when its decisions were made"):
         onearm.evaluate(pandas.DataFrame(shop()), "logged", since="2026-01-03")
 
 

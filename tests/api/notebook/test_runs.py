@@ -66,5 +66,5 @@ def test_differences_are_a_table_of_their_own() -> None:
     assert list(frame["mean"]) == [found.to_dict()["differences"][0]["mean"]]
     with pytest.raises(InvalidInput, match="there is no table 'segments': there are runs, differences"):
         found.to_frame("segments")
-    with pytest.raises(InvalidInput, match="there is no table 'differences': there are runs$"):
+    with pytest.raises(InvalidInput, match=r"there is no table 'differences': there are runs$"):
         onearm.simulate(WORLD, ["ucb1", "uniform"], horizon=5).to_frame("differences")
