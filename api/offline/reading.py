@@ -42,6 +42,11 @@ class Readable(Protocol):
         ...
 
     @property
+    def form(self) -> str:
+        """Return its format."""
+        ...
+
+    @property
     def is_named(self) -> bool:
         """Whether its features have names."""
         ...
@@ -58,11 +63,6 @@ class Readable(Protocol):
 
 class Logged(Readable, Protocol):
     """A log that a person named, or handed over."""
-
-    @property
-    def form(self) -> str:
-        """Return its format."""
-        ...
 
     @property
     def size(self) -> int | None:
@@ -211,6 +211,7 @@ class Own:
     name: str
     log: ExperimentLog
 
+    form: ClassVar[str] = DATABASE
     has_columns: ClassVar[bool] = False
 
     @property

@@ -84,8 +84,7 @@ def diagnose(
     arms. A weight that is not known counts as 0 then, as if it had come first: they average at most 1 still.
 
     `law`, float64[m, k], has the probabilities of all actions at each of the decisions of `drawn`, or of the n where
-    that is not given: with it faults are found that the propensity of one action cannot tell, such as labels that are
-    swapped. It is not looked at where rewards are missing and `drawn` is not given.
+    that is not given (none where rewards are missing): it finds what single propensities cannot, as swapped labels.
 
     Where one log is looked at for several `targets`, `alpha` is the share of logs where any of them has such a warning.
 
