@@ -30,6 +30,7 @@ SINGLE = (
     "weight_max",
 )  # options of single actions, with usual values
 NOT_FOR_LISTS = (
+    "law",
     "since",
     "until",
     "arms",

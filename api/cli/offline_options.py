@@ -80,8 +80,8 @@ _READING = (
         "--since",
         type=MOMENT,
         metavar="TIME",
-        help="Databases and exports: only decisions from this time on, as 2026-01-31 or 2026-01-31T12:00:00Z; without "
-        "a zone it is UTC.",
+        help="Only decisions from this time on, as 2026-01-31 or 2026-01-31T12:00:00Z; without a zone it is UTC. Of "
+        "tables it is the time in a column (--time).",
     ),
     click.option("--until", type=MOMENT, metavar="TIME", help="Only decisions from before this time."),
     click.option("--arms", type=click.IntRange(1), help="How many arms there are, if the log does not say."),
@@ -159,6 +159,12 @@ _ASKING = (
         type=click.FloatRange(0.0, min_open=True),
         help="What is known beforehand: that the log takes each action of a target with a probability of at least the "
         "target's over this. It makes confidence sequences shorter, and empirical-bernstein needs it.",
+    ),
+    click.option(
+        "--law",
+        metavar="P_*",
+        help="The columns of the probabilities by which the log drew, one for each action, of dsjson p: with them "
+        "propensities are tested exactly.",
     ),
     click.option("--embedding", metavar="COLUMN|FILE", help="mips: the category of each arm."),
     click.option(

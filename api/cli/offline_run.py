@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
 import shlex
 import sys
 import time
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ...engine.errors import Damaged, InvalidInput
+from ...engine.errors import Damaged
 from ...engine.storage.log import BadLines
 from ...engine.storage.period import Period
 from ...engine.storage.rows import Naming, Wanted
@@ -19,11 +17,10 @@ from ..console import print_json, progress
 from ..offline.asked import Question, answer, answer_in_parts, with_baseline
 from ..offline.candidates import Candidate
 from ..offline.data import as_data
-from ..offline.drawing import drawing
 from ..offline.embeddings import embedding_of
-from ..offline.evaluation import Evaluation
 from ..offline.options import options_of
-from ..offline.reading import Place, place_of
+from ..offline.reading import place_of
+from ..offline.showing import draw, pen_for
 from ..scheduling.scheduler import opened
 from .telling import tell, tell_bad_lines
 
@@ -52,7 +49,7 @@ def run(
     **asked: Any,
 ) -> None:
     """Do what `evaluate` and `replay` have in common."""
-    pen = None if report is None and plots is None else _pen(log, report, plots)
+    pen = None if report is None and plots is None else pen_for(log, report, plots)
     place = place_of(log, form, experiment)
     categories = None if embedding is None else embedding_of(embedding, Path(log), place.form)
     candidates, baseline = with_baseline(candidates, baseline)
@@ -75,38 +72,11 @@ def run(
             seconds = time.monotonic() - began  # that of the workers is theirs
         speed = found.events * len(candidates) / max(seconds, 1e-9)
         if pen is not None:
-            _draw(pen, found, place, report, plots)
+            draw(pen, found, place, shlex.join(["onearm", *sys.argv[1:]]), report, plots)
     if as_json:
         print_json(as_data(found) | {"events_per_second": speed})
     else:
         tell(found, f"{log}: {found.events:,} decisions, logged mean reward {found.log.reward.mean():.6g}", speed)
-
-
-def _pen(log: str, report: Path | None, plots: Path | None) -> Any:
-    """Return what draws, after a check that all can be written: a long run must not end in an error."""
-    if report is not None:
-        if report.suffix.lower() not in (".html", ".htm"):
-            raise InvalidInput("bad_report", f"{report} does not end in .html: the report is a page")
-        if report.is_dir() or (Path(log).exists() and report.exists() and report.samefile(log)):
-            raise InvalidInput("bad_report", f"{report} is the log, or a folder: name another file for the report")
-    for folder in (None if report is None else report.parent, plots):
-        try:
-            if folder is not None:
-                folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InvalidInput("bad_folder", f"{folder} cannot be made ({error.strerror}): name another one") from None
-    return drawing()
-
-
-def _draw(pen: Any, found: Evaluation, place: Place, report: Path | None, plots: Path | None) -> None:
-    """Write the page and its plots, where they are asked for."""
-    command = shlex.join(["onearm", *sys.argv[1:]])
-    made = datetime.datetime.now().astimezone().isoformat(" ", "minutes")
-    about = pen.About(place.name, place.form, command, version("onearm"), made, found.options.seed)
-    if report is not None:
-        pen.write_report(report, found, about)
-    if plots is not None:
-        pen.write_plots(plots, found, about)
 
 
 def refuse_bad_lines(bad_lines: BadLines) -> None:

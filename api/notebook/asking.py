@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time as clock
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -30,6 +31,7 @@ from ..offline.embeddings import embedding_of
 from ..offline.options import INTERVALS, LIST_METHODS, METHODS, MODELS, OWN, options_of
 from ..offline.own import Function
 from ..offline.reading import Logged
+from ..offline.showing import draw, pen_for
 from .estimates import Estimates
 from .frames import library_of
 from .logs import Data, log_of, naming_of
@@ -56,6 +58,7 @@ def evaluate(
     level: float = 0.95,
     learn: Any = "matched",
     model: str = "ridge",
+    law: str | None = None,
     reward_range: tuple[float, float] | None = None,
     weight_limit: float | None = None,
     weight_max: float | None = None,
@@ -70,13 +73,15 @@ def evaluate(
     dimension: int | None = None,
     strict: bool = False,
     seed: int = 0,
+    report: str | os.PathLike[str] | None = None,
 ) -> Estimates:
     """Estimate what each target would have earned on a log, with intervals and warnings, as `onearm evaluate` does.
 
     `data` is a path, the URL of a database, or a table of pandas, polars, pyarrow, DuckDB or any library with the Arrow
     PyCapsule interface. A target is named as on the command line, or is a policy, or a function that returns the
     probability of every action, float64[n, k], for a `Batch` of n decisions; there may be several, and a mapping gives
-    them labels. Every argument is the option of its name; `features`, `method` and `interval` may be several.
+    them labels. Every argument is the option of its name; `features`, `method` and `interval` may be several, and
+    `report` is the .html file of a page with everything.
 
     >>> import onearm, pandas
     >>> log = pandas.DataFrame({"action": [0, 1, 1, 0], "reward": [0, 1, 1, 1], "propensity": [0.5] * 4})
@@ -84,11 +89,11 @@ def evaluate(
     >>> found.to_dict()["estimates"][0]["value"]
     1.0
     """
-    log = _Asked(log_of(data, format, experiment), since, until, strict, library_of(data))
+    log = _Asked(log_of(data, format, experiment), since, until, strict, library_of(data), report)
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
     wanted = Wanted(dimension=dimension, n_arms=arms, segment=segment, naming=naming)
     limits = {"reward_range": reward_range, "weight_limit": weight_limit, "weight_max": weight_max}
-    options = {"interval": interval, "level": level, "learn": learn, "model": model, "seed": seed, **limits}
+    options = {"interval": interval, "level": level, "learn": learn, "model": model, "law": law, "seed": seed, **limits}
     return log.answered(_several(target), method, ("snips",), wanted, embedding, baseline, options)
 
 
@@ -109,6 +114,7 @@ def replay(
     level: float = 0.95,
     learn: Any = "matched",
     model: str = "ridge",
+    law: str | None = None,
     reward_range: tuple[float, float] | None = None,
     weight_limit: float | None = None,
     weight_max: float | None = None,
@@ -123,6 +129,7 @@ def replay(
     dimension: int | None = None,
     strict: bool = False,
     seed: int = 0,
+    report: str | os.PathLike[str] | None = None,
 ) -> Estimates:
     """Let policies decide on the rows of a log, learning from it, and rank them, as `onearm replay` does.
 
@@ -138,19 +145,28 @@ def replay(
     found = added(
         [of_policy(each) for each in given], [each for text in _listed(sweep) for each in swept_by(text, given)]
     )
-    log = _Asked(log_of(data, format, experiment), since, until, strict, library_of(data))
+    log = _Asked(log_of(data, format, experiment), since, until, strict, library_of(data), report)
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
     wanted = Wanted(dimension=dimension, n_arms=arms, segment=segment, naming=naming)
     limits = {"reward_range": reward_range, "weight_limit": weight_limit, "weight_max": weight_max}
-    options = {"interval": interval, "level": level, "learn": learn, "model": model, "seed": seed, **limits}
+    options = {"interval": interval, "level": level, "learn": learn, "model": model, "law": law, "seed": seed, **limits}
     return log.answered(found, method, ("match", "snips"), wanted, embedding, baseline, options)
 
 
 class _Asked:
     """A log that was handed over, and which part of it counts."""
 
-    def __init__(self, log: Logged, since: Moment, until: Moment, strict: bool, library: str | None) -> None:
+    def __init__(
+        self,
+        log: Logged,
+        since: Moment,
+        until: Moment,
+        strict: bool,
+        library: str | None,
+        report: str | os.PathLike[str] | None,
+    ) -> None:
         self._log, self._strict, self._library = log, strict, library
+        self._report = None if report is None else Path(report)
         self._period = Period(*(None if each is None else microseconds_of(each) for each in (since, until)))
 
     def answered(
@@ -179,10 +195,14 @@ class _Asked:
         asked = options_of(
             methods=methods or usual, intervals=intervals, embedding=embedding, baseline=label, **options
         )
+        pen = None if self._report is None else pen_for(self._log.name, self._report, None)
         question = Question(checked(compared), asked, wanted, self._period, named_methods=bool(methods))
         with ExitStack() as stack:
             found = answer(self._log, question, stack, progress, _refuse if self._strict else None)
             speed = found.events * len(compared) / max(clock.process_time() - began, 1e-9)
+            if pen is not None:
+                command = f"onearm, of {self._log.name}: {', '.join(each.label for each in compared)}"
+                draw(pen, found, self._log, command, self._report, None)
             data = finite(as_data(found) | {"events_per_second": speed})
             return Estimates(data, float(np.mean(found.log.reward)), self._library)
 

@@ -22,6 +22,7 @@ from .page import Column, as_html, as_text
 from .pictures import pictures
 
 FIGURES = ("reward_mean", "reward_stderr", "regret_mean", "regret_stderr", "loss_mean", "loss_stderr")
+TABLES = ("runs", "differences")  # of the data
 LEFT_OUT = ("params", "losses", "changes", "outside")  # of a DataFrame: what is no number or text
 
 
@@ -41,8 +42,18 @@ class Runs:
         """Return everything that was found, as `onearm simulate --json` prints it; what is no finite number is None."""
         return copy.deepcopy(self.data)
 
-    def to_frame(self) -> Any:
-        """Return a DataFrame of polars or pandas with a row for each policy."""
+    def to_frame(self, table: str = "runs") -> Any:
+        """Return a DataFrame of polars or pandas with a row for each policy.
+
+        `table` is runs, or differences: how far each policy is behind the best one, where replications tell.
+        """
+        if table not in TABLES or not self.data.get(table):
+            there = [name for name in TABLES if self.data.get(name)]
+            raise InvalidInput("no_such_table", f"there is no table {table!r}: there are {', '.join(there)}")
+        if table == "differences":
+            called = dict(zip((catalog.label(run.policy) for run in self.curves), self.names, strict=True))
+            rows = [row | {name: called[row[name]] for name in ("policy", "best")} for row in self.data[table]]
+            return frame_of(columns_of(rows), None)
         rows = [{"candidate": name} | run for name, run in zip(self.names, self.data["runs"], strict=True)]
         return frame_of(columns_of(rows, LEFT_OUT), None)
 

@@ -319,8 +319,30 @@ def _diagnostics(rows: Rows, cases: Sequence[Case]) -> list[Diagnostics | None]:
     drawn = rows.drawn() if numbered else None
     if drawn is not None and np.isnan(drawn[1]).any():
         drawn = None
+    laws, law = rows.laws(), None
+    if laws is not None:
+        law = laws[1]
+        drawn = drawn or (laws[0], np.ones(len(law)))  # whose propensities nobody asks for without `n_arms`
+    _tell_tests(rows, laws)
     told = action, n_arms, rows.decisions or None, rewarded
-    return [diagnose(facts.propensity, case.plain.target, *told, drawn=drawn, targets=len(cases)) for case in cases]
+    return [
+        diagnose(facts.propensity, case.plain.target, *told, drawn=drawn, law=law, targets=len(cases)) for case in cases
+    ]
+
+
+def _tell_tests(rows: Rows, laws: tuple[Array, Array] | None) -> None:
+    """Note which tests of propensities were exact."""
+    if rows.law is None:
+        return
+    exact = (
+        "some decisions have no reward, and were not kept: whether actions are drawn by the probabilities of all of "
+        "them was not tested"
+        if laws is None
+        else f"whether actions are drawn by the probabilities of all of them was tested exactly, on {len(laws[0]):,} "
+        "decisions; weights and counts of actions by the propensities of those that were taken"
+    )
+    if exact not in rows.notes:
+        rows.notes.append(exact)
 
 
 def _ranking(

@@ -56,6 +56,7 @@ class Options:
     weight_limit: float | None = None  # of clipped and switch-dr; None: chosen from the log
     weight_max: float | None = None  # known beforehand: no weight can be larger, and every action may be taken
     embedding: Array | None = field(default=None, compare=False)  # int64[k], the category of each arm
+    law: str | None = None  # columns of the probabilities by which the log drew, p_*; of dsjson p
     baseline: str | None = None  # label of the candidate that the others are compared with
     resamples: int = 1000  # of the bootstrap
 
@@ -73,6 +74,7 @@ def options_of(
     embedding: Array | None,
     baseline: str | None,
     seed: int,
+    law: str | None = None,
 ) -> Options:
     """Return what was asked, each method and interval once."""
     if weight_max is not None and not 1.0 <= weight_max < math.inf:
@@ -95,4 +97,5 @@ def options_of(
         weight_max=weight_max,
         embedding=embedding,
         baseline=baseline,
+        law=law,
     )

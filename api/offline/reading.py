@@ -42,6 +42,11 @@ class Readable(Protocol):
         ...
 
     @property
+    def form(self) -> str:
+        """Return its format."""
+        ...
+
+    @property
     def is_named(self) -> bool:
         """Whether its features have names."""
         ...
@@ -58,11 +63,6 @@ class Readable(Protocol):
 
 class Logged(Readable, Protocol):
     """A log that a person named, or handed over."""
-
-    @property
-    def form(self) -> str:
-        """Return its format."""
-        ...
 
     @property
     def size(self) -> int | None:
@@ -211,6 +211,7 @@ class Own:
     name: str
     log: ExperimentLog
 
+    form: ClassVar[str] = DATABASE
     has_columns: ClassVar[bool] = False
 
     @property
@@ -315,7 +316,8 @@ def _readings(
     contexts: bool,
 ) -> Readings:
     named = place.is_named
-    wanted, own, model = _with_own(place, candidates, options, wanted)
+    wanted, own, model = _with_own(place, candidates, options, replace(wanted, times=period != ALWAYS))
+    wanted, law = _with_law(place, options, wanted)
     if wanted.dimension is not None and not named:
         raise InvalidInput("no_dimension", f"{place.name} has no named features: --dimension is for these")
     modelled = bool(MODELLED & set(options.methods)) or options.embedding is not None
@@ -328,6 +330,8 @@ def _readings(
         if columns not in read_before:
             as_columns = replace(wanted, contexts=contexts, dimension=columns)
             rows = read_before[columns] = stack.enter_context(place.rows(as_columns, progress))
+            if law is not None:
+                rows.law = law.beside.places(law.names(rows), law.start(rows), rows)
             if period != ALWAYS:
                 keep_period(rows, period, place.name)
         return read_before[columns]
@@ -365,6 +369,22 @@ def _with_own(
         return replace(wanted, beside=tuple(besides)), own, None
     made = format_module("own_columns", f"the model {options.model}").Predictions(options.model.removeprefix(OWN))
     return replace(wanted, beside=(*besides, made)), own, ReadBeside(made, len(besides))
+
+
+def _with_law(place: Readable, options: Options, wanted: Wanted) -> tuple[Wanted, ReadBeside | None]:
+    """Return what is wanted with the probabilities of all actions, and of a table where they will be."""
+    if options.law is None:
+        return wanted, None
+    if place.form == "dsjson" and options.law == "p":
+        return replace(wanted, law=True), None
+    if not place.has_columns:
+        raise InvalidInput(
+            "no_law",
+            f"{place.name} has no columns: --law is for CSV, Parquet, JSON lines and tables in memory, and for dsjson, "
+            "where it is p",
+        )
+    made = format_module("own_columns", "--law").LoggedLaw(options.law)
+    return replace(wanted, beside=(*wanted.beside, made)), ReadBeside(made, len(wanted.beside))
 
 
 def _check_features(place: Readable, candidates: Sequence[Candidate], rows: Rows) -> None:

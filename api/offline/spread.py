@@ -89,9 +89,10 @@ def judge_in_parts(
     """
     if "mips" in options.methods:
         raise InvalidInput("whole_log", "mips looks at all rows at once: name one file, and leave out --scheduler")
-    if options.model.startswith(OWN) or any(each.own is not None for each in candidates):
+    if options.law is not None or options.model.startswith(OWN) or any(each.own is not None for each in candidates):
         raise InvalidInput(
-            "whole_log", "targets and models of columns read one log here: name one file, and leave out --scheduler"
+            "whole_log",
+            "targets, models and laws of columns read one log here: name one file, and leave out --scheduler",
         )
     if place.name == str(STDIN):
         raise InvalidInput(

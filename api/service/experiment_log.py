@@ -61,6 +61,7 @@ class ExperimentLog:
         asked = wanted if named is None else replace(wanted, segment=None)
         about = self.store, self.key, self.problem, asked, sizes, self.begins, self.size, progress
         found = database.read_rows(*about)
+        found.labels = list(roster.labels) if len(roster.labels) == found.problem.n_arms else []
         if named is not None:
             name_segments(found, self.pages(), named)
         self._check()

@@ -83,8 +83,8 @@ def diagnose(
     what is said of actions is said of these, and nothing is without them, for rewards may come more often after some
     arms. A weight that is not known counts as 0 then, as if it had come first: they average at most 1 still.
 
-    `law`, float64[n, k], has the probabilities of all actions at each of the n decisions: with it faults are found that
-    the propensity of one action cannot tell, such as labels that are swapped.
+    `law`, float64[m, k], has the probabilities of all actions at each of the decisions of `drawn`, or of the n where
+    that is not given (none where rewards are missing): it finds what single propensities cannot, as swapped labels.
 
     Where one log is looked at for several `targets`, `alpha` is the share of logs where any of them has such a warning.
 
@@ -121,7 +121,7 @@ def diagnose(
         actions=counts,
         rare=_OF_COUNTS * alpha,
         arms=arms,
-        law=None if law is None or action is None else law_e_process(np.asarray(action), law, _OF_LAW * alpha),
+        law=None if law is None or drawn is None else law_e_process(drawn[0], law, _OF_LAW * alpha),
         unreachable=unreachable(propensity, target),
         useless=None if missing else _useless(weight),
         warnings=[],

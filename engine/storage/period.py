@@ -46,8 +46,8 @@ def keep_period(rows: Rows, period: Period, name: str) -> None:
     if not timed:
         raise InvalidInput(
             "no_times",
-            f"{name} does not say when its decisions were made: --since and --until are for databases of a service and "
-            "exports from them",
+            f"{name} does not say when its decisions were made: --since and --until are for databases of a service, "
+            "exports from them, and tables with a column of times in ISO 8601, which --time names",
         )
     rows.keep(lambda page: period.has(_times(page)))
     rows.notes.append(f"{rows.decisions} of {timed + untimed} decisions were made in the period, and count")

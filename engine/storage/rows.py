@@ -59,6 +59,8 @@ class Wanted:
     n_arms: int | None = None  # where the log itself does not say how many there are; None: the largest action shows it
     segment: str | None = None  # the column, key or feature whose value names the segment of a row
     naming: Naming = Naming()  # of a table
+    law: bool = False  # of dsjson: whether pages have, beside, the probabilities of all actions
+    times: bool = False  # whether it counts when decisions were made; logs of events say it anyway
     beside: tuple[Beside, ...] = ()  # of a table
 
 
@@ -89,6 +91,7 @@ class Rows:
         self.ratios_only = False  # whether weights must be divided by their sum, as all are too small alike
         self.labels: list[str] = []  # what the log calls each arm, where it names them
         self.beside: list[list[str]] = []  # the columns of each of `Wanted.beside`
+        self.law: Array | None = None  # int64[k], where the probability of each arm lies in `Page.beside`
         self.features: list[str] = []  # what each number of a context is, where columns of a table were named
         self.notes: list[str] = []  # what a person must know of the log, in words
         self.unused: list[str] = []  # columns of a table that were not read
@@ -148,6 +151,20 @@ class Rows:
             return None
         action, propensity = map(np.concatenate, zip(*parts, strict=True))
         return action, propensity
+
+    def laws(self) -> tuple[Array, Array] | None:
+        """Return actions, int64[m], and the probabilities of all of them, float64[m, k], of all decisions.
+
+        None where the log does not say them, or the reader kept the rewarded decisions alone.
+        """
+        places = self.law
+        if places is None:
+            return None
+        parts = [(page.columns.action, page.beside[:, places]) for page in self.all_pages()]
+        if not parts or sum(len(action) for action, _ in parts) != self.decisions:
+            return None
+        action, law = map(np.concatenate, zip(*parts, strict=True))
+        return action, law / law.sum(axis=1, keepdims=True)
 
     def keep(self, chosen: Callable[[Page], Array]) -> None:
         """Leave out the decisions, rewarded or not, that `chosen` does not choose: it is told a page, and says bool[n].

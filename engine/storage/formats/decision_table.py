@@ -19,7 +19,7 @@ from ...vocabulary import Array, Problem
 from ..log import BadLines, no_good_line
 from ..rows import Page, Rows, Wanted, part_of
 from .beside import BesideColumns
-from .cells import Block, floats, kept_cells, page_of, segment_places, truths, unknown
+from .cells import MISSING, Block, floats, kept_cells, moments, page_of, segment_places, truths, unknown
 from .csv_columns import ACTIONS, COSTS, REWARDS, Arms, Roles, Users, are_numbers, roles_of, units_in, users_of
 from .named_features import FeatureFound, NamedFeatures, told
 from .segments import Segments
@@ -59,12 +59,12 @@ def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_l
     users = users_of(path, roles) if wanted.contexts and not roles.features else None
     features = _Features(roles, wanted, users)
     segments, waiting, arms = Segments(rows.segments), 0, None
-    optional = [roles.propensity, roles.unit_id, wanted.segment]
+    optional = [roles.propensity, roles.unit_id, wanted.segment, roles.time if wanted.times else None]
     beside = BesideColumns(wanted.beside, table.names, roles.action, path)
     names = [roles.action, roles.reward, *(name for name in optional if name), *features.names, *beside.names]
     for cells, lines in table.blocks(names):
         rest = iter(cells[2:])
-        score, unit, segment = (next(rest) if name else None for name in optional)
+        score, unit, segment, time = (next(rest) if name else None for name in optional)
         arms = arms or Arms(are_numbers(roles.action, cells[0]), wanted.n_arms)
         kept = np.ones(len(lines), np.bool_)
         reward = _rewards(cells[1], roles.sign, lines, kept, bad_lines)
@@ -80,6 +80,8 @@ def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_l
         page = page_of(action, propensity, reward, context, lines, place, kept)
         if unit is not None:
             page = page._replace(columns=page.columns._replace(unit=units_in(kept_cells(unit, kept))))
+        if time is not None:
+            page = page._replace(columns=page.columns._replace(time=_times(kept_cells(time, kept))))
         page = beside.on(page, others[len(features.names) :], kept)
         waiting += int(np.isnan(page.columns.reward).sum())
         rows.append(page)
@@ -185,6 +187,12 @@ def _propensities(texts: pa.Array | None, lines: Array, kept: Array, bad_lines: 
         strange &= ~unknown(texts, np.isnan(propensity))
         bad_lines.drop("bad_propensity", strange, lines, kept)
     return propensity
+
+
+def _times(texts: pa.Array) -> Array:
+    """Return microseconds since 1970 UTC, int64[n], 0 where a cell is no time in ISO 8601."""
+    found = moments(texts.cast(pa.string()))
+    return np.where(found == MISSING, 0, found)
 
 
 def _finisher(n_arms: int, arm: Array | None, contexts: Callable[[Array], Array] | None) -> Callable[[Page], Page]:

@@ -80,6 +80,36 @@ class Chances:
         return OwnLaw(f"columns:{self._pattern}", lambda page, beside: beside[:, places], seed)
 
 
+class LoggedLaw(Chances):
+    """`--law p_*`: the probabilities by which the log drew, of each action, whose label stands for the star."""
+
+    def places(self, names: list[str], start: int, rows: Rows) -> Array:
+        """Return where the probability of each arm lies among the cells, int64[k].
+
+        Raises `InvalidInput` where that of a logged action is not its propensity, or another action may be drawn.
+        """
+        order, others = _of_arms(self._pattern, names, rows)
+        places, beyond = start + order, start + np.array(others, np.int64)
+        for page in rows.all_pages():
+            own = page.beside[np.arange(len(page.line)), places[page.columns.action]]
+            logged = page.columns.propensity
+            wrong = ~np.isnan(logged) & ~(np.abs(own - logged) <= SUM_TOLERANCE * logged)
+            if wrong.any():
+                row = int(wrong.argmax())
+                raise InvalidInput(
+                    "bad_law",
+                    f"{self._pattern} gives the action of line {page.line[row]} {own[row]:.6g}, and its propensity is "
+                    f"{logged[row]:.6g}: they must be the same",
+                )
+            if len(beyond) and (page.beside[:, beyond] > 0.0).any():
+                raise InvalidInput(
+                    "unknown_arm",
+                    f"{self._pattern} gives a probability to {names[others[0]]}, an action that this log never took: "
+                    "leave out --law",
+                )
+        return places
+
+
 class Predictions:
     """`--model columns:q_*`: the reward that a model predicts of each action, whose label stands for the star."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +192,44 @@ def test_what_makes_no_sense_is_refused(data: Any, asked: dict[str, Any], what: 
 def test_a_label_that_a_person_gave_can_be_the_baseline() -> None:
     found = onearm.evaluate(polars.DataFrame(shop()), {"mugs": "action:mug", "any": "uniform"}, baseline="any")
     assert [each["target"] for each in found.to_dict()["differences"]] == ["mugs"]
+
+
+def dated() -> dict[str, list[Any]]:
+    """Return a log of four days, of which each earns its number; one row does not say when it was."""
+    made = [datetime(2026, 1, day, 12) for day in (1, 2, 3, 4)]
+    return {"action": [0, 1] * 2 + [0], "reward": [1, 2, 3, 4, 9], "propensity": [0.5] * 5, "when": [*made, None]}
+
+
+@pytest.mark.parametrize("library", TABLES)
+def test_a_period_of_a_table_has_the_decisions_that_were_made_in_it(library: str) -> None:
+    log = TABLES[library](dated())
+    found = onearm.evaluate(log, "logged", time="when", since="2026-01-02", until=datetime(2026, 1, 4, tzinfo=UTC))
+    assert (found.to_dict()["events"], found.to_dict()["estimates"][0]["value"]) == (2, 2.5)
+    assert "1 decisions are left out, as they do not say when they were made" in found.notes
+    late = onearm.replay(log, "thompson_any", time="when", since="2026-01-04").to_dict()
+    assert late["events"] == 1
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_period_of_a_file_is_that_of_its_table(ending: str, tmp_path: Path) -> None:
+    file, table = tmp_path / f"log.{ending}", polars.DataFrame(dated()).rename({"when": "time"})
+    writers = {"csv": table.write_csv, "jsonl": table.write_ndjson, "parquet": table.write_parquet}
+    writers[ending](file)
+    of_file, of_table = (onearm.evaluate(log, "logged", since="2026-01-03").to_dict() for log in (file, table))
+    assert of_file["estimates"] == of_table["estimates"] and of_file["events"] == 2
+
+
+def test_a_table_without_times_has_no_period() -> None:
+    with pytest.raises(InvalidInput, match="does not say when its decisions were made"):
+        onearm.evaluate(pandas.DataFrame(shop()), "logged", since="2026-01-03")
+
+
+def test_a_report_is_the_page_of_the_command(path: Path, tmp_path: Path) -> None:
+    page = tmp_path / "new" / "report.html"
+    onearm.evaluate(pandas.DataFrame(shop()), ["linucb", "uniform"], features=FEATURES, report=page)
+    text = page.read_text()
+    assert "the table" in text and "linucb" in text and "Can the log be trusted?" in text
+    onearm.replay(path, "ucb1", report=str(tmp_path / "replay.html"))
+    assert "ucb1" in (tmp_path / "replay.html").read_text()
+    with pytest.raises(InvalidInput, match=r"report\.txt does not end in \.html"):
+        onearm.evaluate(path, "logged", report=tmp_path / "report.txt")

@@ -57,3 +57,14 @@ def test_simulations_of_nothing_are_refused() -> None:
         onearm.simulate(WORLD, [], horizon=5)
     with pytest.raises(InvalidInput, match="no end of its own"):
         onearm.simulate(WORLD, "ucb1")
+
+
+def test_differences_are_a_table_of_their_own() -> None:
+    found = onearm.simulate(WORLD, ["ucb1", "uniform"], horizon=60, replications=3)
+    frame = found.to_frame("differences")
+    assert [list(frame[name]) for name in ("policy", "best")] == [["uniform"], ["ucb1"]]
+    assert list(frame["mean"]) == [found.to_dict()["differences"][0]["mean"]]
+    with pytest.raises(InvalidInput, match="there is no table 'segments': there are runs, differences"):
+        found.to_frame("segments")
+    with pytest.raises(InvalidInput, match=r"there is no table 'differences': there are runs$"):
+        onearm.simulate(WORLD, ["ucb1", "uniform"], horizon=5).to_frame("differences")

@@ -23,13 +23,14 @@ from ....featuriser.dsjson_lines import (
 )
 from ....featuriser.pages import EVENTS, Pages, Stretch
 from ....featuriser.vw_lines import ACTION, LINE, SIZE
-from ....vocabulary import Columns, Features, Problem
+from ....vocabulary import Array, Columns, Features, Problem
 from ...log import Log, no_good_line, reading
 from ...rows import Page, Rows, Wanted
 from ...source import Source
 from ..segments import Segments
 from .blocks import Labels, joined, labels_of, n_lines, pieces, usual
 from .labels import Line, line_of
+from .laws import laws_of
 from .shares import Shares
 
 BISECT = 32  # lines; so few are read one by one where one of them is bad
@@ -80,6 +81,7 @@ class _Reader:
         self._segment_seen = False
         self._n_arms, self._nonzeros = 1, 1
         self._relabelled = 0
+        self._block, self._first = b"", 1  # that is being read, and the number of its first line
         self._shares = Shares()
         self._pages = None
         if wanted.contexts and wanted.segment is None and encoder.dimension is None:
@@ -87,6 +89,7 @@ class _Reader:
 
     def read(self, block: bytes) -> None:
         """Read some lines, which follow those that were read before."""
+        self._block, self._first = block, self.lines + 1
         if self._pages is not None and self._pages.can_read(block):
             self._read_pages(self._pages, block)
         elif self._wanted.contexts or self._wanted.segment is not None:
@@ -185,7 +188,10 @@ class _Reader:
             context,
             available,
         )
-        self.rows.append(Page(columns, labels.number, place))
+        page = Page(columns, labels.number, place)
+        if self._wanted.law:
+            page = page._replace(beside=laws_of(self._block, self._first, labels))
+        self.rows.append(page)
 
     def finished(self) -> Rows:
         """Return the rows, with what is known at the end of the log only."""
@@ -197,7 +203,10 @@ class _Reader:
             )
         k, factor = self._n_arms, self._shares.factor
         self.rows.problem = self._problem()
-        self.rows.finish = lambda page: page._replace(columns=_completed(page.columns, k, factor))
+        self.rows.finish = lambda page: page._replace(
+            columns=_completed(page.columns, k, factor), beside=_widened(page.beside, k)
+        )
+        self.rows.law = np.arange(k) if self._wanted.law else None
         self.rows.notes += self._notes()
         return self.rows
 
@@ -252,6 +261,11 @@ def _segment(event: dict[str, Any], name: str) -> Any:
             found = [each for part in inner for each in (part if isinstance(part, list) else [part])]
         value = found[0] if found else None
     return None if isinstance(value, dict | list) else value
+
+
+def _widened(law: Array, k: int) -> Array:
+    """Return laws of fewer actions as those of k; nothing stays nothing."""
+    return np.pad(law, ((0, 0), (0, k - law.shape[1]))) if len(law) else law
 
 
 def _completed(columns: Columns, k: int, factor: float) -> Columns:

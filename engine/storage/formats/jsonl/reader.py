@@ -17,6 +17,7 @@ from ....actions import pack_action
 from ....contexts import actions_in, context_at, pack_context
 from ....features import units_of
 from ....vocabulary import CORRECTED, DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
+from ...arm_labels import arm_labels
 from ...corrections import Corrected as Correctives
 from ...events import Events
 from ...log import BadLines, Log, begins_of, gathered, log_of_events, read_header, reading, say_what_came_next
@@ -73,14 +74,22 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
         header, blocks = opened(source)
         if header is None:
             return read_table(source, blocks, wanted, bad_lines)
-        problem, _ = read_header(source.path, header)
+        problem, spec = read_header(source.path, header)
         kinds: Any = Decide | External
         if problem.layout == "dense" and not wanted.contexts and wanted.segment is None:
             problem = replace(problem, context_shape=(0,))
         if problem.context_shape == (0,):
             kinds = Choice | ExternalChoice
-        pages = _pages(source, blocks, problem, bad_lines, kinds)
-        return rows_of_events(source.path, problem, (page for page, _, _ in pages), bad_lines, wanted)
+        changes: list[str] = []
+
+        def pages() -> Iterator[EventPage]:
+            for page, lines, _ in _pages(source, blocks, problem, bad_lines, kinds):
+                changes.extend(line.detail or "" for line in lines if isinstance(line, Change))
+                yield page
+
+        rows = rows_of_events(source.path, problem, pages(), bad_lines, wanted)
+        rows.labels = arm_labels(spec, changes, problem)
+        return rows
 
 
 def read_events(source: Source) -> Events:

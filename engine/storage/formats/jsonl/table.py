@@ -32,7 +32,7 @@ def read_table(source: Source, blocks: Iterator[bytes], wanted: Wanted, bad_line
     blocks, values = chain([first], blocks), _values_in(first)
     names = list(values)
     bare = is_bare(names, wanted.naming) and not isinstance(values["action"], str)
-    if names and (wanted.beside or not (bare or has_lists(names, wanted.naming))):
+    if names and (wanted.beside or (bare and wanted.times) or not (bare or has_lists(names, wanted.naming))):
         by_name = format_module("jsonl.named_table", "a table whose keys have names of its own")
         named: Rows = by_name.read_table(source, blocks, names, wanted, bad_lines)
         return named

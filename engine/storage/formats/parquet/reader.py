@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from ....vocabulary import (
     Features,
     Problem,
 )
+from ...arm_labels import arm_labels
 from ...corrections import Corrected
 from ...events import Events
 from ...log import BadLines, Log, begins_of, gathered, log_of_events, read_header, say_what_came_next
@@ -56,7 +58,7 @@ def read(path: Path) -> Log:
         problem, spec = read_header(path, header)
         found = list(_pages(source, file, problem, bad_lines))
         pages, corrected = [in_order(page, problem) for page in found], [page.corrected for page in found]
-        changes = _changes(source, file)
+        changes = list(_changes(source, file))
         begins = begins_of(header)
         return log_of_events(problem, spec, pages, changes, corrected, bad_lines, header_lines=0, begins=begins)
 
@@ -71,10 +73,12 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
         header = header_in(file)
         if header is None:
             return read_batches(FileTable(source, file), wanted, bad_lines)
-        problem, _ = read_header(source.path, header)
+        problem, spec = read_header(source.path, header)
         if problem.layout == "dense" and not wanted.contexts and wanted.segment is None:
             problem = replace(problem, context_shape=(0,))
-        return rows_of_events(source.path, problem, _pages(source, file, problem, bad_lines), bad_lines, wanted)
+        rows = rows_of_events(source.path, problem, _pages(source, file, problem, bad_lines), bad_lines, wanted)
+        rows.labels = arm_labels(spec, map(itemgetter(1), _changes(source, file)), problem)
+        return rows
 
 
 def read_events(source: Source) -> Events:
@@ -94,15 +98,13 @@ def read_events(source: Source) -> Events:
     raise AssertionError("unreachable")
 
 
-def _changes(source: Source, file: pq.ParquetFile) -> list[tuple[int, str]]:
-    """Return the rows that are neither decisions nor rewards, each with its number from 1."""
+def _changes(source: Source, file: pq.ParquetFile) -> Iterator[tuple[int, str]]:
+    """Yield the rows that are neither decisions nor rewards, each with its number from 1."""
     if "detail" not in file.schema_arrow.names:
-        return []
-    found = []
+        return
     for batch, before in batches(source, file, ["kind", "detail"]):
         for row in np.flatnonzero(integers(batch.column("kind"), fill=-1) == CHANGE).tolist():
-            found.append((before + row + 1, batch.column("detail")[row].as_py() or ""))
-    return found
+            yield before + row + 1, batch.column("detail")[row].as_py() or ""
 
 
 def _good_events(
