@@ -17,7 +17,7 @@ from ...engine.storage.period import Period
 from ...engine.storage.rows import Naming, Wanted
 from ..console import print_json, progress
 from ..offline.asked import Question, answer, answer_in_parts, with_baseline
-from ..offline.candidates import Candidate
+from ..offline.candidate_kinds import Candidate
 from ..offline.data import as_data
 from ..offline.drawing import drawing
 from ..offline.embeddings import embedding_of

@@ -15,7 +15,7 @@ from ...engine.vocabulary import Policy
 from ..console import print_json, progress
 from ..experiment.tenants import parts_of
 from ..offline.asked import Question, answer
-from ..offline.candidates import of_policy
+from ..offline.candidate_kinds import of_policy
 from ..offline.data import as_data
 from ..offline.evaluation import Evaluation
 from ..offline.options import Options

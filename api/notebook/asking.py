@@ -23,7 +23,8 @@ from ...policies import catalog
 from ..console import finite, progress
 from ..moments import microseconds_of
 from ..offline.asked import Question, answer, with_baseline
-from ..offline.candidates import Candidate, added, candidate, checked, of_function, of_policy
+from ..offline.candidate_kinds import Candidate, of_function, of_policy
+from ..offline.candidates import added, candidate, checked
 from ..offline.candidates import sweep as swept_by
 from ..offline.data import as_data
 from ..offline.embeddings import embedding_of

@@ -12,7 +12,8 @@ from ...engine.storage.log import BadLines
 from ...engine.storage.period import ALWAYS, Period
 from ...engine.storage.rows import Rows, Wanted
 from ..scheduling.scheduler import Scheduler
-from .candidates import Candidate, candidate
+from .candidate_kinds import Candidate
+from .candidates import candidate
 from .evaluation import Evaluation, concluded, evaluate, passes
 from .judging import Facts
 from .options import Options

@@ -16,10 +16,9 @@ from ...engine.storage.header import problem_in
 from ...engine.storage.period import ALWAYS, Period, check_period, keep_period
 from ...engine.storage.rows import Naming, Rows, Wanted
 from ...engine.storage.source import STDIN, Source
-from ...engine.vocabulary import NO_CONTEXT
 from ..log_files import EXPORTS, module_of, source_of
 from ..service.experiment_log import ExperimentLog, opened_log
-from .candidates import UNIFORM, Candidate
+from .candidate_kinds import Candidate
 from .files import files_of, here, lies_elsewhere
 from .joined import join
 from .judging import ReadBeside, Readings
@@ -300,7 +299,7 @@ def readings(
 def read_contexts(candidates: Sequence[Candidate], options: Options) -> bool:
     """Whether contexts must be read, for a candidate or for a model."""
     modelled = bool(MODELLED & set(options.methods)) or options.embedding is not None
-    return modelled or any(_reads(each) for each in candidates)
+    return modelled or any(each.reads_contexts for each in candidates)
 
 
 def _readings(
@@ -352,15 +351,15 @@ def _with_own(
     place: Readable, candidates: Sequence[Candidate], options: Options, wanted: Wanted
 ) -> tuple[Wanted, dict[str, ReadBeside], ReadBeside | None]:
     """Return what is wanted with the columns that a person's targets and model need, and where these will be."""
-    brought = [each for each in candidates if each.own is not None and each.own.function is None]
-    if (brought or options.model.startswith(OWN)) and not place.has_columns:  # before a file is opened that they name
+    brought = [(each.label, beside) for each in candidates if (beside := each.beside) is not None]
+    if (brought or options.model.startswith(OWN)) and not place.has_columns:
         raise InvalidInput(
             "no_columns",
             f"{place.name} is no table of decisions: targets and models of columns are for CSV, Parquet, JSON lines "
             "and tables in memory",
         )
-    besides = [each.own.beside() for each in brought if each.own is not None]
-    own = {each.label: ReadBeside(beside, i) for i, (each, beside) in enumerate(zip(brought, besides, strict=True))}
+    besides = [beside for _, beside in brought]
+    own = {label: ReadBeside(beside, i) for i, (label, beside) in enumerate(brought)}
     if not options.model.startswith(OWN):
         return replace(wanted, beside=tuple(besides)), own, None
     made = format_module("own_columns", f"the model {options.model}").Predictions(options.model.removeprefix(OWN))
@@ -371,11 +370,7 @@ def _check_features(place: Readable, candidates: Sequence[Candidate], rows: Rows
     """Refuse candidates that decide by contexts where nobody said which of the columns are the context."""
     if not rows.unused or rows.problem.context_shape != (0,):
         return
-    reading = [
-        each.label
-        for each in candidates
-        if each.policy is not None and _reads(each) and each.policy.contexts != NO_CONTEXT
-    ]
+    reading = [each.label for each in candidates if each.needs_contexts]
     if reading:
         raise InvalidInput(
             "no_features",
@@ -387,13 +382,4 @@ def _check_features(place: Readable, candidates: Sequence[Candidate], rows: Rows
 
 def _columns(candidate: Candidate, named: bool, dimension: int | None) -> int | None:
     """Return to how many columns named features are hashed for a candidate; None for features as they are."""
-    policy = candidate.policy
-    takes_any = policy is None if candidate.own is None else candidate.own.function is None
-    return dimension or (None if not named or takes_any or (policy and "named" in policy.contexts) else DIMENSION)
-
-
-def _reads(candidate: Candidate) -> bool:
-    """Whether a candidate may look at contexts."""
-    if candidate.own is not None:
-        return candidate.own.function is not None
-    return candidate.policy is not None and candidate.policy.name != UNIFORM
+    return dimension or (DIMENSION if named and candidate.needs_numbers else None)

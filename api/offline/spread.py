@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -19,9 +18,8 @@ from ...engine.errors import InvalidInput
 from ...engine.storage.period import ALWAYS, Period, check_period
 from ...engine.storage.rows import Wanted
 from ...engine.storage.source import STDIN
-from ...policies import catalog
 from ..scheduling.scheduler import Scheduler
-from .candidates import Candidate
+from .candidate_kinds import Candidate
 from .evaluation import Scored, score
 from .joined import Joined, Told, join_facts, narrow, told_of
 from .judging import Facts, Scores
@@ -29,7 +27,6 @@ from .options import MODELLED, OWN, Options
 from .reading import Place, read_contexts, read_part
 
 GROUPS = 2  # of candidates that learn, for each worker: each group reads the log once
-Named = tuple[str, dict[str, Any] | None, int | None, str | None]  # a candidate as a worker is told of it
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Part:
     asked: Asked
     files: tuple[str, ...]
     number: int  # of the file; 0 of all files together
-    candidates: tuple[Named, ...]
+    candidates: tuple[Candidate, ...]
     logged: bool  # whether it tells what was logged
 
 
@@ -89,7 +86,7 @@ def judge_in_parts(
     """
     if "mips" in options.methods:
         raise InvalidInput("whole_log", "mips looks at all rows at once: name one file, and leave out --scheduler")
-    if options.model.startswith(OWN) or any(each.own is not None for each in candidates):
+    if options.model.startswith(OWN) or not all(each.travels for each in candidates):
         raise InvalidInput(
             "whole_log", "targets and models of columns read one log here: name one file, and leave out --scheduler"
         )
@@ -104,8 +101,8 @@ def judge_in_parts(
     size = max(1, -(-len(learning) // (GROUPS * scheduler.workers)))
     groups = [learning[start : start + size] for start in range(0, len(learning), size)]
     files = place.absolute.files
-    parts = [Part(asked, (file,), i, _named(candidates, staying), True) for i, file in enumerate(files)]
-    wholes = [Part(asked, files, 0, _named(candidates, group), False) for group in groups]
+    parts = [Part(asked, (file,), i, tuple(candidates[j] for j in staying), True) for i, file in enumerate(files)]
+    wholes = [Part(asked, files, 0, tuple(candidates[j] for j in group), False) for group in groups]
 
     def heard(i: int) -> None:
         part = [*wholes, *parts][i]
@@ -126,7 +123,7 @@ def judge_in_parts(
 def judge_part(part: Part) -> Judgement:
     """Read the files of a part, and let its candidates go through them."""
     asked = part.asked
-    candidates = [_candidate(*named) for named in part.candidates]
+    candidates = part.candidates
     with ExitStack() as stack:
         place = asked.place.of(part.files).here(stack)
         log = read_part(place, candidates, asked.options, stack, asked.wanted, asked.period, contexts=asked.contexts)
@@ -151,17 +148,6 @@ def _with_drawn(judgement: Judgement) -> Told:
     told, facts = judgement.told, judgement.facts
     assert told is not None and facts is not None, "a file that tells nothing"
     return replace(told, drawn=(facts.action, facts.propensity)) if judgement.drawn_as_logged else told
-
-
-def _named(candidates: Sequence[Candidate], some: Sequence[int]) -> tuple[Named, ...]:
-    chosen = [candidates[i] for i in some]
-    return tuple(
-        (each.label, None if each.policy is None else each.policy.spec, each.action, each.named) for each in chosen
-    )
-
-
-def _candidate(label: str, spec: dict[str, Any] | None, action: int | None, named: str | None) -> Candidate:
-    return Candidate(label, None if spec is None else catalog.from_spec(spec), action, named)
 
 
 def _joined(each: Sequence[Scored]) -> Scored:
