@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import shlex
 import sys
-import time
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +15,7 @@ from ...engine.storage.log import BadLines
 from ...engine.storage.period import Period
 from ...engine.storage.rows import Naming, Wanted
 from ..console import print_json, progress
-from ..offline.asked import Question, answer, answer_in_parts, with_baseline
+from ..offline.asked import Question, answer, with_baseline
 from ..offline.candidate_kinds import Candidate
 from ..offline.data import as_data
 from ..offline.drawing import drawing
@@ -24,7 +23,6 @@ from ..offline.embeddings import embedding_of
 from ..offline.evaluation import Evaluation
 from ..offline.options import options_of
 from ..offline.reading import Place, place_of
-from ..scheduling.scheduler import opened
 from .telling import tell, tell_bad_lines
 
 
@@ -65,15 +63,7 @@ def run(
     )
     check = refuse_bad_lines if strict else None
     with ExitStack() as stack:
-        if scheduler is None and not place.inside:
-            began = time.process_time()
-            found = answer(place.here(stack), question, stack, progress, check)
-            seconds = time.process_time() - began
-        else:
-            began = time.monotonic()
-            found = answer_in_parts(place, question, stack.enter_context(opened(scheduler)), progress, check)
-            seconds = time.monotonic() - began  # that of the workers is theirs
-        speed = found.events * len(candidates) / max(seconds, 1e-9)
+        found, speed = answer(place, question, stack, progress, check, scheduler)
         if pen is not None:
             _draw(pen, found, place, report, plots)
     if as_json:

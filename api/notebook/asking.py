@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time as clock
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -165,7 +164,6 @@ class _Asked:
         options: dict[str, Any],
     ) -> Estimates:
         """Read it and judge candidates on it."""
-        began = clock.process_time()
         methods, intervals = tuple(_listed(method)), tuple(_listed(options.pop("interval")))
         for given, known, what in ((methods, METHODS, "method"), (intervals, INTERVALS, "interval")):
             _check_known(given, known, what)
@@ -182,8 +180,7 @@ class _Asked:
         )
         question = Question(checked(compared), asked, wanted, self._period, named_methods=bool(methods))
         with ExitStack() as stack:
-            found = answer(self._log, question, stack, progress, _refuse if self._strict else None)
-            speed = found.events * len(compared) / max(clock.process_time() - began, 1e-9)
+            found, speed = answer(self._log, question, stack, progress, _refuse if self._strict else None)
             data = finite(as_data(found) | {"events_per_second": speed})
             return Estimates(data, float(np.mean(found.log.reward)), self._library)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
+from ...engine.errors import InvalidInput
 from ...engine.storage.log import BadLines
 from ...engine.storage.period import ALWAYS, Period
 from ...engine.storage.rows import Rows, Wanted
-from ..scheduling.scheduler import Scheduler
+from ..scheduling.scheduler import Scheduler, opened
 from .candidate_kinds import Candidate
 from .candidates import candidate
 from .evaluation import Evaluation, concluded, evaluate, passes
@@ -34,14 +37,45 @@ class Question:
     named_methods: bool = True  # whether a person named the methods: if not, those count that the log allows
 
 
+class Answer(NamedTuple):
+    """What was found, and how fast."""
+
+    evaluation: Evaluation
+    speed: float  # rows of each candidate a second: of the processor's time, and of the wall's where workers did it
+
+
 def answer(
     place: Logged,
     question: Question,
     stack: ExitStack,
     bar: Bar,
     check: Callable[[BadLines], None] | None = None,
+    scheduler: str | None = None,
+) -> Answer:
+    """Read a log, whose rows `stack` keeps, and judge the candidates on it; `check` may refuse its bad lines.
+
+    A log in several files is judged in parts, by the scheduler of that name or by threads, and any other one where a
+    scheduler is named. Raises `InvalidInput` where the scheduler cannot be handed what is asked.
+    """
+    files = place.in_files
+    if files is None or (scheduler is None and (len(files.files) == 1 or "mips" in question.options.methods)):
+        began = time.process_time()
+        found = _whole(place.here(stack), question, stack, bar, check)
+        return _timed(found, time.process_time() - began)
+    if scheduler is not None and (here := [each.label for each in question.candidates if not each.travels]):
+        raise InvalidInput("whole_log", f"{here[0]} is read by this process alone: leave out --scheduler")
+    began = time.monotonic()
+    found = _in_parts(files, question, stack.enter_context(opened(scheduler)), bar, check)
+    return _timed(found, time.monotonic() - began)  # the processor's time of workers is theirs
+
+
+def _timed(found: Evaluation, seconds: float) -> Answer:
+    return Answer(found, found.events * len(found.candidates) / max(seconds, 1e-9))
+
+
+def _whole(
+    place: Logged, question: Question, stack: ExitStack, bar: Bar, check: Callable[[BadLines], None] | None
 ) -> Evaluation:
-    """Read a log, whose rows `stack` keeps, and judge the candidates on it; `check` may refuse its bad lines."""
     candidates = question.candidates
     with bar("reading", place.size, place.counted) as advance:
         found = read(place, candidates, question.options, stack, question.wanted, question.period, advance)
@@ -50,14 +84,9 @@ def answer(
         return evaluate(candidates, found, options, advance)
 
 
-def answer_in_parts(
-    place: Place,
-    question: Question,
-    scheduler: Scheduler,
-    bar: Bar,
-    check: Callable[[BadLines], None] | None = None,
+def _in_parts(
+    place: Place, question: Question, scheduler: Scheduler, bar: Bar, check: Callable[[BadLines], None] | None
 ) -> Evaluation:
-    """Do the same with a log whose files, or whose candidates, a scheduler gives to its workers."""
     candidates, options = question.candidates, question.options
     with bar("judging", len(place.files) * len(candidates), "files, once for each candidate") as advance:
         found = judge_in_parts(place, candidates, options, scheduler, question.wanted, question.period, advance)

@@ -45,6 +45,7 @@ class Candidate(ABC):
 
     is_log: ClassVar[bool] = False  # it is what made the log
     is_policy: ClassVar[bool] = False  # it is that, or a policy: what can fill a list too
+    reads_columns: ClassVar[bool] = False  # of a table, beside its decisions
     travels: ClassVar[bool] = True  # a worker somewhere else can be handed it
 
     @property
@@ -211,6 +212,7 @@ class ColumnsCandidate(Candidate):
     kind: str  # a word of `COLUMNS`
     what: str  # a column, a pattern of columns, a file
 
+    reads_columns: ClassVar[bool] = True
     travels: ClassVar[bool] = False
 
     @property

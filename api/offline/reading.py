@@ -78,6 +78,15 @@ class Logged(Readable, Protocol):
         """Whether it is a table of decisions, and no export."""
         ...
 
+    @property
+    def in_files(self) -> Place | None:
+        """Return where its files are, which others can read too; None of what is in memory."""
+        ...
+
+    def here(self, stack: ExitStack) -> Logged:
+        """Return the same on this machine: `stack` takes away the copies of what lies elsewhere."""
+        ...
+
     def kept(self, stack: ExitStack) -> Logged:
         """Return what can be read more than once; `stack` keeps it."""
         ...
@@ -108,9 +117,14 @@ class Place:
             return self
         return self.of(tuple(file if lies_elsewhere(file) else str(Path(file).absolute()) for file in self.files))
 
+    @property
+    def in_files(self) -> Place:
+        """Return it."""
+        return self
+
     def here(self, stack: ExitStack) -> Place:
         """Return the same on this machine: `stack` takes away the copies of what lies elsewhere."""
-        if self.form == DATABASE:
+        if self.form == DATABASE or not any(map(lies_elsewhere, self.files)):
             return self
         return self.of(tuple(stack.enter_context(here(file)) for file in self.files))
 
@@ -192,6 +206,12 @@ class Handed:
         rows: Rows = format_module("frame", "a table in memory").read_rows(self.table, wanted, progress)
         check_matching(rows.problem)
         return rows
+
+    in_files: ClassVar[None] = None
+
+    def here(self, stack: ExitStack) -> Handed:
+        """Return it."""
+        return self
 
     def kept(self, stack: ExitStack) -> Handed:
         """Return it."""
@@ -351,13 +371,14 @@ def _with_own(
     place: Readable, candidates: Sequence[Candidate], options: Options, wanted: Wanted
 ) -> tuple[Wanted, dict[str, ReadBeside], ReadBeside | None]:
     """Return what is wanted with the columns that a person's targets and model need, and where these will be."""
-    brought = [(each.label, beside) for each in candidates if (beside := each.beside) is not None]
-    if (brought or options.model.startswith(OWN)) and not place.has_columns:
+    reads_columns = options.model.startswith(OWN) or any(each.reads_columns for each in candidates)
+    if reads_columns and not place.has_columns:  # before a file is opened that they name
         raise InvalidInput(
             "no_columns",
             f"{place.name} is no table of decisions: targets and models of columns are for CSV, Parquet, JSON lines "
             "and tables in memory",
         )
+    brought = [(each.label, beside) for each in candidates if (beside := each.beside) is not None]
     besides = [beside for _, beside in brought]
     own = {label: ReadBeside(beside, i) for i, (label, beside) in enumerate(brought)}
     if not options.model.startswith(OWN):

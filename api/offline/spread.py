@@ -21,9 +21,9 @@ from ...engine.storage.source import STDIN
 from ..scheduling.scheduler import Scheduler
 from .candidate_kinds import Candidate
 from .evaluation import Scored, score
-from .joined import Joined, Told, join_facts, narrow, told_of
+from .joined import FileTold, Joined, join_facts, narrow, told_of
 from .judging import Facts, Scores
-from .options import MODELLED, OWN, Options
+from .options import MODELLED, Options
 from .reading import Place, read_contexts, read_part
 
 GROUPS = 2  # of candidates that learn, for each worker: each group reads the log once
@@ -55,7 +55,7 @@ class Part:
 class Judgement:
     """What was found in one part."""
 
-    told: Told | None
+    told: FileTold | None
     facts: Facts | None
     scored: list[Scored]
     drawn_as_logged: bool = False  # all decisions have rewards: what was drawn is what was logged
@@ -81,15 +81,10 @@ def judge_in_parts(
 ) -> Judged:
     """Let candidates go through a log; `done` is told of pairs of a candidate and a file that are through.
 
-    Raises `InvalidInput` for the method `mips`, which looks at the contexts of all rows at once, and for what a person
-    brings in columns.
+    Raises `InvalidInput` for the method `mips`, which looks at the contexts of all rows at once.
     """
     if "mips" in options.methods:
-        raise InvalidInput("whole_log", "mips looks at all rows at once: name one file, and leave out --scheduler")
-    if options.model.startswith(OWN) or not all(each.travels for each in candidates):
-        raise InvalidInput(
-            "whole_log", "targets and models of columns read one log here: name one file, and leave out --scheduler"
-        )
+        raise InvalidInput("whole_log", "mips looks at all rows at once, in this process: leave out --scheduler")
     if place.name == str(STDIN):
         raise InvalidInput(
             "no_file", "standard input is read once, by this process: name a file, or leave out --scheduler"
@@ -144,7 +139,7 @@ def judge_part(part: Part) -> Judgement:
         )
 
 
-def _with_drawn(judgement: Judgement) -> Told:
+def _with_drawn(judgement: Judgement) -> FileTold:
     told, facts = judgement.told, judgement.facts
     assert told is not None and facts is not None, "a file that tells nothing"
     return replace(told, drawn=(facts.action, facts.propensity)) if judgement.drawn_as_logged else told

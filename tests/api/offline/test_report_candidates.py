@@ -60,7 +60,8 @@ def test_only_what_made_the_log_is_the_logs(best: Candidate, log: Path, monkeypa
     monkeypatch.chdir(log.parent)
     asked = Question([candidate("logged"), candidate("action:0"), best], Options(("snips",)))
     with ExitStack() as stack:
-        found = find(answer(place_of(str(log), None, None), asked, stack, lambda *what: nullcontext(lambda n: None)))
+        place = place_of(str(log), None, None)
+        found = find(answer(place, asked, stack, lambda *what: nullcontext(lambda n: None)).evaluation)
         assert [row.label for row in found.rows if row.is_log] == ["logged"]
         assert [row.label for row in found.rows if not row.is_log] == [best.label, "action:0"]
         assert verdict(found)[0].startswith(f"{best.label} would have earned ")
