@@ -15,13 +15,11 @@ from ...engine.storage.log import BadLines
 from ...engine.storage.period import Period
 from ...engine.storage.rows import Naming, Wanted
 from ..console import print_json, progress
-from ..offline.asked import Question, answer, with_baseline
+from ..offline.asked import answer, question_of
 from ..offline.candidate_kinds import Candidate
 from ..offline.data import as_data
 from ..offline.drawing import drawing
-from ..offline.embeddings import embedding_of
 from ..offline.evaluation import Evaluation
-from ..offline.options import options_of
 from ..offline.reading import Place, place_of
 from .telling import tell, tell_bad_lines
 
@@ -52,14 +50,16 @@ def run(
     """Do what `evaluate` and `replay` have in common."""
     pen = None if report is None and plots is None else _pen(log, report, plots)
     place = place_of(log, form, experiment)
-    categories = None if embedding is None else embedding_of(embedding, Path(log), place.form)
-    candidates, baseline = with_baseline(candidates, baseline)
-    question = Question(
+    question = question_of(
+        place,
         candidates,
-        options_of(methods=methods or methods_usual, embedding=categories, baseline=baseline, **asked),
         Wanted(dimension=dimension, n_arms=arms, segment=segment, naming=naming),
         Period(since, until),
-        named_methods=bool(methods),
+        methods=methods,
+        usual=methods_usual,
+        embedding=embedding,
+        baseline=baseline,
+        **asked,
     )
     check = refuse_bad_lines if strict else None
     with ExitStack() as stack:

@@ -16,6 +16,7 @@ from ..console import progress
 from ..offline.reading import Handed, Logged, check_naming, handed, place_of
 from .frames import frame_of, library_of
 from .page import Column, as_html, as_text
+from .spelling import as_arguments
 
 SHOWN = 5  # decisions of a log that shows itself
 
@@ -147,7 +148,7 @@ def read_log(
     """
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
     place = log_of(data, format, experiment)
-    with ExitStack() as stack:
+    with ExitStack() as stack, as_arguments(read_log):
         read = place.here(stack)
         check_naming(read, naming)
         contexts = dimension is not None or not read.is_named

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,12 +15,14 @@ from ...engine.errors import InvalidInput
 from ...engine.storage.log import BadLines
 from ...engine.storage.period import ALWAYS, Period
 from ...engine.storage.rows import Rows, Wanted
+from ...engine.vocabulary import Array
 from ..scheduling.scheduler import Scheduler, opened
 from .candidate_kinds import Candidate
-from .candidates import candidate
+from .candidates import candidate, checked
+from .embeddings import embedding_of
 from .evaluation import Evaluation, concluded, evaluate, passes
 from .judging import Facts
-from .options import Options
+from .options import INTERVALS, LIST_METHODS, METHODS, Options, options_of
 from .reading import ALL, Logged, Place, read
 from .spread import judge_in_parts
 
@@ -92,6 +95,41 @@ def _in_parts(
         found = judge_in_parts(place, candidates, options, scheduler, question.wanted, question.period, advance)
     options = _options(question, found.rows, lambda: found.facts, check)
     return concluded(candidates, found.rows, found.facts, found.scored, options)
+
+
+def question_of(
+    place: Logged,
+    candidates: Sequence[Candidate],
+    wanted: Wanted,
+    period: Period,
+    *,
+    methods: tuple[str, ...],
+    usual: tuple[str, ...],
+    embedding: str | Array | None,
+    baseline: str | None,
+    **asked: Any,
+) -> Question:
+    """Return what a person asks of a log, with the `usual` methods where none is named; `asked` is of `options_of`.
+
+    An embedding is named, or is an array, int64[k]. Raises `InvalidInput` for what breaks a rule.
+    """
+    _check_known(methods, METHODS, "method")
+    _check_known(asked["intervals"], INTERVALS, "interval")
+    if not candidates:
+        raise InvalidInput("no_target", "there is no target: name at least one")
+    if isinstance(embedding, str):
+        embedding = embedding_of(embedding, Path(place.name), place.form)
+    compared, label = with_baseline([*candidates], baseline)
+    options = options_of(methods=methods or usual, embedding=embedding, baseline=label, **asked)
+    return Question(checked(compared), options, wanted, period, named_methods=bool(methods))
+
+
+def _check_known(given: Sequence[str], known: Sequence[str], what: str) -> None:
+    for each in given:
+        if each in LIST_METHODS:
+            raise InvalidInput("no_lists", f"{each} is for logs of lists, which the command onearm evaluate reads")
+        if each not in known:
+            raise InvalidInput(f"unknown_{what}", f"there is no {what} {each!r}: there are {', '.join(known)}")
 
 
 def _options(
