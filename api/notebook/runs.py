@@ -44,7 +44,7 @@ class Runs:
 
     def to_frame(self) -> Any:
         """Return a DataFrame of polars or pandas with a row for each policy."""
-        rows = [{"candidate": name} | run for name, run in zip(self.names, self.data["runs"], strict=True)]
+        rows = [{"label": name} | run for name, run in zip(self.names, self.data["runs"], strict=True)]
         return frame_of(columns_of(rows, LEFT_OUT), None)
 
     def plot(self, ax: Any = None) -> Any:
@@ -71,7 +71,7 @@ class Runs:
 
         shown = [name for name in FIGURES if any(run.get(name) is not None for run in runs)]
         return [
-            Column("policy", self.names, is_number=False),
+            Column("label", self.names, is_number=False),
             *(Column(name.replace("_mean", "").replace("_stderr", " +-"), numbers(name)) for name in shown),
         ]
 
