@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from evaluate_peers import Peer, Way, peer, timed, turns
 from pyarrow import csv
 
+from onearm.api.offline.candidate_kinds import Beginning
 from onearm.api.offline.candidates import candidate
 from onearm.api.offline.evaluation import evaluate
 from onearm.api.offline.judging import Readings, judge, logged
@@ -188,7 +189,7 @@ def value_of(file: File, target: str) -> float:
     """Return the SNIPS value of a target by its own kernel, from the file."""
     with read(file) as rows:
         facts = logged(rows)
-        (scores,) = judge([candidate(target).target(rows.problem, len(rows), "matched", 0)], Readings(rows, [rows]))
+        (scores,) = judge([candidate(target).target(Beginning(rows, rows.problem, len(rows)))], Readings(rows, [rows]))
         return snips(facts.reward, facts.propensity, scores.target).value
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from ..offline.options import INTERVALS, MODELS, OWN
+from ..offline.options import INTERVALS, LEVELS, MODELS, OWN
 from .moment import MOMENT
 from .options import Finite
 
@@ -121,7 +121,7 @@ _ASKING = (
     ),
     click.option(
         "--level",
-        type=Finite(0.5, 0.9999),
+        type=Finite(*LEVELS),
         default=0.95,
         show_default=True,
         help="The confidence of intervals.",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,11 @@ from ...engine.storage.log import BadLines
 from ...engine.storage.period import Period
 from ...engine.storage.rows import Naming, Wanted
 from ..console import print_json, progress
-from ..offline.asked import Question, answer, answer_in_parts, with_baseline
-from ..offline.candidates import Candidate
+from ..offline.asked import answer, question_of
+from ..offline.candidate_kinds import Candidate
 from ..offline.data import as_data
-from ..offline.embeddings import embedding_of
-from ..offline.options import options_of
 from ..offline.reading import place_of
 from ..offline.showing import draw, pen_for
-from ..scheduling.scheduler import opened
 from .telling import tell, tell_bad_lines
 
 
@@ -51,26 +47,20 @@ def run(
     """Do what `evaluate` and `replay` have in common."""
     pen = None if report is None and plots is None else pen_for(log, report, plots)
     place = place_of(log, form, experiment)
-    categories = None if embedding is None else embedding_of(embedding, Path(log), place.form)
-    candidates, baseline = with_baseline(candidates, baseline)
-    question = Question(
+    question = question_of(
+        place,
         candidates,
-        options_of(methods=methods or methods_usual, embedding=categories, baseline=baseline, **asked),
         Wanted(dimension=dimension, n_arms=arms, segment=segment, naming=naming),
         Period(since, until),
-        named_methods=bool(methods),
+        methods=methods,
+        usual=methods_usual,
+        embedding=embedding,
+        baseline=baseline,
+        **asked,
     )
     check = refuse_bad_lines if strict else None
     with ExitStack() as stack:
-        if scheduler is None and not place.inside:
-            began = time.process_time()
-            found = answer(place.here(stack), question, stack, progress, check)
-            seconds = time.process_time() - began
-        else:
-            began = time.monotonic()
-            found = answer_in_parts(place, question, stack.enter_context(opened(scheduler)), progress, check)
-            seconds = time.monotonic() - began  # that of the workers is theirs
-        speed = found.events * len(candidates) / max(seconds, 1e-9)
+        found, speed = answer(place, question, stack, progress, check, scheduler)
         if pen is not None:
             draw(pen, found, place, shlex.join(["onearm", *sys.argv[1:]]), report, plots)
     if as_json:

@@ -8,7 +8,8 @@ import click
 
 from ...engine.errors import InvalidInput
 from ...policies import catalog
-from ..offline.candidates import added, checked, of_policy, sweep
+from ..offline.candidate_kinds import of_policy
+from ..offline.candidates import added, checked, sweep
 from ..offline.options import METHODS
 from .json_option import as_json
 from .offline_options import asking_options, method_option, naming_options, reading_options, showing_options
@@ -77,7 +78,7 @@ def replay(
                 "not_spread", f"{log} is a log of vectors, through which policies go here: leave out --scheduler"
             )
         if sweeps:
-            given += [each.policy for text in sweeps for each in sweep(text, given) if each.policy is not None]
+            given += [each.policy for text in sweeps for each in sweep(text, given)]
         rehearse_all(log, vectors, given, seed=seed, segments=1 if segments is None else segments, as_json=as_json)
         return
     if segments is not None:

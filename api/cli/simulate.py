@@ -119,7 +119,7 @@ def simulate(
 def _contenders(policies: tuple[str, ...], sweeps: tuple[str, ...], propensities: bool) -> list[Policy]:
     """Return the policies that are named, and with each value of a param that is swept."""
     given = [contender(policy, propensities) for policy in policies]
-    swept = [each.policy for text in sweeps for each in values_of(text, given) if each.policy is not None]
+    swept = [each.policy for text in sweeps for each in values_of(text, given)]
     known = [policy.spec for policy in given]
     return [*given, *(policy for policy in swept if policy.spec not in known)]
 

@@ -14,10 +14,9 @@ from ...engine.storage.store import Store
 from ...engine.vocabulary import Policy
 from ..console import print_json, progress
 from ..experiment.tenants import parts_of
-from ..offline.asked import Question, answer
-from ..offline.candidates import of_policy
+from ..offline.asked import Answer, Question, answer
+from ..offline.candidate_kinds import of_policy
 from ..offline.data import as_data
-from ..offline.evaluation import Evaluation
 from ..offline.options import Options
 from ..offline.reading import place_of
 from ..service.given_log import given, put, spec_of
@@ -91,13 +90,9 @@ def warm_start(
     click.echo(f"{parts_of(experiment)[1]} has learned {learned}; onearm serve goes on from there", err=True)
 
 
-def _judged(
-    log: str, form: str | None, policy: Policy, reward_range: tuple[float, float] | None, seed: int
-) -> tuple[Evaluation, float]:
+def _judged(log: str, form: str | None, policy: Policy, reward_range: tuple[float, float] | None, seed: int) -> Answer:
     """Return what a policy is worth that learned the first half of a log, on the rest; and decisions a second."""
     options = Options(("snips",), learn=LEARN, seed=seed, reward_range=reward_range)
-    began = time.process_time()
     with ExitStack() as stack:
         question = Question([of_policy(policy)], options, named_methods=False)
-        found = answer(place_of(log, form, None), question, stack, progress)
-    return found, found.events / max(time.process_time() - began, 1e-9)
+        return answer(place_of(log, form, None), question, stack, progress)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import os
-import time as clock
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...engine.errors import Damaged, InvalidInput, as_seen
+from ...engine.errors import Damaged, InvalidInput
 from ...engine.storage.log import BadLines
 from ...engine.storage.period import Period
 from ...engine.storage.rows import Wanted
@@ -23,18 +20,18 @@ from ...engine.vocabulary import Array, Policy
 from ...policies import catalog
 from ..console import finite, progress
 from ..moments import microseconds_of
-from ..offline.asked import Question, answer, with_baseline
-from ..offline.candidates import Candidate, added, candidate, checked, of_function, of_policy
+from ..offline.asked import answer, question_of
+from ..offline.candidate_kinds import Candidate, of_function, of_policy
+from ..offline.candidates import added, candidate
 from ..offline.candidates import sweep as swept_by
 from ..offline.data import as_data
-from ..offline.embeddings import embedding_of
-from ..offline.options import INTERVALS, LIST_METHODS, METHODS, MODELS, OWN, options_of
 from ..offline.own import Function
 from ..offline.reading import Logged
 from ..offline.showing import draw, pen_for
 from .estimates import Estimates
 from .frames import library_of
 from .logs import Data, log_of, naming_of
+from .spelling import as_arguments
 
 Texts = str | Sequence[str]
 Target = str | Policy | Function
@@ -180,28 +177,23 @@ class _Asked:
         options: dict[str, Any],
     ) -> Estimates:
         """Read it and judge candidates on it."""
-        began = clock.process_time()
-        methods, intervals = tuple(_listed(method)), tuple(_listed(options.pop("interval")))
-        for given, known, what in ((methods, METHODS, "method"), (intervals, INTERVALS, "interval")):
-            _check_known(given, known, what)
-        if not str(options["model"]).startswith(OWN):
-            _check_known((options["model"],), MODELS, "model")
-        _check_numbers(options["level"], options["reward_range"])
-        if isinstance(embedding, str):
-            embedding = embedding_of(embedding, Path(self._log.name), self._log.form)
-        if not candidates:
-            raise InvalidInput("no_target", "there is no target: name at least one")
-        compared, label = with_baseline(candidates, baseline)
-        asked = options_of(
-            methods=methods or usual, intervals=intervals, embedding=embedding, baseline=label, **options
-        )
         pen = None if self._report is None else pen_for(self._log.name, self._report, None)
-        question = Question(checked(compared), asked, wanted, self._period, named_methods=bool(methods))
-        with ExitStack() as stack:
-            found = answer(self._log, question, stack, progress, _refuse if self._strict else None)
-            speed = found.events * len(compared) / max(clock.process_time() - began, 1e-9)
+        with ExitStack() as stack, as_arguments(evaluate):
+            question = question_of(
+                self._log,
+                candidates,
+                wanted,
+                self._period,
+                methods=tuple(_listed(method)),
+                usual=usual,
+                embedding=embedding,
+                baseline=baseline,
+                intervals=tuple(_listed(options.pop("interval"))),
+                **options,
+            )
+            found, speed = answer(self._log, question, stack, progress, _refuse if self._strict else None)
             if pen is not None:
-                command = f"onearm, of {self._log.name}: {', '.join(each.label for each in compared)}"
+                command = f"onearm, of {self._log.name}: {', '.join(each.label for each in question.candidates)}"
                 draw(pen, found, self._log, command, self._report, None)
             data = finite(as_data(found) | {"events_per_second": speed})
             return Estimates(data, float(np.mean(found.log.reward)), self._library)
@@ -230,30 +222,6 @@ def _one(target: Target) -> Candidate:
 def _listed(given: Any) -> list[Any]:
     """Return one or several as several."""
     return list(given) if isinstance(given, Sequence) and not isinstance(given, str | Policy) else [given]
-
-
-def _check_known(given: Sequence[str], known: Sequence[str], what: str) -> None:
-    for each in given:
-        if each in LIST_METHODS:
-            raise InvalidInput("no_lists", f"{each} is for logs of lists, which the command onearm evaluate reads")
-        if each not in known:
-            raise InvalidInput(f"unknown_{what}", f"there is no {what} {each!r}: there are {', '.join(known)}")
-
-
-def _check_numbers(level: Any, reward_range: Any) -> None:
-    if not _are_numbers([level]) or not 0.0 < level < 1.0:
-        raise InvalidInput("bad_level", f"level is {as_seen(level)}: it must be a number in (0, 1), as 0.95")
-    if reward_range is None:
-        return
-    ends = list(reward_range) if isinstance(reward_range, Sequence) else []
-    if len(ends) != 2 or not _are_numbers(ends) or not -math.inf < ends[0] < ends[1] < math.inf:
-        raise InvalidInput(
-            "bad_range", f"reward_range is {as_seen(reward_range)}: it must be two numbers that ascend, as (0, 1)"
-        )
-
-
-def _are_numbers(given: list[Any]) -> bool:
-    return all(isinstance(each, Real) for each in given)
 
 
 def _refuse(bad: BadLines) -> None:

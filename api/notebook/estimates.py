@@ -79,7 +79,7 @@ class Estimates:
 
         sizes = [row["effective_sample_size"] for row in rows]
         return [
-            Column("candidate", [row["target"] for row in rows], is_number=False),
+            Column("target", [row["target"] for row in rows], is_number=False),
             Column("method", [row["method"] for row in rows], is_number=False),
             Column("interval", [row["interval"] for row in rows], is_number=False),
             Column("estimate", numbers("value")),

@@ -16,6 +16,7 @@ from ..console import progress
 from ..offline.reading import Handed, Logged, check_naming, handed, place_of
 from .frames import frame_of, library_of
 from .page import Column, as_html, as_text
+from .spelling import as_arguments
 
 SHOWN = 5  # decisions of a log that shows itself
 
@@ -147,11 +148,13 @@ def read_log(
     """
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
     place = log_of(data, format, experiment)
-    check_naming(place, naming)
-    contexts = dimension is not None or not place.is_named
-    wanted = Wanted(contexts=contexts, dimension=dimension, n_arms=arms, naming=naming)
-    with ExitStack() as stack, progress("reading", place.size, place.counted) as advance:
-        rows = stack.enter_context(place.kept(stack).rows(wanted, advance))
+    with ExitStack() as stack, as_arguments(read_log):
+        read = place.here(stack)
+        check_naming(read, naming)
+        contexts = dimension is not None or not read.is_named
+        wanted = Wanted(contexts=contexts, dimension=dimension, n_arms=arms, naming=naming)
+        with progress("reading", read.size, read.counted) as advance:
+            rows = stack.enter_context(read.kept(stack).rows(wanted, advance))
         columns, k = rows.columns(), rows.problem.n_arms
         return DecisionLog(
             place.name,

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...engine.errors import InvalidInput, RewardWarning
 from ...engine.rewards import said_of
-from ...engine.simulation import Curves
+from ...engine.simulation import Curves, check_replications
 from ...engine.simulation import simulate as run_experiment
 from ...engine.vocabulary import Environment, Policy
 from ...envs import catalog as envs
@@ -20,6 +20,7 @@ from ..simulated import contender, horizon_of, told
 from .frames import columns_of, frame_of
 from .page import Column, as_html, as_text
 from .pictures import pictures
+from .spelling import as_arguments
 
 FIGURES = ("reward_mean", "reward_stderr", "regret_mean", "regret_stderr", "loss_mean", "loss_stderr")
 TABLES = ("runs", "differences")  # of the data
@@ -54,7 +55,7 @@ class Runs:
             called = dict(zip((catalog.label(run.policy) for run in self.curves), self.names, strict=True))
             rows = [row | {name: called[row[name]] for name in ("policy", "best")} for row in self.data[table]]
             return frame_of(columns_of(rows), None)
-        rows = [{"candidate": name} | run for name, run in zip(self.names, self.data["runs"], strict=True)]
+        rows = [{"label": name} | run for name, run in zip(self.names, self.data["runs"], strict=True)]
         return frame_of(columns_of(rows, LEFT_OUT), None)
 
     def plot(self, ax: Any = None) -> Any:
@@ -81,7 +82,7 @@ class Runs:
 
         shown = [name for name in FIGURES if any(run.get(name) is not None for run in runs)]
         return [
-            Column("policy", self.names, is_number=False),
+            Column("label", self.names, is_number=False),
             *(Column(name.replace("_mean", "").replace("_stderr", " +-"), numbers(name)) for name in shown),
         ]
 
@@ -108,11 +109,13 @@ def simulate(
     """
     world = envs.parse(env) if isinstance(env, str) else env
     asked = [policy] if isinstance(policy, str | Policy) else list(policy)
-    if not asked or replications < 1:
-        raise InvalidInput("bad_simulation", "name at least one policy, and one replication")
+    if not asked:
+        raise InvalidInput("bad_simulation", "no policy is named: name at least one policy")
+    check_replications(replications)
     names = [catalog.label((catalog.parse(each) if isinstance(each, str) else each).spec) for each in asked]
     contenders = [contender(each, propensities) if isinstance(each, str) else each for each in asked]
-    steps = horizon_of(world, horizon, passes)
+    with as_arguments(simulate):
+        steps = horizon_of(world, horizon, passes)
     with progress("simulating", steps * replications * len(contenders), "trials") as advance, warnings.catch_warnings():
         warnings.simplefilter("ignore", RewardWarning)  # it becomes a note
         runs = tuple(

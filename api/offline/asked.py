@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...engine.errors import InvalidInput
 from ...engine.storage.log import BadLines
 from ...engine.storage.period import ALWAYS, Period
 from ...engine.storage.rows import Rows, Wanted
-from ..scheduling.scheduler import Scheduler
-from .candidates import Candidate, candidate
+from ...engine.vocabulary import Array
+from ..scheduling.scheduler import Scheduler, opened
+from .candidate_kinds import Candidate
+from .candidates import candidate, checked
+from .embeddings import embedding_of
 from .evaluation import Evaluation, concluded, evaluate, passes
 from .judging import Facts
-from .options import Options
+from .options import INTERVALS, LIST_METHODS, METHODS, Options, options_of
 from .reading import ALL, Logged, Place, read
 from .spread import judge_in_parts
 
@@ -33,14 +40,49 @@ class Question:
     named_methods: bool = True  # whether a person named the methods: if not, those count that the log allows
 
 
+class Answer(NamedTuple):
+    """What was found, and how fast."""
+
+    evaluation: Evaluation
+    speed: float  # rows of each candidate a second: of the processor's time, and of the wall's where workers did it
+
+
 def answer(
     place: Logged,
     question: Question,
     stack: ExitStack,
     bar: Bar,
     check: Callable[[BadLines], None] | None = None,
+    scheduler: str | None = None,
+) -> Answer:
+    """Read a log, whose rows `stack` keeps, and judge the candidates on it; `check` may refuse its bad lines.
+
+    A log in several files is judged in parts, by the scheduler of that name or by threads, and any other one where a
+    scheduler is named. Raises `InvalidInput` where the scheduler cannot be handed what is asked.
+    """
+    files = place.in_files
+    options = question.options
+    whole = "mips" in options.methods or options.law is not None
+    if files is None or (scheduler is None and (len(files.files) == 1 or whole)):
+        began = time.process_time()
+        found = _whole(place.here(stack), question, stack, bar, check)
+        return _timed(found, time.process_time() - began)
+    if scheduler is not None and (here := [each.label for each in question.candidates if not each.travels]):
+        raise InvalidInput("whole_log", f"{here[0]} is read by this process alone: leave out --scheduler")
+    if scheduler is not None and options.law is not None:
+        raise InvalidInput("whole_log", "the law of the log is read by this process alone: leave out --scheduler")
+    began = time.monotonic()
+    found = _in_parts(files, question, stack.enter_context(opened(scheduler)), bar, check)
+    return _timed(found, time.monotonic() - began)  # the processor's time of workers is theirs
+
+
+def _timed(found: Evaluation, seconds: float) -> Answer:
+    return Answer(found, found.events * len(found.candidates) / max(seconds, 1e-9))
+
+
+def _whole(
+    place: Logged, question: Question, stack: ExitStack, bar: Bar, check: Callable[[BadLines], None] | None
 ) -> Evaluation:
-    """Read a log, whose rows `stack` keeps, and judge the candidates on it; `check` may refuse its bad lines."""
     candidates = question.candidates
     with bar("reading", place.size, place.counted) as advance:
         found = read(place, candidates, question.options, stack, question.wanted, question.period, advance)
@@ -49,19 +91,49 @@ def answer(
         return evaluate(candidates, found, options, advance)
 
 
-def answer_in_parts(
-    place: Place,
-    question: Question,
-    scheduler: Scheduler,
-    bar: Bar,
-    check: Callable[[BadLines], None] | None = None,
+def _in_parts(
+    place: Place, question: Question, scheduler: Scheduler, bar: Bar, check: Callable[[BadLines], None] | None
 ) -> Evaluation:
-    """Do the same with a log whose files, or whose candidates, a scheduler gives to its workers."""
     candidates, options = question.candidates, question.options
     with bar("judging", len(place.files) * len(candidates), "files, once for each candidate") as advance:
         found = judge_in_parts(place, candidates, options, scheduler, question.wanted, question.period, advance)
     options = _options(question, found.rows, lambda: found.facts, check)
     return concluded(candidates, found.rows, found.facts, found.scored, options)
+
+
+def question_of(
+    place: Logged,
+    candidates: Sequence[Candidate],
+    wanted: Wanted,
+    period: Period,
+    *,
+    methods: tuple[str, ...],
+    usual: tuple[str, ...],
+    embedding: str | Array | None,
+    baseline: str | None,
+    **asked: Any,
+) -> Question:
+    """Return what a person asks of a log, with the `usual` methods where none is named; `asked` is of `options_of`.
+
+    An embedding is named, or is an array, int64[k]. Raises `InvalidInput` for what breaks a rule.
+    """
+    _check_known(methods, METHODS, "method")
+    _check_known(asked["intervals"], INTERVALS, "interval")
+    if not candidates:
+        raise InvalidInput("no_target", "there is no target: name at least one")
+    if isinstance(embedding, str):
+        embedding = embedding_of(embedding, Path(place.name), place.form)
+    compared, label = with_baseline([*candidates], baseline)
+    options = options_of(methods=methods or usual, embedding=embedding, baseline=label, **asked)
+    return Question(checked(compared), options, wanted, period, named_methods=bool(methods))
+
+
+def _check_known(given: Sequence[str], known: Sequence[str], what: str) -> None:
+    for each in given:
+        if each in LIST_METHODS:
+            raise InvalidInput("no_lists", f"{each} is for logs of lists, which the command onearm evaluate reads")
+        if each not in known:
+            raise InvalidInput(f"unknown_{what}", f"there is no {what} {each!r}: there are {', '.join(known)}")
 
 
 def _options(

@@ -4,106 +4,64 @@
 "first"        the first action of each set, the baseline of Vowpal Wabbit's logs
 "action:3"     the action of that label, or else of that number, from 0
 "uniform", 'linucb:{"alpha":0.5}'   a policy, learning as it goes through the log
+"columns:p_*", ...   probabilities that stand in a table; or the name of a function of a batch
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ...engine.errors import InvalidInput
-from ...engine.replay.matching import Contender, Learning
-from ...engine.replay.targets import Fixed, Logged, Target
-from ...engine.vocabulary import Policy, Problem
+from ...engine.vocabulary import Policy
 from ...policies import catalog
-from .own import Function, Own, is_batch_function, own
+from .candidate_kinds import (
+    COLUMNS,
+    LOGGED,
+    ActionCandidate,
+    Candidate,
+    ColumnsCandidate,
+    LoggedCandidate,
+    PolicyCandidate,
+    of_function,
+    of_policy,
+)
+from .own import is_batch_function
 
-LOGGED, UNIFORM = "logged", "uniform"  # what made the log; the policy that takes every action alike
 SWEPT = 7  # values of a sweep that does not say how many
 SWEPT_MAX = 1000
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """Whose value is asked for."""
-
-    label: str  # as people see it; no two of a run are the same
-    policy: Policy | None = None
-    action: int | None = None  # of a candidate that takes one action; with none of these three, it is the log's own
-    named: str | None = None  # what a person calls that action
-    own: Own | None = None  # what a person brings
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """Return {"name", "params"}, as JSON."""
-        if self.policy is not None:
-            return self.policy.spec
-        if self.own is not None:
-            return {"name": self.own.kind, "params": {"of": self.own.what}}
-        if self.action is None and self.named is None:
-            return {"name": LOGGED, "params": {}}
-        return {"name": "action", "params": {"action": self.named if self.action is None else self.action}}
-
-    def target(
-        self, problem: Problem, rows: int, learn: Learning, seed: int, labels: Sequence[str] = (), part: int = 0
-    ) -> Target:
-        """Return it at the beginning of a log of so many rows, or of a part of one; not what is `own`.
-
-        The log calls its arms by `labels`.
-        """
-        if self.policy is not None:
-            return Contender(self.policy, problem, rows, learn=learn, seed=seed, part=part)
-        if self.named is not None and self.named in labels:
-            return Fixed(labels.index(self.named), problem.n_arms)
-        if self.action is not None:
-            return Fixed(self.action, problem.n_arms)
-        if self.named is None:
-            return Logged()
-        known = f"it has {', '.join(labels)[:300]}" if labels else f"say action:0 to action:{problem.n_arms - 1}"
-        raise InvalidInput("bad_target", f"the log has no action {self.named!r}: {known}")
-
-    def stays(self, learn: Learning) -> bool:
-        """Whether it is at the end of a log what it is at the beginning, so that parts of a log can be judged alone."""
-        return self.policy is None or self.policy.name == UNIFORM or learn == "nothing"
 
 
 def candidate(text: str) -> Candidate:
     """Return the candidate that a person named.
 
-    >>> candidate("action:3").action, candidate("action:sale").named
-    (3, 'sale')
+    >>> candidate("action:sale")
+    ActionCandidate(label='action:sale', action='sale')
     """
     if text == LOGGED:
-        return Candidate(text)
+        return LoggedCandidate()
     if text == "first":
-        return Candidate(text, action=0)
+        return ActionCandidate(text, 0)
     word, colon, number = text.partition(":")
     if word == "action" and colon:
         if not number:
             raise InvalidInput("bad_target", f"{text!r} names no action: say action:0, action:1, ..., or its label")
-        return Candidate(text, action=int(number) if number.isdecimal() else None, named=number)
-    if (brought := own(text)) is not None:
-        return Candidate(text, own=brought)
+        return ActionCandidate(text, number)
+    if word in COLUMNS:
+        if not number:
+            raise InvalidInput(
+                "bad_target", f"{text!r} names nothing: say column:NAME, columns:p_*, table:FILE, frequency:NAME"
+            )
+        return ColumnsCandidate(text, word, number)
     if text in catalog.names() and is_batch_function(function := catalog.factory(text)):
         return of_function(function, text)
     return of_policy(catalog.parse(text))
 
 
-def of_function(function: Function, name: str) -> Candidate:
-    """Return a function of a batch as a candidate."""
-    return Candidate(name, own=Own("function", name, function))
-
-
-def of_policy(policy: Policy) -> Candidate:
-    """Return a policy as a candidate, with the params by which it differs from what it is without any."""
-    return Candidate(catalog.label(policy.spec), policy)
-
-
-def sweep(text: str, given: list[Policy]) -> list[Candidate]:
+def sweep(text: str, given: Sequence[Policy]) -> list[PolicyCandidate]:
     """Return a policy with each value of one param: "squarecb.gamma=1:1000:log", or "ucb1.alpha=0.1,0.5,1".
 
     A range has 7 values, or as many as a fourth word says: "ucb1.alpha=0:2:linear:9". Where a policy of that name is
@@ -148,16 +106,16 @@ def _whole(value: float) -> float:
     return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
-def checked(candidates: list[Candidate]) -> list[Candidate]:
+def checked(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Return the candidates, of which no two may be the same."""
     labels = [each.label for each in candidates]
     for label in labels:
         if labels.count(label) > 1:
             raise InvalidInput("repeated_target", f"{label} is named {labels.count(label)} times: name each once")
-    return candidates
+    return [*candidates]
 
 
-def added(candidates: list[Candidate], swept: list[Candidate]) -> list[Candidate]:
+def added(candidates: Sequence[Candidate], swept: Sequence[Candidate]) -> list[Candidate]:
     """Return the candidates, and those swept that are not among them."""
     labels = {each.label for each in candidates}
     return [*candidates, *(each for each in swept if each.label not in labels)]

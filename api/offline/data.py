@@ -48,7 +48,7 @@ def as_data(found: Evaluation) -> dict[str, Any]:
 def looking(found: Evaluation) -> dict[str, list[Change]]:
     """Return what each candidate that looks for changes of the world found, by its label."""
     pairs = zip(found.candidates, found.changes, strict=True)
-    return {each.label: changes for each, changes in pairs if each.policy is not None and each.policy.found is not None}
+    return {each.label: changes for each, changes in pairs if each.looks_for_changes}
 
 
 def _diagnosis(of: Diagnostics) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ...engine.errors import InvalidInput
 from ...engine.estimate import Diagnostics, Terms, by_unit, diagnose, groups_among, groups_of, rank
 from ...engine.storage.rows import Rows
 from ...engine.vocabulary import NOBODY, Array, Change
-from .candidates import Candidate
+from .candidate_kinds import Candidate
 from .intervals import difference, in_range, interval_of, normal_of, range_of, within
 from .judging import Advance, Facts, Readings, Scores, judge
 from .methods import Case, of_rows, terms_of

@@ -20,6 +20,7 @@ from ...engine.storage.event_columns import learned_columns
 from ...engine.storage.events import Events
 from ...engine.storage.formats.slots import Slots
 from ...engine.storage.log import BadLines
+from ...engine.storage.rows import Rows
 from ...engine.storage.tables import Event
 from ...engine.vocabulary import CORRECTED, DECIDE, LEARN, Array, Columns, Problem
 from ..kinds.lists.http import numbers
@@ -27,7 +28,7 @@ from ..kinds.lists.kind import LISTS
 from ..kinds.table import kind_of
 from ..log_files import EXPORTS, form_of, module_of, source_of
 from ..service.experiment_log import opened_log
-from .candidates import Candidate
+from .candidate_kinds import Beginning, Candidate
 from .options import Options
 
 PAGE = 10_000  # rows that are judged together, about
@@ -71,7 +72,9 @@ def read_list_log(name: str, form: str | None, experiment: str | None, progress:
 def judged(log: ListLog, candidate: Candidate, options: Options, progress: Advance) -> Array:
     """Return how likely a candidate puts what was shown into each slot, given those above it: float64[n, L]."""
     n, found = len(log.decided), np.full(log.slots.propensity.shape, np.nan)
-    target = candidate.target(log.problem, n, options.learn, options.seed)
+    slots = Rows()
+    slots.problem = log.problem
+    target = candidate.target(Beginning(slots, log.problem, n, options.learn, options.seed))
     likely = np.zeros(n)
     for rows in _pages(n):
         likely[rows] = target.judge(_columns(log, rows)).target

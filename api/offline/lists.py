@@ -17,7 +17,7 @@ from ...engine.errors import InvalidInput
 from ...engine.estimate import Interval, Terms
 from ...engine.storage.formats.slots import Slots, targets
 from ...engine.vocabulary import Array
-from .candidates import Candidate
+from .candidate_kinds import Candidate
 from .evaluation import Estimate
 from .intervals import cut
 from .list_logs import ListLog, judged
@@ -44,10 +44,10 @@ def evaluate_own(
 ) -> list[Estimate]:
     """Estimate what candidates would have earned per list, on lists that the service filled; the rest as above."""
     for each in candidates:
-        if each.action is not None:
+        if not each.is_policy:
             raise InvalidInput(
                 "bad_target",
-                f"the target {each.label!r} is one action, and a list has several: name a policy, or logged",
+                f"the target {each.label!r} is no policy, and a list has several actions: name a policy, or logged",
             )
 
     def terms(method: str, target: Array) -> Terms:

@@ -13,7 +13,7 @@ from ...engine.replay.targets import Target
 from ...engine.rewards import said_outside
 from ...engine.storage.rows import Page
 from ...engine.vocabulary import Array, Problem
-from .candidates import Candidate
+from .candidate_kinds import Beginning, Candidate
 from .judging import Advance, Predict, Readings, Scores, judge
 from .options import BY_RANGE, Options
 
@@ -85,10 +85,11 @@ def of_the_past(
 
 def started(candidates: Sequence[Candidate], log: Readings, options: Options, part: int = 0) -> list[Target]:
     """Return the candidates' targets at the beginning of the log, or of a part of one."""
+    learn, seed = options.learn, options.seed
     return [
-        each.target(declared(rows.problem, options), len(rows), options.learn, options.seed, rows.labels, part)
-        if each.own is None
-        else each.own.target(rows, log.own.get(each.label), options.seed)
+        each.target(
+            Beginning(rows, declared(rows.problem, options), len(rows), learn, seed, part, log.own.get(each.label))
+        )
         for each, rows in zip(candidates, log.each, strict=True)
     ]
 
@@ -109,10 +110,9 @@ def declared(problem: Problem, options: Options) -> Problem:
 def check_ranges(candidates: Sequence[Candidate], log: Readings, options: Options) -> None:
     """Refuse policies that are made for rewards in a range on a log that has others."""
     for each, rows in zip(candidates, log.each, strict=True):
-        own = None if each.policy is None else each.policy.reward_range
-        if own is None:
+        if each.reward_range is None:
             continue
-        limits = declared(rows.problem, options).reward_range or own
+        limits = declared(rows.problem, options).reward_range or each.reward_range
         if (outside := said_outside(log.facts.reward, limits)) is not None:
             raise InvalidInput(
                 "bad_reward",

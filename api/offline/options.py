@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from numbers import Real
+from typing import TYPE_CHECKING, Any
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 
 if TYPE_CHECKING:
     from ...engine.replay.matching import Learning
@@ -39,6 +41,7 @@ INTERVALS = (
     "weighted-likelihood",
     "confidence-sequence",
 )
+LEVELS = (0.5, 0.9999)  # the least and the largest confidence of intervals
 BY_RANGE = "by --reward-range LOW:HIGH"  # in messages: how a command is told it; a form says that in its own way
 
 
@@ -76,7 +79,18 @@ def options_of(
     seed: int,
     law: str | None = None,
 ) -> Options:
-    """Return what was asked, each method and interval once."""
+    """Return what was asked, each method and interval once; raises `InvalidInput` for what breaks a rule.
+
+    Its messages name options as the command does; other interfaces spell them in their own way.
+    """
+    if not isinstance(level, Real) or not LEVELS[0] <= level <= LEVELS[1]:
+        raise InvalidInput(
+            "bad_level", f"--level is {as_seen(level)}: it must be a number from {LEVELS[0]} to {LEVELS[1]}, as 0.95"
+        )
+    if model not in MODELS and not str(model).startswith(OWN):
+        raise InvalidInput("unknown_model", f"there is no model {model!r}: there are {', '.join(MODELS)}, and {OWN}q_*")
+    if reward_range is not None:
+        _check_range(reward_range)
     if weight_max is not None and not 1.0 <= weight_max < math.inf:
         raise InvalidInput("weight_max", f"--weight-max {weight_max:g}: weights average 1, so it is at least 1")
     if weight_limit is not None and not 0.0 < weight_limit < math.inf:
@@ -99,3 +113,12 @@ def options_of(
         baseline=baseline,
         law=law,
     )
+
+
+def _check_range(given: Any) -> None:
+    ends = list(given) if isinstance(given, Sequence) else []
+    are_numbers = len(ends) == 2 and all(isinstance(each, Real) for each in ends)
+    if not are_numbers or not -math.inf < ends[0] < ends[1] < math.inf:
+        raise InvalidInput(
+            "bad_range", f"--reward-range is {as_seen(given)}: it must be two numbers that ascend, as (0, 1)"
+        )

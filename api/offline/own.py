@@ -1,26 +1,21 @@
-"""Targets that people bring: columns of the log, a table beside it, shares of the log, or a function of Python."""
+"""Functions of Python as targets: what they are handed of a log, and what they return."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...engine.columns import every_mask
 from ...engine.errors import InvalidInput, OnearmError
-from ...engine.replay.own_laws import OwnLaw
-from ...engine.replay.targets import Target
-from ...engine.storage.arrow import format_module
-from ...engine.storage.rows import Beside, Rows
+from ...engine.replay.own_laws import Law
+from ...engine.storage.rows import Rows
 from ...engine.vocabulary import Array, Columns, Features
-from .judging import ReadBeside
 
 BATCH = "batch"  # the one argument of a function that is a target
-COLUMNS = {"column": "Chance", "columns": "Chances", "frequency": "Positions", "table": "Keyed"}  # classes by the word
 Function = Callable[..., Any]
 
 
@@ -49,45 +44,6 @@ class Batch:
         return self.context[..., self.features.index(name)]
 
 
-@dataclass(frozen=True)
-class Own:
-    """A target of one's own."""
-
-    kind: str  # a word of `COLUMNS`, or "function"
-    what: str  # a column, a pattern of columns, a file; of a function its name
-    function: Function | None = None
-
-    def beside(self) -> Beside:
-        """Return what reads its columns of a table; a function has none."""
-        module = format_module("own_columns", f"the target {self.kind}:{self.what}")
-        made: Beside = getattr(module, COLUMNS[self.kind])(Path(self.what) if self.kind == "table" else self.what)
-        return made
-
-    def target(self, rows: Rows, found: ReadBeside | None, seed: int) -> Target:
-        """Return it at the beginning of a log, of which its columns were read."""
-        if self.function is not None:
-            return OwnLaw(self.what, _law_of(self.what, self.function, rows), seed)
-        assert found is not None, "columns that were not read"
-        made: Target = found.beside.target(found.names(rows), found.start(rows), rows, seed)
-        return made
-
-
-def own(text: str) -> Own | None:
-    """Return the target of one's own that a person named, None where it is something else.
-
-    >>> own("column:p_new"), own("uniform")
-    (Own(kind='column', what='p_new', function=None), None)
-    """
-    word, _, what = text.partition(":")
-    if word not in COLUMNS:
-        return None
-    if not what:
-        raise InvalidInput(
-            "bad_target", f"{text!r} names nothing: say column:NAME, columns:p_*, table:FILE, frequency:NAME"
-        )
-    return Own(word, what)
-
-
 def is_batch_function(function: Any) -> bool:
     """Whether something is a function of a batch: it takes one argument that is called so.
 
@@ -97,7 +53,9 @@ def is_batch_function(function: Any) -> bool:
     return callable(function) and [*inspect.signature(function).parameters] == [BATCH]
 
 
-def _law_of(name: str, function: Function, rows: Rows) -> Callable[[Columns, Array], Array]:
+def law_of(name: str, function: Function, rows: Rows) -> Law:
+    """Return the law of a function: what makes a batch of a page, and hands it over."""
+
     def law(page: Columns, beside: Array) -> Array:
         masks, context = every_mask(page), page.context
         assert not isinstance(context, Features), "features that were not hashed to columns"

@@ -16,10 +16,9 @@ from ...engine.storage.header import problem_in
 from ...engine.storage.period import ALWAYS, Period, check_period, keep_period
 from ...engine.storage.rows import Naming, Rows, Wanted
 from ...engine.storage.source import STDIN, Source
-from ...engine.vocabulary import NO_CONTEXT
 from ..log_files import EXPORTS, module_of, source_of
 from ..service.experiment_log import ExperimentLog, opened_log
-from .candidates import UNIFORM, Candidate
+from .candidate_kinds import Candidate
 from .files import files_of, here, lies_elsewhere
 from .joined import join
 from .judging import ReadBeside, Readings
@@ -79,6 +78,15 @@ class Logged(Readable, Protocol):
         """Whether it is a table of decisions, and no export."""
         ...
 
+    @property
+    def in_files(self) -> Place | None:
+        """Return where its files are, which others can read too; None of what is in memory."""
+        ...
+
+    def here(self, stack: ExitStack) -> Logged:
+        """Return the same on this machine: `stack` takes away the copies of what lies elsewhere."""
+        ...
+
     def kept(self, stack: ExitStack) -> Logged:
         """Return what can be read more than once; `stack` keeps it."""
         ...
@@ -109,9 +117,14 @@ class Place:
             return self
         return self.of(tuple(file if lies_elsewhere(file) else str(Path(file).absolute()) for file in self.files))
 
+    @property
+    def in_files(self) -> Place:
+        """Return it."""
+        return self
+
     def here(self, stack: ExitStack) -> Place:
         """Return the same on this machine: `stack` takes away the copies of what lies elsewhere."""
-        if self.form == DATABASE:
+        if self.form == DATABASE or not any(map(lies_elsewhere, self.files)):
             return self
         return self.of(tuple(stack.enter_context(here(file)) for file in self.files))
 
@@ -193,6 +206,12 @@ class Handed:
         rows: Rows = format_module("frame", "a table in memory").read_rows(self.table, wanted, progress)
         check_matching(rows.problem)
         return rows
+
+    in_files: ClassVar[None] = None
+
+    def here(self, stack: ExitStack) -> Handed:
+        """Return it."""
+        return self
 
     def kept(self, stack: ExitStack) -> Handed:
         """Return it."""
@@ -301,7 +320,7 @@ def readings(
 def read_contexts(candidates: Sequence[Candidate], options: Options) -> bool:
     """Whether contexts must be read, for a candidate or for a model."""
     modelled = bool(MODELLED & set(options.methods)) or options.embedding is not None
-    return modelled or any(_reads(each) for each in candidates)
+    return modelled or any(each.reads_contexts for each in candidates)
 
 
 def _readings(
@@ -356,15 +375,16 @@ def _with_own(
     place: Readable, candidates: Sequence[Candidate], options: Options, wanted: Wanted
 ) -> tuple[Wanted, dict[str, ReadBeside], ReadBeside | None]:
     """Return what is wanted with the columns that a person's targets and model need, and where these will be."""
-    brought = [each for each in candidates if each.own is not None and each.own.function is None]
-    if (brought or options.model.startswith(OWN)) and not place.has_columns:  # before a file is opened that they name
+    reads_columns = options.model.startswith(OWN) or any(each.reads_columns for each in candidates)
+    if reads_columns and not place.has_columns:  # before a file is opened that they name
         raise InvalidInput(
             "no_columns",
             f"{place.name} is no table of decisions: targets and models of columns are for CSV, Parquet, JSON lines "
             "and tables in memory",
         )
-    besides = [each.own.beside() for each in brought if each.own is not None]
-    own = {each.label: ReadBeside(beside, i) for i, (each, beside) in enumerate(zip(brought, besides, strict=True))}
+    brought = [(each.label, beside) for each in candidates if (beside := each.beside) is not None]
+    besides = [beside for _, beside in brought]
+    own = {label: ReadBeside(beside, i) for i, (label, beside) in enumerate(brought)}
     if not options.model.startswith(OWN):
         return replace(wanted, beside=tuple(besides)), own, None
     made = format_module("own_columns", f"the model {options.model}").Predictions(options.model.removeprefix(OWN))
@@ -391,11 +411,7 @@ def _check_features(place: Readable, candidates: Sequence[Candidate], rows: Rows
     """Refuse candidates that decide by contexts where nobody said which of the columns are the context."""
     if not rows.unused or rows.problem.context_shape != (0,):
         return
-    reading = [
-        each.label
-        for each in candidates
-        if each.policy is not None and _reads(each) and each.policy.contexts != NO_CONTEXT
-    ]
+    reading = [each.label for each in candidates if each.needs_contexts]
     if reading:
         raise InvalidInput(
             "no_features",
@@ -407,13 +423,4 @@ def _check_features(place: Readable, candidates: Sequence[Candidate], rows: Rows
 
 def _columns(candidate: Candidate, named: bool, dimension: int | None) -> int | None:
     """Return to how many columns named features are hashed for a candidate; None for features as they are."""
-    policy = candidate.policy
-    takes_any = policy is None if candidate.own is None else candidate.own.function is None
-    return dimension or (None if not named or takes_any or (policy and "named" in policy.contexts) else DIMENSION)
-
-
-def _reads(candidate: Candidate) -> bool:
-    """Whether a candidate may look at contexts."""
-    if candidate.own is not None:
-        return candidate.own.function is not None
-    return candidate.policy is not None and candidate.policy.name != UNIFORM
+    return dimension or (DIMENSION if named and candidate.needs_numbers else None)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -19,17 +18,15 @@ from ...engine.errors import InvalidInput
 from ...engine.storage.period import ALWAYS, Period, check_period
 from ...engine.storage.rows import Wanted
 from ...engine.storage.source import STDIN
-from ...policies import catalog
 from ..scheduling.scheduler import Scheduler
-from .candidates import Candidate
+from .candidate_kinds import Candidate
 from .evaluation import Scored, score
-from .joined import Joined, Told, join_facts, narrow, told_of
+from .joined import FileTold, Joined, join_facts, narrow, told_of
 from .judging import Facts, Scores
-from .options import MODELLED, OWN, Options
+from .options import MODELLED, Options
 from .reading import Place, read_contexts, read_part
 
 GROUPS = 2  # of candidates that learn, for each worker: each group reads the log once
-Named = tuple[str, dict[str, Any] | None, int | None, str | None]  # a candidate as a worker is told of it
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Part:
     asked: Asked
     files: tuple[str, ...]
     number: int  # of the file; 0 of all files together
-    candidates: tuple[Named, ...]
+    candidates: tuple[Candidate, ...]
     logged: bool  # whether it tells what was logged
 
 
@@ -58,7 +55,7 @@ class Part:
 class Judgement:
     """What was found in one part."""
 
-    told: Told | None
+    told: FileTold | None
     facts: Facts | None
     scored: list[Scored]
     drawn_as_logged: bool = False  # all decisions have rewards: what was drawn is what was logged
@@ -84,16 +81,10 @@ def judge_in_parts(
 ) -> Judged:
     """Let candidates go through a log; `done` is told of pairs of a candidate and a file that are through.
 
-    Raises `InvalidInput` for the method `mips`, which looks at the contexts of all rows at once, and for what a person
-    brings in columns.
+    Raises `InvalidInput` for the method `mips`, which looks at the contexts of all rows at once.
     """
     if "mips" in options.methods:
-        raise InvalidInput("whole_log", "mips looks at all rows at once: name one file, and leave out --scheduler")
-    if options.law is not None or options.model.startswith(OWN) or any(each.own is not None for each in candidates):
-        raise InvalidInput(
-            "whole_log",
-            "targets, models and laws of columns read one log here: name one file, and leave out --scheduler",
-        )
+        raise InvalidInput("whole_log", "mips looks at all rows at once, in this process: leave out --scheduler")
     if place.name == str(STDIN):
         raise InvalidInput(
             "no_file", "standard input is read once, by this process: name a file, or leave out --scheduler"
@@ -105,8 +96,8 @@ def judge_in_parts(
     size = max(1, -(-len(learning) // (GROUPS * scheduler.workers)))
     groups = [learning[start : start + size] for start in range(0, len(learning), size)]
     files = place.absolute.files
-    parts = [Part(asked, (file,), i, _named(candidates, staying), True) for i, file in enumerate(files)]
-    wholes = [Part(asked, files, 0, _named(candidates, group), False) for group in groups]
+    parts = [Part(asked, (file,), i, tuple(candidates[j] for j in staying), True) for i, file in enumerate(files)]
+    wholes = [Part(asked, files, 0, tuple(candidates[j] for j in group), False) for group in groups]
 
     def heard(i: int) -> None:
         part = [*wholes, *parts][i]
@@ -127,7 +118,7 @@ def judge_in_parts(
 def judge_part(part: Part) -> Judgement:
     """Read the files of a part, and let its candidates go through them."""
     asked = part.asked
-    candidates = [_candidate(*named) for named in part.candidates]
+    candidates = part.candidates
     with ExitStack() as stack:
         place = asked.place.of(part.files).here(stack)
         log = read_part(place, candidates, asked.options, stack, asked.wanted, asked.period, contexts=asked.contexts)
@@ -148,21 +139,10 @@ def judge_part(part: Part) -> Judgement:
         )
 
 
-def _with_drawn(judgement: Judgement) -> Told:
+def _with_drawn(judgement: Judgement) -> FileTold:
     told, facts = judgement.told, judgement.facts
     assert told is not None and facts is not None, "a file that tells nothing"
     return replace(told, drawn=(facts.action, facts.propensity)) if judgement.drawn_as_logged else told
-
-
-def _named(candidates: Sequence[Candidate], some: Sequence[int]) -> tuple[Named, ...]:
-    chosen = [candidates[i] for i in some]
-    return tuple(
-        (each.label, None if each.policy is None else each.policy.spec, each.action, each.named) for each in chosen
-    )
-
-
-def _candidate(label: str, spec: dict[str, Any] | None, action: int | None, named: str | None) -> Candidate:
-    return Candidate(label, None if spec is None else catalog.from_spec(spec), action, named)
 
 
 def _joined(each: Sequence[Scored]) -> Scored:

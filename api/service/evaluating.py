@@ -21,7 +21,7 @@ from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
 from ..experiment.sizes import in_mb
 from ..experiment.tenants import parts_of
-from ..offline.candidates import Candidate
+from ..offline.candidate_kinds import Candidate
 from ..offline.evaluation import Evaluation, evaluate, passes
 from ..offline.options import Options
 from ..offline.reading import Own, readings

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import IO, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -73,7 +73,37 @@ class Page(NamedTuple):
     beside: Array = np.zeros((0, 0))  # float64[n, m], the cells of `Wanted.beside`; of no length where nothing is
 
 
-class Rows:
+@dataclass(eq=False, repr=False)
+class Told:
+    """What a log tells beside its rows."""
+
+    problem: Problem = field(init=False)
+    bad_lines: BadLines = field(default_factory=BadLines)
+    segments: list[str] = field(default_factory=list)  # what `Page.segment` counts
+    decisions: int = 0  # in the log, rewarded or not, bad lines not counted
+    unobserved: int = 0  # rows whose reward is a default, as nobody observed one
+    ratios_only: bool = False  # whether weights must be divided by their sum, as all are too small alike
+    labels: list[str] = field(default_factory=list)  # what the log calls each arm, where it names them
+    beside: list[list[str]] = field(default_factory=list)  # the columns of each of `Wanted.beside`
+    law: Array | None = None  # int64[k], where the probability of each arm lies in `Page.beside`
+    features: list[str] = field(default_factory=list)  # of the numbers of a context, where columns were named
+    notes: list[str] = field(default_factory=list)  # what a person must know of the log, in words
+    unused: list[str] = field(default_factory=list)  # columns of a table that were not read
+
+    @property
+    def told(self) -> Told:
+        """Return this alone, without the rows."""
+        found = Told()
+        found.tell(self)
+        return found
+
+    def tell(self, other: Told) -> None:
+        """Tell all that another one tells."""
+        for each in fields(Told):
+            setattr(self, each.name, getattr(other, each.name))
+
+
+class Rows(Told):
     """The rows of a log, in their order; `close` frees what they hold. To be used in a `with` statement.
 
     A reader appends pages and sets `problem` in the end; `finish` is what it has yet to do to a page when that is read
@@ -81,20 +111,8 @@ class Rows:
     them out. Numbers of decisions count rows.
     """
 
-    problem: Problem
-
     def __init__(self, bad_lines: BadLines | None = None, *, memory: int | None = None) -> None:
-        self.bad_lines = bad_lines or BadLines()
-        self.segments: list[str] = []  # what `Page.segment` counts
-        self.decisions = 0  # in the log, rewarded or not, bad lines not counted
-        self.unobserved = 0  # rows whose reward is a default, as nobody observed one
-        self.ratios_only = False  # whether weights must be divided by their sum, as all are too small alike
-        self.labels: list[str] = []  # what the log calls each arm, where it names them
-        self.beside: list[list[str]] = []  # the columns of each of `Wanted.beside`
-        self.law: Array | None = None  # int64[k], where the probability of each arm lies in `Page.beside`
-        self.features: list[str] = []  # what each number of a context is, where columns of a table were named
-        self.notes: list[str] = []  # what a person must know of the log, in words
-        self.unused: list[str] = []  # columns of a table that were not read
+        super().__init__(bad_lines or BadLines())
         self.finish: Callable[[Page], Page] = lambda page: page
         self.rewarded: Callable[[Page], Page] = lambda page: page  # the rows of a page that have a reward
         self._memory = MEMORY if memory is None else memory

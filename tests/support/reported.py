@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from onearm.api.offline.candidates import Candidate
+from onearm.api.offline.candidate_kinds import ActionCandidate, LoggedCandidate
 from onearm.api.offline.evaluation import Evaluation, evaluate
 from onearm.api.offline.judging import Readings
 from onearm.api.offline.options import Options
@@ -18,7 +18,7 @@ from onearm.engine.vocabulary import Array, Problem
 N, ARMS = 200, 4
 SCRIPT = "<script>alert(1)</script>"
 ABOUT = About(f"logs/{SCRIPT}.csv", "csv", f"onearm evaluate '{SCRIPT}.csv'", "1.2.3", "2026-01-02 03:04 UTC", 7)
-CANDIDATES = (Candidate("action:1", action=1), Candidate(SCRIPT, action=2), Candidate("logged"))
+CANDIDATES = (ActionCandidate("action:1", 1), ActionCandidate(SCRIPT, 2), LoggedCandidate())
 
 
 def hostile_rows(propensity: Array | None = None, *, segments: bool = True) -> Rows:

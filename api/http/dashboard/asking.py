@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +16,17 @@ from ....policies import catalog
 from ...experiment.lineup import leader
 from ...experiment.sizes import made_within
 from ...kinds.form import FormError, lines_of, number_of, range_of
-from ...offline.candidates import LOGGED, UNIFORM, Candidate, candidate, checked
+from ...offline.candidate_kinds import (
+    LOGGED,
+    UNIFORM,
+    ActionCandidate,
+    Candidate,
+    ColumnsCandidate,
+    FunctionCandidate,
+    PolicyCandidate,
+    as_word,
+)
+from ...offline.candidates import candidate, checked
 from ...offline.options import BY_RANGE, INTERVALS, METHODS, Options
 from ...offline.reading import DIMENSION
 from ...service.evaluating import Question
@@ -81,7 +90,7 @@ def offer_of(live: Live) -> Offer:
 
 def members_of(live: Live) -> dict[str, str]:
     """Return the policies of an experiment as targets, with what its page calls each; the uniform one is one anyway."""
-    named = {as_target(one.spec): f"{live.named[one.policy]} #{one.policy}" for one in live.members}
+    named = {as_word(one.spec): f"{live.named[one.policy]} #{one.policy}" for one in live.members}
     return {text: label for text, label in named.items() if text != UNIFORM}
 
 
@@ -93,21 +102,11 @@ def constants_of(live: Live) -> dict[str, str]:
 
 def usual(live: Live) -> dict[str, str]:
     """Return what the form holds at first."""
-    targets = (LOGGED, UNIFORM, as_target(leader(live.members).spec))
+    targets = (LOGGED, UNIFORM, as_word(leader(live.members).spec))
     given = {f"{TARGET}{text}": "on" for text in targets} | {f"{METHOD}snips": "on", f"{INTERVAL}normal": "on"}
     if (limits := live.problem.reward_range) is not None:
         given |= {"reward_low": f"{limits[0]:g}", "reward_high": f"{limits[1]:g}"}
     return given | {"learn": "matched", "baseline": LOGGED, "segment": "", "targets": ""}
-
-
-def as_target(spec: Mapping[str, object]) -> str:
-    """Return a spec as people name a target.
-
-    >>> as_target({"name": "ucb1", "params": {"alpha": 2.0}}), as_target({"name": "uniform", "params": {}})
-    ('ucb1:{"alpha":2.0}', 'uniform')
-    """
-    params = json.dumps(spec["params"], separators=(",", ":"))
-    return f"{spec['name']}:{params}" if spec["params"] else str(spec["name"])
 
 
 def question_of(given: Mapping[str, str], live: Live, state_bytes: int) -> Question:
@@ -140,7 +139,7 @@ def command_of(question: Question, name: str) -> str:
     """Return the command that does the same."""
     options = question.options
     words = [f"onearm evaluate DATABASE --experiment {name}"]
-    words += [f"--target {_quoted(_named(each))}" for each in question.candidates]
+    words += [f"--target {_quoted(each.word)}" for each in question.candidates]
     words += [f"--method {method}" for method in options.methods]
     words += [f"--interval {interval}" for interval in options.intervals]
     words += [f"--learn {options.learn}"] if options.learn != "matched" else []
@@ -150,12 +149,6 @@ def command_of(question: Question, name: str) -> str:
     words += [f"--baseline {_quoted(options.baseline)}"] if options.baseline is not None else []
     words += [f"--segment {_quoted(question.segment)}"] if question.segment is not None else []
     return " ".join(words)
-
-
-def _named(one: Candidate) -> str:
-    if one.policy is not None:
-        return as_target(one.policy.spec)
-    return LOGGED if one.action is None else f"action:{one.action}"
 
 
 def _quoted(text: str) -> str:
@@ -185,14 +178,19 @@ def _candidates(texts: list[str], live: Live, state_bytes: int) -> tuple[list[Ca
 def _candidate(text: str, live: Live, state_bytes: int) -> tuple[Candidate, int]:
     """Return who is named, and how many bytes its state takes, at most `state_bytes`."""
     one, size = candidate(text), 0
-    if one.policy is not None:
-        read = _as_read(one.policy, live.problem)
-        check_fit(one.policy, read)
-        size = snapshot.size(made_within(one.policy, read, state_bytes))
-    elif one.own is not None:  # a file of this machine, say
-        raise InvalidInput("bad_target", f"{text} is a target of tables: name a policy, or an action by its number")
-    elif one.named is not None and (one.action is None or one.action >= live.problem.n_arms):
-        raise InvalidInput("bad_target", f"{text} is no action: they are numbered from 0 to {live.problem.n_arms - 1}")
+    match one:
+        case PolicyCandidate(policy=policy):
+            read = _as_read(policy, live.problem)
+            check_fit(policy, read)
+            size = snapshot.size(made_within(policy, read, state_bytes))
+        case ColumnsCandidate() | FunctionCandidate():  # a file of this machine, say
+            raise InvalidInput("bad_target", f"{text} is a target of tables: name a policy, or an action by its number")
+        case ActionCandidate(action=action) if (
+            not (number := str(action)).isdecimal() or int(number) >= live.problem.n_arms
+        ):
+            raise InvalidInput(
+                "bad_target", f"{text} is no action: they are numbered from 0 to {live.problem.n_arms - 1}"
+            )
     return one, size
 
 

@@ -123,7 +123,7 @@ def find(found: Evaluation) -> Findings:
         [
             Row(
                 standing.target,
-                _is_log(found, kept[j]),
+                found.candidates[kept[j]].is_log,
                 standing.value,
                 standing.low,
                 standing.high,
@@ -140,7 +140,7 @@ def find(found: Evaluation) -> Findings:
         own.value,
         (own.value, own.value) if math.isnan(interval.low) else (interval.low, interval.high),
         _running(own, at, found),
-        _against_log([each for i, each in zip(kept, terms, strict=True) if not _is_log(found, i)], own, found),
+        _against_log([each for i, each in zip(kept, terms, strict=True) if not found.candidates[i].is_log], own, found),
         sequence_note,
         [each for each in found.differences if each.method == method],
         names,
@@ -172,10 +172,6 @@ def _against_log(terms: list[Terms], own: Terms, found: Evaluation) -> int:
     first, log = int(by.order[0]), len(terms)
     behind = by.behind_low[0] if first == log else by.behind_low[log]
     return (-1 if first == log else 1) if behind > 0.0 else 0
-
-
-def _is_log(found: Evaluation, i: int) -> bool:
-    return found.candidates[i].policy is None and found.candidates[i].action is None
 
 
 def _refused(found: Evaluation, method: str) -> list[tuple[str, str]]:

@@ -240,7 +240,7 @@ def _there(name: str, columns: list[str], path: object) -> str:
 
 
 def _matching(pattern: str, columns: list[str], path: object) -> list[str]:
-    """Return the columns of a pattern with one star."""
+    """Return the columns of a pattern with one star, in the order of their names: alike in all files of a log."""
     before, star, after = pattern.partition("*")
     if not star or "*" in after:
         raise InvalidInput(
@@ -250,7 +250,7 @@ def _matching(pattern: str, columns: list[str], path: object) -> list[str]:
     found = [name for name in columns if name.startswith(before) and name.endswith(after) and len(name) > long]
     if not found:
         raise InvalidInput("bad_column", f"{path} has no column {pattern!r}: it has {', '.join(columns)[:300]}")
-    return found
+    return sorted(found)
 
 
 def _labels(rows: Rows) -> list[str]:

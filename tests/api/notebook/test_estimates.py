@@ -124,7 +124,7 @@ def test_results_show_themselves() -> None:
     found = onearm.evaluate(table, "uniform", method="snips")
     text, page = repr(found), found._repr_html_()
     assert text.startswith("40 decisions, which earned ") and "95 % intervals" in text
-    assert "candidate  method  interval  estimate" in text
+    assert "target   method  interval  estimate" in text
     assert page.count("<tr>") == 2 and "columns that were not read: country, age, &lt;b&gt;" in page
     assert "counts like</th>" in page
 

@@ -36,9 +36,9 @@ def test_runs_show_themselves() -> None:
     assert names == ["thompson_beta", "ucb1(alpha=2)"]
     found = onearm.simulate(WORLD, ["ucb1", "uniform"], horizon=40, replications=2)
     frame = found.to_frame()
-    assert list(frame["candidate"]) == ["ucb1", "uniform"]
+    assert list(frame["label"]) == ["ucb1", "uniform"]
     assert list(frame["regret_mean"]) == [each["regret_mean"] for each in found.to_dict()["runs"]]
-    assert repr(found).startswith("bernoulli, 40 trials, 2 replications\npolicy ")
+    assert repr(found).startswith("bernoulli, 40 trials, 2 replications\nlabel ")
     assert found._repr_html_().count("<tr>") == 3
     axes = found.plot(ax=Figure().subplots())
     assert [line.get_label() for line in axes.get_lines()] == ["ucb1", "uniform"]

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from onearm.api.offline.candidates import Candidate, candidate, checked, of_policy, sweep
+from onearm.api.offline.candidate_kinds import LoggedCandidate, of_policy
+from onearm.api.offline.candidates import candidate, checked, sweep
 from onearm.engine.errors import InvalidInput
 from onearm.policies import catalog
 
 
 @pytest.mark.parametrize(
-    ("text", "label", "action", "spec"),
+    ("text", "label", "spec"),
     [
-        ("logged", "logged", None, {"name": "logged", "params": {}}),
-        ("first", "first", 0, {"name": "action", "params": {"action": 0}}),
-        ("action:12", "action:12", 12, {"name": "action", "params": {"action": 12}}),
-        ("uniform", "uniform", None, {"name": "uniform", "params": {}}),
-        ('epsilon_greedy:{"epsilon": 0.2}', "epsilon_greedy(epsilon=0.2)", None, None),
+        ("logged", "logged", {"name": "logged", "params": {}}),
+        ("first", "first", {"name": "action", "params": {"action": 0}}),
+        ("action:12", "action:12", {"name": "action", "params": {"action": 12}}),
+        ("uniform", "uniform", {"name": "uniform", "params": {}}),
+        ('epsilon_greedy:{"epsilon": 0.2}', "epsilon_greedy(epsilon=0.2)", None),
     ],
 )
-def test_a_candidate_is_known_by_its_name(text: str, label: str, action: int | None, spec: object) -> None:
+def test_a_candidate_is_known_by_its_name(text: str, label: str, spec: object) -> None:
     found = candidate(text)
-    assert (found.label, found.action) == (label, action)
+    assert found.label == label
     assert spec is None or found.spec == spec
 
 
@@ -42,7 +43,7 @@ def test_what_names_nothing_is_refused(text: str) -> None:
     ],
 )
 def test_a_sweep_is_a_range_or_a_list(text: str, values: list[float]) -> None:
-    assert [each.policy.spec["params"]["gamma"] for each in sweep(text, []) if each.policy] == values
+    assert [each.policy.spec["params"]["gamma"] for each in sweep(text, [])] == values
 
 
 def test_a_sweep_keeps_the_other_params_of_a_policy_that_is_given() -> None:
@@ -77,6 +78,6 @@ def test_a_sweep_of_nothing_is_refused(text: str) -> None:
 
 
 def test_no_two_candidates_are_the_same() -> None:
-    assert checked([Candidate("logged"), of_policy(catalog.make("ucb1"))])
+    assert checked([LoggedCandidate(), of_policy(catalog.make("ucb1"))])
     with pytest.raises(InvalidInput, match="ucb1 is named 2 times"):
         checked([of_policy(catalog.make("ucb1")), of_policy(catalog.make("ucb1"))])

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from support.reported import CANDIDATES, N, evaluation, hostile_rows
 
-from onearm.api.offline.candidates import Candidate
+from onearm.api.offline.candidate_kinds import ActionCandidate, Candidate, LoggedCandidate
 from onearm.api.offline.report.curves import moments
 from onearm.api.offline.report.findings import PANELS, UNFITTED, find
 from onearm.engine.estimate import confidence_sequence, match_sequence
 
-BEST, WORST, LOGGED = Candidate("action:1", action=1), Candidate("action:3", action=3), Candidate("logged")
+BEST, WORST, LOGGED = ActionCandidate("action:1", 1), ActionCandidate("action:3", 3), LoggedCandidate()
 
 
 @pytest.mark.parametrize(
     ("candidates", "sign"),
-    [([BEST, WORST, LOGGED], 1), ([WORST], -1), ([Candidate("action:2", action=2), WORST], 0), ([LOGGED], 0)],
+    [([BEST, WORST, LOGGED], 1), ([WORST], -1), ([ActionCandidate("action:2", 2), WORST], 0), ([LOGGED], 0)],
 )
 def test_the_best_candidate_is_better_than_the_log_or_worse_beyond_doubt_or_neither(
     candidates: list[Candidate], sign: int
@@ -67,7 +67,7 @@ def test_a_method_that_some_candidates_lack_is_not_the_reports() -> None:
 
 
 def test_intervals_at_every_look_are_of_the_candidates_that_are_drawn() -> None:
-    many = [Candidate(f"candidate {i}", action=i % 4) for i in range(PANELS + 2)]
+    many = [ActionCandidate(f"candidate {i}", i % 4) for i in range(PANELS + 2)]
     shown = find(evaluation(hostile_rows(), many, methods=("match",), intervals=("normal",)))
     assert [row.sequence is None for row in shown.rows] == [False] * PANELS + [True] * 2
     assert np.isclose(shown.shares.sum(axis=1), 1.0).all()

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from support.reported import ABOUT, CANDIDATES, SCRIPT, N, evaluation, hostile_rows
 
-from onearm.api.offline.candidates import Candidate
+from onearm.api.offline.candidate_kinds import ActionCandidate
 from onearm.api.offline.evaluation import Evaluation
 from onearm.api.offline.methods import of_rows
 from onearm.api.offline.report.drawing import write_report
@@ -257,7 +257,7 @@ def test_without_propensities_there_is_a_page_too() -> None:
 
 
 def test_twenty_candidates_make_a_page_of_less_than_2_mb() -> None:
-    many = [Candidate(f"candidate number {i}", action=i % 4) for i in range(20)]
+    many = [ActionCandidate(f"candidate number {i}", i % 4) for i in range(20)]
     text = page(evaluation(hostile_rows(), many, methods=("ips",)), ABOUT, alone())
     assert len(text.encode()) < 2_000_000
     assert len(parsed(text).tables["estimates"]) == 41
