@@ -40,6 +40,7 @@ class Case:
     past: Scores | None  # with a model that knows only the past
     options: Options
     groups: Array | None = None  # int64[n], the rows of one unit; None where each has one
+    uneven: str | None = None  # how actions were taken, where propensities are unknown and no even draw does that
 
     def rows_of(self, some: slice) -> Case:
         """Return the case of some rows."""

@@ -3,11 +3,12 @@
 The error of an estimate is its variance plus its bias squared. Without a limit there is no bias, so the bias is how far
 an estimate is from the one without (Wang, Agarwal, Dudik 2017, "Optimal and adaptive off-policy evaluation in
 contextual bandits"; Su, Dimakopoulou, Krishnamurthy, Dudik 2020, "Doubly robust off-policy evaluation with shrinkage").
-Departs from both: no range of the rewards is asked for, which would bound the bias. The distance is there without any
-bias too, and it is counted whole: an estimate that leans on a model varies with the model, which its terms don't show.
-Taking the distance's own variance off chose the model alone in 65 to 88 % of logs with one rare action, with up to 1.43
-times the error of `dr`, where it is now up to 1.22. SLOPE (Su, Srinath, Krishnamurthy 2020), which takes the last
-estimate that agrees with all before it, was tried: its errors came to be up to 4 times those without a limit.
+Departs from both: of that distance squared its own variance is taken off, as it is there without any bias too, and no
+range of the rewards is asked for, which would bound the bias. SLOPE (Su, Srinath, Krishnamurthy 2020), which takes the
+last estimate that agrees with all before it, was tried: its errors came to be up to 4 times those without a limit,
+where these stay within 1.2. So was to count the distance whole, as the terms of a model don't show how the model itself
+varies: with models fitted on the log, errors of `switch_dr` and `dros` changed by factors from 0.9 to 1.08, but where
+weights are heavy and the model is good they were 9 times as large.
 """
 
 from __future__ import annotations
@@ -40,10 +41,12 @@ def least_error(make: Callable[[float], Terms], candidates: Sequence[float]) -> 
     best = Tuned(candidates[0], make(candidates[0]))
     if len(best.terms.weight) == 0:
         return best
-    unbiased, least = best.terms.value, _variance(best.terms.influence)
+    unbiased, influence = best.terms.value, best.terms.influence
+    least = _variance(influence)
     for limit in candidates[1:]:
         terms = make(limit)
-        error = _variance(terms.influence) + (terms.value - unbiased) ** 2
+        own = terms.influence
+        error = _variance(own) + max((terms.value - unbiased) ** 2 - _variance(own - influence), 0.0)
         if error < least:
             best, least = Tuned(limit, terms), error
     return best
