@@ -31,7 +31,7 @@ from onearm.engine.estimate import difference, sequence
 from onearm.engine.estimate.binomial import clopper_pearson
 from onearm.engine.estimate.bootstrap import bootstrap
 from onearm.engine.estimate.diagnostics import diagnose
-from onearm.engine.estimate.doubly_robust import dr
+from onearm.engine.estimate.doubly_robust import dm, dr, tuned_dros, tuned_switch_dr
 from onearm.engine.estimate.eprocess import weight_e_process
 from onearm.engine.estimate.interval import empirical_bernstein, normal
 from onearm.engine.estimate.likelihood import empirical_likelihood, weighted_likelihood
@@ -95,7 +95,11 @@ def terms_of(world: Digits, n: int, rng: np.random.Generator) -> Iterator[tuple[
     expected = (world.target * world.model).sum(axis=1)[row]
     yield ips(reward, propensity, target), world.value
     yield snips(reward, propensity, target), world.value
-    yield dr(reward, propensity, target, world.model[row, action], expected), world.value
+    modelled = reward, propensity, target, world.model[row, action], expected
+    yield dr(*modelled), world.value
+    yield dm(expected, dr(*modelled).base), world.value
+    yield tuned_switch_dr(*modelled).terms, world.value
+    yield tuned_dros(*modelled).terms, world.value
     uniform = np.full_like(world.logger, 0.1)
     row, action = draw_log(world, uniform, n, rng)
     greedy = world.target.argmax(axis=1)
@@ -113,7 +117,7 @@ def intervals_of(terms: Terms, weight_max: float, seed: int) -> Iterator[Interva
     if terms.method == "match":
         yield clopper_pearson(terms)
         yield empirical_bernstein(terms, 0.0, 1.0)
-    else:
+    elif terms.corrected is None:
         yield weighted_likelihood(terms)
     if terms.method in ("ips", "dr"):
         yield empirical_bernstein(terms, 0.0 if terms.method == "ips" else -weight_max, 1.0 + weight_max)

@@ -16,6 +16,7 @@ from ...engine.estimate import Diagnostics, Terms, by_unit, diagnose, groups_amo
 from ...engine.storage.rows import Rows
 from ...engine.vocabulary import NOBODY, Array, Change
 from .candidate_kinds import Candidate
+from .evenness import said_uneven
 from .intervals import difference, in_range, interval_of, normal_of, range_of, within
 from .judging import Advance, Facts, Readings, Scores, judge
 from .methods import Case, of_rows, terms_of
@@ -246,9 +247,13 @@ def _cases(rows: Rows, facts: Facts, scored: Sequence[Scored], options: Options)
     judged = slice(math.floor(options.learn * len(rows)) if isinstance(options.learn, float) else 0, None)
     groups = groups_of(facts.unit[judged])
     _tell(_clusters(facts.unit[judged], groups), rows)
+    unknown = "match" in options.methods and np.isnan(facts.propensity).any()
+    uneven = said_uneven(rows, facts, groups_of(facts.unit)) if unknown else None
     return [
         replace(
-            Case(facts, rows, each.plain, each.fitted, each.robust, each.past, options).rows_of(judged), groups=groups
+            Case(facts, rows, each.plain, each.fitted, each.robust, each.past, options).rows_of(judged),
+            groups=groups,
+            uneven=uneven,
         )
         for each in scored
     ]
@@ -296,6 +301,8 @@ def _note(method: str, case: Case) -> str | None:
         return "of the target only the probability of the logged action is known: a model adds nothing to its weights"
     if method != "match":
         return None
+    if case.uneven is not None:
+        return f"propensities are unknown, and {case.uneven}: do not use this value"
     alike = case.log.propensity * case.log.choices
     if np.isnan(alike).any():
         return "propensities are unknown: this holds if the log was drawn uniformly"

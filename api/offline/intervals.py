@@ -70,7 +70,7 @@ def _as_computed(name: str, case: Case, method: str, terms: Terms) -> Interval:
     found = estimate.empirical_bernstein(
         terms, *_term_range("ips" if case.half_told else method, rewards, weight_max), level
     )
-    return found if found.note or method in ("match", "dm") else found._replace(note=note)
+    return found if found.note or method == "match" else found._replace(note=note)
 
 
 def _counts_decisions(name: str) -> Interval:
@@ -101,7 +101,10 @@ def difference(
     if name == "confidence-sequence":
         return value, _difference_sequence(method, case, baseline)
     n = len(terms.weight)
-    both = Terms(method, value + terms.influence - other.influence, None, None, np.maximum(terms.weight, other.weight))
+    base = value + terms.influence - other.influence
+    both = Terms(method, base, None, None, np.maximum(terms.weight, other.weight))
+    if terms.corrected is not None and other.corrected is not None:
+        both = both._replace(corrected=terms.corrected - other.corrected)
     both = estimate.by_unit(both, case.groups)
     if name == "bootstrap":
         return value, estimate.bootstrap(both, case.options.level, case.options.seed, case.options.resamples)
@@ -168,7 +171,9 @@ def range_of(reward: Array, stated: tuple[float, float] | None) -> tuple[float, 
 
 def _weight_max(case: Case, terms: Terms) -> tuple[float, str | None]:
     """Return the largest possible weight, and what to know of it."""
-    known, seen = case.options.weight_max or _largest_weight(case.log), float(terms.weight.max(initial=0.0))
+    known = case.options.weight_max or _largest_weight(case.log)
+    cut = terms.weight if terms.corrected is None else case.plain.target / case.log.propensity  # dr cuts none
+    seen = float(cut.max(initial=0.0))
     if known is not None:
         return known, None
     return seen, f"the largest weight seen, {seen:.4g}, is taken for the largest possible: state it by --weight-max"
@@ -177,7 +182,7 @@ def _weight_max(case: Case, terms: Terms) -> tuple[float, str | None]:
 def _term_range(method: str, rewards: tuple[float, float], weight_max: float) -> tuple[float, float]:
     """Return between what the terms of a method lie."""
     low, high = rewards
-    if method in ("match", "dm"):
+    if method == "match":
         return low, high
     if method in MODELLED:  # expected + weight (reward - predicted), of predictions that rewards could be
         reach = weight_max * (high - low)

@@ -40,6 +40,7 @@ class Case:
     past: Scores | None  # with a model that knows only the past
     options: Options
     groups: Array | None = None  # int64[n], the rows of one unit; None where each has one
+    uneven: str | None = None  # how actions were taken, where propensities are unknown and no even draw does that
 
     def rows_of(self, some: slice) -> Case:
         """Return the case of some rows."""
@@ -118,6 +119,12 @@ def _clipped(case: Case) -> Terms:
     return estimate.clipped(*case.weighted, case.options.weight_limit)
 
 
+def _dm(case: Case) -> Terms:
+    """Return what the model says alone; its error can be told where `dr` can be had."""
+    without_dr = case.rows.ratios_only or np.isnan(case.log.propensity).any()
+    return estimate.dm(_predictions(case.fitted)[1], None if without_dr else estimate.dr(*case.modelled).base)
+
+
 def _switch(case: Case) -> Terms:
     if case.options.weight_limit is None:
         return estimate.tuned_switch_dr(*case.modelled).terms
@@ -150,7 +157,7 @@ TERMS: dict[str, Callable[[Case], Terms]] = {
     "ips": lambda case: estimate.ips(*case.weighted),
     "clipped": _clipped,
     "snips": lambda case: estimate.snips(*case.weighted),
-    "dm": lambda case: estimate.dm(_predictions(case.fitted)[1]),
+    "dm": _dm,
     "dr": lambda case: estimate.dr(*case.modelled),
     "sndr": lambda case: estimate.sndr(*case.modelled),
     "switch-dr": _switch,
@@ -177,6 +184,6 @@ def of_rows(terms: Terms, some: Array) -> Terms:
 
 
 def _of_columns(method: str, columns: list[Array | None]) -> Terms:
-    base, part, share, weight = columns
+    base, part, share, weight, corrected = columns
     assert weight is not None, "terms without weights"
-    return Terms(method, base, part, share, weight)
+    return Terms(method, base, part, share, weight, corrected)

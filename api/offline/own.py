@@ -62,7 +62,7 @@ def law_of(name: str, function: Function, rows: Rows) -> Law:
         whole = np.broadcast_to(context, (len(masks), *context.shape[1:]))
         batch = Batch(whole, masks, rows.features, rows.labels, page.number)
         try:
-            return np.asarray(function(batch), np.float64)
+            return _by_labels(name, function(batch), batch.labels)
         except OnearmError:
             raise
         except Exception as error:
@@ -71,3 +71,19 @@ def law_of(name: str, function: Function, rows: Rows) -> Law:
             ) from error
 
     return law
+
+
+def _by_labels(name: str, found: Any, labels: list[str]) -> Array:
+    """Return probabilities by position, float64[n, k]; those of a table are found by the names of its columns."""
+    named = list(getattr(found, "column_names", getattr(found, "columns", ())))
+    wanted = labels or [str(action) for action in range(len(named))]
+    by_name = {str(column): column for column in named}
+    if named and sorted(by_name) == sorted(wanted):
+        return np.column_stack([np.asarray(found[by_name[label]], np.float64) for label in wanted])
+    if labels and named and named != [*range(len(named))]:  # so pandas calls the columns of an array
+        raise InvalidInput(
+            "bad_law",
+            f"{name} gives the columns {', '.join([*by_name][:10])}, and the actions are {', '.join(labels[:10])}: "
+            "call each column as its action, or return an array",
+        )
+    return np.asarray(found, np.float64)

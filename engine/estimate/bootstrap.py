@@ -17,6 +17,7 @@ from ..errors import InvalidInput
 from ..kernel import kernel_beside, loop
 from ..vocabulary import Array
 from .interval import check_level, spread_of, unknown
+from .leaning import containing_dr
 from .terms import Interval, Terms
 
 _LOW = np.uint64(0xFFFFFFFF)
@@ -25,6 +26,7 @@ _32, _16 = np.uint64(32), np.uint64(16)
 _GROUP = 8  # counts from one block of random bits, 16 of them each
 
 
+@containing_dr
 def bootstrap(terms: Terms, level: float = 0.95, seed: int = 0, resamples: int = 1000) -> Interval:
     """Return the interval by the bootstrap-t: quantiles of (estimate - value) / standard error over `resamples` logs.
 

@@ -49,6 +49,8 @@ def by_unit(terms: Terms, groups: Array | None) -> Terms:
     """
     if groups is None:
         return terms
+    if terms.corrected is not None:
+        terms = terms._replace(corrected=_summed(terms.corrected, groups))
     size = np.bincount(groups).astype(np.float64)
     weight = np.bincount(groups, terms.weight)
     if terms.part is None or terms.share is None:
@@ -58,6 +60,11 @@ def by_unit(terms: Terms, groups: Array | None) -> Terms:
     part, share = np.bincount(groups, terms.part), np.bincount(groups, terms.share)
     if terms.base is None:
         return terms._replace(part=part, share=share, weight=weight)
-    mean = float(np.mean(terms.base))
-    base = mean + len(size) / len(groups) * np.bincount(groups, terms.base - mean)
-    return terms._replace(base=base, part=part, share=share, weight=weight)
+    return terms._replace(base=_summed(terms.base, groups), part=part, share=share, weight=weight)
+
+
+def _summed(base: Array, groups: Array) -> Array:
+    """Return one number for each group, float64[groups], of the same mean, each as far off as its decisions move it."""
+    mean = float(np.mean(base))
+    moved = np.bincount(groups, base - mean)
+    return np.asarray(mean + len(moved) / len(groups) * moved)

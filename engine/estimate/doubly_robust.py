@@ -22,19 +22,22 @@ from .tuning import Tuned, falling, least_error, limits
 from .weighting import check_limit, column, weights
 
 
-def dm(expected: Array) -> Terms:
+def dm(expected: Array, corrected: Array | None = None) -> Terms:
     """Estimate by the model alone, the "direct method": the mean of `expected`.
 
-    Columns: `expected`, float64[n].
+    Columns: `expected`, float64[n]; and `corrected`, float64[n], the base of `dr` with the same model.
     Source: Dudik, Langford, Li 2011, "Doubly robust policy evaluation and learning".
-    Assumes: the model is right; no other estimator here does. Its intervals don't know how wrong it is.
+    Assumes: the model is right; no other estimator here does. How wrong it is the predictions don't tell, so its
+    intervals contain those of `dr`, and without `corrected` there is none.
     Refuses: predictions that are not finite.
 
     >>> dm(np.array([0.25, 0.75])).value
     0.5
     """
     expected = column("expected", expected)
-    return Terms("dm", expected, None, None, np.ones(len(expected)))
+    n = len(expected)
+    by_dr = np.full(n, math.nan) if corrected is None else column("corrected", corrected, n)
+    return Terms("dm", expected, None, None, np.ones(n), by_dr)
 
 
 def dr(reward: Array, propensity: Array, target: Array, predicted: Array, expected: Array) -> Terms:
@@ -75,7 +78,8 @@ def switch_dr(
 
     Columns: `reward`, `propensity`, `target`, `predicted` and `expected`, float64[n] each.
     Source: Wang, Agarwal, Dudik 2017, "Optimal and adaptive off-policy evaluation in contextual bandits".
-    Assumes: as `dr`; where weights are larger, the model is right. With inf it is `dr`, with 0 it is `dm`.
+    Assumes: as `dr`; where weights are larger, the model is right. With inf it is `dr`, with 0 it is `dm`. Intervals
+    contain those of `dr`.
     Refuses: what this file's first lines tell, and a `weight_max` that is negative or NaN.
 
     >>> half = np.array([0.5, 0.5])
@@ -84,7 +88,8 @@ def switch_dr(
     """
     check_limit("weight_max", weight_max)
     weight = weights(propensity, target, "switch_dr")
-    return _corrected("switch_dr", _switched(weight, weight_max), reward, predicted, expected)
+    found = _corrected("switch_dr", _switched(weight, weight_max), reward, predicted, expected)
+    return _with_dr(found, weight, reward, predicted, expected)
 
 
 def tuned_switch_dr(reward: Array, propensity: Array, target: Array, predicted: Array, expected: Array) -> Tuned:
@@ -97,10 +102,11 @@ def tuned_switch_dr(reward: Array, propensity: Array, target: Array, predicted: 
     0.0
     """
     weight = weights(propensity, target, "switch_dr")
-    return least_error(
+    found = least_error(
         lambda weight_max: _corrected("switch_dr", _switched(weight, weight_max), reward, predicted, expected),
         [math.inf, *limits(weight), 0.0],
     )
+    return found._replace(terms=_with_dr(found.terms, weight, reward, predicted, expected))
 
 
 def dros(reward: Array, propensity: Array, target: Array, predicted: Array, expected: Array, shrinkage: float) -> Terms:
@@ -118,7 +124,8 @@ def dros(reward: Array, propensity: Array, target: Array, predicted: Array, expe
     """
     check_limit("shrinkage", shrinkage)
     weight = weights(propensity, target, "dros")
-    return _corrected("dros", _shrunk(weight, shrinkage), reward, predicted, expected)
+    found = _corrected("dros", _shrunk(weight, shrinkage), reward, predicted, expected)
+    return _with_dr(found, weight, reward, predicted, expected)
 
 
 def tuned_dros(reward: Array, propensity: Array, target: Array, predicted: Array, expected: Array) -> Tuned:
@@ -136,10 +143,11 @@ def tuned_dros(reward: Array, propensity: Array, target: Array, predicted: Array
     weight = weights(propensity, target, "dros")
     within = limits(weight)
     between = falling(0.01 * within[-1] ** 2, 100.0 * within[0] ** 2) if within else []
-    return least_error(
+    found = least_error(
         lambda shrinkage: _corrected("dros", _shrunk(weight, shrinkage), reward, predicted, expected),
         [math.inf, *between, 0.0],
     )
+    return found._replace(terms=_with_dr(found.terms, weight, reward, predicted, expected))
 
 
 def mrdr(reward: Array, propensity: Array, target: Array, predicted: Array, expected: Array) -> Terms:
@@ -176,6 +184,10 @@ def _shrunk(weight: Array, shrinkage: float) -> Array:
     if shrinkage in (0.0, math.inf):
         return weight if shrinkage else np.zeros(len(weight))
     return np.asarray(weight * (shrinkage / (weight * weight + shrinkage)))
+
+
+def _with_dr(found: Terms, weight: Array, reward: Array, predicted: Array, expected: Array) -> Terms:
+    return found._replace(corrected=_corrected("dr", weight, reward, predicted, expected).base)
 
 
 def _corrected(method: str, weight: Array, reward: Array, predicted: Array, expected: Array) -> Terms:

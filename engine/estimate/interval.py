@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import InvalidInput
 from ..vocabulary import Array
+from .leaning import containing_dr
 from .tails import normal_quantile
 from .terms import Interval, Terms
 
@@ -23,6 +24,7 @@ Z95 = 1.959963984540054  # the 0.975 quantile of the normal distribution
 _ROUNDING = 1e-14  # what is smaller than this, relative to the terms, is no spread
 
 
+@containing_dr
 def normal(terms: Terms, level: float = 0.95) -> Interval:
     """Return the interval by the normal distribution of the estimate, with the delta method's standard error.
 
@@ -37,6 +39,7 @@ def normal(terms: Terms, level: float = 0.95) -> Interval:
     return Interval("normal", terms.value - z * spread, terms.value + z * spread)
 
 
+@containing_dr
 def empirical_bernstein(terms: Terms, low: float, high: float, level: float = 0.95) -> Interval:
     """Return an interval that holds at any number of decisions, of terms in [low, high].
 

@@ -16,6 +16,7 @@ from ..elementary import log
 from ..kernel import kernel, loop
 from ..vocabulary import Array
 from .interval import check_level, spread_of, unknown
+from .leaning import containing_dr
 from .tails import t_quantile
 from .terms import Interval, Terms
 
@@ -24,6 +25,7 @@ _CLOSE = 1e-10  # of the statistic, which is near 4
 _NO_COLUMN = np.zeros(0)
 
 
+@containing_dr
 def empirical_likelihood(terms: Terms, level: float = 0.95) -> Interval:
     """Return the values v that some law over the decisions makes true and that is not much less likely than the log's.
 

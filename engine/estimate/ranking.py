@@ -19,6 +19,7 @@ from ..draws import RESAMPLING, normals, run_key
 from ..errors import InvalidInput
 from ..vocabulary import Array
 from .interval import check_level, spread_of
+from .leaning import widened
 from .terms import Terms
 
 _SAME = 1e-12  # of the larger variance: two policies whose difference varies less are one
@@ -44,7 +45,7 @@ def rank(policies: Sequence[Terms], level: float = 0.95, seed: int = 0, draws: i
 
     The largest |deviation| / standard error is drawn `draws` times: over the policies for the intervals, over all pairs
     for differences and ranks. Its quantile takes the place of 1.96. Policies that decide alike cost next to nothing,
-    as their deviations move together.
+    as their deviations move together. Where policies lean on a model, intervals and ranks contain those by `dr`.
 
     Source: Chernozhukov, Chetverikov, Kato, "Gaussian approximations and multiplier bootstrap for maxima of sums", 2013
     (given the log, the multiplied influences are normal with their K x K covariance, from which is drawn); ranks:
@@ -58,6 +59,40 @@ def rank(policies: Sequence[Terms], level: float = 0.95, seed: int = 0, draws: i
         raise InvalidInput(
             "policies", f"{len(policies)} policies on {lengths} decisions: rank takes one or more, of one log"
         )
+    value = np.array([terms.value for terms in policies])
+    found = _together(policies, level, seed, draws)
+    if any(terms.leans for terms in policies):
+        by_dr = _together([terms.by_dr for terms in policies], level, seed, draws)
+        gap = value[:, None] - value[None, :]
+        found = _Ends(*widened(value, found[:2], by_dr[:2]), *widened(gap, found[2:], by_dr[2:]))
+    better = found.gap_low > 0.0  # [i, j]: i is better than j beyond doubt; never where a value is NaN
+    order = np.argsort(np.where(np.isnan(value), -math.inf, value) * -1.0, kind="stable")
+    best = order[0]
+    return Ranking(
+        value,
+        found.low,
+        found.high,
+        order,
+        value[best] - value,
+        found.gap_low[best],
+        found.gap_high[best],
+        1 + better.sum(axis=0),
+        len(value) - better.sum(axis=1),
+        np.asarray(~better.any(axis=0)),
+    )
+
+
+class _Ends(NamedTuple):
+    """Intervals that cover all values, and all differences, at once."""
+
+    low: Array  # float64[K]
+    high: Array  # float64[K]
+    gap_low: Array  # float64[K, K], [i, j] of the value of i less that of j
+    gap_high: Array  # float64[K, K]
+
+
+def _together(policies: Sequence[Terms], level: float, seed: int, draws: int) -> _Ends:
+    """Return the ends by the spread of these terms."""
     value = np.array([terms.value for terms in policies])
     known = np.array([spread_of(terms)[1] is None for terms in policies])
     covariance = _covariance(policies, known)
@@ -78,22 +113,7 @@ def rank(policies: Sequence[Terms], level: float = 0.95, seed: int = 0, draws: i
             pairs = np.abs(deviation[:, i, None] - deviation[:, others]) / between[i, others]
             largest = np.maximum(largest, pairs.max(axis=1))
     doubt = float(np.quantile(largest, level)) * between
-
-    better = gap > doubt  # [i, j]: i is better than j beyond doubt; never where a value is NaN
-    order = np.argsort(np.where(np.isnan(value), -math.inf, value) * -1.0, kind="stable")
-    best = order[0]
-    return Ranking(
-        value,
-        value - reach,
-        value + reach,
-        order,
-        gap[best],
-        gap[best] - doubt[best],
-        gap[best] + doubt[best],
-        1 + better.sum(axis=0),
-        len(value) - better.sum(axis=1),
-        ~better.any(axis=0),
-    )
+    return _Ends(value - reach, value + reach, gap - doubt, gap + doubt)
 
 
 def _covariance(policies: Sequence[Terms], known: Array) -> Array:

@@ -27,6 +27,7 @@ class Terms(NamedTuple):
     part: Array | None  # float64[n], together with
     share: Array | None  # float64[n], >= 0
     weight: Array  # float64[n], by which the reward of each decision counts; those of pseudo_inverse may be negative
+    corrected: Array | None = None  # float64[n], the base of `dr` where this leans on a model; NaN where none is had
 
     @property
     def value(self) -> float:
@@ -36,6 +37,16 @@ class Terms(NamedTuple):
             return total
         whole = float(self.share.sum())
         return total + float(self.part.sum()) / whole if whole > 0.0 else math.nan
+
+    @property
+    def leans(self) -> bool:
+        """Whether a model is taken somewhere without a correction, so that these terms don't show how wrong it is."""
+        return self.corrected is not None and (self.base is None or not np.array_equal(self.base, self.corrected))
+
+    @property
+    def by_dr(self) -> Terms:
+        """Return the terms of `dr`, with the model corrected everywhere; these themselves where they lean on none."""
+        return self._replace(base=self.corrected, part=None, share=None, corrected=None) if self.leans else self
 
     @property
     def influence(self) -> Array:

@@ -6,7 +6,9 @@ contextual bandits"; Su, Dimakopoulou, Krishnamurthy, Dudik 2020, "Doubly robust
 Departs from both: of that distance squared its own variance is taken off, as it is there without any bias too, and no
 range of the rewards is asked for, which would bound the bias. SLOPE (Su, Srinath, Krishnamurthy 2020), which takes the
 last estimate that agrees with all before it, was tried: its errors came to be up to 4 times those without a limit,
-where these stay within 1.2.
+where these stay within 1.2. So was to count the distance whole, as the terms of a model don't show how the model itself
+varies: with models fitted on the log, errors of `switch_dr` and `dros` changed by factors from 0.9 to 1.08, but where
+weights are heavy and the model is good they were 9 times as large.
 """
 
 from __future__ import annotations

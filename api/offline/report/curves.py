@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ....engine.estimate.leaning import widened
 from ....engine.estimate.tails import normal_quantile
 from ....engine.estimate.terms import Terms
 from ....engine.vocabulary import Array
@@ -50,10 +51,21 @@ def moments(n: int) -> Array:
 def running(terms: Terms, at: Array, level: float = 0.95) -> Curve:
     """Estimate at moments, int64[m] from 1 to n and ascending, with the normal interval of each: in one pass.
 
+    Where terms lean on a model, these intervals contain those of `dr`.
+
     >>> ones = np.ones(4)
     >>> running(Terms("match", None, np.array([1.0, 0.0, 0.0, 1.0]), ones, ones), np.array([2, 4])).value
     array([0.5, 0.5])
     """
+    own = _running(terms, at, level)
+    if not terms.leans:
+        return own
+    by_dr = _running(terms.by_dr, at, level)
+    low, high = widened(own.value, (own.low, own.high), (by_dr.low, by_dr.high))
+    return own._replace(low=low, high=high)
+
+
+def _running(terms: Terms, at: Array, level: float) -> Curve:
     if not len(at):
         return Curve(at, *np.zeros((3, 0)))
     n, z = at.astype(np.float64), normal_quantile(0.5 + level / 2.0)

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import polars
+import pyarrow
 import pytest
 
 import onearm
@@ -161,6 +163,42 @@ def test_a_function_reads_features_by_name_and_draws_for_match() -> None:
     assert matched[0] == matched[1] != matched[2]
     chance = np.array([0.5 * (label != "hat") for label in log["action"]])
     assert abs(matched[0] - chance.sum()) < 4 * np.sqrt((chance * (1 - chance)).sum())
+
+
+@pytest.mark.parametrize("frame", [polars.DataFrame, pandas.DataFrame, pyarrow.table])
+def test_columns_of_a_table_that_a_function_returns_are_found_by_the_names_of_actions(frame: Any) -> None:
+    columns = shop()
+
+    def mine(batch: Batch) -> Any:
+        return frame({label: np.full(len(batch), LAW[OFFERS.index(label)]) for label in ("mug", "cup", "hat")})
+
+    found = onearm.evaluate(polars.DataFrame(columns), ["column:p_new", mine], method="ips")
+    assert value_of(found, 1) == pytest.approx(value_of(found), rel=1e-12)
+
+
+def test_columns_by_number_are_those_of_the_actions_where_these_have_no_names_and_else_positions() -> None:
+    columns = shop()
+    numbered = polars.DataFrame(columns | {"action": [OFFERS.index(label) for label in columns["action"]]})
+
+    def by_number(batch: Batch) -> Any:
+        return polars.DataFrame({str(place): np.full(len(batch), LAW[place]) for place in (2, 0, 1)})
+
+    def by_position(batch: Batch) -> Any:
+        return pandas.DataFrame(np.tile(LAW, (len(batch), 1)))
+
+    found = onearm.evaluate(numbered, ["column:p_new", by_number, by_position], method="ips")
+    assert [value_of(found, i) for i in (1, 2)] == pytest.approx([value_of(found)] * 2, rel=1e-12)
+    named = onearm.evaluate(polars.DataFrame(columns), by_position, method="ips")
+    assert value_of(named) == pytest.approx(value_of(found), rel=1e-12)
+
+
+@pytest.mark.parametrize("names", [("mug", "cup", "pen"), ("mug", "cup"), ("mug", "cup", "hat", "pen")])
+def test_a_table_of_other_names_is_refused(names: tuple[str, ...]) -> None:
+    def mine(batch: Batch) -> Any:
+        return polars.DataFrame({name: np.full(len(batch), 1.0 / len(names)) for name in names})
+
+    with pytest.raises(InvalidInput, match=f"gives the columns {', '.join(names)}, and the actions are cup, hat, mug"):
+        onearm.evaluate(polars.DataFrame(shop()), mine, method="ips")
 
 
 def test_match_is_refused_where_nobody_says_what_a_target_chooses() -> None:
