@@ -41,9 +41,9 @@ class Worker(NamedTuple):
 def worker_among(names: Sequence[str], shared: socket.socket) -> Worker:
     """Start a process for each name, and return in each of them what it is.
 
-    In the process that calls this it does not return, but exits when all have ended: with 0 after SIGTERM or SIGINT,
-    which it passes on; with the code of a worker that could not begin at all. One that ends later is started again.
-    The workers share a socket that listens, which this process closes once it is told to end. Raises `InvalidInput`
+    In the process that calls this it does not return, but exits when all have ended, as one process does: with 0 after
+    SIGTERM, by `KeyboardInterrupt` after SIGINT; with the code of a worker that could not begin at all. One that ends
+    later is started again. The workers share a socket that listens, which this process closes once it is told to end. Raises `InvalidInput`
     ("no_fork") where the system cannot do that.
     """
     if not hasattr(os, "fork"):
@@ -55,6 +55,7 @@ class _Parent:
     """The process that starts the others; it hears signals one at a time, and has no threads."""
 
     def __init__(self, names: Sequence[str], shared: socket.socket) -> None:
+        self._names = names
         self._due = deque(names)  # those to be started
         self._shared = shared
         self._running: dict[int, str] = {}  # names by process
@@ -62,6 +63,7 @@ class _Parent:
         self._begun: dict[str, float] = {}  # when each was started last, by the monotonic clock
         self._ready: set[str] = set()  # those that answered once
         self._ends = False
+        self._interrupted = False  # it ends as Ctrl-C asked for it
         self._code = 0
         self._pulse = os.pipe()  # nothing is written: what reads it notices the end of this process
         self._heard = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGUSR1}
@@ -76,6 +78,8 @@ class _Parent:
                     signal.pthread_sigmask(signal.SIG_SETMASK, before)
                     return self._become(name, is_first)
             if not self._running:
+                if self._interrupted:
+                    raise KeyboardInterrupt
                 sys.exit(self._code)
             self._hear(signal.sigwait(self._heard))
 
@@ -97,8 +101,7 @@ class _Parent:
         read, write = self._pulse
         os.close(write)
         threading.Thread(target=_end_with, args=(read,), daemon=True).start()
-        private = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        private.bind((LOOPBACK, 0))
+        private = _bound(self._shared.getsockname()[1] + 1 + self._names.index(name))
         parent = os.getppid()
         return Worker(name, private, is_first, lambda: os.kill(parent, signal.SIGUSR1))
 
@@ -113,6 +116,7 @@ class _Parent:
                 if ended:
                     self._bury(process, os.waitstatus_to_exitcode(status))
         else:
+            self._interrupted = self._interrupted or number == signal.SIGINT
             self._end()
 
     def _bury(self, process: int, code: int) -> None:
@@ -137,6 +141,17 @@ class _Parent:
         self._shared.close()
         for process in self._running:
             os.kill(process, signal.SIGTERM)
+
+
+def _bound(port: int) -> socket.socket:
+    """Return a socket at a port of this machine, or at another one where that is in use or none."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((LOOPBACK, port))
+    except (OSError, OverflowError):
+        made.bind((LOOPBACK, 0))
+    return made
 
 
 def _end_with(pulse: int) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from support.nodes import Nodes, until
 from support.served import ARMS, RANDOM, folded, log_of
 
 from onearm.api.cli.main import run
+from onearm.api.cluster.workers import _bound
 from onearm.engine.storage.shards import SHARDS
 from onearm.engine.storage.store import Store
 from onearm.engine.vocabulary import DECIDE, LEARN
@@ -27,6 +29,7 @@ from onearm.engine.vocabulary import DECIDE, LEARN
 LEASE = 2.0
 PATIENCE = 60.0  # a busy machine is no bug
 NAMES = [f"e{number}" for number in range(6)]
+TLS = Path(__file__).resolve().parents[2] / "fixtures" / "tls"
 POSTGRES = "postgresql://nobody@127.0.0.1:1/nothing"
 
 
@@ -34,8 +37,7 @@ class Command:
     """The command at work, with two workers."""
 
     def __init__(self, database: str, folder: Path, *options: str, scheme: str = "http") -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_ports(3)
         self.url = f"{scheme}://127.0.0.1:{self.port}"
         self.said, self.complained = folder / "said", folder / "complained"
         command = [sys.executable, "-m", "onearm", "serve", "--workers", "2", "--node", "w", "--lease", str(LEASE)]
@@ -162,19 +164,19 @@ def test_a_worker_that_is_killed_is_started_again_and_clients_lose_nothing(postg
         store.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_is_told_to_end_drains_all_workers_and_leaves_with_0(
-    postgres_url: str, tmp_path: Path, number: signal.Signals
+@pytest.mark.parametrize(("number", "code", "says"), [(signal.SIGTERM, 0, ""), (signal.SIGINT, 130, "stopped\n")])
+def test_what_is_told_to_end_drains_all_workers_and_leaves_as_one_process(
+    postgres_url: str, tmp_path: Path, number: signal.Signals, code: int, says: str
 ) -> None:
     """Both leave at once, and neither waits for the other to take what it has."""
     with at_work(postgres_url, tmp_path) as command:
         command.create()
         workers = command.workers
         begun = time.monotonic()
-        assert command.end(number) == 0
+        assert command.end(number) == code
         assert time.monotonic() - begun < 7  # a node waits 8 s for others that could take its shards
         assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
-        assert command.complained.read_text() == ""
+        assert command.complained.read_text() == says
         assert command.said.read_text().count("stop with Ctrl-C") == 1
     with Nodes(postgres_url, "w-1") as nodes:  # the names are free at once
         assert nodes.all[0].ask("GET", "/v1/experiments/e0").status_code == 200
@@ -196,11 +198,37 @@ def test_both_workers_are_asked_and_each_answers_to_its_addresses_alone(postgres
         assert [one["name"] for one in nodes] == ["w-1", "w-2"]
         asked = {command.get("/v1/cluster").json()["node"] for _ in range(200)}
         assert asked == {"w-1", "w-2"}
+        assert [one["address"] for one in nodes] == [f"http://127.0.0.1:{command.port + number}" for number in (1, 2)]
+        counts = [httpx.get(f"{one['address']}/metrics").text.count("onearm_build_info{") for one in nodes]
+        assert counts == [1, 1]
         for address in (command.url, *(one["address"] for one in nodes)):
             assert httpx.get(f"{address}/v1/experiments").status_code == 200
             assert httpx.get(f"{address}/v1/experiments", headers={"host": "shop.example"}).status_code == 421
             forged = {"x-onearm-node": "secret", "x-onearm-caller": "[]"}
             assert httpx.get(f"{address}/v1/experiments", headers=forged).status_code == 503
+
+
+def test_clients_speak_tls_and_workers_among_themselves_do_not(postgres_url: str, tmp_path: Path) -> None:
+    options = ["--tls-cert", str(TLS / "cert.pem"), "--tls-key", str(TLS / "key.pem")]
+    with at_work(postgres_url, tmp_path, *options, scheme="https") as command:
+        assert {one["address"][:5] for one in command.settle()} == {"http:"}
+        trusting = httpx.Client(base_url=command.url, verify=ssl.create_default_context(cafile=TLS / "cert.pem"))
+        with trusting as client:  # one connection, so one worker, which passes on what the other has
+            for name in NAMES:
+                body = {"experiment_id": name, "arms": ARMS, "policy": RANDOM}
+                assert client.post("/v1/experiments", json=body).status_code == 201
+                assert client.post(f"/v1/experiments/{name}/decisions", json={}).status_code == 201
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(command.url.replace("https", "http"))
+        assert command.get("/health/live").status_code == 200
+
+
+def test_where_a_port_beside_is_taken_or_none_a_worker_is_found_at_another() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for asked in (port, 65_536):
+            with _bound(asked) as found:
+                assert found.getsockname()[0] == "127.0.0.1" and found.getsockname()[1] not in (asked, 0)
 
 
 def test_a_port_in_use_is_said_once_and_nothing_is_started(
@@ -245,6 +273,16 @@ def test_workers_that_cannot_be_are_refused(
     assert run(["serve", "--port", "0", *options]) == 2
     assert says in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def free_ports(count: int) -> int:
+    """Return the first of so many ports in a row that nobody uses."""
+    while True:
+        with ExitStack() as stack, suppress(OSError):
+            first: int = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+            for number in range(1, count):
+                stack.enter_context(socket.create_server(("127.0.0.1", first + number)))
+            return first
 
 
 def is_alive(process: int) -> bool:
