@@ -43,8 +43,8 @@ def worker_among(names: Sequence[str], shared: socket.socket) -> Worker:
 
     In the process that calls this it does not return, but exits when all have ended, as one process does: with 0 after
     SIGTERM, by `KeyboardInterrupt` after SIGINT; with the code of a worker that could not begin at all. One that ends
-    later is started again. The workers share a socket that listens, which this process closes once it is told to end. Raises `InvalidInput`
-    ("no_fork") where the system cannot do that.
+    later is started again. The workers share a socket that listens, which this process closes once it is told to end.
+    Raises `InvalidInput` ("no_fork") where the system cannot do that.
     """
     if not hasattr(os, "fork"):
         raise InvalidInput("no_fork", "--workers needs a system that can fork, as Linux: leave it out, or start nodes")

@@ -164,7 +164,7 @@ def test_a_worker_that_is_killed_is_started_again_and_clients_lose_nothing(postg
         store.close()
 
 
-@pytest.mark.parametrize(("number", "code", "says"), [(signal.SIGTERM, 0, ""), (signal.SIGINT, 130, "stopped\n")])
+@pytest.mark.parametrize(("number", "code", "says"), [(signal.SIGTERM, 0, ""), (signal.SIGINT, 130, "\nstopped\n")])
 def test_what_is_told_to_end_drains_all_workers_and_leaves_as_one_process(
     postgres_url: str, tmp_path: Path, number: signal.Signals, code: int, says: str
 ) -> None:
