@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 from rich.markup import escape
@@ -25,12 +25,9 @@ from ...engine.compiled.waiting import WAITING
 from ...engine.errors import InvalidInput, Unavailable
 from ...engine.storage.access import Access
 from ...engine.storage.connections import without_password
-from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
 from ..access.rates import Rates
-from ..cluster.membership import LEASE
-from ..cluster.nodes import Nodes
-from ..cluster.opening import open_node
+from ..cluster.workers import Worker
 from ..console import say_what_compiles
 from ..experiment.ids import in_url
 from ..http import service_log
@@ -40,13 +37,15 @@ from ..http.endpoint import BODY_MAX
 from ..http.guard import Guard
 from ..http.personalizer.calls import Wire
 from ..http.server import Network, Server, make_room
+from ..http.sharing import SharingServer
 from ..service.archives import Archives
-from ..service.clocks import CLOSE_AFTER_START, Clocks
+from ..service.clocks import CLOSE_AFTER_START
 from ..service.live import Live
 from ..service.records import CACHE_BYTES
 from ..service.room import DEFAULT_LIMITS, StateLimits
 from ..service.service import EXPERIMENTS_MAX, Service
 from ..terminal import console
+from .among import Among, among_options
 from .options import DATABASE_DEFAULT, DatabaseCommand, Finite, artefact_option, database_option, policy_file_option
 
 BACKLOG = 2048
@@ -147,17 +146,7 @@ def _limit(name: str) -> dict[str, Any]:
     metavar="FOLDER",
     help="Where the archives of compacted experiments go.  [default: NAME.archives beside a database of SQLite]",
 )
-@click.option(
-    "--node", metavar="NAME", help="Serve a database of PostgreSQL together with other nodes, under a name of its own."
-)
-@click.option("--advertise", metavar="URL", help="Where the other nodes reach this one, as http://10.0.0.5:8080.")
-@click.option(
-    "--lease",
-    type=Finite(1.0),
-    default=LEASE,
-    show_default=True,
-    help="Seconds after which others take over what a node had that is not heard of.",
-)
+@among_options
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="A certificate (PEM): the service speaks HTTPS.")
 @click.option(
     "--tls-key",
@@ -205,9 +194,7 @@ def serve(
     max_experiments: int,
     close_after_start: float,
     archives: Path | None,
-    node: str | None,
-    advertise: str | None,
-    lease: float,
+    among: Among,
     tls_cert: Path | None,
     tls_key: Path | None,
     root_path: str,
@@ -222,16 +209,18 @@ def serve(
       onearm serve --port 8080 --database sqlite:///run.db
     """
     in_text = log_format == "text"
+    among.check(database, personalizer)
     _check_private(host, insecure, database)
     guard = Guard([*({host} - EVERY_ADDRESS), *allowed_hosts], cors_origins)
     limits = Limits(max_connections, max_header_bytes, idle_timeout, read_timeout)
     network = Network(tls_cert, tls_key, forwarded_allow_ips).checked()
     _be_a_server(limits, in_text)
     refused: Counter[str] = Counter()
-    with _listen(host, port, node) as listener:
+    with _listen(host, port, not among.is_node) as listener:
         service_log.configure(log_format, access_log)
+        worker = among.worker(listener)
         spans = _spans()
-        opened = _opened(database, node, advertise, lease, personalizer, close_after_start)
+        opened = among.opened(database, worker, close_after_start)
         address = _address(host, listener.getsockname()[1], "http" if tls_cert is None else "https")
         app = create_app(
             **opened._asdict(),
@@ -246,38 +235,32 @@ def serve(
             archives=None if archives is None else Archives(archives),
             refused=refused,
             watcher=None if spans is None else spans.commit,
-            started=functools.partial(_welcome if in_text else _log_start, address, without_password(database)),
+            started=functools.partial(_begun, worker, in_text, address, without_password(database)),
             advanced=_Progress(_say if in_text else service_log.log.info).advanced,
         )
-        Server(_served(app, guard, spans), limits, network=network, refused=refused).run(sockets=[listener])
+        _serve(_served(app, guard, spans), limits, network, refused, listener, worker)
 
 
 def _served(app: Any, guard: Guard, spans: Any) -> Any:
     return guard.with_cors(app) if spans is None else spans.of_requests(guard.with_cors(app))
 
 
-class Opened(NamedTuple):
-    """A database, what tells the time there, and what this process is among others that serve it."""
+def _serve(
+    app: Any, limits: Limits, network: Network, refused: Counter[str], listener: socket.socket, worker: Worker | None
+) -> None:
+    """Answer until this process is told to end."""
+    if worker is None:
+        Server(app, limits, network=network, refused=refused).run(sockets=[listener])
+    else:
+        SharingServer(app, limits, listener, worker.private, network=network, refused=refused).run()
 
-    store: Store
-    clocks: Clocks
-    nodes: Nodes | None = None
 
-
-def _opened(
-    database: str, node: str | None, advertise: str | None, lease: float, personalizer: bool, grace: float
-) -> Opened:
-    """Open the database before anything is started: its errors are for the person at the terminal."""
-    if node is None:
-        if advertise is not None:
-            raise InvalidInput("no_node", "--advertise is of no use alone: give the node a name by --node too")
-        return Opened(Store.open(database), Clocks(grace=grace))
-    if personalizer:
-        raise InvalidInput(
-            "one_process", "--personalizer and --node do not go together: Personalizer's clients ask one process"
-        )
-    opened = open_node(database, node, advertise, lease)
-    return Opened(opened.store, Clocks(opened.clock.now, grace=grace), opened.nodes)
+def _begun(worker: Worker | None, in_text: bool, address: str, database: str, service: Service) -> None:
+    """Say that the service answers, once for all workers."""
+    if worker is not None:
+        worker.ready()
+    if worker is None or worker.is_first:
+        (_welcome if in_text else _log_start)(address, database, service)
 
 
 def _be_a_server(limits: Limits, in_text: bool) -> None:
@@ -359,7 +342,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _listen(host: str, port: int, node: str | None) -> socket.socket:
+def _listen(host: str, port: int, at_once: bool) -> socket.socket:
     """Take the port before anything else, so that a port in use is said in one line.
 
     Who asks too early waits until all is ready; a node is not asked before that, as others answer meanwhile.
@@ -375,7 +358,7 @@ def _listen(host: str, port: int, node: str | None) -> socket.socket:
             "port_in_use",
             f"cannot listen on {host}:{port} ({error.strerror}): stop what uses the port, or give another --port",
         ) from None
-    if node is None:
+    if at_once:
         listener.listen(BACKLOG)
     listener.set_inheritable(True)
     return listener

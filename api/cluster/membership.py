@@ -66,7 +66,7 @@ class Membership:
         self._wake.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_SECONDS):
-                while self.holding.epochs and self.holding.holds and len(self.view.nodes) > 1:
+                while self.holding.epochs and self.holding.holds and self._somebody_stays:
                     await asyncio.sleep(LOOK_SECONDS)
         await ended(self._renewing)
         if self._settling is not None:
@@ -77,6 +77,11 @@ class Membership:
             await self._run(self._shards.leave, self.node)
         self._thread.shutdown()
         self._shards.close()
+
+    @property
+    def _somebody_stays(self) -> bool:
+        """Whether there is a node that does not leave."""
+        return any(not node.leaves for node in self.view.nodes.values() if node.name != self.node.name)
 
     def owner(self, name: str) -> Node | None:
         """Return the node that has an experiment as far as this one knows, None where none does."""

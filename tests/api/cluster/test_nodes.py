@@ -15,6 +15,7 @@ from support.nodes import Nodes, until
 from support.served import ARMS, RANDOM, folded, log_of
 
 from onearm.api.access.keys import new_key
+from onearm.api.cluster.membership import LEAVE_SECONDS
 from onearm.api.cluster.nodes import EPOCH, SECRET
 from onearm.api.cluster.peers import Peers, Reply
 from onearm.engine.storage.access import Access, Deed
@@ -161,6 +162,16 @@ def test_a_node_that_comes_gets_its_share_and_one_that_ends_gives_its_own(nodes:
             again = node.ask("POST", f"/v1/experiments/{name}/decisions", {"decision_id": "d"})
             assert (again.status_code, again.json()) == (200, told[name])
         assert a.ask("GET", f"/v1/experiments/{name}").json()["digest"] == digests[name]
+
+
+def test_a_node_that_ends_does_not_wait_for_one_that_leaves_too(nodes: Nodes) -> None:
+    a, b = nodes.all
+    leaving, staying = b.opened.nodes.membership, a.opened.nodes.membership
+    leaving.node = leaving.node._replace(leaves=True)
+    until(lambda: len(a.has) == SHARDS and staying.view.nodes["b"].leaves)
+    begun = time.monotonic()
+    a.close()
+    assert time.monotonic() - begun < LEAVE_SECONDS and not a.thread.is_alive()
 
 
 def test_moves_lose_nothing_that_clients_are_told_meanwhile(nodes: Nodes) -> None:

@@ -1,0 +1,293 @@
+"""`onearm serve --workers N` as processes: one is killed under clients, all are ended, what cannot begin is refused."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.nodes import Nodes, until
+from support.served import ARMS, RANDOM, folded, log_of
+
+from onearm.api.cli.main import run
+from onearm.api.cluster.workers import _bound
+from onearm.engine.storage.shards import SHARDS
+from onearm.engine.storage.store import Store
+from onearm.engine.vocabulary import DECIDE, LEARN
+
+LEASE = 2.0
+PATIENCE = 60.0  # a busy machine is no bug
+NAMES = [f"e{number}" for number in range(6)]
+TLS = Path(__file__).resolve().parents[2] / "fixtures" / "tls"
+POSTGRES = "postgresql://nobody@127.0.0.1:1/nothing"
+
+
+class Command:
+    """The command at work, with two workers."""
+
+    def __init__(self, database: str, folder: Path, *options: str, scheme: str = "http") -> None:
+        self.port = free_ports(3)
+        self.url = f"{scheme}://127.0.0.1:{self.port}"
+        self.said, self.complained = folder / "said", folder / "complained"
+        command = [sys.executable, "-m", "onearm", "serve", "--workers", "2", "--node", "w", "--lease", str(LEASE)]
+        with self.said.open("w") as said, self.complained.open("w") as complained:
+            self.process = subprocess.Popen(
+                [*command, "--port", str(self.port), "--database", database, *options],
+                stdout=said,
+                stderr=complained,
+                env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+            )
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes of the workers, the oldest first."""
+        pid = self.process.pid
+        return sorted(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+    def settle(self) -> list[dict[str, Any]]:
+        """Wait until both have their shares, and return what is said of them."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with suppress(httpx.TransportError):
+                nodes: list[dict[str, Any]] = self.get("/v1/cluster").json()["nodes"]
+                if [one["shards"] for one in nodes] == [SHARDS // 2, SHARDS // 2]:
+                    return nodes
+            assert self.process.poll() is None and time.monotonic() < deadline, self.complained.read_text()
+            time.sleep(0.05)
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return httpx.get(f"{self.url}{path}", timeout=PATIENCE, verify=False, **more)
+
+    def create(self) -> None:
+        for name in NAMES:
+            body = {"experiment_id": name, "arms": ARMS, "policy": RANDOM, "seed": 3}
+            deadline = time.monotonic() + PATIENCE
+            while httpx.post(f"{self.url}/v1/experiments", json=body).status_code not in (200, 201):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def at_work(database: str, folder: Path, *options: str, scheme: str = "http") -> Iterator[Command]:
+    command = Command(database, folder, *options, scheme=scheme)
+    try:
+        command.settle()
+        yield command
+    finally:
+        workers = command.workers if command.process.poll() is None else []
+        command.process.kill()
+        command.process.wait()
+        for worker in workers:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+
+
+class Asking(threading.Thread):
+    """Decides and rewards, and asks again until it is answered."""
+
+    def __init__(self, url: str, number: int) -> None:
+        super().__init__(daemon=True)
+        self.url, self.number = url, number
+        self.over = threading.Event()
+        self.told: dict[tuple[str, str], Any] = {}
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            while not self.over.is_set():
+                asked = len(self.told)
+                name, decision = NAMES[asked % len(NAMES)], f"{self.number}-{asked}"
+                answer = self.ask(f"/v1/experiments/{name}/decisions", {"decision_id": decision})
+                self.told[name, decision] = answer.json()
+                self.ask(f"/v1/experiments/{name}/decisions/{decision}/reward", {"value": 1.0})
+        except BaseException as error:
+            self.error = error
+
+    def ask(self, path: str, body: Any) -> httpx.Response:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with suppress(httpx.TransportError):
+                answer = httpx.post(f"{self.url}{path}", json=body, timeout=5)
+                if answer.status_code != 503:
+                    assert answer.status_code in (200, 201), answer.text
+                    return answer
+            assert time.monotonic() < deadline
+            time.sleep(0.03)
+
+
+def test_a_worker_that_is_killed_is_started_again_and_clients_lose_nothing(postgres_url: str, tmp_path: Path) -> None:
+    with at_work(postgres_url, tmp_path) as command:
+        command.create()
+        clients = [Asking(command.url, number) for number in range(3)]
+        for client in clients:
+            client.start()
+        for _ in range(2):
+            until(lambda: all(len(client.told) > 10 for client in clients))
+            before = command.workers
+            os.kill(before[0], signal.SIGKILL)
+            until(lambda: len(command.workers) == 2 and before[0] not in command.workers)  # noqa: B023
+            command.settle()
+        for client in clients:
+            client.over.set()
+        for client in clients:
+            client.join(PATIENCE)
+            assert client.error is None
+        digests = {name: command.get(f"/v1/experiments/{name}").json()["digest"] for name in NAMES}
+        assert command.end() == 0
+        complained = command.complained.read_text()
+        assert complained.count("ended by signal 9: it is started again") == 2 and "Traceback" not in complained
+    told = [key for client in clients for key in client.told]
+    store = Store.open(postgres_url)
+    try:
+        for name in NAMES:
+            row, events = log_of(store, name)
+            decided = [event.decision_id for event in events if event.kind == DECIDE]
+            assert sorted(decided) == sorted(decision for one, decision in told if one == name)
+            assert sum(event.kind == LEARN for event in events) == len(decided)
+            assert digests[name] == folded(row, events)
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize(("number", "code", "says"), [(signal.SIGTERM, 0, ""), (signal.SIGINT, 130, "\nstopped\n")])
+def test_what_is_told_to_end_drains_all_workers_and_leaves_as_one_process(
+    postgres_url: str, tmp_path: Path, number: signal.Signals, code: int, says: str
+) -> None:
+    """Both leave at once, and neither waits for the other to take what it has."""
+    with at_work(postgres_url, tmp_path) as command:
+        command.create()
+        workers = command.workers
+        begun = time.monotonic()
+        assert command.end(number) == code
+        assert time.monotonic() - begun < 7  # a node waits 8 s for others that could take its shards
+        assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+        assert command.complained.read_text() == says
+        assert command.said.read_text().count("stop with Ctrl-C") == 1
+    with Nodes(postgres_url, "w-1") as nodes:  # the names are free at once
+        assert nodes.all[0].ask("GET", "/v1/experiments/e0").status_code == 200
+
+
+def test_workers_end_when_the_process_that_started_them_is_killed(postgres_url: str, tmp_path: Path) -> None:
+    with at_work(postgres_url, tmp_path) as command:
+        workers = command.workers
+        command.process.kill()
+        command.process.wait()
+        until(lambda: not any(is_alive(worker) for worker in workers))
+        with pytest.raises(httpx.TransportError):
+            command.get("/health/live")
+
+
+def test_both_workers_are_asked_and_each_answers_to_its_addresses_alone(postgres_url: str, tmp_path: Path) -> None:
+    with at_work(postgres_url, tmp_path) as command:
+        nodes = command.settle()
+        assert [one["name"] for one in nodes] == ["w-1", "w-2"]
+        asked = {command.get("/v1/cluster").json()["node"] for _ in range(200)}
+        assert asked == {"w-1", "w-2"}
+        assert [one["address"] for one in nodes] == [f"http://127.0.0.1:{command.port + number}" for number in (1, 2)]
+        counts = [httpx.get(f"{one['address']}/metrics").text.count("onearm_build_info{") for one in nodes]
+        assert counts == [1, 1]
+        for address in (command.url, *(one["address"] for one in nodes)):
+            assert httpx.get(f"{address}/v1/experiments").status_code == 200
+            assert httpx.get(f"{address}/v1/experiments", headers={"host": "shop.example"}).status_code == 421
+            forged = {"x-onearm-node": "secret", "x-onearm-caller": "[]"}
+            assert httpx.get(f"{address}/v1/experiments", headers=forged).status_code == 503
+
+
+def test_clients_speak_tls_and_workers_among_themselves_do_not(postgres_url: str, tmp_path: Path) -> None:
+    options = ["--tls-cert", str(TLS / "cert.pem"), "--tls-key", str(TLS / "key.pem")]
+    with at_work(postgres_url, tmp_path, *options, scheme="https") as command:
+        assert {one["address"][:5] for one in command.settle()} == {"http:"}
+        trusting = httpx.Client(base_url=command.url, verify=ssl.create_default_context(cafile=TLS / "cert.pem"))
+        with trusting as client:  # one connection, so one worker, which passes on what the other has
+            for name in NAMES:
+                body = {"experiment_id": name, "arms": ARMS, "policy": RANDOM}
+                assert client.post("/v1/experiments", json=body).status_code == 201
+                assert client.post(f"/v1/experiments/{name}/decisions", json={}).status_code == 201
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(command.url.replace("https", "http"))
+        assert command.get("/health/live").status_code == 200
+
+
+def test_where_a_port_beside_is_taken_or_none_a_worker_is_found_at_another() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for asked in (port, 65_536):
+            with _bound(asked) as found:
+                assert found.getsockname()[0] == "127.0.0.1" and found.getsockname()[1] not in (asked, 0)
+
+
+def test_a_port_in_use_is_said_once_and_nothing_is_started(
+    postgres_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        options = ["--port", str(taken.getsockname()[1]), "--workers", "2", "--database", postgres_url]
+        assert run(["serve", *options]) == 2
+    assert capsys.readouterr().err.count("cannot listen on") == 1
+
+
+def test_what_is_wrong_for_all_workers_is_said_once(tmp_path: Path) -> None:
+    command = Command(POSTGRES, tmp_path)
+    assert command.process.wait(PATIENCE) == 2
+    assert command.complained.read_text().count("does not answer") == 1
+
+
+def test_workers_beside_nodes_of_another_command_are_refused(
+    postgres_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Nodes(postgres_url, "a"):
+        options = ["--port", "0", "--workers", "2", "--node", "w", "--database", postgres_url]
+        assert run(["serve", *options]) == 2
+    assert "the database is served by 'a'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--workers", "0"], "0 is not in the range"),
+        (["--workers", "17"], "17 is not in the range"),
+        (["--workers", "two"], "two"),
+        (["--workers", "2", "--database", "sqlite:///run.db"], "needs a database of PostgreSQL"),
+        (["--workers", "2", "--advertise", "http://10.0.0.5:80", "--database", POSTGRES], "do not go together"),
+        (["--workers", "2", "--personalizer", "--database", POSTGRES], "--personalizer and --workers"),
+    ],
+)
+def test_workers_that_cannot_be_are_refused(
+    options: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["serve", "--port", "0", *options]) == 2
+    assert says in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def free_ports(count: int) -> int:
+    """Return the first of so many ports in a row that nobody uses."""
+    while True:
+        with ExitStack() as stack, suppress(OSError):
+            first: int = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+            for number in range(1, count):
+                stack.enter_context(socket.create_server(("127.0.0.1", first + number)))
+            return first
+
+
+def is_alive(process: int) -> bool:
+    """Tell whether a process runs; one that waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
