@@ -111,7 +111,7 @@ def durable(result: dict[str, Any]) -> str:
         rows.append([shown, *(f"{rate:,.0f}" for rate in rates), f"{result['policies'][first][commit]['clock']:,.0f}"])
     singly, disk, ratio = result["commits"], result["syncs"], result["of_the_disk"]
     words = (
-        f"Ten arms, SQLite; the clock is that of `{first}`, on a machine that others used as well. Where each call is "
+        f"Ten arms, SQLite; the clock is that of `{first}`. Where each call is "
         f"committed the engine made {singly:,.0f} commits a second, and the disk took {disk:,.0f} pages with an "
         f"`fdatasync` each, in turns: {ratio:.2f} of it. In batches of 100 and 1000 at least {result['asked']:,} pairs "
         f"a second of CPU were asked for, and the least is {result['least']:,.0f}."
