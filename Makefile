@@ -73,6 +73,10 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/propensity_alarms.py
 	@$(PY) benchmarks/personalizer_clients.py || echo "a client of Personalizer's was not answered as it should, or the machine was busy"
 	@$(PY) benchmarks/dsjson_out.py || echo "going on without Vowpal Wabbit on an exported log"
+	@$(PY) benchmarks/cluster_costs.py >/dev/null || echo "going on without PostgreSQL, or a node among several cost more than it should"
+	@$(PY) benchmarks/cluster_faults.py >/dev/null || echo "going on without PostgreSQL, or nodes were replaced too late, or erred"
+	@$(PY) benchmarks/publish.py >/dev/null || echo "going on without nats-server, or events were sent too slowly"
+	@$(PY) benchmarks/sweep_dask.py >/dev/null || echo "workers of Dask were slower than they should be, or the machine was busy"
 	@$(PY) benchmarks/tables.py
 
 wheel: $(VENV)/.dev  ## build the sdist and the wheel into dist/, and try the wheel in empty environments

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ..engine.compiled.waiting import WAITING
-from .notebook import bars
+from . import bars
 
 
 def print_json(data: Any) -> None:

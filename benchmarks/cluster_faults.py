@@ -1,12 +1,15 @@
 """Several nodes and PostgreSQL with faults, and clients that retry: nothing acknowledged is lost or done twice.
 
 Run: python benchmarks/cluster_faults.py [--nodes 3] [--faults 100] [--clients 16] [--lease 2] [--seed 1]
-[--seeded ERROR] [--json].
+[--seeded ERROR] [--out FILE] [--json].
 Needs PostgreSQL. A fault is one of: a node killed, a node stopped for longer than its lease, a cut between a node and
 the database, a cut between nodes, a restart of the database, a node added, a node that ends, a node's date set by an
-hour. After each it waits until all experiments answer again. In the end a checker that knows no onearm
-(`cluster_histories.py`) looks at what all clients were told and at the log, and `onearm verify` folds the log. Exits
-with 1 where something is wrong, as it must be with an error that is seeded on purpose (`cluster_seeded.py`).
+hour. After each it waits until all experiments answer again, and measures for how long one of them was answered by
+nobody, from the beginning of the fault on; where the database is restarted, from its end on. In the end a checker that
+knows no onearm (`cluster_histories.py`) looks at what all clients were told and at the log, and `onearm verify` folds
+the log. Exits with 1 where something is wrong, as it must be with an error that is seeded on purpose
+(`cluster_seeded.py`); where such a gap is too long; and where the fence refused nothing, as it was not tried then.
+The result is written to results/cluster_faults.json where nothing is seeded.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import json
 import os
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -23,10 +27,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
+from cluster_gaps import Watch
 from cluster_histories import DECIDE, LEARN, Row, Told, faults
 from cluster_running import Database, Lines, Process, database
 from cluster_seeded import SEEDED
@@ -39,6 +45,7 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
     **{f"w{i}": {"policy": {"name": "ucb1"}, "reward": {"wait_time": "30m", "default": 0}} for i in range(2)},
 }
 GAP_SECONDS = 2.0  # above the lease, until a shard without an owner answers again
+RESULT = Path(__file__).parent / "results" / "cluster_faults.json"
 PATIENCE_SECONDS = 60.0
 HOUR = 3600.0
 OUTCOME = 4  # the kind of a row
@@ -142,6 +149,7 @@ class Storm:
         self.made = 0
         self.n_nodes = n_nodes
         self.gaps: dict[str, list[float]] = {}
+        self.watches: list[Watch] = []
         self.what: dict[str, Callable[[Process], None]] = {
             "killed": self.killed,
             "stopped": self.stopped,
@@ -165,12 +173,18 @@ class Storm:
         """Return where clients may ask."""
         return [node.url for node in self.nodes]
 
+    def watch(self, over: threading.Event) -> None:
+        """From now on, see for how long each experiment is answered by nobody."""
+        self.watches = [Watch(name, self.urls, over) for name in EXPERIMENTS]
+        for one in self.watches:
+            one.start()
+
     def strike(self, name: str) -> float:
-        """Let something happen to some node, and return how many seconds some experiment did not answer after it."""
+        """Let something happen to some node, and return for how many seconds nobody answered of some experiment."""
+        self._begin_to_count()
         self.what[name](self.random.choice(self.nodes))
-        begun = time.monotonic()
         self.wait()
-        gap = time.monotonic() - begun
+        gap = max(one.gap for one in self.watches)
         self.gaps.setdefault(name, []).append(gap)
         return gap
 
@@ -187,6 +201,10 @@ class Storm:
                             left.discard(name)
                 if time.monotonic() > deadline:
                     raise AssertionError(f"{sorted(left)} do not answer")
+
+    def _begin_to_count(self) -> None:
+        for one in self.watches:
+            one.begin()
 
     def killed(self, node: Process) -> None:
         """Kill a node; it starts again, and waits until its lease is over."""
@@ -213,8 +231,9 @@ class Storm:
         node.from_nodes.mend()
 
     def database_restarted(self, node: Process) -> None:
-        """Restart the database as after a crash."""
+        """Restart the database as after a crash; without it nobody can answer."""
         self.database.restart()
+        self._begin_to_count()
 
     def added(self, node: Process) -> None:
         """Add a node."""
@@ -257,6 +276,7 @@ def measure(n_nodes: int, n_faults: int, n_clients: int, lease: float, seed: int
             clients = [Client(me, seed, storm.urls, over) for me in range(n_clients)]
             for client in clients:
                 client.start()
+            storm.watch(over)
             happened = _happen(storm, clients, n_faults)
             over.set()
             for client in clients:
@@ -279,7 +299,10 @@ def measure(n_nodes: int, n_faults: int, n_clients: int, lease: float, seed: int
             "answers": dict(Counter(one.what for one in told)),
             "retries": dict(sum((client.retries for client in clients), Counter[str]())),
             "writes_refused_by_the_fence": said.count("belongs to another node by now"),
-            "seconds_without_an_answer": {name: round(max(gaps), 2) for name, gaps in sorted(storm.gaps.items())},
+            "seconds_without_an_answer": {
+                name: {"median": round(statistics.median(gaps), 2), "most": round(max(gaps), 2)}
+                for name, gaps in sorted(storm.gaps.items())
+            },
             "wrong": wrong[:20],
             "n_wrong": len(wrong),
         }
@@ -361,6 +384,19 @@ def _verified(server: Database) -> dict[str, str]:
     return {one["id"]: one["digest"] for one in json.loads(done.stdout)["experiments"]}
 
 
+def missed(found: dict[str, Any]) -> list[str]:
+    """Return in words what was not reached, or not tried."""
+    limit = found["lease"] + GAP_SECONDS
+    said = [
+        f"{name}: an experiment was answered by nobody for {of['most']:.1f} s, where {limit:g} s are the limit"
+        for name, of in found["seconds_without_an_answer"].items()
+        if of["most"] > limit
+    ]
+    if not found["writes_refused_by_the_fence"]:
+        said.append("the fence refused no write, so it was not tried: let more faults happen")
+    return said
+
+
 def main() -> int:
     """Measure, and say what was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -370,12 +406,16 @@ def main() -> int:
     parser.add_argument("--lease", type=float, default=2.0, help="seconds")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seeded", choices=SEEDED, default="", help="an error that all nodes make")
+    parser.add_argument("--out", type=Path, default=RESULT, help="where the result is written")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
     found = measure(options.nodes, options.faults, options.clients, options.lease, options.seed, options.seeded)
-    found |= {"lease": options.lease, "clients": options.clients, "machine": machine()}
+    found |= {"lease": options.lease, "nodes": options.nodes, "clients": options.clients, "machine": machine()}
+    found["missed"] = missed(found)
+    if not options.seeded:
+        options.out.write_text(json.dumps(found, indent=2) + "\n")
     print(json.dumps(found, indent=2) if options.json else "\n".join(f"{key}: {value}" for key, value in found.items()))
-    return 1 if found["n_wrong"] else 0
+    return 1 if found["n_wrong"] or found["missed"] else 0
 
 
 if __name__ == "__main__":

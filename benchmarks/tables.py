@@ -22,6 +22,7 @@ from evaluate_tables import coverage, evaluate_speed, evaluate_speed_more, prope
 from lists_tables import lists
 from lives_tables import lives
 from loop_tables import loop
+from scale_tables import cluster_costs, cluster_faults, publish, sweep_dask
 from short_table import FILES, short
 from solver_tables import solver_speed, sor, sor_heat, sor_more
 from table_text import machine_line, markdown, plus_minus
@@ -110,7 +111,7 @@ def durable(result: dict[str, Any]) -> str:
         rows.append([shown, *(f"{rate:,.0f}" for rate in rates), f"{result['policies'][first][commit]['clock']:,.0f}"])
     singly, disk, ratio = result["commits"], result["syncs"], result["of_the_disk"]
     words = (
-        f"Ten arms, SQLite; the clock is that of `{first}`, on a machine that others used as well. Where each call is "
+        f"Ten arms, SQLite; the clock is that of `{first}`. Where each call is "
         f"committed the engine made {singly:,.0f} commits a second, and the disk took {disk:,.0f} pages with an "
         f"`fdatasync` each, in turns: {ratio:.2f} of it. In batches of 100 and 1000 at least {result['asked']:,} pairs "
         f"a second of CPU were asked for, and the least is {result['least']:,.0f}."
@@ -376,6 +377,10 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "propensity_alarms": propensity_alarms,
     "evaluate_speed": evaluate_speed,
     "evaluate_speed-more": evaluate_speed_more,
+    "cluster_faults": cluster_faults,
+    "cluster_costs": cluster_costs,
+    "publish": publish,
+    "sweep_dask": sweep_dask,
 }
 
 

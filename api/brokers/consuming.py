@@ -20,7 +20,7 @@ from ...engine.errors import Forbidden, InvalidInput, Unavailable
 from ..client.patience import AGAIN
 from ..experiment.ids import in_url
 from .broker import Address, Received, Receiver
-from .publishing import PAUSES, pause_for
+from .rounds import work
 
 BATCH = 500  # messages
 WAIT = 1.0  # seconds for the first of them
@@ -62,22 +62,8 @@ class Consumer:
 
         Raises `Forbidden` where the service does not let us in, and `InvalidInput` where the file cannot be written.
         """
-        in_a_row = 0
         try:
-            while not stop():
-                try:
-                    found = self.round(stop)
-                    in_a_row = 0
-                except Unavailable as error:
-                    self._drop()
-                    self.counts.failures += 1
-                    wait = PAUSES[min(in_a_row, len(PAUSES) - 1)]
-                    in_a_row += 1
-                    self.say(f"{error}; trying again in {wait:g} s")
-                    pause_for(wait, stop)
-                    continue
-                if once and not found:
-                    break
+            work(lambda: self.round(stop), self._failed, 0.0, stop, once=once)
         finally:
             self._drop()
 
@@ -152,6 +138,11 @@ class Consumer:
             ) from None
         self.counts.refused += 1
         self.say(f"message {message.id} is kept aside: {why}")
+
+    def _failed(self, error: Unavailable, wait: float) -> None:
+        self._drop()
+        self.counts.failures += 1
+        self.say(f"{error}; trying again in {wait:g} s")
 
     def _drop(self) -> None:
         if self._receiver is not None:

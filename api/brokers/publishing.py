@@ -26,11 +26,11 @@ from ..experiment.tenants import DEFAULT, parts_of
 from ..service.artefacts import keep_all
 from ..service.experiment_log import ExperimentLog, log_of
 from .broker import Address, Message, Sender
+from .rounds import work
 
 TYPE = "onearm"  # the first word of the type of an event
 GAP = f"{TYPE}.gap"  # the type of what says that events were compacted before they could be sent
 BATCH, BATCH_BYTES = 4000, 1 << 22  # events that are sent before their places are kept, and their bytes, about
-PAUSES = (0.5, 1, 2, 5, 10, 30)  # seconds after so many failures, the last one from then on
 _encode = msgspec.json.Encoder().encode
 
 
@@ -66,24 +66,10 @@ class Publisher:
 
         Where the broker fails it is tried again, and that is said.
         """
-        in_a_row = 0
-        while not stop():
-            try:
-                sent = self.round(stop)
-                in_a_row = 0
-            except Unavailable as error:
-                self._drop()
-                self.tally.failures += 1
-                wait = PAUSES[min(in_a_row, len(PAUSES) - 1)]
-                in_a_row += 1
-                self.say(f"{error}; {self.behind()} events wait; trying again in {wait:g} s")
-                pause_for(wait, stop)
-                continue
-            if once and not sent:
-                break
-            if not sent:
-                pause_for(pause, stop)
-        self._drop()
+        try:
+            work(lambda: self.round(stop), self._failed, pause, stop, once=once)
+        finally:
+            self._drop()
 
     def round(self, stop: Callable[[], bool] = lambda: False) -> int:
         """Send a batch of each log; return how many events were sent. Raises `Unavailable`."""
@@ -151,6 +137,11 @@ class Publisher:
         self.outbox.advance(Published(self.address.name, row.key, seq, time.time_ns() // 1000))
         self._places[row.key] = seq
 
+    def _failed(self, error: Unavailable, wait: float) -> None:
+        self._drop()
+        self.tally.failures += 1
+        self.say(f"{error}; {self.behind()} events wait; trying again in {wait:g} s")
+
     def _drop(self) -> None:
         if self._sender is not None:
             sender, self._sender = self._sender, None
@@ -193,10 +184,3 @@ def open_publisher(database: str, address: Address, pattern: str, say: Callable[
     except BaseException:
         store.close()
         raise
-
-
-def pause_for(seconds: float, stop: Callable[[], bool]) -> None:
-    """Wait, no longer than until `stop`."""
-    until = time.monotonic() + seconds
-    while not stop() and (left := until - time.monotonic()) > 0:
-        time.sleep(min(left, 0.2))

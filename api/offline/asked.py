@@ -142,7 +142,12 @@ def _options(
     """Return what is asked of a log that was read, after a look at its bad lines."""
     if check is not None:
         check(rows.bad_lines)
-    return question.options if question.named_methods else allowed(rows, facts(), question.options)
+    if question.named_methods:
+        return question.options
+    options, note = allowed(facts(), question.options)
+    if note is not None:
+        rows.notes.append(note)
+    return options
 
 
 def with_baseline(candidates: list[Candidate], baseline: str | None) -> tuple[list[Candidate], str | None]:
@@ -156,13 +161,13 @@ def with_baseline(candidates: list[Candidate], baseline: str | None) -> tuple[li
     return [*candidates, *([] if compared.label in labels else [compared])], compared.label
 
 
-def allowed(rows: Rows, facts: Facts, options: Options) -> Options:
-    """Return what is asked where nobody says: without propensities match alone."""
+def allowed(facts: Facts, options: Options) -> tuple[Options, str | None]:
+    """Return what is asked where nobody says, and what must be known of it: without propensities match alone."""
     unknown = int(np.isnan(facts.propensity).sum())
     if not unknown:
-        return options
-    rows.notes.append(
-        f"the propensity of {unknown} of {len(rows)} decisions is unknown: no snips, and match holds if the log "
-        "was drawn uniformly"
+        return options, None
+    note = (
+        f"the propensity of {unknown} of {len(facts.propensity)} decisions is unknown: no snips, and match holds if "
+        "the log was drawn uniformly"
     )
-    return replace(options, methods=("match",))
+    return replace(options, methods=("match",)), note

@@ -29,7 +29,7 @@ from sqlalchemy.engine import Connection
 
 from ..errors import Conflict, NotFound
 from . import schema
-from .connections import Connections
+from .beside import Beside
 from .files import UNUSED, lock, write_mark
 from .tables import API_KEY, AUDIT, Deed, StoredKey
 
@@ -43,7 +43,7 @@ def deed_by_command(tenant: str | None, action: str, subject: str) -> Deed:
     return Deed(None, time.time_ns() // 1000, None, tenant, action, subject, "command line")
 
 
-class Access(Connections):
+class Access(Beside):
     """The keys and the audit log of a database that was opened with its writer once; raises `Unavailable` as `Store`.
 
     Every change of a key is written with what the audit log says of it, in one transaction.
@@ -116,13 +116,6 @@ class Access(Connections):
             with suppress(Exception), lock(path, self.name):
                 write_mark(self._writer.connection.cursor(), UNUSED)
         super().close()
-
-    def _open_to_write(self) -> None:
-        """Look at the schema, and leave it and the lock to the writer of the log."""
-        self._open_to_read()
-
-    def _connect_writer(self) -> Connection:
-        return self._opener.connect()
 
 
 def _found(connection: Connection, id: str) -> StoredKey:

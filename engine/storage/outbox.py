@@ -20,9 +20,9 @@ The table is written beside the writer of the log, as keys are: by one publisher
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from . import schema
+from .beside import Beside
 from .connections import Connections
 from .tables import PUBLISHED, Published
 
@@ -36,7 +36,7 @@ class Places(Connections):
         return [Published._make(row) for row in self._read_core(query)]
 
 
-class Outbox(Places):
+class Outbox(Beside, Places):
     """The same, to be written by whoever publishes."""
 
     revision_read = schema.PUBLISHED
@@ -48,10 +48,3 @@ class Outbox(Places):
             done = connection.execute(sa.update(PUBLISHED).where(place).values(seq=row.seq, time=row.time))
             if not done.rowcount:
                 connection.execute(sa.insert(PUBLISHED).values(row._asdict()))
-
-    def _open_to_write(self) -> None:
-        """Look at the schema, and leave it and the lock to the writer of the log."""
-        self._open_to_read()
-
-    def _connect_writer(self) -> Connection:
-        return self._opener.connect()

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from ..errors import Unavailable
 from . import schema
-from .connections import Connections
+from .beside import Beside
 from .tables import EXPERIMENT, NODE, SHARD, Experiment, Node, Shard
 
 LEASE_LOST = "lease_lost"  # the code of what a writer is refused with that lost its shard
@@ -63,7 +63,7 @@ def locked(connection: Connection, numbers: Sequence[int]) -> dict[int, tuple[st
     return found
 
 
-class Shards(Connections):
+class Shards(Beside):
     """The nodes and the shards of a database, as one node sees and changes them; raises `Unavailable` as `Store`."""
 
     revision_read = schema.SHARDS
@@ -149,13 +149,6 @@ class Shards(Connections):
     def _give(self, connection: Connection, numbers: Iterable[int], to: str) -> None:
         given = sa.update(SHARD).where(SHARD.c.number.in_(list(numbers)))
         connection.execute(given.values(owner=to, epoch=SHARD.c.epoch + 1, since=_now))
-
-    def _open_to_write(self) -> None:
-        """Look at the schema, and leave it and the lock to the writer of the log."""
-        self._open_to_read()
-
-    def _connect_writer(self) -> Connection:
-        return self._opener.connect()
 
 
 def _seen(connection: Connection) -> View:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 
-from ..rate import rate
+from .rate import rate
 
 EVERY_S = 0.2  # between two changes of the page
 

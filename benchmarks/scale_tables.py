@@ -1,0 +1,89 @@
+"""The tables of nodes, streams and workers of Dask: from results/cluster_*.json, publish.json and sweep_dask.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from table_text import machine_line, markdown
+
+FAULTS = {
+    "killed": "a node is killed",
+    "stopped": "a node is stopped for longer than its lease",
+    "cut_from_database": "a node is cut from the database",
+    "cut_from_nodes": "a node is cut from other nodes",
+    "database_restarted": "the database is restarted",
+    "added": "a node is added",
+    "ended": "a node ends",
+    "date_set": "a node's date is set by an hour",
+}
+WAYS = {"threads": "threads", "workers": "workers of Dask", "one_file": "one file, one thread"}
+PARTS = {
+    "sweep": "a sweep of simulations",
+    "files": "a log in files, candidates that learn nothing",
+    "learners": "a log in files, policies that learn, and a model of the reward",
+}
+
+
+def cluster_faults(result: dict[str, Any]) -> str:
+    """Show what happened, for how long nobody answered, and what was wrong."""
+    rows = [["what happens", "times", "seconds until all is answered, median", "most"]]
+    for name, gap in result["seconds_without_an_answer"].items():
+        rows.append([FAULTS[name], str(result["faults"][name]), f"{gap['median']:.1f}", f"{gap['most']:.1f}"])
+    answers = ", ".join(f"{count:,} of {what}" for what, count in result["answers"].items())
+    words = (
+        f"{result['nodes']} nodes with a lease of {result['lease']:g} s, and {result['clients']} clients that retry. "
+        f"They got these answers: {answers}. The fence refused {result['writes_refused_by_the_fence']} writes. Of the "
+        f"answers and the log {result['n_wrong']} things did not fit together."
+    )
+    return "\n\n".join([markdown(rows), _with_missed(words, result), machine_line(result["machine"])])
+
+
+def cluster_costs(result: dict[str, Any]) -> str:
+    """Show what the fence and a request that is passed on cost."""
+    rows = [["events of a transaction", "appended a second, one process", "one of several nodes", "fewer"]]
+    for size, found in result["fence"].items():
+        rates = [f"{found['unfenced']:,}", f"{found['fenced']:,}"]
+        rows.append([size, *rates, f"{found['costs']:.1%}"])
+    asked = [["a decision, by the node that is asked", "ms, median", "us of CPU, of both nodes"]]
+    for name, what in (("own", "it has the experiment"), ("forwarded", "it passes the request on")):
+        found = result["forwarding"][name]
+        asked.append([what, f"{found['ms']:.2f}", f"{found['cpu_us']:,.0f}"])
+    words = "The fence is looked at in each transaction; kernels ran as Python."
+    text = [markdown(rows), markdown(asked), _with_missed(words, result), machine_line(result["machine"])]
+    return "\n\n".join(text)
+
+
+def publish(result: dict[str, Any]) -> str:
+    """Show how fast the log is sent, and what came where the server was killed."""
+    rows = [["events to NATS JetStream", "sent", "a second", "a second of CPU", "failures felt", "messages there"]]
+    quick, killed = result["speed"], result["killed"]
+    rates = [f"{quick[name]:,.0f}" for name in ("events_per_second", "events_per_cpu_second")]
+    rows.append(["undisturbed", f"{quick['events']:,}", *rates, "-", f"{quick['messages']:,}"])
+    felt = [str(killed["failures"]), f"{killed['messages']:,}"]
+    rows.append([f"server killed {result['kills']} times", f"{killed['events']:,}", "-", "-", *felt])
+    whole = quick["whole"] and killed["whole"]
+    words = f"Without what came twice it is {'' if whole else 'not '}the log, in order, both times."
+    return "\n\n".join([markdown(rows), _with_missed(words, result), machine_line(result["machine"])])
+
+
+def sweep_dask(result: dict[str, Any]) -> str:
+    """Show seconds with and without Dask, and what a worker that is killed changes."""
+    rows = [["what", "by", "seconds", "seconds of CPU", "the same bits"]]
+    for part, what in PARTS.items():
+        found = result[part]
+        for way, seconds in found["seconds"].items():
+            bits = "yes" if found["same_bits"] else "no"
+            rows.append([what, WAYS[way], f"{seconds:.1f}", f"{found['cpu_seconds'][way]:.1f}", bits])
+    killed, asked = result["sweep"]["killed"], result["asked"]
+    bits = "yes" if killed["same_bits"] else "no"
+    rows.append([PARTS["sweep"], "workers, one of which is killed", f"{killed['seconds']:.1f}", "-", bits])
+    words = (
+        f"{asked['replications']} simulations of {asked['horizon']:,} decisions; {asked['files']} files of "
+        f"{asked['rows']:,} decisions; {asked['workers']} threads or workers, which start in "
+        f"{result['start_seconds']:.1f} s; the median of {asked['rounds']} rounds."
+    )
+    return "\n\n".join([markdown(rows), _with_missed(words, result), machine_line(result["machine"])])
+
+
+def _with_missed(words: str, result: dict[str, Any]) -> str:
+    return words + "".join([" Missed:\n", *(f"\n- {each}" for each in result["missed"])] if result["missed"] else [])

@@ -1,0 +1,21 @@
+"""Connections that write beside the writer of the log: other tables than its, in any process, without its lock."""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import Connection
+
+from .connections import Connections
+
+
+class Beside(Connections):
+    """The connections of who writes tables of its own of a database that its writer opened once, and made or migrated.
+
+    SQLite lets one transaction write at a time, and others wait.
+    """
+
+    def _open_to_write(self) -> None:
+        """Look at the schema, and leave it and the lock to the writer of the log."""
+        self._open_to_read()
+
+    def _connect_writer(self) -> Connection:
+        return self._opener.connect()
