@@ -177,7 +177,9 @@ class _Sender(_Connected):
         fitting = list(takewhile(lambda message: len(message.body) <= most, messages))
         if not fitting:
             size = len(messages[0].body)
-            return 0, BadRequestError(code=400, description=f"it has {size} bytes, and the server's max_payload is {most}")
+            return 0, BadRequestError(
+                code=400, description=f"it has {size} bytes, and the server's max_payload is {most}"
+            )
         batch = self._batch = _Batch(len(fitting))
         answers = []
         for message in fitting:

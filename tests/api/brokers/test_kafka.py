@@ -99,7 +99,9 @@ def test_a_topic_that_is_new_is_filled_from_the_start(database: str, brokers: st
         publisher._keep(row.key, 80)  # as if these had been in a topic that was deleted
     publisher.run(0.0, lambda: False, once=True)
     publisher.close()
-    assert said == [f"{address.name} is empty, though 160 events were sent to it: all logs are sent again from their start"]
+    assert said == [
+        f"{address.name} is empty, though 160 events were sent to it: all logs are sent again from their start"
+    ]
     assert_whole(received(f"kafka://{brokers}/onearm", 160), 80)
 
 
@@ -111,9 +113,9 @@ def test_a_message_that_is_too_large_ends_it(brokers: str) -> None:
 
 
 def test_an_id_that_is_no_text_is_none(brokers: str) -> None:
-    receiver = address_of(f"kafka://{brokers}/rewards").receiver("onearm")
     producer = Producer({"bootstrap.servers": brokers})
     producer.produce("rewards", b"{}", headers={"ce_id": b"\xff"})
     producer.flush(10)
+    receiver = address_of(f"kafka://{brokers}/rewards").receiver("onearm")
     assert [message.id for message in receiver.receive(1, 20.0)][0].startswith("rewards/")
     receiver.close()

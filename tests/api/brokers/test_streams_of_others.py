@@ -149,7 +149,9 @@ def test_a_message_that_is_too_large_is_named(nats: NatsServer) -> None:
     sender = address_of(nats.address()).sender()
     large = Message("large", "e", b"x" * 1_100_000)
     assert sender.send([ONE, large]) == 1
-    with pytest.raises(InvalidInput, match="refuses message large .it has 1100000 bytes, and the server's max_payload is 1048576"):
+    with pytest.raises(
+        InvalidInput, match="refuses message large .it has 1100000 bytes, and the server's max_payload is 1048576"
+    ):
         sender.send([large])
     sender.close()
 
