@@ -225,8 +225,8 @@ def _is_refusal(answer: httpx.Response) -> bool:
 def _not_onearm(answer: httpx.Response) -> Unavailable:
     return Unavailable(
         "no_service",
-        f"{answer.url.copy_with(query=None)} answers with {answer.status_code}, and not as onearm does: see what stands "
-        "before the service, or give another --url",
+        f"{answer.url.copy_with(query=None)} answers with {answer.status_code}, and not as onearm does: see what "
+        "stands before the service, or give another --url",
     )
 
 

@@ -2,7 +2,7 @@
 
 Each message names the one that must lie before it (`Nats-Expected-Last-Msg-Id`), so that where one is lost none behind
 it is stored: the order of a stream is that of the log, whatever fails. Only the first message names none after a
-connection was made, and after another sender's message came between. Each names its stream too (`Nats-Expected-Stream`):
+connection was made, and after another sender's message came between. Each names its stream (`Nats-Expected-Stream`):
 none is stored in another one that takes its subject.
 """
 
@@ -232,7 +232,7 @@ class _Receiver(_Connected):
     async def _receive(self, most: int, seconds: float) -> list[Received]:
         try:
             found = await self._subscription.fetch(most, timeout=seconds)
-        except nats.errors.TimeoutError:
+        except TimeoutError:  # of NATS, or a plain one, as nats-py raises where its time is over between two messages
             if self._client.is_closed:
                 raise
             return []

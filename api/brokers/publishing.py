@@ -147,7 +147,7 @@ class Publisher:
         return len(messages)
 
     def _open(self) -> None:
-        """Open the stream. Where it lost what it had, all is sent again: what is in the middle of a log helps nobody."""
+        """Open the stream. Where it lost what it had, all is sent again: half a log helps nobody."""
         self._sender = self.address.sender()
         if self._sender.empty and any(self._places.values()):
             events = sum(self._places.values())

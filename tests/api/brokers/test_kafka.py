@@ -117,5 +117,5 @@ def test_an_id_that_is_no_text_is_none(brokers: str) -> None:
     producer.produce("rewards", b"{}", headers={"ce_id": b"\xff"})
     producer.flush(10)
     receiver = address_of(f"kafka://{brokers}/rewards").receiver("onearm")
-    assert [message.id for message in receiver.receive(1, 20.0)][0].startswith("rewards/")
+    assert [message.id for message in receiver.receive(1, 20.0)] in ([f"rewards/{i}/0"] for i in range(9))
     receiver.close()

@@ -122,7 +122,7 @@ def test_a_purged_stream_is_not_filled_again(database: str, nats: NatsServer) ->
 def test_a_stream_with_other_subjects_ends_it(database: str, nats: NatsServer) -> None:  # noqa: F811
     ask(nats, "add_stream", name="onearm", subjects=["else.>"])
     ask(nats, "add_stream", name="wide", subjects=["onearm.>"])
-    with pytest.raises(InvalidInput, match="takes the subjects else.>, and not onearm.EXPERIMENT: add onearm.>"):
+    with pytest.raises(InvalidInput, match=r"takes the subjects else.>, and not onearm.EXPERIMENT: add onearm.>"):
         publish(database, nats)
     assert ask(nats, "stream_info", "wide").state.messages == 0
 
@@ -131,7 +131,7 @@ def test_no_message_is_stored_in_another_stream(nats: NatsServer) -> None:
     sender = address_of(nats.address()).sender()
     ask(nats, "delete_stream", "onearm")
     ask(nats, "add_stream", name="wide", subjects=["onearm.>"])
-    with pytest.raises(InvalidInput, match="refuses message m .expected stream does not match"):
+    with pytest.raises(InvalidInput, match=r"refuses message m .expected stream does not match"):
         sender.send([ONE])
     sender.close()
     assert ask(nats, "stream_info", "wide").state.messages == 0
@@ -150,7 +150,7 @@ def test_a_message_that_is_too_large_is_named(nats: NatsServer) -> None:
     large = Message("large", "e", b"x" * 1_100_000)
     assert sender.send([ONE, large]) == 1
     with pytest.raises(
-        InvalidInput, match="refuses message large .it has 1100000 bytes, and the server's max_payload is 1048576"
+        InvalidInput, match=r"refuses message large .it has 1100000 bytes, and the server's max_payload is 1048576"
     ):
         sender.send([large])
     sender.close()
