@@ -69,13 +69,17 @@ class _Connected:
         self._runner = asyncio.Runner()
         try:
             self._client: Client = self._run(self._connect())
+        except BaseException:
+            self._runner.close()
+            raise
+        try:
             self._jetstream: JetStreamContext = self._client.jetstream(
                 timeout=PATIENCE,
                 publish_async_max_pending=UNANSWERED,
             )
             self._run(self._find_stream())
         except BaseException:
-            self._runner.close()
+            _Connected.close(self)
             raise
 
     def close(self) -> None:
@@ -223,7 +227,11 @@ class _Receiver(_Connected):
         self._held: dict[str, Any] = {}  # messages that nobody is done with, by their reply subjects
         config = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=ACK_WAIT, max_ack_pending=20_000)
         subscribed = self._jetstream.pull_subscribe(f"{address.stream}.>", group, address.stream, config)
-        self._subscription = self._run(subscribed)
+        try:
+            self._subscription = self._run(subscribed)
+        except BaseException:
+            self.close()
+            raise
 
     def receive(self, most: int, seconds: float) -> list[Received]:
         """Return the next messages."""

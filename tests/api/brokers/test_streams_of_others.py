@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -203,3 +205,13 @@ def waited_for(holds: Any, seconds: float = 60.0) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_connection_that_cannot_be_used_is_closed(nats: NatsServer) -> None:
+    ask(nats, "add_stream", name="wide", subjects=["onearm.banner"])
+    with pytest.raises(InvalidInput):
+        address_of(nats.address()).sender()
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert not [str(each.message) for each in left if each.category is ResourceWarning]
