@@ -41,10 +41,12 @@ class Received(NamedTuple):
 class Sender(Protocol):
     """Sends messages to a stream."""
 
+    empty: bool  # whether nothing was ever in the stream when it was opened: it is new, or was made anew
+
     def send(self, messages: Sequence[Message]) -> int:
         """Return how many of the messages, from the first on, the broker has for sure; fewer than all where it failed.
 
-        Raises `Unavailable` where it cannot be reached.
+        Raises `Unavailable` where it cannot be reached, and `InvalidInput` where it will never take the first of them.
         """
         ...
 

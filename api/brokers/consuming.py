@@ -8,6 +8,7 @@ service will never take is kept aside in a file, with why, and counted: it must 
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from .rounds import work
 BATCH = 500  # messages
 WAIT = 1.0  # seconds for the first of them
 TRIED_AGAIN = AGAIN | {500}
+DEEPEST = 100  # a list within a list within ...; Python writes some 1000
 
 
 class Told(NamedTuple):
@@ -91,6 +93,7 @@ class Consumer:
         path = f"/v1/experiments/{in_url(experiment)}/rewards:batch"
         try:
             answer = self.service.post(path, json={"rewards": [one.reward for one in rewards]})
+            said = _answers(answer, len(rewards)) if answer.is_success else []
         except httpx.TransportError as error:
             raise Unavailable("no_service", f"{self.service.base_url} does not answer ({error})") from None
         if answer.status_code in (401, 403):
@@ -99,8 +102,10 @@ class Consumer:
             )
         if answer.status_code in TRIED_AGAIN:
             raise Unavailable("busy", f"the service cannot take rewards of {experiment} now: {_said(answer)}")
-        if answer.status_code < 400:
-            self._count(rewards, answer.json()["rewards"])
+        if answer.is_success:
+            self._count(rewards, said)
+        elif not _is_refusal(answer):
+            raise _not_onearm(answer)
         elif len(rewards) == 1 or answer.status_code == 404:
             for one in rewards:
                 self._keep_aside(one.message, _code(answer), _said(answer))
@@ -160,6 +165,11 @@ def told_by(message: Received) -> Told:
     rule = 'a reward is {"experiment", "decision_id", "value", "reward_id"}'
     try:
         said = json.loads(message.body)
+        _check(said)
+    except RecursionError:
+        raise InvalidInput("no_json", f"it is nested too deeply: {rule}") from None
+    except InvalidInput:
+        raise
     except ValueError as error:
         raise InvalidInput("no_json", f"it is no JSON ({error}): {rule}") from None
     if isinstance(said, dict) and "specversion" in said:
@@ -172,8 +182,47 @@ def told_by(message: Received) -> Told:
     return Told(message, experiment, {**said, "reward_id": said.get("reward_id") or message.id})
 
 
+def _check(value: Any, depth: int = 0) -> None:
+    """Refuse what JSON cannot say, though Python reads it: numbers that are none, and halves of characters."""
+    if depth > DEEPEST:
+        raise InvalidInput("no_json", f"it is nested more than {DEEPEST} deep: a reward is flat")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInput("no_json", f"it holds {value}, which JSON has no number for: write finite numbers")
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise InvalidInput("no_json", f"it holds {value!r:.80}, which is no text: write UTF-8") from None
+    if isinstance(value, dict | list):
+        for one in (*value, *value.values()) if isinstance(value, dict) else value:
+            _check(one, depth + 1)
+
+
+def _answers(answer: httpx.Response, count: int) -> list[dict[str, Any]]:
+    """Return what the service says of each reward; raises `Unavailable` where something else answers."""
+    found = _object(answer).get("rewards")
+    if not isinstance(found, list) or len(found) != count or not all(isinstance(one, dict) for one in found):
+        raise _not_onearm(answer)
+    return found
+
+
+def _is_refusal(answer: httpx.Response) -> bool:
+    """Whether onearm itself refuses, and the path is one that it has: then what was sent will never be taken."""
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip()
+    code = _object(answer).get("code")
+    return kind == "application/problem+json" and isinstance(code, str) and code != "no_such_path"
+
+
+def _not_onearm(answer: httpx.Response) -> Unavailable:
+    return Unavailable(
+        "no_service",
+        f"{answer.url.copy_with(query=None)} answers with {answer.status_code}, and not as onearm does: see what "
+        "stands before the service, or give another --url",
+    )
+
+
 def _code(answer: httpx.Response) -> str:
-    return str(_object(answer).get("code", answer.status_code))
+    return str(_object(answer)["code"])
 
 
 def _said(answer: httpx.Response) -> str:
@@ -183,6 +232,6 @@ def _said(answer: httpx.Response) -> str:
 def _object(answer: httpx.Response) -> dict[str, Any]:
     try:
         found = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

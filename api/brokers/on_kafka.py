@@ -6,16 +6,25 @@ The producer is idempotent: what it sends again by itself is stored once, and in
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from ...engine.errors import Unavailable
+from ...engine.errors import InvalidInput, Unavailable
 from .broker import Address, Message, Received, Receiver, Sender
 
 PATIENCE = 10.0  # seconds in which a broker answers
 ID = "ce_id"  # the header of CloudEvents
+NEVER = frozenset(  # codes of what never gets better
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TOPIC_EXCEPTION,
+    }
+)
 
 
 def sender(address: Address) -> Sender:
@@ -51,28 +60,38 @@ class _Sender:
         try:
             self._producer = Producer(_settings(address) | ordered)
             self._producer.list_topics(address.stream, PATIENCE)
+            self.empty = _is_empty(address)
         except KafkaException as error:
             raise _away(address, error) from None
 
     def send(self, messages: Sequence[Message]) -> int:
         """Return how many of the messages, from the first on, are stored."""
-        failed = [False] * len(messages)
+        failed: list[KafkaError | None] = [None] * len(messages)
         waiting = [True] * len(messages)
 
         def told(place: int, error: KafkaError | None, _: object) -> None:
-            failed[place], waiting[place] = error is not None, False
+            failed[place], waiting[place] = error, False
 
         for place, message in enumerate(messages):
             about: Any = {"key": message.key, "headers": {ID: message.id}, "on_delivery": partial(told, place)}
             try:
                 self._producer.produce(self._address.stream, message.body, **about)
-            except (BufferError, KafkaException):
-                failed[place:] = [True] * (len(messages) - place)
+            except BufferError:  # it is full: the others wait
+                break
+            except KafkaException as error:
+                failed[place] = error.args[0]
                 break
             self._producer.poll(0)
         self._producer.flush(2 * PATIENCE)
-        lost = (place for place in range(len(messages)) if failed[place] or waiting[place])
-        return next(lost, len(messages))
+        lost = (place for place in range(len(messages)) if failed[place] is not None or waiting[place])
+        stored = next(lost, len(messages))
+        if not stored and (refused := failed[0]) is not None and refused.code() in NEVER:
+            raise InvalidInput(
+                "bad_stream",
+                f"{self._address.name} refuses message {messages[0].id} ({refused.str()}): mend the topic, or the "
+                "settings of its brokers and of this client (--setting), or name another topic",
+            )
+        return stored
 
     def close(self) -> None:
         """Forget what was not sent."""
@@ -121,7 +140,21 @@ class _Receiver:
         self._consumer.close()
 
 
+def _is_empty(address: Address) -> bool:
+    """Whether nothing was ever in a topic: its offsets begin at 0, and go on where messages were deleted."""
+    looking = Consumer(_settings(address) | {"group.id": "onearm-looking", "enable.auto.commit": False})
+    try:
+        topic = looking.list_topics(address.stream, PATIENCE).topics[address.stream]
+        places = [TopicPartition(address.stream, partition) for partition in topic.partitions]
+        return all(looking.get_watermark_offsets(place, PATIENCE)[1] == 0 for place in places)
+    finally:
+        looking.close()
+
+
 def _id_of(message: Any) -> str:
     """Return the id that the sender gave to a message, or else its place in the topic."""
     own = next((value for name, value in message.headers() or [] if name == ID), None)
-    return own.decode() if own else f"{message.topic()}/{message.partition()}/{message.offset()}"
+    with suppress(UnicodeDecodeError):  # one that is no text is none
+        if own:
+            return str(own.decode())
+    return f"{message.topic()}/{message.partition()}/{message.offset()}"

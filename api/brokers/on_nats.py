@@ -1,8 +1,9 @@
 """NATS JetStream: a stream keeps messages by their subject, STREAM.EXPERIMENT, and refuses an id that it has.
 
 Each message names the one that must lie before it (`Nats-Expected-Last-Msg-Id`), so that where one is lost none behind
-it is stored: the order of a stream is that of the log, whatever fails. Only the first message after a connection was
-made names none.
+it is stored: the order of a stream is that of the log, whatever fails. Only the first message names none after a
+connection was made, and after another sender's message came between. Each names its stream (`Nats-Expected-Stream`):
+none is stored in another one that takes its subject.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from itertools import takewhile
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -18,7 +20,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError, BadRequestError, NotFoundError
 
 from ...engine.errors import InvalidInput, Unavailable
 from .broker import Address, Message, Received, Receiver, Sender
@@ -28,6 +30,8 @@ ID, BEFORE = "Nats-Msg-Id", "Nats-Expected-Last-Msg-Id"
 PENDING = 64 << 20  # bytes that wait to be sent; a page of the log is smaller
 UNANSWERED = 1 << 20  # messages; who waits for room among them would not hear that the connection is gone
 ACK_WAIT = 60.0  # seconds after which a message that nobody is done with comes again
+OTHER_BEFORE = 10070  # the code where another message is the last one
+NEVER = frozenset({10074})  # codes of what never gets better, though no 400: replicas on a server that stands alone
 Done = TypeVar("Done")
 
 
@@ -41,6 +45,21 @@ def receiver(address: Address, group: str) -> Receiver:
     return _Receiver(address, group)
 
 
+class _Batch:
+    """Messages that were sent together, and what is said of them."""
+
+    def __init__(self, unanswered: int) -> None:
+        self.unanswered = unanswered
+        self.refused: list[APIError] = []  # in the order of the messages
+        self.settled = asyncio.Event()  # set once all are answered, and where the connection is gone
+
+    def settle(self, _: object = None) -> None:
+        """Hear one answer."""
+        self.unanswered -= 1
+        if not self.unanswered:
+            self.settled.set()
+
+
 class _Connected:
     """A connection, and the loop of events that it needs. A lost one is never mended: it is made anew."""
 
@@ -50,13 +69,17 @@ class _Connected:
         self._runner = asyncio.Runner()
         try:
             self._client: Client = self._run(self._connect())
+        except BaseException:
+            self._runner.close()
+            raise
+        try:
             self._jetstream: JetStreamContext = self._client.jetstream(
                 timeout=PATIENCE,
                 publish_async_max_pending=UNANSWERED,
             )
             self._run(self._find_stream())
         except BaseException:
-            self._runner.close()
+            _Connected.close(self)
             raise
 
     def close(self) -> None:
@@ -68,18 +91,27 @@ class _Connected:
     def _run(self, work: Coroutine[Any, Any, Done]) -> Done:
         try:
             return self._runner.run(work)
+        except APIError as error:
+            raise self._refusal(error) from None
         except (NatsError, OSError, TimeoutError) as error:
             said = str(error) or type(error).__name__
             raise Unavailable(
                 "no_broker", f"{self._address.name} does not answer ({said}): see that NATS runs there, with JetStream"
             ) from None
 
+    def _refusal(self, error: APIError, what: str = "") -> InvalidInput | Unavailable:
+        """Return what JetStream refuses: what never gets better is no matter of waiting."""
+        said = f"{self._address.name} refuses {what or 'what was asked'} ({error.description or error})"
+        if isinstance(error, BadRequestError) or error.err_code in NEVER:
+            return InvalidInput("bad_stream", f"{said}: mend the stream or its server, or name another stream")
+        return Unavailable("no_broker", f"{said}: look at the server of NATS")
+
     async def _connect(self) -> Client:
         address = self._address
-        self._closed = asyncio.Event()
+        self._batch = _Batch(0)
 
         async def closed() -> None:
-            self._closed.set()
+            self._batch.settled.set()
 
         scheme = "tls" if address.scheme == "tls" else "nats"
         return await nats.connect(
@@ -91,19 +123,27 @@ class _Connected:
             reconnect_time_wait=0.1,
             connect_timeout=PATIENCE,
             pending_size=PENDING,
-            error_cb=_unheard,
+            error_cb=self._failed,
             closed_cb=closed,
             **address.settings,
         )
+
+    async def _failed(self, error: Exception) -> None:
+        """Hear what is refused of messages: nats-py raises that where nobody waits. All else shows where it is sent."""
+        if isinstance(error, APIError):
+            self._batch.refused.append(error)
+            self._batch.settle()
 
     async def _find_stream(self) -> None:
         """Look for the stream, and make it where it is not there."""
         name = self._address.stream
         try:
-            await self._jetstream.stream_info(name)
+            found = await self._jetstream.stream_info(name)
         except NotFoundError:
             made = StreamConfig(name=name, subjects=[f"{name}.>"], num_replicas=self._address.replicas)
-            await self._jetstream.add_stream(made)
+            found = await self._jetstream.add_stream(made)
+        self.subjects = found.config.subjects or []
+        self.empty = found.state.last_seq == 0
 
 
 class _Sender(_Connected):
@@ -112,37 +152,71 @@ class _Sender(_Connected):
     def __init__(self, address: Address) -> None:
         super().__init__(address)
         self._last: str | None = None  # the id of the last message that is stored
+        if not any(takes_all(subject, address.stream) for subject in self.subjects):
+            self.close()
+            raise InvalidInput(
+                "bad_stream",
+                f"{address.name} takes the subjects {', '.join(self.subjects) or 'of no message'}, and not "
+                f"{address.stream}.EXPERIMENT: add {address.stream}.> to its subjects, or name another stream",
+            )
 
     def send(self, messages: Sequence[Message]) -> int:
         """Return how many of the messages, from the first on, are stored."""
-        return self._run(self._send(messages))
-
-    async def _send(self, messages: Sequence[Message]) -> int:
-        stream, before = self._address.stream, self._last
-        answers = []
-        for message in messages:
-            headers = {ID: message.id} if before is None else {ID: message.id, BEFORE: before}
-            subject = f"{stream}.{subject_of(message.key)}"
-            answers.append(await self._jetstream.publish_async(subject, message.body, headers=headers))
-            before = message.id
-        await self._answered(answers)
-        stored = next((place for place, answer in enumerate(answers) if not _is_stored(answer)), len(answers))
-        if stored:
-            self._last = messages[stored - 1].id
+        stored = 0
+        while stored < len(messages):
+            more, refused = self._run(self._send(messages[stored:]))
+            stored += more
+            if refused is None:  # all that fits is stored, or nobody knows
+                break
+            if refused.err_code != OTHER_BEFORE:
+                if not stored:
+                    raise self._refusal(refused, f"message {messages[0].id}")
+                break
+            self._last = None  # another sender's message came between: every answer is here, so nothing is on its way
         return stored
 
-    async def _answered(self, answers: Sequence[asyncio.Future[Any]]) -> None:
-        """Wait for all answers, no longer than the connection lives."""
-        closed = asyncio.ensure_future(self._closed.wait())
-        every = asyncio.ensure_future(asyncio.wait(answers))
-        await asyncio.wait({every, closed}, timeout=PATIENCE + len(answers) / 1000, return_when="FIRST_COMPLETED")
-        for future in (every, closed, *answers):
-            future.cancel()
-        await asyncio.gather(every, closed, *answers, return_exceptions=True)  # heard, all of them
+    async def _send(self, messages: Sequence[Message]) -> tuple[int, APIError | None]:
+        """Return how many are stored, and what was said of the first one that is not, if anything was."""
+        stream, before, most = self._address.stream, self._last, self._client.max_payload
+        fitting = list(takewhile(lambda message: len(message.body) <= most, messages))
+        if not fitting:
+            size = len(messages[0].body)
+            return 0, BadRequestError(
+                code=400, description=f"it has {size} bytes, and the server's max_payload is {most}"
+            )
+        batch = self._batch = _Batch(len(fitting))
+        answers = []
+        for message in fitting:
+            headers = {ID: message.id} if before is None else {ID: message.id, BEFORE: before}
+            subject = f"{stream}.{subject_of(message.key)}"
+            answer = await self._jetstream.publish_async(subject, message.body, stream=stream, headers=headers)
+            answer.add_done_callback(batch.settle)
+            answers.append(answer)
+            before = message.id
+        if not self._client.is_closed:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(batch.settled.wait(), PATIENCE + len(answers) / 1000)
+        heard = not batch.unanswered
+        for answer in answers:
+            answer.cancel()
+        await asyncio.gather(*answers, return_exceptions=True)
+        stored = next((place for place, answer in enumerate(answers) if not _is_stored(answer)), len(answers))
+        if stored:
+            self._last = fitting[stored - 1].id
+        return stored, batch.refused[0] if heard and batch.refused else None
 
 
 def _is_stored(answer: asyncio.Future[Any]) -> bool:
     return not answer.cancelled() and answer.exception() is None
+
+
+def takes_all(pattern: str, stream: str) -> bool:
+    """Whether a subject of a stream takes those of all messages, STREAM.EXPERIMENT.
+
+    >>> [takes_all(pattern, "log") for pattern in ("log.>", "*.*", ">", "log", "log.banner", "other.>")]
+    [True, True, True, False, False, False]
+    """
+    return pattern in {">", "*.>", "*.*", f"{stream}.>", f"{stream}.*"}
 
 
 class _Receiver(_Connected):
@@ -153,7 +227,11 @@ class _Receiver(_Connected):
         self._held: dict[str, Any] = {}  # messages that nobody is done with, by their reply subjects
         config = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=ACK_WAIT, max_ack_pending=20_000)
         subscribed = self._jetstream.pull_subscribe(f"{address.stream}.>", group, address.stream, config)
-        self._subscription = self._run(subscribed)
+        try:
+            self._subscription = self._run(subscribed)
+        except BaseException:
+            self.close()
+            raise
 
     def receive(self, most: int, seconds: float) -> list[Received]:
         """Return the next messages."""
@@ -162,7 +240,7 @@ class _Receiver(_Connected):
     async def _receive(self, most: int, seconds: float) -> list[Received]:
         try:
             found = await self._subscription.fetch(most, timeout=seconds)
-        except nats.errors.TimeoutError:
+        except TimeoutError:  # of NATS, or a plain one, as nats-py raises where its time is over between two messages
             if self._client.is_closed:
                 raise
             return []
@@ -204,10 +282,6 @@ def _id_of(message: Any, stream: str) -> str:
     """Return the id that the sender gave to a message, or else its place in the stream."""
     own = (message.headers or {}).get(ID)
     return own or f"{stream}/{message.metadata.sequence.stream}"
-
-
-async def _unheard(error: Exception) -> None:
-    """Leave to whoever sends or receives to say what went wrong."""
 
 
 def check_settings(address: Address) -> None:

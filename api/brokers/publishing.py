@@ -19,7 +19,7 @@ import msgspec
 
 from ...engine.errors import Conflict, Unavailable
 from ...engine.storage.formats.jsonl.writer import Writer
-from ...engine.storage.outbox import Outbox
+from ...engine.storage.outbox import Gone, Outbox
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event, Experiment, Published
 from ..experiment.tenants import DEFAULT, parts_of
@@ -30,6 +30,7 @@ from .rounds import work
 
 TYPE = "onearm"  # the first word of the type of an event
 GAP = f"{TYPE}.gap"  # the type of what says that events were compacted before they could be sent
+GONE = f"{TYPE}.gone"  # the type of what says that an experiment was deleted
 BATCH, BATCH_BYTES = 4000, 1 << 22  # events that are sent before their places are kept, and their bytes, about
 _encode = msgspec.json.Encoder().encode
 
@@ -64,7 +65,8 @@ class Publisher:
     def run(self, pause: float, stop: Callable[[], bool], *, once: bool = False) -> None:
         """Send what there is, again and again until `stop`; with `once` until nothing is left.
 
-        Where the broker fails it is tried again, and that is said.
+        Where the broker or the database fails it is tried again, and that is said. Raises `InvalidInput` where waiting
+        never helps.
         """
         try:
             work(lambda: self.round(stop), self._failed, pause, stop, once=once)
@@ -72,8 +74,10 @@ class Publisher:
             self._drop()
 
     def round(self, stop: Callable[[], bool] = lambda: False) -> int:
-        """Send a batch of each log; return how many events were sent. Raises `Unavailable`."""
-        sent = 0
+        """Send a batch of each log; return how many events were sent. Raises `Unavailable` and `InvalidInput`."""
+        if self._sender is None:
+            self._open()
+        sent = self._send_gone()
         for row in self._experiments():
             if stop():
                 break
@@ -87,6 +91,12 @@ class Publisher:
         """Return how many events are committed and not sent."""
         self.tally.lag = sum(self.store.last(row.key)[0] - self._places.get(row.key, 0) for row in self._experiments())
         return self.tally.lag
+
+    def _waiting(self) -> str:
+        try:
+            return f"{self.behind()} events wait; "
+        except Unavailable:  # it is the database that is away
+            return ""
 
     def close(self) -> None:
         """Close the database."""
@@ -117,30 +127,52 @@ class Publisher:
         except Conflict:  # compacted at this moment: the next round sees it
             return 0
         if not messages:
-            self._keep(row, log.size)  # erased, all of them
+            self._keep(row.key, log.size)  # erased, all of them
             return 0
         self._send(row, messages)
         return len(messages)
 
+    def _open(self) -> None:
+        """Open the stream. Where it lost what it had, all is sent again: half a log helps nobody."""
+        self._sender = self.address.sender()
+        if self._sender.empty and any(self._places.values()):
+            events = sum(self._places.values())
+            self.say(
+                f"{self.address.name} is empty, though {events} events were sent to it: all logs are sent again from "
+                "their start"
+            )
+            for key in list(self._places):
+                self._keep(key, 0)
+
+    def _send_gone(self) -> int:
+        """Say of experiments that were deleted that they are gone; return of how many."""
+        rows = self.outbox.gone(self.address.name)
+        for row in rows:
+            assert self._sender is not None, "a round opens it"
+            if not self._sender.send([gone_of(row)]):
+                raise Unavailable("not_stored", f"{self.address.name} has not stored that {row.id} was deleted")
+            self.outbox.forget(self.address.name, row.experiment)
+            self._places.pop(row.experiment, None)
+        return len(rows)
+
     def _send(self, row: Experiment, messages: list[tuple[int, Message]]) -> None:
-        if self._sender is None:
-            self._sender = self.address.sender()
+        assert self._sender is not None, "a round opens it"
         stored = self._sender.send([message for _, message in messages])
         if stored:
-            self._keep(row, messages[stored - 1][0])
+            self._keep(row.key, messages[stored - 1][0])
         if stored < len(messages):
             raise Unavailable(
                 "not_stored", f"{self.address.name} has {stored} of {len(messages)} messages that were sent to it"
             )
 
-    def _keep(self, row: Experiment, seq: int) -> None:
-        self.outbox.advance(Published(self.address.name, row.key, seq, time.time_ns() // 1000))
-        self._places[row.key] = seq
+    def _keep(self, key: int, seq: int) -> None:
+        self.outbox.advance(Published(self.address.name, key, seq, time.time_ns() // 1000))
+        self._places[key] = seq
 
     def _failed(self, error: Unavailable, wait: float) -> None:
         self._drop()
         self.tally.failures += 1
-        self.say(f"{error}; {self.behind()} events wait; trying again in {wait:g} s")
+        self.say(f"{error}; {self._waiting()}trying again in {wait:g} s")
 
     def _drop(self) -> None:
         if self._sender is not None:
@@ -151,17 +183,28 @@ class Publisher:
 def message_of(row: Experiment, event: Event, line: Any) -> Message:
     """Return an event as a CloudEvent in JSON, whose data is its line of an export."""
     kind = type(line).__name__.lower()
-    return _message(row, event.seq, f"{TYPE}.{kind}", event.time, line)
+    return _message(row.id, id_of(row, event.seq), event.seq, f"{TYPE}.{kind}", event.time, line)
 
 
 def gap_of(row: Experiment, after: int, until: int) -> Message:
     """Return what says that the events after a seq, up to another, are in an archive and not in the stream."""
-    return _message(row, until, GAP, time.time_ns() // 1000, {"after": after, "until": until})
+    data = {"after": after, "until": until}
+    return _message(row.id, f"{id_of(row, until)}-gap", until, GAP, time.time_ns() // 1000, data)
 
 
-def _message(row: Experiment, seq: int, kind: str, at: int, data: Any) -> Message:
-    tenant, name = parts_of(row.id)
-    id = f"{row.key}-{seq}" if kind != GAP else f"{row.key}-{seq}-gap"
+def gone_of(row: Gone) -> Message:
+    """Return what says that an experiment was deleted, and that what lay behind a seq was never sent."""
+    id = f"{row.created_at}-{row.experiment}-gone"
+    return _message(row.id, id, row.seq, GONE, row.deleted_at, {"after": row.seq})
+
+
+def id_of(row: Experiment, seq: int) -> str:
+    """Return the id of an event, which no event of another database has: none was created there at the same time."""
+    return f"{row.created_at}-{row.key}-{seq}"
+
+
+def _message(experiment: str, id: str, seq: int, kind: str, at: int, data: Any) -> Message:
+    tenant, name = parts_of(experiment)
     said = {
         "specversion": "1.0",
         "id": id,
@@ -172,7 +215,7 @@ def _message(row: Experiment, seq: int, kind: str, at: int, data: Any) -> Messag
         "sequence": f"{seq:019}",  # an extension of CloudEvents: such texts stand in the order of the log
         "data": data,
     }
-    return Message(id, row.id, _encode(said))
+    return Message(id, experiment, _encode(said))
 
 
 def open_publisher(database: str, address: Address, pattern: str, say: Callable[[str], None]) -> Publisher:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import closing
+from contextlib import closing, suppress
 
 import click
 
+from ...engine.errors import Unavailable
 from ..brokers.broker import address_of
 from ..brokers.publishing import Publisher, open_publisher
 from ..console import print_json
@@ -48,7 +49,8 @@ def publish(
     publisher = open_publisher(database, where, pattern, lambda text: click.echo(text, err=True))
     with closing(publisher), until_stopped() as stop:
         publisher.run(seconds, stop, once=once)
-        publisher.behind()
+        with suppress(Unavailable):  # it may be the database that is away; then the lag is what it was
+            publisher.behind()
         _show(publisher, where.name, as_json)
 
 

@@ -45,8 +45,7 @@ def open_node(database: str, name: str, address: str | None, lease: float) -> Op
             "no_address",
             f"the node {name!r} has no --advertise: say where other nodes reach it, as http://10.0.0.5:8080",
         )
-    url = urlsplit(address)
-    if url.scheme not in ("http", "https") or not url.hostname or url.path not in ("", "/") or url.query:
+    if not _is_address(address):
         raise InvalidInput(
             "bad_address",
             f"--advertise {address[:80]!r} is no address of a node: write scheme, host and port, as http://10.0.0.5:8080",
@@ -79,3 +78,13 @@ def _join(shards: Shards, node: Node, lease: float) -> None:
                 f"there is a node {node.name!r} at work in {shards.name}: give each --node a name of its own",
             )
         time.sleep(RETRY_SECONDS)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:  # a port beyond 65535, or half an address of IPv6
+        return False
+    named = url.scheme in ("http", "https") and bool(url.hostname) and port != 0
+    return named and url.path in ("", "/") and not url.query

@@ -97,6 +97,7 @@ def _in_parts(
     candidates, options = question.candidates, question.options
     with bar("judging", len(place.files) * len(candidates), "files, once for each candidate") as advance:
         found = judge_in_parts(place, candidates, options, scheduler, question.wanted, question.period, advance)
+    found.rows.notes.extend(place.notes)
     options = _options(question, found.rows, lambda: found.facts, check)
     return concluded(candidates, found.rows, found.facts, found.scored, options)
 

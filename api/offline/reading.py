@@ -100,6 +100,15 @@ class Place:
     form: str
     experiment: str | None = None  # of a database
     inside: tuple[str, ...] = ()  # the files of a log that lies in several
+    left_out: tuple[str, ...] = ()  # files beside them that are none of the log
+
+    @property
+    def notes(self) -> list[str]:
+        """Return what is said of files that were left out, the first few by name."""
+        count, names = len(self.left_out), ", ".join(Path(file).name for file in self.left_out[:5])
+        if not count:
+            return []
+        return [f"{f'{count} files were' if count > 1 else '1 file was'} left out: {names}{', ...' * (count > 5)}"]
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -253,8 +262,8 @@ def place_of(name: str, form: str | None, experiment: str | None) -> Place:
         return Place(name, DATABASE, experiment)
     if experiment is not None:
         raise InvalidInput("no_experiment", f"{name} is a file: --experiment is for a database")
-    files, form = files_of(name, form)
-    return Place(name, form, inside=() if files == (name,) else files)
+    found = files_of(name, form)
+    return Place(name, found.form, inside=() if found.files == (name,) else found.files, left_out=found.left_out)
 
 
 def read(

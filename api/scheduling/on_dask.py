@@ -57,9 +57,14 @@ class Workers:
 @contextmanager
 def here(workers: int) -> Iterator[Scheduler]:
     """Start so many processes on this machine, of a thread each, and end them afterwards."""
-    with (
-        _quiet(),
-        LocalCluster(
+    with _quiet(), _cluster(workers) as cluster, Client(cluster) as client:
+        yield Workers(client)
+
+
+def _cluster(workers: int) -> LocalCluster:
+    """Start processes; raises `Unavailable` where one of them ends meanwhile."""
+    try:
+        return LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
@@ -67,10 +72,13 @@ def here(workers: int) -> Iterator[Scheduler]:
             dashboard_address="127.0.0.1:0",
             memory_limit=0,  # as threads have none
             silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield Workers(client)
+        )
+    except (RuntimeError, OSError) as error:  # as Dask tells it
+        raise Unavailable(
+            "no_workers",
+            f"a worker process ended while it started ({_last_line(error.__cause__ or error)}): look at the memory and "
+            "the processes of this machine, and take fewer by local:N",
+        ) from None
 
 
 @contextmanager

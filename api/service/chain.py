@@ -56,7 +56,10 @@ def verified_chain(
         if base.archive is None:
             yield link._replace(state="dropped")
         elif file is None or not file.is_file():
-            yield link._replace(state="missing", note=f"the archive {base.archive} is not in {archives.folder}")
+            where = f"is not in {archives.folder}"
+            if archives.folder is None:
+                where = "is looked for nowhere: say --archives FOLDER, where those of this database are"
+            yield link._replace(state="missing", note=f"the archive {base.archive} {where}")
         else:
             try:
                 held = _held(file.name, store, row.key, former, base, archives)

@@ -262,6 +262,8 @@ def say_what_came_next(told: Array, closed: Array, lines: Array, bad_lines: BadL
 def no_good_line(path: Path, bad_lines: BadLines) -> InvalidInput:
     """Return what is wrong with a file that holds not one good line."""
     advice = ADVICE
+    if not bad_lines.count:
+        return InvalidInput("wrong_format", f"{path} holds not one row: {advice}")
     if bad_lines.count["continuous_action"]:
         advice = (
             "its actions are numbers of a range (continuous actions, CATS), and onearm evaluates choices among a few: "

@@ -19,12 +19,24 @@ The table is written beside the writer of the log, as keys are: by one publisher
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import sqlalchemy as sa
 
 from . import schema
 from .beside import Beside
 from .connections import Connections
-from .tables import PUBLISHED, Published
+from .tables import EXPERIMENT, PUBLISHED, Published
+
+
+class Gone(NamedTuple):
+    """An experiment that was deleted after some of its log was published."""
+
+    experiment: int  # its key
+    id: str
+    created_at: int  # microseconds since 1970 UTC
+    deleted_at: int  # microseconds since 1970 UTC
+    seq: int  # of the last event that was published
 
 
 class Places(Connections):
@@ -48,3 +60,20 @@ class Outbox(Beside, Places):
             done = connection.execute(sa.update(PUBLISHED).where(place).values(seq=row.seq, time=row.time))
             if not done.rowcount:
                 connection.execute(sa.insert(PUBLISHED).values(row._asdict()))
+
+    def gone(self, stream: str) -> list[Gone]:
+        """Return the experiments that were deleted, of those that were published to a stream."""
+        row = EXPERIMENT.c
+        query = (
+            sa.select(row.key, row.id, row.created_at, row.deleted_at, PUBLISHED.c.seq)
+            .join(PUBLISHED, PUBLISHED.c.experiment == row.key)
+            .where(PUBLISHED.c.stream == stream, row.deleted_at.is_not(None))
+            .order_by(row.key)
+        )
+        return [Gone._make(found) for found in self._read_core(query)]
+
+    def forget(self, stream: str, experiment: int) -> None:
+        """Forget how far a log was published to a stream, as nothing more will come of it."""
+        place = (PUBLISHED.c.stream == stream) & (PUBLISHED.c.experiment == experiment)
+        with self._transaction() as connection:
+            connection.execute(sa.delete(PUBLISHED).where(place))

@@ -28,6 +28,8 @@ class Running(NamedTuple):
 
     url: str  # without a database's name: `url.format(name)` names one
     restart: Callable[[], None]  # ends it as a crash does, and starts it again
+    stop: Callable[[], None]  # ends it as a crash does
+    start: Callable[[], None]
 
 
 @contextmanager
@@ -56,7 +58,12 @@ def running() -> Iterator[Running]:
         start("start")
         try:
             url = f"postgresql://postgres@/{{}}?host={folder}"
-            yield Running(url, lambda: start("-m", "immediate", "restart"))
+            yield Running(
+                url,
+                restart=lambda: start("-m", "immediate", "restart"),
+                stop=lambda: run("pg_ctl", "-m", "immediate", "stop"),
+                start=lambda: start("start"),
+            )
         finally:
             run("pg_ctl", "-m", "immediate", "stop")
     finally:

@@ -68,6 +68,14 @@ def test_rewards_are_learned_once_and_bad_ones_are_kept_aside(
         told(1, value="x")._replace(id="no number"),
         told(1, experiment="elsewhere")._replace(id="elsewhere"),
         told(2, colour="red")._replace(id="unknown field"),
+        told(2, value=float("nan"))._replace(id="nan"),
+        told(2, decision_id="\ud800")._replace(id="half a character"),
+        told(2, experiment="\ud800")._replace(id="half a name"),
+        told(2, reward_id="\ud800")._replace(id="half an id"),
+        Message("deep", "e", b"[" * 200_000),
+        Message("deep value", "e", told(2).body[:-1] + b', "more": ' + b"[" * 700 + b"]" * 700 + b"}"),
+        Message("digits", "e", told(2).body[:-1] + b', "more": ' + b"9" * 5000 + b"}"),
+        Message("no utf-8", "e", b'{"experiment": "\xff"}'),
     ]
     good = [told(number) for number in range(TAKEN)]
     event = {"specversion": "1.0", "id": "c", "data": {"experiment": "e", "decision_id": "d3", "value": 0.1}}
@@ -130,6 +138,36 @@ def waited_for(holds: Any, seconds: float = 60.0) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+HTML = {"text": "<html>not here</html>", "headers": {"content-type": "text/html"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, HTML),
+        (400, HTML),
+        (404, {"json": {"code": "not_found", "detail": "of somebody"}}),
+        (302, {"headers": {"location": "http://elsewhere"}}),
+        (200, HTML),
+        (200, {"json": {"rewards": []}}),
+        (200, {"json": [1]}),
+    ],
+)
+def test_what_is_no_onearm_is_waited_for_and_takes_no_message(
+    nats: NatsServer, tmp_path: Path, status: int, body: dict[str, Any]
+) -> None:
+    """Only a stand-in answers as what is no onearm does."""
+    send(nats, [told(0)])
+    said: list[str] = []
+    transport = httpx.MockTransport(lambda request: httpx.Response(status, **body))
+    with httpx.Client(base_url="http://service", transport=transport) as client:
+        found = consumer(nats, client, tmp_path)
+        found.say = said.append
+        found.run(lambda: bool(said))
+    assert f"answers with {status}, and not as onearm does" in said[0] and "trying again" in said[0]
+    assert found.counts.refused == 0 and not found.aside.exists()
 
 
 def test_a_service_that_lets_nobody_in_ends_it(nats: NatsServer, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from onearm.api.brokers.broker import Message, address_of
 from onearm.api.brokers.consuming import Consumer
 from onearm.api.brokers.publishing import open_publisher
 from onearm.api.cli.calling import client_of
-from onearm.engine.errors import Unavailable
+from onearm.engine.errors import InvalidInput, Unavailable
 
 
 @pytest.fixture
@@ -89,3 +89,33 @@ def test_a_mock_is_no_process_of_its_own() -> None:
     """What these tests stand on: a producer with mock brokers finds them by itself."""
     assert len(Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "mock"}).list_topics(timeout=10).brokers) == 1
     assert Served is not None
+
+
+def test_a_topic_that_is_new_is_filled_from_the_start(database: str, brokers: str) -> None:  # noqa: F811
+    said: list[str] = []
+    address = address_of(f"kafka://{brokers}/onearm")
+    publisher = open_publisher(database, address, "*", said.append)
+    for row in publisher.store.experiments():
+        publisher._keep(row.key, 80)  # as if these had been in a topic that was deleted
+    publisher.run(0.0, lambda: False, once=True)
+    publisher.close()
+    assert said == [
+        f"{address.name} is empty, though 160 events were sent to it: all logs are sent again from their start"
+    ]
+    assert_whole(received(f"kafka://{brokers}/onearm", 160), 80)
+
+
+def test_a_message_that_is_too_large_ends_it(brokers: str) -> None:
+    sender = address_of(f"kafka://{brokers}/small", ["message.max.bytes=2000"]).sender()
+    with pytest.raises(InvalidInput, match="refuses message m0"):
+        sender.send([Message("m0", "e", b"x" * 5000)])
+    sender.close()
+
+
+def test_an_id_that_is_no_text_is_none(brokers: str) -> None:
+    producer = Producer({"bootstrap.servers": brokers})
+    producer.produce("rewards", b"{}", headers={"ce_id": b"\xff"})
+    producer.flush(10)
+    receiver = address_of(f"kafka://{brokers}/rewards").receiver("onearm")
+    assert [message.id for message in receiver.receive(1, 20.0)] in ([f"rewards/{i}/0"] for i in range(9))
+    receiver.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from onearm.api.brokers.broker import Address, Message, address_of
 from onearm.api.brokers.publishing import Publisher, open_publisher
 from onearm.engine.errors import InvalidInput, Unavailable
 from onearm.engine.storage.store import Store
+from onearm.engine.storage.tables import Experiment
 
 NAMES = ("e", "two.words")
 
@@ -34,11 +35,11 @@ def database(tmp_path: Path) -> str:
     return url
 
 
-def more(url: str, count: int) -> None:
-    """Make decisions, each with its reward, in all experiments."""
+def more(url: str, count: int, names: Sequence[str] = NAMES) -> None:
+    """Make decisions, each with its reward, in experiments."""
     with closing(Store.open(url)) as store:
         for row in store.experiments():
-            if row.id not in NAMES:
+            if row.id not in names:
                 continue
             seq, number = store.last(row.key)
             events = [
@@ -61,6 +62,11 @@ def nats(tmp_path: Path) -> Iterator[NatsServer]:
 
 def opened(url: str, address: str, pattern: str = "*") -> Publisher:
     return open_publisher(url, address_of(address), pattern, lambda text: None)
+
+
+def experiment(url: str, name: str = "e") -> Experiment:
+    with closing(Store.open(url, write=False)) as store:
+        return next(row for row in store.experiments() if row.id == name)
 
 
 def received(address: str, count: int) -> list[dict[str, Any]]:
@@ -90,7 +96,7 @@ def test_events_come_as_cloud_events_with_the_lines_of_an_export(database: str, 
     first = next(event for event in events if event["source"] == "/v1/experiments/e")
     assert first == {
         "specversion": "1.0",
-        "id": "2-1",
+        "id": f"{experiment(database).created_at}-2-1",
         "source": "/v1/experiments/e",
         "type": "onearm.decide",
         "time": "2001-09-09T01:46:40Z",
@@ -142,6 +148,8 @@ def test_a_broker_that_is_killed_and_comes_back_has_every_event_in_order(databas
 
 class Forgetful:
     """A sender whose answers are lost after so many messages, though the broker has them."""
+
+    empty = False
 
     def __init__(self, address: Address, known: int) -> None:
         self.inside, self.known = address.sender(), known

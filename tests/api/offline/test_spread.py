@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import csv as pa_csv
+from pyarrow import parquet as pq
 from support.dask_workers import two_workers
 
 from onearm.api.cli.main import run
@@ -146,3 +149,47 @@ def test_what_cannot_be_spread_is_refused(folder: Path, tmp_path: Path, capsys: 
     stdin = refused(capsys, "evaluate", "-", "--format", "jsonl", *target, "--scheduler", "threads")
     assert "standard input is read once" in stdin
     assert "cannot be read" in refused(capsys, "evaluate", f"file://{tmp_path}/none.jsonl", *target)
+
+
+def test_what_programs_left_beside_a_log_is_left_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("--target", "uniform", "--arms", "3")
+    before = told(capsys, "evaluate", str(folder), *asked)
+    for name in ("_temporary/0", ".ipynb_checkpoints", "day=2/_committed"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "part-0.jsonl").write_text((folder / "part-0.jsonl").read_text())
+    assert told(capsys, "evaluate", str(folder), *asked) == before
+    assert told(capsys, "evaluate", f"file://{folder}", *asked) == before
+    assert told(capsys, "evaluate", str(folder / "**" / "*.jsonl"), *asked)["events"] == before["events"]
+    hidden = folder.rename(folder.parent / "_log")
+    assert told(capsys, "evaluate", str(hidden), *asked) == before
+
+
+def test_files_that_are_left_out_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("evaluate", str(folder), "--target", "uniform", "--arms", "3")
+    (folder / "p1.csv.tmp").touch()
+    assert "1 file was left out: p1.csv.tmp" in told(capsys, *asked)["notes"]
+    for number in range(6):
+        (folder / f"a{number}.tmp").touch()
+    named = ", ".join(f"a{number}.tmp" for number in range(5))
+    assert f"7 files were left out: {named}, ..." in told(capsys, *asked)["notes"]
+
+
+def test_with_a_format_files_without_an_ending_count(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("evaluate", str(folder), "--target", "uniform", "--arms", "3")
+    before = told(capsys, *asked)
+    (folder / "part-3.jsonl").rename(folder / "part-3")
+    assert told(capsys, *asked, "--format", "jsonl")["events"] == before["events"]
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_a_file_without_rows_counts_none(ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = pa.table({"action": [0, 1, 2], "reward": [1.0, 0.0, 1.0], "propensity": [0.25, 0.25, 0.5]})
+    write = pq.write_table if ending == "parquet" else pa_csv.write_csv
+    log = tmp_path / "log"
+    log.mkdir()
+    write(table, log / f"b.{ending}")
+    write(table.slice(0, 0), log / f"a.{ending}")
+    asked = ("--target", "uniform", "--arms", "3")
+    assert told(capsys, "evaluate", str(log), *asked)["events"] == 3
+    (log / f"b.{ending}").unlink()
+    assert "holds not one row" in refused(capsys, "evaluate", str(log), *asked)

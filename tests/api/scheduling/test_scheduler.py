@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 from distributed import LocalCluster
 from support.dask_workers import two_workers
@@ -131,3 +132,15 @@ def refusal_of_worker(**settings: Any) -> str:
             worker.terminate()
             worker.wait(20)
     return str(caught.value)
+
+
+def test_a_worker_that_dies_while_it_starts_is_told_in_one_line(tmp_path: Path) -> None:
+    fatal = tmp_path / "fatal.py"
+    fatal.write_text("import os\nos._exit(3)\n")
+    with (
+        dask.config.set({"distributed.worker.preload": [str(fatal)]}),
+        pytest.raises(Unavailable, match="a worker process ended while it started") as caught,
+        opened("local:1"),
+    ):
+        raise AssertionError("it started")
+    assert "\n" not in str(caught.value)

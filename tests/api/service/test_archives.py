@@ -47,6 +47,14 @@ def compacted(tmp_path: Path) -> Iterator[tuple[Served, Run]]:
         yield served, run
 
 
+def test_who_names_no_folder_of_archives_is_told_how(compacted: tuple[Served, Run]) -> None:
+    """A database of PostgreSQL has none beside it."""
+    served, _ = compacted
+    (found,) = verified(served.url, Archives(None))
+    assert {link["state"] for link in found["archives"]} == {"missing"} and has_fault(found)
+    assert all("say --archives FOLDER" in link["note"] for link in found["archives"])
+
+
 @pytest.mark.parametrize("kind", every_run(SPECS, EVERY_SHAPE))
 def test_each_archive_folds_from_one_base_to_the_next(tmp_path: Path, kind: str) -> None:
     with Served(tmp_path) as served:
