@@ -194,9 +194,9 @@ def names_in(header: str, delimiter: str) -> list[str]:
 
 
 def floats(texts: pa.Array) -> Array:
-    """Return float64[n], NaN where a text is no number."""
+    """Return float64[n], NaN where a text is no number; a whole number beyond 2^53 becomes the nearest one."""
     try:
-        return np.from_dlpack(texts.cast(pa.float64()))  # unlike `to_numpy`, it does not import pandas
+        return np.from_dlpack(texts.cast(pa.float64(), safe=False))  # unlike `to_numpy`, it does not import pandas
     except pa.ArrowInvalid:
         filled = ~_are_empty(texts)
         if filled.all():
