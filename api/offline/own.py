@@ -35,7 +35,8 @@ class Batch:
     available: Array  # bool[n, k], what could be chosen
     features: list[str]  # d names, where the log has them: "age", "country=de"
     labels: list[str]  # of the actions, where the log names them
-    number: Array  # int64[n], of each decision, from 0
+    number: Array  # int64[n], of each decision, from 0: those count that have a reward and cells that can be read
+    row: Array  # int64[n], where each stands in the table, from 0; in a file without its header
 
     def __len__(self) -> int:
         """Return the number of decisions."""
@@ -98,11 +99,13 @@ def is_batch_function(function: Any) -> bool:
 
 
 def _law_of(name: str, function: Function, rows: Rows) -> Callable[[Columns, Array], Array]:
+    row = np.concatenate([np.zeros(0, np.int64), *(page.line for page in rows.pages())]) - rows.first_line
+
     def law(page: Columns, beside: Array) -> Array:
         masks, context = every_mask(page), page.context
         assert not isinstance(context, Features), "features that were not hashed to columns"
         whole = np.broadcast_to(context, (len(masks), *context.shape[1:]))
-        batch = Batch(whole, masks, rows.features, rows.labels, page.number)
+        batch = Batch(whole, masks, rows.features, rows.labels, page.number, row[page.number])
         try:
             return np.asarray(function(batch), np.float64)
         except OnearmError:

@@ -87,6 +87,7 @@ class Rows:
         self.decisions = 0  # in the log, rewarded or not, bad lines not counted
         self.unobserved = 0  # rows whose reward is a default, as nobody observed one
         self.ratios_only = False  # whether weights must be divided by their sum, as all are too small alike
+        self.first_line = 1  # of decisions: 2 below a header
         self.labels: list[str] = []  # what the log calls each arm, where it names them
         self.beside: list[list[str]] = []  # the columns of each of `Wanted.beside`
         self.features: list[str] = []  # what each number of a context is, where columns of a table were named

@@ -58,11 +58,11 @@ class _Cells:
     def blocks(self, wanted: Sequence[str]) -> Iterator[Block]:
         """Yield the cells of the columns `wanted`: numbers as numbers, all else as text."""
         for batch, before in self._table.batches(list(dict.fromkeys(wanted))):
-            cells = [_cells(self._table.path, name, batch.column(name)) for name in wanted]
+            cells = [cells_of(self._table.path, name, batch.column(name)) for name in wanted]
             yield Block(cells, np.arange(before + 1, before + batch.num_rows + 1))
 
 
-def _cells(path: Path, name: str, column: pa.Array) -> pa.Array:
+def cells_of(path: Path, name: str, column: pa.Array) -> pa.Array:
     """Return a column as numbers, NaN for null, or as texts, empty for null."""
     if pa.types.is_dictionary(column.type):
         column = _undone(column)
