@@ -45,10 +45,14 @@ def _why(raw: bytes, error: Exception) -> str:
     if not raw.strip():
         return "it is empty; send an object"
     try:
-        json.loads(raw[:SPLIT], strict=False)
+        json.loads(raw[:SPLIT], strict=False, parse_constant=_no_number)
     except (ValueError, RecursionError):
         return str(error)
     return "its text has half a character, one \\ud800 to \\udfff alone; send whole characters"
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number of JSON; send null, or leave it out")
 
 
 async def read_list(decoder: msgspec.json.Decoder[Any], field: str, raw: bytes, what: str, most: int) -> list[Any]:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import time as clock
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...engine.errors import Damaged, InvalidInput, as_seen
+from ...engine.errors import Damaged, InvalidInput
 from ...engine.storage.log import BadLines
 from ...engine.storage.period import Period
-from ...engine.storage.rows import Wanted
+from ...engine.storage.rows import Naming, Wanted
 from ...engine.vocabulary import Array, Policy
-from ...policies import catalog
 from ..console import finite, progress
 from ..moments import microseconds_of
 from ..offline.asked import Question, answer, with_baseline
@@ -27,9 +24,21 @@ from ..offline.candidates import Candidate, added, candidate, checked, of_functi
 from ..offline.candidates import sweep as swept_by
 from ..offline.data import as_data
 from ..offline.embeddings import embedding_of
-from ..offline.options import INTERVALS, LIST_METHODS, METHODS, MODELS, OWN, options_of
+from ..offline.options import INTERVALS, METHODS, options_of
 from ..offline.own import Function
 from ..offline.reading import Logged
+from .arguments import (
+    baseline_of,
+    known_of,
+    label_of,
+    level_of,
+    model_of,
+    number_of,
+    policy_of,
+    range_of,
+    texts_of,
+    whole_of,
+)
 from .estimates import Estimates
 from .frames import library_of
 from .logs import Data, log_of, naming_of
@@ -86,9 +95,16 @@ def evaluate(
     """
     log = _Asked(log_of(data, format, experiment), since, until, strict, library_of(data))
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
-    wanted = Wanted(dimension=dimension, n_arms=arms, segment=segment, naming=naming)
-    limits = {"reward_range": reward_range, "weight_limit": weight_limit, "weight_max": weight_max}
-    options = {"interval": interval, "level": level, "learn": learn, "model": model, "seed": seed, **limits}
+    wanted = _wanted(dimension, arms, segment, naming)
+    limits = _limits(reward_range, weight_limit, weight_max)
+    options = {
+        "interval": interval,
+        "level": level_of(level),
+        "learn": learn,
+        "model": model_of(model),
+        "seed": seed,
+        **limits,
+    }
     return log.answered(_several(target), method, ("snips",), wanted, embedding, baseline, options)
 
 
@@ -134,15 +150,21 @@ def replay(
     >>> [each["target"] for each in onearm.replay(log, "ucb1", sweep="ucb1.alpha=0.5,2").to_dict()["ranking"]]
     ['ucb1', 'ucb1(alpha=0.5)', 'ucb1(alpha=2)']
     """
-    given = [catalog.parse(each) if isinstance(each, str) else each for each in _listed(policy)]
-    found = added(
-        [of_policy(each) for each in given], [each for text in _listed(sweep) for each in swept_by(text, given)]
-    )
+    given = [policy_of(each) for each in _listed(policy)]
+    swept = [each for text in texts_of(sweep, "sweep") for each in swept_by(text, given)]
+    found = added([of_policy(each) for each in given], swept)
     log = _Asked(log_of(data, format, experiment), since, until, strict, library_of(data))
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
-    wanted = Wanted(dimension=dimension, n_arms=arms, segment=segment, naming=naming)
-    limits = {"reward_range": reward_range, "weight_limit": weight_limit, "weight_max": weight_max}
-    options = {"interval": interval, "level": level, "learn": learn, "model": model, "seed": seed, **limits}
+    wanted = _wanted(dimension, arms, segment, naming)
+    limits = _limits(reward_range, weight_limit, weight_max)
+    options = {
+        "interval": interval,
+        "level": level_of(level),
+        "learn": learn,
+        "model": model_of(model),
+        "seed": seed,
+        **limits,
+    }
     return log.answered(found, method, ("match", "snips"), wanted, embedding, baseline, options)
 
 
@@ -165,17 +187,15 @@ class _Asked:
     ) -> Estimates:
         """Read it and judge candidates on it."""
         began = clock.process_time()
-        methods, intervals = tuple(_listed(method)), tuple(_listed(options.pop("interval")))
-        for given, known, what in ((methods, METHODS, "method"), (intervals, INTERVALS, "interval")):
-            _check_known(given, known, what)
-        if not str(options["model"]).startswith(OWN):
-            _check_known((options["model"],), MODELS, "model")
-        _check_numbers(options["level"], options["reward_range"])
+        methods, intervals = (
+            known_of(method, METHODS, "method"),
+            known_of(options.pop("interval"), INTERVALS, "interval"),
+        )
         if isinstance(embedding, str):
             embedding = embedding_of(embedding, Path(self._log.name), self._log.form)
         if not candidates:
             raise InvalidInput("no_target", "there is no target: name at least one")
-        compared, label = with_baseline(candidates, baseline)
+        compared, label = with_baseline(candidates, baseline_of(baseline))
         asked = options_of(
             methods=methods or usual, intervals=intervals, embedding=embedding, baseline=label, **options
         )
@@ -187,9 +207,24 @@ class _Asked:
             return Estimates(data, float(np.mean(found.log.reward)), self._library)
 
 
+def _wanted(dimension: Any, arms: Any, segment: str | None, naming: Naming) -> Wanted:
+    return Wanted(
+        dimension=whole_of(dimension, "dimension"), n_arms=whole_of(arms, "arms"), segment=segment, naming=naming
+    )
+
+
+def _limits(reward_range: Any, weight_limit: Any, weight_max: Any) -> dict[str, Any]:
+    """Return what is known beforehand of rewards and weights."""
+    return {
+        "reward_range": range_of(reward_range),
+        "weight_limit": number_of(weight_limit, "weight_limit"),
+        "weight_max": number_of(weight_max, "weight_max"),
+    }
+
+
 def _several(target: Targets) -> list[Candidate]:
     if isinstance(target, Mapping):
-        return [replace(_one(each), label=label) for label, each in target.items()]
+        return [replace(_one(each), label=label_of(label, each)) for label, each in target.items()]
     return [_one(each) for each in _listed(target)]
 
 
@@ -200,7 +235,7 @@ def _one(target: Target) -> Candidate:
         case Policy():
             return of_policy(target)
         case _ if callable(target):
-            return of_function(target, getattr(target, "__name__", type(target).__name__))
+            return of_function(target, label_of(getattr(target, "__name__", type(target).__name__), target))
     raise InvalidInput(
         "bad_target",
         f"a target is of the type {type(target).__name__}: name it, or hand over a policy or a function of a batch",
@@ -210,30 +245,6 @@ def _one(target: Target) -> Candidate:
 def _listed(given: Any) -> list[Any]:
     """Return one or several as several."""
     return list(given) if isinstance(given, Sequence) and not isinstance(given, str | Policy) else [given]
-
-
-def _check_known(given: Sequence[str], known: Sequence[str], what: str) -> None:
-    for each in given:
-        if each in LIST_METHODS:
-            raise InvalidInput("no_lists", f"{each} is for logs of lists, which the command onearm evaluate reads")
-        if each not in known:
-            raise InvalidInput(f"unknown_{what}", f"there is no {what} {each!r}: there are {', '.join(known)}")
-
-
-def _check_numbers(level: Any, reward_range: Any) -> None:
-    if not _are_numbers([level]) or not 0.0 < level < 1.0:
-        raise InvalidInput("bad_level", f"level is {as_seen(level)}: it must be a number in (0, 1), as 0.95")
-    if reward_range is None:
-        return
-    ends = list(reward_range) if isinstance(reward_range, Sequence) else []
-    if len(ends) != 2 or not _are_numbers(ends) or not -math.inf < ends[0] < ends[1] < math.inf:
-        raise InvalidInput(
-            "bad_range", f"reward_range is {as_seen(reward_range)}: it must be two numbers that ascend, as (0, 1)"
-        )
-
-
-def _are_numbers(given: list[Any]) -> bool:
-    return all(isinstance(each, Real) for each in given)
 
 
 def _refuse(bad: BadLines) -> None:

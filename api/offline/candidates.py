@@ -20,7 +20,7 @@ from ...engine.replay.matching import Contender, Learning
 from ...engine.replay.targets import Fixed, Logged, Target
 from ...engine.vocabulary import Policy, Problem
 from ...policies import catalog
-from .own import Function, Own, is_batch_function, own
+from .own import COLUMNS, Function, Own, is_batch_function, own
 
 LOGGED, UNIFORM = "logged", "uniform"  # what made the log; the policy that takes every action alike
 SWEPT = 7  # values of a sweep that does not say how many
@@ -101,6 +101,21 @@ def of_function(function: Function, name: str) -> Candidate:
 def of_policy(policy: Policy) -> Candidate:
     """Return a policy as a candidate, with the params by which it differs from what it is without any."""
     return Candidate(catalog.label(policy.spec), policy)
+
+
+def policy_named(text: str) -> Policy:
+    """Return the policy that a person named, which is to decide on a log anew.
+
+    Raises `InvalidInput` ("bad_policy") for what is a target, and decides nothing anew.
+    """
+    word = text.partition(":")[0]
+    is_function = text in catalog.names() and is_batch_function(catalog.factory(text))
+    if is_function or word in (LOGGED, "first", "action", *COLUMNS):
+        raise InvalidInput(
+            "bad_policy",
+            f"{text!r} is a target for evaluate, and no policy: replay lets policies decide anew, as ucb1 or linucb",
+        )
+    return catalog.parse(text)
 
 
 def sweep(text: str, given: list[Policy]) -> list[Candidate]:

@@ -47,6 +47,10 @@ class Batch:
         if name not in self.features:
             known = ", ".join(self.features) or "none: name features"
             raise InvalidInput("no_feature", f"there is no number {name!r} in a context: there are {known[:300]}")
+        if self.features.count(name) > 1:
+            raise InvalidInput(
+                "bad_feature", f"two numbers of a context are called {name!r}: rename one of the columns"
+            )
         return self.context[..., self.features.index(name)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.reported import CANDIDATES, N, evaluation, hostile_rows
@@ -48,7 +50,8 @@ def test_without_a_model_of_the_past_rewards_are_weighted_and_a_note_says_so() -
 
 def test_where_no_interval_holds_at_every_look_the_reason_is_told() -> None:
     rows = hostile_rows()
-    shown = find(evaluation(rows, [BEST, WORST], methods=("ips",), intervals=("normal",), reward_range=(0.0, 0.5)))
+    found = evaluation(rows, [BEST, WORST], methods=("ips",), intervals=("normal",))
+    shown = find(replace(found, options=replace(found.options, reward_range=(0.0, 0.5))))
     assert [row.sequence for row in shown.rows] == [None, None]
     assert shown.sequence_note is not None
     assert shown.sequence_note.startswith("the rewards reach from 0 to 1, beyond [0, 0.5]")
