@@ -18,7 +18,6 @@ from ...engine.registry import Registry
 from ...envs import catalog as envs
 from ...policies import catalog as policies
 
-
 RESERVED = ("test", "conftest")  # names that pytest and Python take
 
 

@@ -44,15 +44,14 @@ def _why(raw: bytes, error: Exception) -> str:
     """Return why a body is not JSON; half a character at its end is told as a cut by what decodes it."""
     if not raw.strip():
         return "it is empty; send an object"
+    constants: list[str] = []
     try:
-        json.loads(raw[:SPLIT], strict=False, parse_constant=_no_number)
+        json.loads(raw[:SPLIT], strict=False, parse_constant=constants.append)
     except (ValueError, RecursionError):
         return str(error)
+    if constants:
+        return f"{constants[0]} is no number of JSON; send null, or leave it out"
     return "its text has half a character, one \\ud800 to \\udfff alone; send whole characters"
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is no number of JSON; send null, or leave it out")
 
 
 async def read_list(decoder: msgspec.json.Decoder[Any], field: str, raw: bytes, what: str, most: int) -> list[Any]:
