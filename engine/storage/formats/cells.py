@@ -19,6 +19,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow
 
 from ...columns import take
+from ...errors import InvalidInput
 from ...vocabulary import Array, Columns
 from ..log import BadLines
 from ..rows import Page
@@ -281,6 +282,13 @@ def truths(texts: pa.Array, among: Array) -> Array | None:
     known = {b"true": 1.0, b"false": 0.0} | dict.fromkeys(UNKNOWN, math.nan)
     found = [known.get(name.strip().lower()) for name in names]
     return None if None in found else np.array(found, np.float64)[place]
+
+
+def refuse_truths(what: str, texts: pa.Array) -> None:
+    """Refuse a column of probabilities that holds true and false."""
+    said = truths(texts, np.ones(len(texts), np.bool_)) if pa.types.is_string(texts.type) else None
+    if said is not None and not np.isnan(said).all():
+        raise InvalidInput("bad_column", f"{what} holds true and false: a probability is a number in [0, 1]")
 
 
 def coded(texts: pa.Array) -> tuple[list[bytes], Array]:

@@ -20,7 +20,7 @@ from ..log import BadLines, reading
 from ..rows import Rows
 from ..source import Source
 from .arrow_batches import cells_of
-from .cells import Table, coded, floats
+from .cells import Table, coded, floats, refuse_truths
 from .csv_columns import PROPENSITIES
 from .keys import key_of, keys_of
 
@@ -37,6 +37,7 @@ class Chance:
 
     def cells(self, columns: Sequence[pa.Array], lines: Array) -> Array:
         """Return the probabilities, float64[n, 1]."""
+        refuse_truths(f"the column {self._name!r}", columns[0])
         chance = floats(columns[0])[:, np.newaxis]
         _check_chances([self._name], chance, lines)
         return chance
@@ -60,18 +61,13 @@ class Chances:
         """Return the probabilities, float64[n, k]."""
         chances = np.stack([floats(column) for column in columns], 1)
         _check_chances([self._pattern], chances, lines)
-        total = chances.sum(axis=1)
-        if (wrong := np.abs(total - 1.0) > SUM_TOLERANCE).any():
-            row = int(wrong.argmax())
-            raise InvalidInput(
-                "bad_law",
-                f"the probabilities {self._pattern} of line {lines[row]} add up to {total[row]:.6g}: they must make 1",
-            )
         return chances
 
     def target(self, names: list[str], start: int, rows: Rows, seed: int) -> Target:
         """Return the target, of the cells from place `start` on."""
         order, others = _of_arms(self._pattern, names, rows)
+        for page in rows.pages():
+            self._check_sums(page.beside[:, start : start + len(names)].sum(axis=1), page.line)
         places, beyond = start + order, start + np.array(others, np.int64)
         if len(beyond) and any((page.beside[:, beyond] > 0.0).any() for page in rows.pages()):
             raise InvalidInput(
@@ -80,6 +76,14 @@ class Chances:
                 "that earns it cannot tell",
             )
         return OwnLaw(f"columns:{self._pattern}", lambda page, beside: beside[:, places], seed)
+
+    def _check_sums(self, total: Array, lines: Array) -> None:
+        if (wrong := np.abs(total - 1.0) > SUM_TOLERANCE).any():
+            row = int(wrong.argmax())
+            raise InvalidInput(
+                "bad_law",
+                f"the probabilities {self._pattern} of line {lines[row]} add up to {total[row]:.6g}: they must make 1",
+            )
 
 
 class Predictions:
