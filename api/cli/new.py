@@ -6,7 +6,8 @@ import importlib
 import inspect
 import keyword
 import re
-from importlib.util import resolve_name
+import sys
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ from ...engine.errors import InvalidInput, as_seen
 from ...engine.registry import Registry
 from ...envs import catalog as envs
 from ...policies import catalog as policies
+
+RESERVED = ("test", "conftest")  # names that pytest and Python take
 
 
 class Draft(NamedTuple):
@@ -121,10 +124,15 @@ def new(what: str, name: str, like: str | None, folder: Path) -> None:
     for file in (target, test):
         if file.exists():
             raise InvalidInput("file_exists", f"{file} exists already: take another name, or another --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    target.write_text(copied(module, like, name), encoding="utf-8")
     beside = draft.families[module.split(".")[2]]
-    test.write_text(draft.test.format(name=name, beside=beside), encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        target.write_text(copied(module, like, name), encoding="utf-8")
+        test.write_text(draft.test.format(name=name, beside=beside), encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(
+            "bad_out", f"nothing can be written to {folder} ({error.strerror}): name another folder by --out"
+        ) from None
     click.echo(f"{target}   {name}, which does what {like} does: change it")
     click.echo(f"{test}   pytest {test}")
     shown = draft.shown.format(file=target, name=name, beside=beside)
@@ -174,6 +182,10 @@ def _check_name(name: str, catalog: Registry[Any]) -> None:
             "bad_name",
             f"the name is {as_seen(name)}: it is that of a file and of a function in it, small letters, digits and "
             "underscores",
+        )
+    if name in RESERVED or name in sys.stdlib_module_names or find_spec(name) is not None:
+        raise InvalidInput(
+            "name_taken", f"a module {name!r} exists already, which the file would hide: take another name"
         )
     if name in catalog.names():
         raise InvalidInput("name_taken", f"a {catalog.word} {name!r} exists already: take another name")

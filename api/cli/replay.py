@@ -7,9 +7,8 @@ from typing import Any
 import click
 
 from ...engine.errors import InvalidInput
-from ...policies import catalog
 from ..offline.candidate_kinds import of_policy
-from ..offline.candidates import added, checked, sweep
+from ..offline.candidates import added, checked, policy_named, sweep
 from ..offline.options import METHODS
 from .json_option import as_json
 from .offline_options import asking_options, method_option, naming_options, reading_options, showing_options
@@ -67,7 +66,7 @@ def replay(
       onearm simulate --env bernoulli --policy uniform --horizon 10000 --log out.jsonl
       onearm replay out.jsonl --policy ucb1 --policy thompson_beta --sweep exp3_ix.gamma=0.01:1:log
     """
-    given = [catalog.parse(policy) for policy in policies]
+    given = [policy_named(policy) for policy in policies]
     if (vectors := vectors_of(log, form)) is not None:
         if (asked["since"], asked["until"]) != (None, None):
             raise InvalidInput(

@@ -44,10 +44,13 @@ def _why(raw: bytes, error: Exception) -> str:
     """Return why a body is not JSON; half a character at its end is told as a cut by what decodes it."""
     if not raw.strip():
         return "it is empty; send an object"
+    constants: list[str] = []
     try:
-        json.loads(raw[:SPLIT], strict=False)
+        json.loads(raw[:SPLIT], strict=False, parse_constant=constants.append)
     except (ValueError, RecursionError):
         return str(error)
+    if constants:
+        return f"{constants[0]} is no number of JSON; send null, or leave it out"
     return "its text has half a character, one \\ud800 to \\udfff alone; send whole characters"
 
 

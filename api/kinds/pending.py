@@ -85,6 +85,8 @@ class Pending(Generic[Made]):
         if type(decision) is made and decision._engine is self.engine:
             return decision
         number = self._number(decision)
+        if isinstance(decision, made) and number < self._saved and decision._engine is not LEARNED:
+            raise unkept(number)
         if isinstance(decision, made) and decision._engine is not None:
             raise learned(number) if decision._engine is LEARNED else another(number)
         held = self._open.get(number)
@@ -151,7 +153,7 @@ class Pending(Generic[Made]):
     def _rows(self, batch: DecidedMany) -> Columns:
         """Return the rows of a batch, or of some of it, which must all wait and be different."""
         if batch._engine is not self.engine:
-            raise another(batch.number[0])
+            raise unkept(batch.number[0]) if batch.number[0] < self._saved else another(batch.number[0])
         waiting = batch._waiting[batch._rows]
         if not waiting.all():
             raise learned(batch.number[~waiting][0])
@@ -178,10 +180,7 @@ class Pending(Generic[Made]):
         if not 0 <= number < decided:
             raise unknown(number)
         if number < self._saved:
-            raise NotFound(
-                "forgotten_decision",
-                f"decision {number} was made before the engine was saved, which keeps none that wait: learn, then save",
-            )
+            raise unkept(number)
         if number < decided - self._remember:
             raise NotFound(
                 "forgotten_decision",
@@ -210,6 +209,14 @@ def _check_different(numbers: Array) -> None:
     if len(known) < len(numbers):
         twice = int(known[counts > 1][0])
         raise InvalidInput("repeated_decision", f"decision {twice} is given twice: feedback is accepted once")
+
+
+def unkept(number: int) -> OnearmError:
+    """Return what is raised where a decision was made before its engine was saved."""
+    return NotFound(
+        "forgotten_decision",
+        f"decision {number} was made before the engine was saved, which keeps none that wait: learn, then save",
+    )
 
 
 def unknown(decision: int | str) -> OnearmError:

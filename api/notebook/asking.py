@@ -15,9 +15,8 @@ import numpy as np
 from ...engine.errors import Damaged, InvalidInput
 from ...engine.storage.log import BadLines
 from ...engine.storage.period import Period
-from ...engine.storage.rows import Wanted
+from ...engine.storage.rows import Naming, Wanted
 from ...engine.vocabulary import Array, Policy
-from ...policies import catalog
 from ..console import finite, progress
 from ..moments import microseconds_of
 from ..offline.asked import answer, question_of
@@ -28,6 +27,17 @@ from ..offline.data import as_data
 from ..offline.own import Function
 from ..offline.reading import Logged
 from ..offline.showing import draw, pen_for
+from .arguments import (
+    baseline_of,
+    label_of,
+    level_of,
+    model_of,
+    number_of,
+    policy_of,
+    range_of,
+    texts_of,
+    whole_of,
+)
 from .estimates import Estimates
 from .frames import library_of
 from .logs import Data, log_of, naming_of
@@ -88,9 +98,17 @@ def evaluate(
     """
     log = _Asked(log_of(data, format, experiment), since, until, strict, library_of(data), report)
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
-    wanted = Wanted(dimension=dimension, n_arms=arms, segment=segment, naming=naming)
-    limits = {"reward_range": reward_range, "weight_limit": weight_limit, "weight_max": weight_max}
-    options = {"interval": interval, "level": level, "learn": learn, "model": model, "law": law, "seed": seed, **limits}
+    wanted = _wanted(dimension, arms, segment, naming)
+    limits = _limits(reward_range, weight_limit, weight_max)
+    options = {
+        "interval": interval,
+        "level": level_of(level),
+        "learn": learn,
+        "model": model_of(model),
+        "law": law,
+        "seed": seed,
+        **limits,
+    }
     return log.answered(_several(target), method, ("snips",), wanted, embedding, baseline, options)
 
 
@@ -138,15 +156,22 @@ def replay(
     >>> [each["target"] for each in onearm.replay(log, "ucb1", sweep="ucb1.alpha=0.5,2").to_dict()["ranking"]]
     ['ucb1', 'ucb1(alpha=0.5)', 'ucb1(alpha=2)']
     """
-    given = [catalog.parse(each) if isinstance(each, str) else each for each in _listed(policy)]
-    found = added(
-        [of_policy(each) for each in given], [each for text in _listed(sweep) for each in swept_by(text, given)]
-    )
+    given = [policy_of(each) for each in _listed(policy)]
+    swept = [each for text in texts_of(sweep, "sweep") for each in swept_by(text, given)]
+    found = added([of_policy(each) for each in given], swept)
     log = _Asked(log_of(data, format, experiment), since, until, strict, library_of(data), report)
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
-    wanted = Wanted(dimension=dimension, n_arms=arms, segment=segment, naming=naming)
-    limits = {"reward_range": reward_range, "weight_limit": weight_limit, "weight_max": weight_max}
-    options = {"interval": interval, "level": level, "learn": learn, "model": model, "law": law, "seed": seed, **limits}
+    wanted = _wanted(dimension, arms, segment, naming)
+    limits = _limits(reward_range, weight_limit, weight_max)
+    options = {
+        "interval": interval,
+        "level": level_of(level),
+        "learn": learn,
+        "model": model_of(model),
+        "law": law,
+        "seed": seed,
+        **limits,
+    }
     return log.answered(found, method, ("match", "snips"), wanted, embedding, baseline, options)
 
 
@@ -184,11 +209,11 @@ class _Asked:
                 candidates,
                 wanted,
                 self._period,
-                methods=tuple(_listed(method)),
+                methods=tuple(texts_of(method, "method")),
                 usual=usual,
                 embedding=embedding,
-                baseline=baseline,
-                intervals=tuple(_listed(options.pop("interval"))),
+                baseline=baseline_of(baseline),
+                intervals=tuple(texts_of(options.pop("interval"), "interval")),
                 **options,
             )
             found, speed = answer(self._log, question, stack, progress, _refuse if self._strict else None)
@@ -199,9 +224,24 @@ class _Asked:
             return Estimates(data, float(np.mean(found.log.reward)), self._library)
 
 
+def _wanted(dimension: Any, arms: Any, segment: str | None, naming: Naming) -> Wanted:
+    return Wanted(
+        dimension=whole_of(dimension, "dimension"), n_arms=whole_of(arms, "arms"), segment=segment, naming=naming
+    )
+
+
+def _limits(reward_range: Any, weight_limit: Any, weight_max: Any) -> dict[str, Any]:
+    """Return what is known beforehand of rewards and weights."""
+    return {
+        "reward_range": range_of(reward_range),
+        "weight_limit": number_of(weight_limit, "weight_limit"),
+        "weight_max": number_of(weight_max, "weight_max"),
+    }
+
+
 def _several(target: Targets) -> list[Candidate]:
     if isinstance(target, Mapping):
-        return [replace(_one(each), label=label) for label, each in target.items()]
+        return [replace(_one(each), label=label_of(label, each)) for label, each in target.items()]
     return [_one(each) for each in _listed(target)]
 
 
@@ -212,7 +252,7 @@ def _one(target: Target) -> Candidate:
         case Policy():
             return of_policy(target)
         case _ if callable(target):
-            return of_function(target, getattr(target, "__name__", type(target).__name__))
+            return of_function(target, label_of(getattr(target, "__name__", type(target).__name__), target))
     raise InvalidInput(
         "bad_target",
         f"a target is of the type {type(target).__name__}: name it, or hand over a policy or a function of a batch",

@@ -14,10 +14,12 @@ from ...engine.storage.rows import Naming, Wanted
 from ...engine.vocabulary import Array, Columns
 from ..console import progress
 from ..offline.reading import Handed, Logged, check_naming, handed, place_of
+from .arguments import texts_of, whole_of
 from .frames import frame_of, library_of
 from .page import Column, as_html, as_text
 from .spelling import as_arguments
 
+DECISION = ("action", "reward", "propensity")  # columns of every log
 SHOWN = 5  # decisions of a log that shows itself
 
 
@@ -39,7 +41,7 @@ class DecisionLog:
     name: str  # what people call it
     arms: list[str]  # the labels of the arms, or their numbers
     columns: Columns = field(compare=False)  # arrays of length n, contexts as rows of numbers
-    features: list[str]  # names of the numbers of a context
+    features: list[str]  # names of the numbers of a context, with their place where a name stands for several columns
     notes: list[str]  # how it was read
     bad_lines: dict[str, int]  # how many lines are left out, by why
     library: str | None = field(default=None, compare=False)  # of which DataFrames are
@@ -116,7 +118,7 @@ def naming_of(
     """Return which columns are what; features are names, or one text with commas as on the command line."""
     if reward_is not in ("reward", "cost"):
         raise InvalidInput("bad_reward_is", f"reward_is is {as_seen(reward_is)}: say reward or cost")
-    names = features.split(",") if isinstance(features, str) else features
+    names = features.split(",") if isinstance(features, str) else texts_of(features, "features")
     wanted = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
     return Naming(action, reward, propensity, time, unit, reward_is == "cost", wanted)
 
@@ -146,13 +148,16 @@ def read_log(
     >>> len(log), log.arms, log.to_dict()["reward"]
     (2, ['a', 'b'], [1.0, 0.0])
     """
-    naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
+    naming, asked = (
+        naming_of(features, action, reward, reward_is, propensity, time, unit),
+        whole_of(dimension, "dimension"),
+    )
     place = log_of(data, format, experiment)
     with ExitStack() as stack, as_arguments(read_log):
         read = place.here(stack)
         check_naming(read, naming)
-        contexts = dimension is not None or not read.is_named
-        wanted = Wanted(contexts=contexts, dimension=dimension, n_arms=arms, naming=naming)
+        contexts = asked is not None or not read.is_named
+        wanted = Wanted(contexts=contexts, dimension=asked, n_arms=whole_of(arms, "arms"), naming=naming)
         with progress("reading", read.size, read.counted) as advance:
             rows = stack.enter_context(read.kept(stack).rows(wanted, advance))
         columns, k = rows.columns(), rows.problem.n_arms
@@ -160,11 +165,24 @@ def read_log(
             place.name,
             [*rows.labels, *map(str, range(len(rows.labels), k))],
             columns,
-            rows.features or [f"x{j}" for j in range(_numbers(columns).shape[1])],
+            _named(rows.features or [f"x{j}" for j in range(_numbers(columns).shape[1])]),
             rows.notes,
             dict(rows.bad_lines.count),
             library_of(data) if isinstance(place, Handed) else None,
         )
+
+
+def _named(features: list[str]) -> list[str]:
+    """Return names of features, no two the same, and none that of another column of a decision.
+
+    >>> _named(["d=x", "action", "d=x"])
+    ['d=x', 'action (feature 1)', 'd=x (feature 2)']
+    """
+    taken, found = {*DECISION}, list[str]()
+    for place, name in enumerate(features):
+        found.append(f"{name} (feature {place})" if name in taken else name)
+        taken.add(name)
+    return found
 
 
 def _numbers(rows: Columns) -> Array:

@@ -61,6 +61,21 @@ def candidate(text: str) -> Candidate:
     return of_policy(catalog.parse(text))
 
 
+def policy_named(text: str) -> Policy:
+    """Return the policy that a person named, which is to decide on a log anew.
+
+    Raises `InvalidInput` ("bad_policy") for what is a target, and decides nothing anew.
+    """
+    word = text.partition(":")[0]
+    is_function = text in catalog.names() and is_batch_function(catalog.factory(text))
+    if is_function or word in (LOGGED, "first", "action", *COLUMNS):
+        raise InvalidInput(
+            "bad_policy",
+            f"{text!r} is a target for evaluate, and no policy: replay lets policies decide anew, as ucb1 or linucb",
+        )
+    return catalog.parse(text)
+
+
 def sweep(text: str, given: Sequence[Policy]) -> list[PolicyCandidate]:
     """Return a policy with each value of one param: "squarecb.gamma=1:1000:log", or "ucb1.alpha=0.1,0.5,1".
 

@@ -223,6 +223,8 @@ def score(
 ) -> list[Scored]:
     """Let candidates, and the models that the methods need, go through a log, or a part of one."""
     facts = log.facts
+    if options.reward_range is not None:
+        range_of(facts.reward, options.reward_range)  # narrower than what was seen, it would cut intervals falsely
     targets = started(candidates, log, options, part)
     check_ranges(candidates, log, options)
     plain = judge(targets, log, advance=advance)

@@ -30,7 +30,8 @@ class Batch:
     available: Array  # bool[n, k], what could be chosen
     features: list[str]  # d names, where the log has them: "age", "country=de"
     labels: list[str]  # of the actions, where the log names them
-    number: Array  # int64[n], of each decision, from 0
+    number: Array  # int64[n], of each decision, from 0: those count that have a reward and cells that can be read
+    row: Array  # int64[n], where each stands in the table, from 0; in a file without its header
 
     def __len__(self) -> int:
         """Return the number of decisions."""
@@ -41,6 +42,10 @@ class Batch:
         if name not in self.features:
             known = ", ".join(self.features) or "none: name features"
             raise InvalidInput("no_feature", f"there is no number {name!r} in a context: there are {known[:300]}")
+        if self.features.count(name) > 1:
+            raise InvalidInput(
+                "bad_feature", f"two numbers of a context are called {name!r}: rename one of the columns"
+            )
         return self.context[..., self.features.index(name)]
 
 
@@ -55,12 +60,13 @@ def is_batch_function(function: Any) -> bool:
 
 def law_of(name: str, function: Function, rows: Rows) -> Law:
     """Return the law of a function: what makes a batch of a page, and hands it over."""
+    row = np.concatenate([np.zeros(0, np.int64), *(page.line for page in rows.pages())]) - rows.first_line
 
     def law(page: Columns, beside: Array) -> Array:
         masks, context = every_mask(page), page.context
         assert not isinstance(context, Features), "features that were not hashed to columns"
         whole = np.broadcast_to(context, (len(masks), *context.shape[1:]))
-        batch = Batch(whole, masks, rows.features, rows.labels, page.number)
+        batch = Batch(whole, masks, rows.features, rows.labels, page.number, row[page.number])
         try:
             return _by_labels(name, function(batch), batch.labels)
         except OnearmError:

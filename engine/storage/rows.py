@@ -83,6 +83,7 @@ class Told:
     decisions: int = 0  # in the log, rewarded or not, bad lines not counted
     unobserved: int = 0  # rows whose reward is a default, as nobody observed one
     ratios_only: bool = False  # whether weights must be divided by their sum, as all are too small alike
+    first_line: int = 1  # of decisions: 2 below a header
     labels: list[str] = field(default_factory=list)  # what the log calls each arm, where it names them
     beside: list[list[str]] = field(default_factory=list)  # the columns of each of `Wanted.beside`
     law: Array | None = None  # int64[k], where the probability of each arm lies in `Page.beside`

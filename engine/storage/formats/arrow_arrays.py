@@ -12,16 +12,16 @@ from ...vocabulary import Array
 
 
 def integers(column: pa.Array, fill: int) -> Array:
-    """Return int64[n]; null becomes `fill`, and so does what is not whole."""
+    """Return int64[n]; null becomes `fill`, and so does what is not whole. From 2^63 on it is something negative."""
     if not pa.types.is_integer(column.type):
         values = floats(column)
         return np.where(values == np.floor(values), values, fill).astype(np.int64)
-    return numbers(column.cast(pa.int64()), np.int64, fill)
+    return numbers(column.cast(pa.int64(), safe=False), np.int64, fill)
 
 
 def floats(column: pa.Array) -> Array:
-    """Return float64[n]; null becomes NaN."""
-    return numbers(column.cast(pa.float64()), np.float64, math.nan)
+    """Return float64[n]; null becomes NaN, and a whole number beyond 2^53 the nearest one."""
+    return numbers(column.cast(pa.float64(), safe=False), np.float64, math.nan)
 
 
 def numbers(column: pa.Array, dtype: type[np.generic], fill: float) -> Array:

@@ -58,15 +58,21 @@ class _Cells:
     def blocks(self, wanted: Sequence[str]) -> Iterator[Block]:
         """Yield the cells of the columns `wanted`: numbers as numbers, all else as text."""
         for batch, before in self._table.batches(list(dict.fromkeys(wanted))):
-            cells = [_cells(self._table.path, name, batch.column(name)) for name in wanted]
+            cells = [cells_of(self._table.path, name, batch.column(name)) for name in wanted]
             yield Block(cells, np.arange(before + 1, before + batch.num_rows + 1))
 
 
-def _cells(path: Path, name: str, column: pa.Array) -> pa.Array:
+def cells_of(path: Path, name: str, column: pa.Array) -> pa.Array:
     """Return a column as numbers, NaN for null, or as texts, empty for null."""
     if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+        column = _undone(column)
     kind = column.type
+    if pa.types.is_duration(kind) or pa.types.is_interval(kind):
+        raise InvalidInput(
+            "bad_column",
+            f"{path} has the column {name!r} of the type {kind}, which is a span of time: make it a number of the unit "
+            "that counts, as of seconds",
+        )
     if pa.types.is_nested(kind):
         raise InvalidInput(
             "bad_column",
@@ -78,11 +84,19 @@ def _cells(path: Path, name: str, column: pa.Array) -> pa.Array:
         values = np.ascontiguousarray(floats(column))
         return pa.Array.from_buffers(pa.float64(), len(values), [None, pa.py_buffer(values)])
     if pa.types.is_timestamp(kind):
-        column = column.cast(pa.timestamp("us", "UTC"))
+        column = column.cast(pa.timestamp("us", "UTC"), safe=False)  # of nanoseconds the last three digits go
     try:
         return column.cast(pa.string()).fill_null("")
     except pa.ArrowInvalid:
         raise InvalidInput("bad_column", f"{path} has the column {name!r} of bytes that are no text in UTF-8") from None
+
+
+def _undone(column: pa.DictionaryArray) -> pa.Array:
+    """Return the values of a column that keeps each once; Arrow cannot take them of views, as polars has."""
+    values = column.dictionary
+    if pa.types.is_string_view(values.type):
+        column = pa.DictionaryArray.from_arrays(column.indices, values.cast(pa.string()))
+    return column.dictionary_decode()
 
 
 def _plain_pages(some: Iterable[Batch], bad_lines: BadLines, segment: str | None) -> Iterator[TablePage]:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow
 
 from ...columns import take
+from ...errors import InvalidInput
 from ...vocabulary import Array, Columns
 from ..log import BadLines
 from ..rows import Page
@@ -194,9 +195,9 @@ def names_in(header: str, delimiter: str) -> list[str]:
 
 
 def floats(texts: pa.Array) -> Array:
-    """Return float64[n], NaN where a text is no number."""
+    """Return float64[n], NaN where a text is no number; a whole number beyond 2^53 becomes the nearest one."""
     try:
-        return np.from_dlpack(texts.cast(pa.float64()))  # unlike `to_numpy`, it does not import pandas
+        return np.from_dlpack(texts.cast(pa.float64(), safe=False))  # unlike `to_numpy`, it does not import pandas
     except pa.ArrowInvalid:
         filled = ~_are_empty(texts)
         if filled.all():
@@ -281,6 +282,13 @@ def truths(texts: pa.Array, among: Array) -> Array | None:
     known = {b"true": 1.0, b"false": 0.0} | dict.fromkeys(UNKNOWN, math.nan)
     found = [known.get(name.strip().lower()) for name in names]
     return None if None in found else np.array(found, np.float64)[place]
+
+
+def refuse_truths(what: str, texts: pa.Array) -> None:
+    """Refuse a column of probabilities that holds true and false."""
+    said = truths(texts, np.ones(len(texts), np.bool_)) if pa.types.is_string(texts.type) else None
+    if said is not None and not np.isnan(said).all():
+        raise InvalidInput("bad_column", f"{what} holds true and false: a probability is a number in [0, 1]")
 
 
 def coded(texts: pa.Array) -> tuple[list[bytes], Array]:

@@ -155,4 +155,6 @@ def _read(source: Source, wanted: Wanted, beside: Path) -> tuple[Table, Decision
     bad_lines = BadLines()
     with reading(source.path, FORM, pa.ArrowException):
         table = Table(source, bad_lines)
-        return table, read_decisions(table, wanted, beside, FORM, bad_lines)
+        found = read_decisions(table, wanted, beside, FORM, bad_lines)
+    found.rows.first_line = 2
+    return table, found

@@ -19,7 +19,18 @@ from ...vocabulary import Array, Problem
 from ..log import BadLines, no_good_line
 from ..rows import Page, Rows, Wanted, part_of
 from .beside import BesideColumns
-from .cells import MISSING, Block, floats, kept_cells, moments, page_of, segment_places, truths, unknown
+from .cells import (
+    MISSING,
+    Block,
+    floats,
+    kept_cells,
+    moments,
+    page_of,
+    refuse_truths,
+    segment_places,
+    truths,
+    unknown,
+)
 from .csv_columns import ACTIONS, COSTS, REWARDS, Arms, Roles, Users, are_numbers, roles_of, units_in, users_of
 from .named_features import FeatureFound, NamedFeatures, told
 from .segments import Segments
@@ -184,6 +195,7 @@ def _propensities(texts: pa.Array | None, lines: Array, kept: Array, bad_lines: 
         return np.full(len(lines), np.nan)
     propensity = floats(texts)
     if (strange := ~((propensity > 0.0) & (propensity <= 1.0))).any():
+        refuse_truths("the column of propensities", texts)
         strange &= ~unknown(texts, np.isnan(propensity))
         bad_lines.drop("bad_propensity", strange, lines, kept)
     return propensity

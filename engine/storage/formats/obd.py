@@ -208,7 +208,7 @@ def _read(source: Source, wanted: Wanted, beside: Path) -> _Campaign:
     if not rows.decisions:
         raise no_good_line(source.path, bad_lines)
     n_arms = n_arms or largest + 1
-    rows.beside = own.found
+    rows.beside, rows.first_line = own.found, 2
     context = users.contexts()
     mask = np.ones((1, n_arms), np.bool_)
     rows.problem = Problem(n_arms, (users.dimension,))

@@ -19,8 +19,10 @@ from ...vocabulary import Array
 from ..log import BadLines, reading
 from ..rows import Rows
 from ..source import Source
-from .cells import Table, coded, floats, raw
+from .arrow_batches import cells_of
+from .cells import Table, coded, floats, refuse_truths
 from .csv_columns import PROPENSITIES
+from .keys import key_of, keys_of
 
 
 class Chance:
@@ -35,6 +37,7 @@ class Chance:
 
     def cells(self, columns: Sequence[pa.Array], lines: Array) -> Array:
         """Return the probabilities, float64[n, 1]."""
+        refuse_truths(f"the column {self._name!r}", columns[0])
         chance = floats(columns[0])[:, np.newaxis]
         _check_chances([self._name], chance, lines)
         return chance
@@ -58,18 +61,13 @@ class Chances:
         """Return the probabilities, float64[n, k]."""
         chances = np.stack([floats(column) for column in columns], 1)
         _check_chances([self._pattern], chances, lines)
-        total = chances.sum(axis=1)
-        if (wrong := np.abs(total - 1.0) > SUM_TOLERANCE).any():
-            row = int(wrong.argmax())
-            raise InvalidInput(
-                "bad_law",
-                f"the probabilities {self._pattern} of line {lines[row]} add up to {total[row]:.6g}: they must make 1",
-            )
         return chances
 
     def target(self, names: list[str], start: int, rows: Rows, seed: int) -> Target:
         """Return the target, of the cells from place `start` on."""
         order, others = _of_arms(self._pattern, names, rows)
+        for page in rows.pages():
+            self._check_sums(page.beside[:, start : start + len(names)].sum(axis=1), page.line)
         places, beyond = start + order, start + np.array(others, np.int64)
         if len(beyond) and any((page.beside[:, beyond] > 0.0).any() for page in rows.pages()):
             raise InvalidInput(
@@ -78,6 +76,14 @@ class Chances:
                 "that earns it cannot tell",
             )
         return OwnLaw(f"columns:{self._pattern}", lambda page, beside: beside[:, places], seed)
+
+    def _check_sums(self, total: Array, lines: Array) -> None:
+        if (wrong := np.abs(total - 1.0) > SUM_TOLERANCE).any():
+            row = int(wrong.argmax())
+            raise InvalidInput(
+                "bad_law",
+                f"the probabilities {self._pattern} of line {lines[row]} add up to {total[row]:.6g}: they must make 1",
+            )
 
 
 class LoggedLaw(Chances):
@@ -175,6 +181,7 @@ class Keyed:
         self._columns = {name: column for name, column in table.items() if name != score}
         self._chance = floats(table[score])
         _check_chances([score], self._chance[:, np.newaxis], np.arange(len(self._chance)) + 1)
+        self._keys: list[str] = []  # the columns that it shares with the log
         self._place: dict[tuple[bytes, ...], int] = {}
         self._law: dict[tuple[int, bytes], float] | None = None
 
@@ -186,10 +193,11 @@ class Keyed:
                 "no_key",
                 f"{self._path} shares no column with {path} but that of actions: it needs a key, as an id of decisions",
             )
-        lines = list(zip(*(raw(self._columns[name]) for name in keys), strict=True))
+        self._keys = keys
+        lines = list(zip(*(keys_of(name, self._columns[name]) for name in keys), strict=True))
         self._place = {key: place for place, key in enumerate(dict.fromkeys(lines))}
         if action in self._columns:
-            actions = [label.strip() for label in raw(self._columns[action])]
+            actions = keys_of(action, self._columns[action])
             pairs = [(self._place[key], label) for key, label in zip(lines, actions, strict=True)]
             self._check_once(len(set(pairs)) == len(pairs), f"{', '.join(keys)} and {action}")
             self._law = dict(zip(pairs, self._chance.tolist(), strict=True))
@@ -199,11 +207,11 @@ class Keyed:
 
     def cells(self, columns: Sequence[pa.Array], lines: Array) -> Array:
         """Return the line of the table's key, float64[n, 1], or the probability, where it has one for each key."""
-        found = list(zip(*map(raw, columns), strict=True))
+        found = list(zip(*map(keys_of, self._keys, columns), strict=True))
         places = np.array([self._place.get(key, -1) for key in found], np.int64)
         if (places < 0).any():
             row = int((places < 0).argmax())
-            shown = ", ".join(text.decode("utf-8", "replace") for text in found[row])
+            shown = ", ".join(text.decode("utf-8", "replace") or "an empty cell" for text in found[row])
             raise InvalidInput(
                 "no_key", f"{self._path} has no line for {shown[:80]}, which is line {lines[row]} of the log: add one"
             )
@@ -213,7 +221,7 @@ class Keyed:
         """Return the target, of the cells from place `start` on."""
         if self._law is None:
             return OwnChance(start)
-        arm = {label.encode(): place for place, label in enumerate(_labels(rows))}
+        arm = {key_of(label.encode()): place for place, label in enumerate(_labels(rows))}
         law = np.zeros((len(self._place), rows.problem.n_arms))
         for (place, label), chance in self._law.items():
             if label in arm:
@@ -289,19 +297,27 @@ def _table(path: Path) -> tuple[dict[str, pa.Array], str]:
         bad_lines, source = BadLines(), Source(path)
         if source.ending == ".parquet":
             whole = pq.ParquetFile(path).read()
-            columns = {
-                name: whole[name].combine_chunks().cast(pa.string()).fill_null("") for name in whole.column_names
-            }
+            columns = {name: cells_of(path, name, whole[name].combine_chunks()) for name in whole.column_names}
         else:
             table = Table(source, bad_lines)
             blocks = [cells for cells, _ in table.blocks(table.names)]
-            columns = {name: pa.concat_arrays([cells[j] for cells in blocks]) for j, name in enumerate(table.names)}
+            none = pa.array([], pa.string())
+            columns = {
+                name: pa.concat_arrays([none, *(cells[j] for cells in blocks)]) for j, name in enumerate(table.names)
+            }
     if bad_lines.count:
         raise InvalidInput("bad_lines", f"{path} has lines that cannot be read ({dict(bad_lines.lines)}): mend them")
-    known = {name.strip().lower(): name for name in reversed(columns)}
-    score = next((known[name] for name in PROPENSITIES if name in known), None)
-    if score is None:
+    scores = [name for name in columns if name.strip().lower() in PROPENSITIES]
+    if not scores:
         raise InvalidInput(
             "wrong_format", f"{path} has no column of probabilities: call it {PROPENSITIES[0]} or probability"
         )
-    return columns, score
+    if len(scores) > 1:
+        raise InvalidInput(
+            "wrong_format",
+            f"{path} has several columns of probabilities, {', '.join(scores)}: keep the one of the target, and leave "
+            "out the logged one",
+        )
+    if not len(columns[scores[0]]):
+        raise InvalidInput("no_lines", f"{path} has no lines: it needs one for each key of the log")
+    return columns, scores[0]

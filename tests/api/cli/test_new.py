@@ -76,6 +76,10 @@ def test_all_that_can_be_copied_stands_alone_under_another_name() -> None:
         (["policy", "../mine"], "small letters"),
         (["policy", "class"], "small letters"),
         (["policy", "ucb1"], "exists already"),
+        (["policy", "numpy"], "a module 'numpy' exists already"),
+        (["policy", "json"], "a module 'json' exists already"),
+        (["policy", "test"], "a module 'test' exists already"),
+        (["env", "conftest"], "a module 'conftest' exists already"),
         (["env", "bernoulli"], "exists already"),
         (["policy", "mine", "--like", "loop"], "arms or contexts"),
         (["policy", "mine", "--like", "ucb2"], "try ucb1"),
@@ -88,6 +92,12 @@ def test_what_is_asked_wrongly_is_told_and_nothing_is_written(
     assert run(["new", *arguments, "--out", str(tmp_path / "deep")]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "deep").exists()
+
+
+def test_a_folder_that_cannot_be_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.py").write_text("mine")
+    assert run(["new", "policy", "other", "--out", str(tmp_path / "mine.py" / "deep")]) == 2
+    assert "nothing can be written to" in capsys.readouterr().err
 
 
 def test_nothing_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,7 +115,14 @@ def test_a_missing_context(asked: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "why"), [(b"", "it is empty"), (b'{"decision_id": "\\ud800"}', "half a character"), (b"{", "truncated")]
+    ("body", "why"),
+    [
+        (b"", "it is empty"),
+        (b'{"decision_id": "\\ud800"}', "half a character"),
+        (b"{", "truncated"),
+        (b'{"context": [NaN, 1]}', "NaN is no number of JSON"),
+        (b'{"context": [1, -Infinity]}', "-Infinity is no number of JSON"),
+    ],
 )
 def test_what_is_no_json_is_told_in_words_that_say_what_to_do(served: Served, body: bytes, why: str) -> None:
     told = served.client.post("/v1/experiments", content=body).json()

@@ -222,7 +222,9 @@ def changed(name: str, value: Any) -> dict[str, list[Any]]:
         (shop(), {"target": "columns:p_mug"}, "has no star"),
         (shop(), {"target": "columns:z_*"}, r"no column 'z_\*'"),
         (shop(), {"target": "columns:p_*"}, "add up to 1."),  # p_new is one of them
-        ({k: v for k, v in shop().items() if k not in ("p_new", "p_mug")}, {"target": "columns:p_*"}, "add up to 0.9"),
+        ({k: v for k, v in shop().items() if k not in ("p_new", "p_mug")}, {"target": "columns:p_*"}, "column p_mug"),
+        (shop() | {"p_new": [True, False, True] * 100}, {"target": "column:p_new"}, "'p_new' holds true and false"),
+        (shop() | {"propensity": [True] * 300}, {"target": "uniform"}, "propensities holds true and false"),
         (changed("q_mug", None), {"target": "uniform", "method": "dr", "model": "columns:q_*"}, "line 1 is no finite"),
         (shop(), {"target": "uniform", "method": "mrdr", "model": "columns:q_*"}, "mrdr fits a model of its own"),
         (shop(), {"target": lambda batch: np.ones((len(batch), 3))}, "must add up to 1"),

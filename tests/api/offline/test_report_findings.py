@@ -10,6 +10,7 @@ from onearm.api.offline.candidate_kinds import ActionCandidate, Candidate, Logge
 from onearm.api.offline.report.curves import moments
 from onearm.api.offline.report.findings import PANELS, UNFITTED, find
 from onearm.engine.estimate import confidence_sequence, match_sequence
+from onearm.engine.storage.rows import Page
 
 BEST, WORST, LOGGED = ActionCandidate("action:1", 1), ActionCandidate("action:3", 3), LoggedCandidate()
 
@@ -48,10 +49,17 @@ def test_without_a_model_of_the_past_rewards_are_weighted_and_a_note_says_so() -
 
 def test_where_no_interval_holds_at_every_look_the_reason_is_told() -> None:
     rows = hostile_rows()
-    shown = find(evaluation(rows, [BEST, WORST], methods=("ips",), intervals=("normal",), reward_range=(0.0, 0.5)))
+    finish = rows.finish
+
+    def doubled(page: Page) -> Page:
+        whole = finish(page)
+        return whole._replace(columns=whole.columns._replace(reward=2.0 * whole.columns.reward))
+
+    rows.finish = doubled
+    shown = find(evaluation(rows, [BEST, WORST], methods=("ips",), intervals=("normal",)))
     assert [row.sequence for row in shown.rows] == [None, None]
     assert shown.sequence_note is not None
-    assert shown.sequence_note.startswith("the rewards reach from 0 to 1, beyond [0, 0.5]")
+    assert shown.sequence_note.startswith("the rewards reach from 0 to 2, beyond [0, 1]")
 
 
 def test_a_method_that_some_candidates_lack_is_not_the_reports() -> None:

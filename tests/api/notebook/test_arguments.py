@@ -1,0 +1,105 @@
+"""What people hand over to functions of Python: what does not fit is refused, and the message says what would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars
+import pytest
+
+import onearm
+from onearm.api.offline.own import Batch
+from onearm.engine.errors import InvalidInput
+from onearm.engine.vocabulary import Array
+
+LOG = polars.DataFrame(
+    {"action": ["a", "b"] * 4, "reward": [1.0, 0.0, 1.0, 1.0] * 2, "propensity": [0.5] * 8, "p": [0.5] * 8}
+)
+
+
+def half(batch: Batch) -> Array:
+    return np.full((len(batch), 2), 0.5)
+
+
+def logged(batch: Batch) -> Array:
+    return half(batch)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"features": 5}, "features is 5: it must be a text, or a list of texts"),
+        ({"features": ["p", 5]}, "features is .* it must be a text, or a list of texts"),
+        ({"weight_limit": "x"}, "weight_limit is 'x': it must be a number"),
+        ({"weight_max": [2]}, r"weight_max is \[2\]: it must be a number"),
+        ({"arms": 2.5}, "arms is 2.5: it must be a whole number from 1 on"),
+        ({"arms": True}, "arms is True: it must be a whole number from 1 on"),
+        ({"dimension": "x"}, "dimension is 'x': it must be a whole number from 1 on"),
+        ({"method": np.array(["ips"])}, "method is array.* a text, or a list of texts"),
+        ({"interval": 3}, "interval is 3: it must be a text, or a list of texts"),
+        ({"model": ["ridge"]}, r"no model \['ridge'\]: there are ridge, mean, and columns:q_\*"),
+        ({"baseline": half}, "baseline is <function half.* say baseline='mine'"),
+        ({"reward_range": np.array([1, 0])}, "two numbers that ascend"),
+        ({"reward_range": np.array(3)}, "two numbers that ascend"),
+        ({"reward_range": (0.0, 0.5)}, r"rewards reach from 0 to 1, beyond \[0, 0.5\]"),
+        ({"target": {1: "uniform"}}, "the label of a target is 1: it must be a text"),
+        ({"target": {None: "uniform"}}, "the label of a target is None: it must be a text"),
+        ({"target": {" ": "uniform"}}, "the label of a target is ' ': it must be a text that says something"),
+        ({"target": {"logged": "uniform"}, "baseline": "logged"}, "labelled 'logged', which is what made the log"),
+        ({"target": logged}, "labelled 'logged', which is what made the log"),
+    ],
+)
+def test_what_does_not_fit_is_refused(asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        onearm.evaluate(LOG, **({"target": "uniform"} | asked))
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        (half, "a policy is <function half.* functions of a batch are for onearm.evaluate"),
+        (3, "a policy is 3: name one"),
+        ({"mine": "ucb1"}, "a policy is {'mine': 'ucb1'}: name one"),
+        ("column:p", "'column:p' is a target for evaluate, and no policy"),
+        ("columns:p_*", "is a target for evaluate, and no policy"),
+        ("table:new.csv", "is a target for evaluate, and no policy"),
+        ("action:a", "is a target for evaluate, and no policy"),
+        ("logged", "is a target for evaluate, and no policy"),
+    ],
+)
+def test_replay_takes_policies_alone(policy: Any, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        onearm.replay(LOG, policy)
+
+
+def test_a_sweep_is_a_text() -> None:
+    with pytest.raises(InvalidInput, match="sweep is 3: it must be a text"):
+        onearm.replay(LOG, "ucb1", sweep=3)  # type: ignore[arg-type]
+
+
+def test_the_log_itself_may_be_labelled_so_and_ranges_may_be_arrays() -> None:
+    found = onearm.evaluate(LOG, {"logged": "logged", "new": half}, baseline="logged", reward_range=np.array([0, 1]))  # type: ignore[arg-type]
+    assert [each["target"] for each in found.to_dict()["estimates"]] == ["logged", "new"]
+
+
+def test_columns_of_one_name_are_all_there_under_names_that_tell() -> None:
+    table = LOG.with_columns(polars.Series("d", ["x", "y"] * 4), polars.Series("d=x", [5.0, 6.0] * 4), action_id=7)
+    log = onearm.read_log(table, features=["d", "d=x", "action"], action="action_id")
+    columns = log.to_dict()
+    assert columns["action"] == ["7"] * 8
+    assert (columns["d=x"], columns["d=x (feature 2)"]) == ([1.0, 0.0] * 4, [5.0, 6.0] * 4)
+    numbers = table.with_columns(propensity=0.25, reward=polars.Series([1.0, 2.0] * 4), y=1.0)
+    log = onearm.read_log(numbers, features=["reward", "propensity"], reward="y", propensity="p")
+    assert log.features == ["reward (feature 0)", "propensity (feature 1)"]
+    assert log.to_dict()["reward (feature 0)"] == [1.0, 2.0] * 4 and log.to_dict()["reward"] == [1.0] * 8
+
+
+def test_a_function_cannot_take_one_of_two_numbers_of_one_name() -> None:
+    table = LOG.with_columns(polars.Series("d", ["x", "y"] * 4), polars.Series("d=x", [5.0, 6.0] * 4))
+
+    def by_d(batch: Batch) -> Array:
+        return np.stack([batch["d=x"], 1.0 - batch["d=x"]], 1)
+
+    with pytest.raises(InvalidInput, match="two numbers of a context are called 'd=x'"):
+        onearm.evaluate(table, by_d, features=["d", "d=x"])
