@@ -8,7 +8,7 @@ import sys
 
 PROGRAM = """
 import asyncio, importlib, json, multiprocessing.util, pkgutil, sys
-import filelock, numba, pyarrow, uvicorn  # these have ways of their own for other systems
+import distributed, filelock, numba, pyarrow, uvicorn  # these have ways of their own for other systems
 
 for name in ("fcntl", "grp", "pwd", "resource", "syslog", "termios"):
     sys.modules[name] = None

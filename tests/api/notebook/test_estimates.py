@@ -180,7 +180,7 @@ def test_bad_lines_are_told_and_refused_where_asked(path: Path) -> None:
         (polars.DataFrame(shop()), {"learn": "all"}, "a policy learns matched"),
         (polars.DataFrame(shop()), {"model": 3}, "there is no model 3"),
         (polars.DataFrame(shop()), {"target": []}, "name at least one"),
-        (polars.DataFrame(shop()).head(0), {}, "not one good line"),
+        (polars.DataFrame(shop()).head(0), {}, "not one row"),
         ("no_such.csv", {}, "no_such.csv"),
     ],
 )

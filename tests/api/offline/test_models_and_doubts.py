@@ -10,7 +10,7 @@ import pytest
 from support.reported import evaluation, hostile_rows
 
 import onearm
-from onearm.api.offline.candidates import Candidate
+from onearm.api.offline.candidates import candidate
 from onearm.api.offline.evenness import said_uneven
 from onearm.api.offline.judging import Facts
 from onearm.api.offline.report.findings import find
@@ -52,7 +52,7 @@ def test_methods_that_lean_on_a_model_cover_as_dr_does_and_call_no_equals_differ
 
 
 def test_segments_the_ranking_and_the_reports_curves_contain_what_dr_says() -> None:
-    candidates = [Candidate("action:1", action=1), Candidate("action:3", action=3)]
+    candidates = [candidate("action:1"), candidate("action:3")]
     asked: dict[str, Any] = {"intervals": ("normal",), "model": "mean"}
     by_dr = evaluation(hostile_rows(), candidates, methods=("dr",), **asked)
     by_dm = evaluation(hostile_rows(), candidates, methods=("dm",), **asked)

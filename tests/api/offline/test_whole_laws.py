@@ -91,7 +91,7 @@ def test_a_law_that_is_not_that_of_the_propensities_is_refused(tmp_path: Path) -
     with pytest.raises(InvalidInput, match=r"p_\* gives the action of line 1 .*, and its propensity is"):
         found(table(law, action).with_columns(propensity=0.31), "p_*")
     file = dsjson(tmp_path / "log.dsjson", law, action)
-    with pytest.raises(InvalidInput, match="no columns: --law is for"):
+    with pytest.raises(InvalidInput, match="no columns: law is for"):
         found(file, "p_*")
     lines = file.read_text().splitlines()
     file.write_text("\n".join([*lines[:7], lines[7].replace('"p":', '"q":'), *lines[8:]]) + "\n")
