@@ -30,7 +30,7 @@ OPTIONS = (
         metavar="NAME",
         help="Serve a database of PostgreSQL together with other nodes, under a name of its own.",
     ),
-    click.option("--advertise", metavar="URL", help="Where the other nodes reach this one, as http://10.0.0.5:8080."),
+    click.option("--advertise", metavar="URL", help="With --node: where the others reach it, as http://10.0.0.5:8080."),
     click.option(
         "--workers",
         type=click.IntRange(1, SHARDS),
@@ -43,7 +43,7 @@ OPTIONS = (
         type=Finite(1.0),
         default=LEASE,
         show_default=True,
-        help="Seconds after which others take over what a node had that is not heard of.",
+        help="Seconds without a word from a node until the others take its experiments over.",
     ),
 )
 

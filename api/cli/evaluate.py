@@ -39,9 +39,10 @@ def evaluate(log: str, form: str | None, targets: tuple[str, ...], as_json: bool
 
     To find out which policy, with which params, learns best on data like these, take `onearm replay`.
 
-    LOG is a file that `onearm convert` knows (see docs/logs.md), packed (.gz, .zst) or not, - for standard input, or
-    the URL of a database. Logs of lists, with several slots, have methods of their own (slate-ips, independent,
-    cascade, pseudo-inverse) and the targets uniform, logged and first.
+    LOG is a file that `onearm convert` knows (see docs/logs.md), packed (.gz, .zst) or not, a folder or a pattern of
+    such files, also of a storage as s3://bucket/log, - for standard input, or the URL of a database. Logs of lists,
+    with several slots, have methods of their own (slate-ips, independent, cascade, pseudo-inverse) and the targets
+    uniform, logged and first.
 
     \b
     Example:

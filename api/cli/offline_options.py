@@ -157,8 +157,8 @@ _ASKING = (
     click.option(
         "--weight-max",
         type=click.FloatRange(0.0, min_open=True),
-        help="What is known beforehand: that the log takes each action of a target with a probability of at least the "
-        "target's over this. It makes confidence sequences shorter, and empirical-bernstein needs it.",
+        help="The largest ratio of a target's probability of an action to the log's, if you know one beforehand. It "
+        "makes confidence sequences shorter, and empirical-bernstein needs it.",
     ),
     click.option(
         "--law",

@@ -22,13 +22,27 @@ from .stopping import until_stopped
 )
 @database_option
 @click.option(
-    "--experiments", "pattern", default="*", show_default=True, metavar="PATTERN", help="Ids, as in banner-*."
+    "--experiments",
+    "pattern",
+    default="*",
+    show_default=True,
+    metavar="PATTERN",
+    help="Only experiments whose ids are like this, as banner-*.",
 )
 @click.option(
-    "--setting", "settings", multiple=True, metavar="NAME=VALUE", help="Of the client of the broker; may be repeated."
+    "--setting",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of the NATS or Kafka library; may be repeated.",
 )
 @click.option(
-    "--every", "seconds", type=Finite(0.01, 3600.0), default=0.2, show_default=True, help="Seconds between two looks."
+    "--every",
+    "seconds",
+    type=Finite(0.01, 3600.0),
+    default=0.2,
+    show_default=True,
+    help="Seconds between two looks for new events.",
 )
 @click.option("--once", is_flag=True, help="End when all is sent that is committed.")
 @as_json

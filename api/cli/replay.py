@@ -55,11 +55,12 @@ def replay(
 
     To ask what one policy or rule would have earned, and whether the log can tell, take `onearm evaluate`.
 
-    LOG is a file that `onearm convert` knows (see docs/logs.md), packed (.gz, .zst) or not, - for standard input, or
-    the URL of a database. `match` is the mean reward where policy and log agree (for logs drawn uniformly), `snips`
-    weights every row by the policy's probability over the logged one; with a model of the reward there are more. All
-    policies go through the log in one read, in threads. Of vectors with all losses nothing is estimated: what each
-    policy would have lost is computed, with its regret and its certificate.
+    LOG is a file that `onearm convert` knows (see docs/logs.md), packed (.gz, .zst) or not, a folder or a pattern of
+    such files, also of a storage as s3://bucket/log, - for standard input, or the URL of a database. `match` is the
+    mean reward where policy and log agree (for logs drawn uniformly), `snips` weights every row by the policy's
+    probability over the logged one; with a model of the reward there are more. All policies go through the log in one
+    read, in threads. Of vectors with all losses nothing is estimated: what each policy would have lost is computed,
+    with its regret and its certificate.
 
     \b
     Example:
