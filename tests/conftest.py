@@ -51,6 +51,8 @@ from support.subjects import LONG, LONG_AS_PYTHON, long_first, mark_by_folder  #
 from onearm.engine.kernel import Entry, Loop  # noqa: E402
 from onearm.engine.laws import gauss_legendre, largest, largest_beta  # noqa: E402
 from onearm.engine.oracles import fourier_ridge, fourier_root  # noqa: E402
+from onearm.envs import catalog as envs  # noqa: E402
+from onearm.policies import catalog as policies  # noqa: E402
 
 if TYPE_CHECKING:
     from support.postgres_server import Running
@@ -154,6 +156,17 @@ def coarse_quadrature(monkeypatch: pytest.MonkeyPatch) -> None:
             for module in (gauss_legendre, largest, largest_beta):
                 if hasattr(module, name):
                     monkeypatch.setattr(module, name, value)
+
+
+@pytest.fixture(autouse=True)
+def _names_of_files_go_with_the_test() -> Iterator[None]:
+    """Forget the policies and environments that a test took from files: others list all there are."""
+    known = [(catalog._outside, dict(catalog._outside)) for catalog in (policies, envs)]
+    yield
+    for names, before in known:
+        if len(names) != len(before):
+            names.clear()
+            names.update(before)
 
 
 def need_postgres() -> ModuleType:

@@ -56,6 +56,7 @@ NEED_IT = {  # tables in columns, and what is made of these alone
             "frame",
             "beside",
             "own_columns",
+            "keys",
         )
     ),
     "engine.storage.obd",

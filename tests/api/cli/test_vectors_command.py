@@ -125,7 +125,8 @@ def test_a_table_fits_a_terminal_and_shows_what_is_proven(onearm: Any, monkeypat
             figures = [*row[1:3], *(row[-3:-1] if width == 200 else row[-2:])]
             fields = ("reward_mean", "regret_mean", "certificate_mean", "variation_mean")
             assert list(map(float, figures)) == pytest.approx([run[field] for field in fields], rel=1e-4)
-        params = sorted(line.strip() for line in lines if "=" in line)
+        table = lines[: next(i for i, line in enumerate(lines) if line.startswith("reward per trial;"))]
+        params = sorted(line.strip() for line in table if "=" in line)
         assert params == ["caution=2.0", "gradient_max=8.0", "hint=zero", "smoothness=1.0"]
     assert "certificate" not in ran(onearm, "simulate", "--env", "bernoulli", "--policy", "ucb1", "--horizon", "9").out
 

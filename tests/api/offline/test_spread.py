@@ -72,12 +72,15 @@ def whole(folder: Path, tmp_path: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize("learn", ["matched", "nothing", "0.5"])
+@pytest.mark.parametrize(
+    ("learn", "estimated"),
+    [("matched", ["--method", "snips"]), ("nothing", EVERY_METHOD), ("0.5", ["--method", "snips", *EVERY_INTERVAL])],
+)
 def test_one_file_has_the_same_bits_judged_in_parts(
-    learn: str, whole: Path, capsys: pytest.CaptureFixture[str]
+    learn: str, estimated: list[str], whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     targets = ("--target", "ucb1", "--target", "uniform", "--target", "action:2", "--target", "linucb")
-    asked = ("evaluate", str(whole), *targets, *EVERY_METHOD, *EVERY_INTERVAL, "--learn", learn, "--baseline", "logged")
+    asked = ("evaluate", str(whole), *targets, *estimated, "--learn", learn, "--baseline", "logged")
     assert told(capsys, *asked, "--scheduler", "threads") == told(capsys, *asked)
 
 

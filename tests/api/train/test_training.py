@@ -67,7 +67,8 @@ def first_here(folder: Path, runs: Sequence[str], processes: int, report: Report
     run_all(folder, runs[1:], processes, report)
 
 
-@pytest.mark.usefixtures("little", "nothing_is_compiled")
+@pytest.mark.jit
+@pytest.mark.usefixtures("little")
 def test_runs_that_workers_make_have_the_same_bits(tmp_path: Path) -> None:
     """Threads stand for workers: each makes its run in a process and a folder of its own."""
     spread = train(PLAN, tmp_path / "spread", 1, "command", lambda news: None, Threads(2))
