@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Mapping
-from typing import Protocol
 
 import msgspec
 from starlette.types import Scope
@@ -18,6 +17,7 @@ from starlette.types import Scope
 from ...engine.errors import Conflict, Unavailable
 from ...engine.storage.tables import Node
 from ..access.caller import Caller
+from ..http.call import Call
 from ..service.service import Service
 from ..service.whose import Elsewhere
 from .membership import Membership
@@ -33,28 +33,6 @@ NOT_PASSED_BACK = frozenset(
 )
 LISTS = frozenset(("/v1/experiments", "/", "/overview", "/metrics"))  # paths at which all experiments are seen
 _caller = msgspec.json.Decoder(tuple[str | None, str | None, frozenset[str], str, int])
-
-
-class Call(Protocol):
-    """What is asked here of a request: `endpoint.Call`."""
-
-    @property
-    def path(self) -> Mapping[str, str]: ...  # noqa: D102
-
-    @property
-    def fields(self) -> Mapping[bytes, bytes]: ...  # noqa: D102
-
-    @property
-    def query(self) -> bytes: ...  # noqa: D102
-
-    @property
-    def body(self) -> bytes: ...  # noqa: D102
-
-    @property
-    def caller(self) -> Caller: ...  # noqa: D102
-
-    @property
-    def scope(self) -> Scope: ...  # noqa: D102
 
 
 class Nodes:

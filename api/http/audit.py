@@ -12,7 +12,8 @@ from ...engine.storage.tables import Deed
 from ..access.caller import EVERY, Caller
 from ..experiment.tenants import parts_of
 from ..service.service import Service
-from .endpoint import Answer, Call, Handler
+from .call import Call
+from .endpoint import Answer, Handler
 from .requests import iso, whole_number
 
 PAGE = 100

@@ -9,7 +9,8 @@ import msgspec
 
 from ..cluster.nodes import Nodes
 from ..service.service import Service
-from .endpoint import Answer, Call
+from .call import Call
+from .endpoint import Answer
 from .requests import iso
 
 

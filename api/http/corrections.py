@@ -13,8 +13,9 @@ from ..service.records import Record
 from ..service.service import Service
 from ..service.windows import is_over
 from .bodies import read
+from .call import Call
 from .correction_schemas import Correction, Rollback, RolledBack
-from .endpoint import Answer, Call
+from .endpoint import Answer
 from .requests import find, iso, settled, time_of
 from .schemas import CorrectionRecord, Rewarded
 

@@ -16,8 +16,9 @@ from ..experiment.report_schemas import ArmReport
 from ..experiment.sums import mean_of
 from ..service.curves import told_apart
 from ..service.service import Service
+from .call import Call
 from .curve_schemas import Curve, Span
-from .endpoint import Answer, Call
+from .endpoint import Answer
 from .requests import EPOCH, iso, time_of, whole_number
 
 SPANS = {"hour": HOUR, "day": DAY}

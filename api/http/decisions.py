@@ -28,8 +28,9 @@ from ..service.service import Service
 from .activations import activation_of, checked
 from .batches import in_pieces
 from .bodies import LARGE, numbers_of_context, read, read_list
+from .call import Call
 from .corrections import correction_of
-from .endpoint import Answer, Call
+from .endpoint import Answer
 from .requests import find, found_unlocked, hash_of, held, iso, known_as, one_id, sent_of, settled
 from .schemas import Decide, DecisionRecord, Decisions, Example, Examples, Learned, Rewarded, RewardRecord, Rewards
 from .several import Shared, record_of_list, shared

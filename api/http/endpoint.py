@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -23,6 +22,7 @@ from ..service.measured import Route
 from ..service.service import Service
 from ..service.whose import Elsewhere
 from . import service_log
+from .call import Call
 from .schemas import Problem
 from .trace import UNTRACED, Trace, asked
 
@@ -32,49 +32,6 @@ BODY_MAX = 4_000_000
 JSON = b"application/json"
 NO_CONTENT = 204
 encode = msgspec.json.Encoder().encode
-
-
-class Call(NamedTuple):
-    """A request."""
-
-    path: dict[str, str]
-    fields: Mapping[bytes, bytes]  # its headers, by their lower-case names
-    query: bytes
-    body: bytes
-    caller: Caller
-    scope: Scope
-
-    @property
-    def origin(self) -> str:
-        """Return the address that asks; behind a proxy that is trusted whom it asks for."""
-        client = self.scope.get("client")
-        return "" if client is None else str(client[0])
-
-    @property
-    def site(self) -> str:
-        """Return what the addresses of this service begin with for whoever asks."""
-        host = self.header(b"host") or "127.0.0.1:8080"
-        return f"{self.scope['scheme']}://{host}{self.prefix}"
-
-    @property
-    def prefix(self) -> str:
-        """Return what paths of this service begin with for whoever asks; mostly nothing."""
-        return str(self.scope.get("root_path", ""))
-
-    def header(self, name: bytes) -> str | None:
-        """Return a header by its lower-case name; UTF-8, as in bodies."""
-        value = self.fields.get(name)
-        try:
-            return None if value is None else value.decode()
-        except UnicodeDecodeError:
-            raise InvalidInput("bad_header", f"the header {name.decode()} is not UTF-8: send UTF-8") from None
-
-    def parameter(self, name: str) -> str | None:
-        """Return a parameter of the query, None where it is not there."""
-        given = parse_qs(self.query.decode("latin-1"), keep_blank_values=True).get(name, [])
-        if len(given) > 1:
-            raise InvalidInput("repeated_parameter", f"the query has {name} {len(given)} times: send it once")
-        return given[0] if given else None
 
 
 class Answer(NamedTuple):

@@ -31,7 +31,8 @@ from ..service.refusals import no_stream
 from ..service.service import Service
 from . import schemas
 from .bodies import LARGE, read, read_object
-from .endpoint import Answer, Call
+from .call import Call
+from .endpoint import Answer
 from .requests import iso, time_of, whole_number
 
 PAGE = 100

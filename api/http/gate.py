@@ -7,8 +7,9 @@ import math
 from starlette.types import Scope
 
 from ..access.caller import NOBODY, OPEN
+from .call import Call
 from .dashboard.session import sign_in
-from .endpoint import Answer, Call, problem
+from .endpoint import Answer, problem
 from .routes import TABLE, is_page
 
 OPEN_PATHS = frozenset(entry.path for entry in TABLE if entry.role == OPEN)

@@ -10,7 +10,8 @@ import numpy as np
 
 from ...engine.errors import Unavailable
 from ..service.service import Service
-from .endpoint import Answer, Call
+from .call import Call
+from .endpoint import Answer
 from .schemas import Health, Version
 
 

@@ -17,7 +17,8 @@ from ..access.keys import DAY_SECONDS, SECOND, NewKey, check_seconds, key_like, 
 from ..service.service import Service
 from .audit import check_files, check_unlimited, deed
 from .bodies import read
-from .endpoint import Answer, Call
+from .call import Call
+from .endpoint import Answer
 from .requests import iso
 
 log = logging.getLogger("onearm")

@@ -17,7 +17,8 @@ from ..service.policies import Brought, Wanted, check_several, is_watched
 from ..service.service import Service
 from ..service.watching import Watch
 from .bodies import read
-from .endpoint import Answer, Call
+from .call import Call
+from .endpoint import Answer
 from .lineup_schemas import Difference, Displaced, JoiningPolicy, Lineup, Part, PolicyStatus, Promotion, RetiredPolicy
 
 _new = msgspec.json.Decoder(JoiningPolicy)

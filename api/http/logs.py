@@ -11,7 +11,8 @@ from ..service.exporting import exported
 from ..service.importing import read_export
 from ..service.live import Live
 from ..service.service import Service
-from .endpoint import Answer, Call
+from .call import Call
+from .endpoint import Answer
 from .experiments import describe
 from .requests import whole_number
 

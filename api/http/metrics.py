@@ -12,7 +12,8 @@ from ...engine.storage.access import BACKUP
 from ..experiment.tenants import parts_of
 from ..service.live import Live
 from ..service.service import Service
-from .endpoint import Answer, Call
+from .call import Call
+from .endpoint import Answer
 
 EXPERIMENTS_MAX = 1000  # with series of their own, the oldest; of the others the sums are told
 OTHERS = ("", "")  # what these go by: no tenant and no experiment has such a name

@@ -8,7 +8,8 @@ import msgspec
 
 from ..catalogue import listed_policies
 from ..service.service import Service
-from .endpoint import Answer, Call
+from .call import Call
+from .endpoint import Answer
 
 
 async def list_policies(service: Service, call: Call) -> Answer:

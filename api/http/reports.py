@@ -21,7 +21,8 @@ from ..service.history import History
 from ..service.live import Live
 from ..service.service import Service
 from ..service.since import Since
-from .endpoint import Answer, Call
+from .call import Call
+from .endpoint import Answer
 from .requests import whole_number
 
 ARMS_AT_ONCE = 500  # of more arms a report is made in another thread: 2 ms

@@ -15,8 +15,9 @@ from ..service.records import Record, records_of
 from ..service.service import Service
 from .audit import deed
 from .bodies import LARGE, read
+from .call import Call
 from .decisions import record_of
-from .endpoint import Answer, Call
+from .endpoint import Answer
 from .requests import name_of, whole_number
 from .schemas import Erase, Erased, UnitDecisions
 

@@ -12,7 +12,8 @@ from ..experiment.weights_schemas import Weights
 from ..kinds.arms.kind import ARMS
 from ..service.live import Live
 from ..service.service import Service
-from .endpoint import Answer, Call
+from .call import Call
+from .endpoint import Answer
 from .requests import whole_number
 
 

@@ -25,7 +25,8 @@ from ..service.windows import came as rewards_of
 from ..service.windows import is_activated
 from .activations import News, Said, checked, news_of, put_on_record, shown_before, shown_of
 from .bodies import read
-from .endpoint import Answer, Call
+from .call import Call
+from .endpoint import Answer
 from .requests import find, held, iso, name_of, numbers_of, settled
 from .schemas import Rewarded
 from .window_schemas import Activate, Activated, OutcomeRecord

@@ -99,16 +99,8 @@ def evaluate(
     log = _Asked(log_of(data, format, experiment), since, until, strict, library_of(data), report)
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
     wanted = _wanted(dimension, arms, segment, naming)
-    limits = _limits(reward_range, weight_limit, weight_max)
-    options = {
-        "interval": interval,
-        "level": level_of(level),
-        "learn": learn,
-        "model": model_of(model),
-        "law": law,
-        "seed": seed,
-        **limits,
-    }
+    known = _checked(level, model, reward_range, weight_limit, weight_max)
+    options = {"interval": interval, "learn": learn, "law": law, "seed": seed, **known}
     return log.answered(_several(target), method, ("snips",), wanted, embedding, baseline, options)
 
 
@@ -162,16 +154,8 @@ def replay(
     log = _Asked(log_of(data, format, experiment), since, until, strict, library_of(data), report)
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
     wanted = _wanted(dimension, arms, segment, naming)
-    limits = _limits(reward_range, weight_limit, weight_max)
-    options = {
-        "interval": interval,
-        "level": level_of(level),
-        "learn": learn,
-        "model": model_of(model),
-        "law": law,
-        "seed": seed,
-        **limits,
-    }
+    known = _checked(level, model, reward_range, weight_limit, weight_max)
+    options = {"interval": interval, "learn": learn, "law": law, "seed": seed, **known}
     return log.answered(found, method, ("match", "snips"), wanted, embedding, baseline, options)
 
 
@@ -230,9 +214,11 @@ def _wanted(dimension: Any, arms: Any, segment: str | None, naming: Naming) -> W
     )
 
 
-def _limits(reward_range: Any, weight_limit: Any, weight_max: Any) -> dict[str, Any]:
-    """Return what is known beforehand of rewards and weights."""
+def _checked(level: Any, model: Any, reward_range: Any, weight_limit: Any, weight_max: Any) -> dict[str, Any]:
+    """Return what is asked of intervals and models, and known beforehand of rewards and weights, once it is checked."""
     return {
+        "level": level_of(level),
+        "model": model_of(model),
         "reward_range": range_of(reward_range),
         "weight_limit": number_of(weight_limit, "weight_limit"),
         "weight_max": number_of(weight_max, "weight_max"),

@@ -148,10 +148,8 @@ def read_log(
     >>> len(log), log.arms, log.to_dict()["reward"]
     (2, ['a', 'b'], [1.0, 0.0])
     """
-    naming, asked = (
-        naming_of(features, action, reward, reward_is, propensity, time, unit),
-        whole_of(dimension, "dimension"),
-    )
+    naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
+    asked = whole_of(dimension, "dimension")
     place = log_of(data, format, experiment)
     with ExitStack() as stack, as_arguments(read_log):
         read = place.here(stack)

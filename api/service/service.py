@@ -306,8 +306,7 @@ class Service:
         """Return a live experiment by its name; where its log is not folded yet it comes next, and this raises."""
         if self.store.lost is not None:
             raise self.store.lost
-        if self.whose is not None:
-            self.whose.check(name)
+        self._check_whose(name)
         if (live := self._lives.get(name)) is not None:
             return live
         if name in self._recovery:

@@ -16,7 +16,8 @@ from ...kinds.form import FormError, number_of, whole_of
 from ...service.service import Service
 from .. import corrections, experiments, lineup
 from ..audit import audited
-from ..endpoint import Answer, Call, Handler, encode, refusal
+from ..call import Call
+from ..endpoint import Answer, Handler, encode, refusal
 from ..keys import create_key, list_keys, revoke_key, rotate_key
 from ..requests import iso
 from .rendering import as_sent, page, redirect

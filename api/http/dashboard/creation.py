@@ -22,7 +22,8 @@ from ...kinds.table import KINDS
 from ...service.service import Service
 from .. import experiments
 from ..audit import audited
-from ..endpoint import Answer, Call, encode, refusal
+from ..call import Call
+from ..endpoint import Answer, encode, refusal
 from ..policies import list_policies
 from .rendering import page, redirect
 from .session import form_of

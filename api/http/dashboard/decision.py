@@ -9,8 +9,9 @@ from ...service.live import Live
 from ...service.remaking import remake
 from ...service.service import Service
 from ...service.verification import Verification, verify_log
+from ..call import Call
 from ..decisions import record_of
-from ..endpoint import Answer, Call
+from ..endpoint import Answer
 from ..requests import find, settled
 from .rendering import as_sent, page
 from .words import what_of

@@ -19,7 +19,8 @@ from ...offline.report.frame import Frame, served
 from ...service.evaluating import Printer, Question, Run
 from ...service.live import Live
 from ...service.service import Service
-from ..endpoint import Answer, Call, refusal
+from ..call import Call
+from ..endpoint import Answer, refusal
 from ..requests import find
 from .asking import BASELINES, INTERVAL, LEARNING, METHOD, OFFERED, command_of, offer_of, placed, question_of, usual
 from .rendering import GUARDED, HTML, page, redirect

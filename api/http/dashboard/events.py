@@ -14,8 +14,9 @@ from typing import Any
 from ....engine.errors import OnearmError
 from ...service.live import Live
 from ...service.service import Service
+from ..call import Call
 from ..connection import ENDING
-from ..endpoint import Answer, Call
+from ..endpoint import Answer
 from ..experiments import listed
 from .rendering import GUARDED
 

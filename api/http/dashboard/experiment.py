@@ -26,9 +26,10 @@ from ...service.measured import Route
 from ...service.pace import CHOICES_MAX
 from ...service.service import Service
 from .. import experiments, reports
+from ..call import Call
 from ..curves import LATEST
 from ..decisions import record_of
-from ..endpoint import Answer, Call
+from ..endpoint import Answer
 from ..lineup import list_lineup
 from ..metrics import evidence_of
 from ..requests import find, settled

@@ -16,7 +16,8 @@ from ...service.alarms import alarms_of
 from ...service.live import Live
 from ...service.pace import AT_ONCE, Rate
 from ...service.service import Service
-from ..endpoint import Answer, Call
+from ..call import Call
+from ..endpoint import Answer
 from ..experiments import listed, shown
 from ..requests import whole_number
 from ..schemas import Listed

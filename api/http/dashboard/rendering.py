@@ -13,7 +13,8 @@ from ....engine.errors import OnearmError
 from ...access.caller import ADMIN, WRITE
 from ...access.sessions import token_of
 from ...experiment.ids import in_url
-from ..endpoint import Answer, Call, encode, refusal
+from ..call import Call
+from ..endpoint import Answer, encode, refusal
 from . import figures
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from ....engine.errors import InvalidInput
 from ...access.caller import READ
 from ...access.sessions import cookie_of
 from ...service.service import Service
-from ..endpoint import Answer, Call
+from ..call import Call
+from ..endpoint import Answer
 from .rendering import page, redirect
 
 OWN = re.compile(r"/(?![/\\])[^\s\\]*")  # a path of ours: no other site can be meant

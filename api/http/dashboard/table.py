@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ...access.caller import ADMIN, OPEN, READ
 from ...service.service import Service
-from ..endpoint import Answer, Call, Handler
+from ..call import Call
+from ..endpoint import Answer, Handler
 from . import administration, creation, decision, evaluation, events, experiment, overview, session, trying
 from .rendering import page
 

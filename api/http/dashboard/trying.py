@@ -12,7 +12,8 @@ from ...kinds.form import FormError, number_of
 from ...kinds.kind import id_of
 from ...service.live import Live
 from ...service.service import Service
-from ..endpoint import Answer, Call
+from ..call import Call
+from ..endpoint import Answer
 from ..requests import find
 from .rendering import page
 

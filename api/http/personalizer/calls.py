@@ -16,7 +16,8 @@ from ....engine.errors import InvalidInput, as_seen
 from ...access.caller import ADMIN, OPEN, READ, WRITE
 from ...service.measured import NO_ROUTE, Route
 from ...service.service import Service
-from ..endpoint import Answer, Call, Endpoint, Handler, http_problem
+from ..call import Call
+from ..endpoint import Answer, Endpoint, Handler, http_problem
 from . import configuration, events, model
 from .errors import as_refused, as_told, not_built
 from .made import SINGLE, SLOTS

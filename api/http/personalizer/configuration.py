@@ -20,7 +20,8 @@ from ...service.service import Service
 from .. import lineup
 from ..audit import audited
 from ..bodies import read
-from ..endpoint import Answer, Call, encode
+from ..call import Call
+from ..endpoint import Answer, encode
 from ..requests import iso
 from .errors import refuse
 from .made import REWARD, create

@@ -9,7 +9,8 @@ from starlette.types import Scope
 
 from ....engine.errors import InvalidInput, OnearmError
 from ...service.service import Service
-from ..endpoint import Answer, Call, Handler, refusal
+from ..call import Call
+from ..endpoint import Answer, Handler, refusal
 from ..schemas import Problem
 
 NOT_BUILT = "not_built"

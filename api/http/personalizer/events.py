@@ -12,7 +12,8 @@ from ...kinds.lists.bodies import ListDecision
 from ...service.service import Service
 from .. import decisions, windowed
 from ..bodies import read
-from ..endpoint import Answer, Call, encode
+from ..call import Call
+from ..endpoint import Answer, encode
 from ..trace import name_of
 from .bodies import (
     EventReward,

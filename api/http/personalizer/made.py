@@ -12,7 +12,7 @@ from ...service.live import Live
 from ...service.service import Service
 from .. import experiments
 from ..audit import audited
-from ..endpoint import Call
+from ..call import Call
 
 ACTIONS_MAX = 50  # of a rank, and slots of one: Personalizer's limits
 SINGLE, SLOTS = "personalizer", "personalizer-multislot"

@@ -9,7 +9,8 @@ from ....engine import snapshot
 from ....engine.storage.store import Store
 from ...service.live import Live
 from ...service.service import Service
-from ..endpoint import Answer, Call
+from ..call import Call
+from ..endpoint import Answer
 from ..requests import iso
 
 

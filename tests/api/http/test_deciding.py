@@ -12,7 +12,7 @@ import pytest
 from support.served import Served, assert_problem, assert_refused
 
 from onearm.api.access.caller import ANYONE
-from onearm.api.http.endpoint import Call
+from onearm.api.http.call import Call
 from onearm.engine.errors import InvalidInput
 from onearm.engine.vocabulary import DECIDE, LEARN
 
