@@ -69,6 +69,15 @@ class Command:
     def get(self, path: str, **more: Any) -> httpx.Response:
         return httpx.get(f"{self.url}{path}", timeout=PATIENCE, verify=False, **more)
 
+    def digest(self, name: str) -> str:
+        """Return the digest of an experiment; while its shard moves, or is folded, it is asked for again."""
+        deadline = time.monotonic() + PATIENCE
+        while (answer := self.get(f"/v1/experiments/{name}")).status_code == 503:
+            assert time.monotonic() < deadline
+            time.sleep(0.03)
+        digest: str = answer.json()["digest"]
+        return digest
+
     def create(self) -> None:
         for name in NAMES:
             body = {"experiment_id": name, "arms": ARMS, "policy": RANDOM, "seed": 3}
@@ -147,7 +156,7 @@ def test_a_worker_that_is_killed_is_started_again_and_clients_lose_nothing(postg
         for client in clients:
             client.join(PATIENCE)
             assert client.error is None
-        digests = {name: command.get(f"/v1/experiments/{name}").json()["digest"] for name in NAMES}
+        digests = {name: command.digest(name) for name in NAMES}
         assert command.end() == 0
         complained = command.complained.read_text()
         assert complained.count("ended by signal 9: it is started again") == 2 and "Traceback" not in complained
