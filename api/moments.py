@@ -16,7 +16,7 @@ def microseconds_of(moment: str | datetime) -> int:
     (86400000000, 0)
     """
     try:
-        found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    except ValueError:
+        found = moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
+    except (ValueError, TypeError):
         raise InvalidInput("bad_time", f"{moment!r} is no time: write 2026-01-31 or 2026-01-31T12:00:00Z") from None
     return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - EPOCH) // timedelta(microseconds=1)

@@ -29,7 +29,7 @@ TRIED_AGAIN = AGAIN | {500}
 DEEPEST = 100  # a list within a list within ...; Python writes some 1000
 
 
-class Told(NamedTuple):
+class RewardMessage(NamedTuple):
     """A reward that a message tells."""
 
     message: Received
@@ -74,7 +74,7 @@ class Consumer:
         if self._receiver is None:
             self._receiver = self.address.receiver(self.group)
         messages = self._receiver.receive(BATCH, WAIT)
-        told: dict[str, list[Told]] = {}
+        told: dict[str, list[RewardMessage]] = {}
         for message in messages:
             try:
                 reward = told_by(message)
@@ -88,7 +88,7 @@ class Consumer:
             self._receiver.done(messages)
         return len(messages)
 
-    def _tell(self, experiment: str, rewards: Sequence[Told]) -> None:
+    def _tell(self, experiment: str, rewards: Sequence[RewardMessage]) -> None:
         """Tell rewards of one experiment; where all are refused together, one half and then the other."""
         path = f"/v1/experiments/{in_url(experiment)}/rewards:batch"
         try:
@@ -114,7 +114,7 @@ class Consumer:
             self._tell(experiment, rewards[:half])
             self._tell(experiment, rewards[half:])
 
-    def _count(self, rewards: Sequence[Told], answers: Iterable[dict[str, Any]]) -> None:
+    def _count(self, rewards: Sequence[RewardMessage], answers: Iterable[dict[str, Any]]) -> None:
         again = None
         for one, said in zip(rewards, answers, strict=True):
             status = said["status"]
@@ -155,7 +155,7 @@ class Consumer:
             receiver.close()
 
 
-def told_by(message: Received) -> Told:
+def told_by(message: Received) -> RewardMessage:
     """Return the reward that a message tells, as an object or as the data of a CloudEvent.
 
     >>> told = told_by(Received("7", b'{"experiment": "e", "decision_id": "~0", "value": 1}', None))
@@ -179,7 +179,7 @@ def told_by(message: Received) -> Told:
     experiment, decision = said.pop("experiment", None), said.get("decision_id")
     if not isinstance(experiment, str) or not isinstance(decision, str) or not experiment:
         raise InvalidInput("no_decision", f"it names no decision of an experiment: {rule}")
-    return Told(message, experiment, {**said, "reward_id": said.get("reward_id") or message.id})
+    return RewardMessage(message, experiment, {**said, "reward_id": said.get("reward_id") or message.id})
 
 
 def _check(value: Any, depth: int = 0) -> None:

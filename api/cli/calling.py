@@ -5,24 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import httpx
 
 from ...engine.errors import Conflict, Unavailable
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 TIMEOUT_S = 60.0
 RECOVERING_S = 60.0  # how long an experiment may fold its log after a start
 
 url_option = click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the service runs.")
-key_option = click.option(
-    "--key",
-    envvar="ONEARM_KEY",
-    show_envvar=True,
-    metavar="KEY",
-    help="A key with the role admin, if the service asks for one.",
-)
+
+
+def key_option(role: str) -> Callable[[Command], Command]:
+    """Return the option --key of a command that needs a key with this role."""
+    told = f"A key with the role {role}, if the service asks for one."
+    return click.option("--key", envvar="ONEARM_KEY", show_envvar=True, metavar="KEY", help=told)
 
 
 def client_of(url: str, key: str | None) -> httpx.Client:

@@ -19,7 +19,7 @@ from .json_option import as_json
 )
 @click.option("--drop", is_flag=True, help="Keep no archive: what is removed is gone for good.")
 @url_option
-@key_option
+@key_option("admin")
 @as_json
 def compact(experiment: str, before: str | None, drop: bool, url: str, key: str | None, as_json: bool) -> None:
     """Shorten the log of an EXPERIMENT of a running service: what lies before an event is archived.

@@ -10,7 +10,7 @@ import click
 from ..brokers.broker import address_of
 from ..brokers.consuming import Consumer
 from ..console import print_json
-from .calling import client_of, url_option
+from .calling import client_of, key_option, url_option
 from .json_option import as_json
 from .stopping import until_stopped
 
@@ -20,13 +20,7 @@ from .stopping import until_stopped
     "--from", "address", required=True, metavar="ADDRESS", help="nats://HOST:4222/STREAM or kafka://HOST/TOPIC."
 )
 @url_option
-@click.option(
-    "--key",
-    envvar="ONEARM_KEY",
-    show_envvar=True,
-    metavar="KEY",
-    help="A key with the role write, if the service asks for one.",
-)
+@key_option("write")
 @click.option("--group", default="onearm", show_default=True, help="Those who share a name share the messages.")
 @click.option(
     "--aside",

@@ -14,7 +14,7 @@ from .json_option import as_json
 @click.argument("experiment")
 @click.option("--confirm", metavar="EXPERIMENT", help="The id once more; if left out, you are asked for it.")
 @url_option
-@key_option
+@key_option("admin")
 @as_json
 def delete(experiment: str, confirm: str | None, url: str, key: str | None, as_json: bool) -> None:
     """Delete an EXPERIMENT of a running service and everything on record about it, for good.

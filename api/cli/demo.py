@@ -36,7 +36,7 @@ SHARES_SHOWN = 12
 
 @click.command()
 @url_option
-@key_option
+@key_option("admin")
 @click.option("--env", default=ENV, show_default=True, metavar="NAME[:JSON]", help="The world that answers.")
 @click.option(
     "--policy",

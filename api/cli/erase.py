@@ -17,7 +17,7 @@ from .json_option import as_json
     "--decision", "decision_ids", metavar="ID", multiple=True, help="A decision to erase; may be given several times."
 )
 @url_option
-@key_option
+@key_option("admin")
 @as_json
 def erase(
     experiment: str, unit_id: str | None, decision_ids: tuple[str, ...], url: str, key: str | None, as_json: bool

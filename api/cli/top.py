@@ -18,7 +18,7 @@ from ..console import print_json, print_table
 from ..rate import rate
 from ..terminal import console
 from . import overview
-from .calling import url_option
+from .calling import key_option, url_option
 from .json_option import as_json
 from .options import Finite
 from .overview import Overview, Row
@@ -33,13 +33,7 @@ HEADS = ["experiment", "policy", "decisions/s", "rewards/s", "open", "join rate"
 
 @click.command()
 @url_option
-@click.option(
-    "--key",
-    envvar="ONEARM_KEY",
-    show_envvar=True,
-    metavar="KEY",
-    help="A key with the role read, if the service asks for one.",
-)
+@key_option("read")
 @click.option("--once", is_flag=True, help="Look twice, print one table and end; JSON if the output is piped.")
 @click.option(
     "--every", "seconds", type=Finite(0.1, DAY), default=1.0, show_default=True, help="Seconds between looks."

@@ -31,7 +31,7 @@ from ..log_files import form_of, module_of, read_log, source_of
 from ..service.archives import Archives
 from ..service.artefacts import keep_all
 from ..service.chain import Link, verified_chain
-from ..service.checkpoints import Place
+from ..service.checkpoints import Pause
 from ..service.company import Company
 from ..service.history import History, Part, Roster
 from ..service.verification import Verification, verify_log, with_whole
@@ -185,7 +185,7 @@ def _with_lists(found: Verification, path: Path, form: str | None, whole: Whole)
     return found, whole.end() if found.first_difference is None else None
 
 
-def _parts(log: Log, history: History, places: Sequence[int]) -> Iterator[Part | Place]:
+def _parts(log: Log, history: History, places: Sequence[int]) -> Iterator[Part | Pause]:
     """Yield the events of an export, between them changes of the world, of policies and of states, and some places."""
     assert log.events is not None
     after, last = 0, 2**62
@@ -197,7 +197,7 @@ def _parts(log: Log, history: History, places: Sequence[int]) -> Iterator[Part |
             yield take(log.events, rows)
         after = place
         if place < last:
-            yield Place(place)
+            yield Pause(place)
 
 
 def _report(

@@ -58,6 +58,12 @@ async def rollback(service: Service, call: Call) -> Answer:
             raise InvalidInput("bad_to", f"to is {said[:40]!r}: it must be a seq, or a time with its zone (RFC 3339)")
         before = round(at.timestamp() * 1e6)
         to = await service.pools.lookups.run(service.store.seq_before, live.row.key, before, live.seq)
+        if to == 0:
+            raise InvalidInput(
+                "bad_to",
+                f"to is {said[:40]!r}, before the first event of {live.spec.id!r}: its policies would forget all that "
+                'they learned. If that is meant, say {"to": 0}',
+            )
     elif said < 0:
         raise InvalidInput("bad_to", f"to is {said}: it must be a seq, 0 for before all events, or a time")
     else:

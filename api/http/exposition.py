@@ -33,12 +33,12 @@ def text(
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
     registry.register(
-        _Told([*told, *_of_experiments(courses), _evidence(evidence), _backup(backup_at), *_sent(streams)])
+        _Collector([*told, *_of_experiments(courses), _evidence(evidence), _backup(backup_at), *_sent(streams)])
     )
     return generate_latest(registry)
 
 
-class _Told:
+class _Collector:
     """Hands over to the client library what was told."""
 
     def __init__(self, told: list[Metric]) -> None:

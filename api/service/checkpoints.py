@@ -58,7 +58,7 @@ class Checkpoint:
         return None
 
 
-class Place(NamedTuple):
+class Pause(NamedTuple):
     """A place in a log where whoever folds it pauses: what is known there may be set later."""
 
     seq: int
@@ -96,7 +96,7 @@ class Before:
 
 def with_checkpoints(
     store: Store, key: int, spec: Spec, kind: Kind, last: int, begun: Beginning, places: Sequence[int] = ()
-) -> Iterator[Part | Checkpoint | Place]:
+) -> Iterator[Part | Checkpoint | Pause]:
     """Yield a log from its beginning up to a seq in pages, and between them the snapshots in their places.
 
     So are the bases of changes, and some `places`. Snapshots of other versions, which nobody reads, are left
@@ -123,7 +123,7 @@ def with_checkpoints(
                 yield page
             tally.count_log(store, key, after, place)
             after = place
-            yield Place(place)
+            yield Pause(place)
         for checkpoint in checkpoints[i : i + 1]:
             checkpoint.end(tally)
             yield checkpoint

@@ -47,7 +47,7 @@ class Step(Enum):
     DRAWING = auto()
 
 
-class Question(NamedTuple):
+class FormQuestion(NamedTuple):
     """What is asked of a log."""
 
     candidates: tuple[Candidate, ...]
@@ -67,7 +67,7 @@ class Stopped(Exception):
 class Run:
     """An evaluation that waits, is at work, or has ended. A thread counts what it has done; all else is the loop's."""
 
-    def __init__(self, number: int, row: Experiment, question: Question, began: float) -> None:
+    def __init__(self, number: int, row: Experiment, question: FormQuestion, began: float) -> None:
         self.number, self.row, self.question, self.began = number, row, question, began
         self.step = Step.WAITING
         self.done, self.total = 0, 0  # events, or rows, of the step
@@ -117,7 +117,7 @@ class Evaluations:
         """Return the time, as runs tell when they began."""
         return self._clock()
 
-    def start(self, row: Experiment, question: Question, printer: Printer) -> Run:
+    def start(self, row: Experiment, question: FormQuestion, printer: Printer) -> Run:
         """Begin one; raises `Unavailable` where too many are under way, `Conflict` where states find no room."""
         self._check_turn(row)
         size = question.state_bytes * passes(question.options)  # each pass has states of its own

@@ -45,7 +45,7 @@ from ..kinds.streams.moves import read_id
 from ..kinds.table import kind_of
 from ..log_files import module_of, source_of
 from .bases import beginning, parts_of
-from .checkpoints import Place
+from .checkpoints import Pause
 from .company import Company
 from .folded import counted, finished, fold_log
 from .history import History, Part, Recast, packed_mask
@@ -277,7 +277,7 @@ def _bases(
     company = Company(spec, history, state, corrections=store.corrections(key))
     tally, counted_to, number = begun.tally, 0, 0
     for part in _parts(store, key, history, [*company.places, len(rows)]):
-        if isinstance(part, Place):
+        if isinstance(part, Pause):
             company.pass_by(part.seq)
             continue
         tally = counted(tally, part)
@@ -295,12 +295,12 @@ def _bases(
             yield Base(0, part.seq, *about, whole=True, of_change=True), parts
 
 
-def _parts(store: Store, key: int, history: History, places: Sequence[int]) -> Iterator[Part | Place]:
+def _parts(store: Store, key: int, history: History, places: Sequence[int]) -> Iterator[Part | Pause]:
     """Yield a log, and some places in it."""
     after = 0
     for place in places:
         yield from history.pages(store, key, after, place)
-        yield Place(place)
+        yield Pause(place)
         after = place
 
 

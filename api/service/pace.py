@@ -1,8 +1,8 @@
 """How far experiments have come while the service runs: how much comes in a second, and the way of their means.
 
 It looks at those that moved every two seconds while somebody looks at a page, every ten otherwise, and nothing where
-decisions are made. Of each it keeps at most 240 points of its way: where they are as many every second one goes, and
-fewer come from then on.
+decisions are made. Of each it keeps less than 120 points of its way: where they are as many every second one goes, and
+fewer come from then on. Their room is taken with the first one, so that a service does not grow while it runs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOOKS = 5  # of them, after which the counters are kept for rates, and which the
 WATCHED = 120.0  # seconds for which somebody is taken to look at a page
 AT_ONCE = 100  # experiments, which take 1 ms where all of them moved
 KEPT = 6  # counters: of the last minute
-POINTS_MAX = 240
+POINTS_MAX = 120
 CHOICES_MAX = 12  # that are told apart on the way
 
 
@@ -46,11 +46,11 @@ class Point(NamedTuple):
 
 
 class Trace:
-    """The way of one experiment, as numbers of 8 bytes: 14 KB of two choices, where tuples took 50."""
+    """The way of one experiment, as numbers of 8 bytes: 7 KB of two choices."""
 
     def __init__(self) -> None:
-        self._numbers = array("d")  # those of the first point, of the second, and so on
-        self._each = 0
+        self._numbers = array("d")  # those of the first point, of the second, and so on; there is room for all
+        self._each = self._count = 0  # numbers of a point; points
         self._last = -math.inf  # seconds since 1970 UTC
         self._stride = EVERY
 
@@ -64,9 +64,11 @@ class Trace:
         numbers = (point.time, point.decisions, point.rewards, mean, stderr, *point.taken)
         if len(numbers) != self._each:
             self._widen(len(numbers))
-        self._numbers.extend(numbers)
+        first = self._count * self._each
+        self._numbers[first : first + self._each] = array("d", numbers)
+        self._count += 1
         self._last = point.time
-        if len(self._numbers) >= POINTS_MAX * self._each:
+        if self._count == POINTS_MAX:
             self._keep(self._rows()[::2])
             self._stride *= 2
 
@@ -78,7 +80,7 @@ class Trace:
         ]
 
     def _rows(self) -> list[Sequence[float]]:
-        return [self._numbers[i : i + self._each] for i in range(0, len(self._numbers), self._each or 1)]
+        return [self._numbers[i * self._each : (i + 1) * self._each] for i in range(self._count)]
 
     def _widen(self, each: int) -> None:
         """Give all points as many numbers, as arms joined: none was taken before; or there are too many to tell."""
@@ -86,8 +88,10 @@ class Trace:
         self._each = each
         self._keep([(*row, *(0.0,) * each)[:each] for row in rows])
 
-    def _keep(self, rows: Iterable[Sequence[float]]) -> None:
-        self._numbers = array("d", (number for row in rows for number in row))
+    def _keep(self, rows: Sequence[Sequence[float]]) -> None:
+        numbers = [number for row in rows for number in row]
+        self._numbers = array("d", [*numbers, *(0.0,) * (POINTS_MAX * self._each - len(numbers))])
+        self._count = len(rows)
 
 
 def _known(number: float | None) -> float:

@@ -16,7 +16,7 @@ from ...engine.vocabulary import DECIDE, DECISIONS, LEARN, Array, Columns
 from ..experiment.spec import Spec
 from ..kinds.kind import Kind, Whole
 from .bases import beginning, given
-from .checkpoints import Before, Checkpoint, Place, with_checkpoints
+from .checkpoints import Before, Checkpoint, Pause, with_checkpoints
 from .closings import fault_of
 from .company import Company
 from .history import History, Part
@@ -75,7 +75,7 @@ def with_whole(found: Verification, whole: Whole, events: Iterable[Event]) -> Ve
 
 def verify(
     company: Company,
-    pages: Iterable[Part | Checkpoint | Place],
+    pages: Iterable[Part | Checkpoint | Pause],
     progress: Callable[[int], None] = lambda events: None,
     before: Before | None = None,
 ) -> Verification:
@@ -100,7 +100,7 @@ def verify(
         if isinstance(part, Checkpoint):
             bad = bad or part.fault(company.state)
             continue
-        if isinstance(part, Place):
+        if isinstance(part, Pause):
             company.pass_by(part.seq)
             continue
         if not isinstance(part, Columns):

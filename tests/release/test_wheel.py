@@ -52,6 +52,22 @@ reward = call(f"/v1/experiments/hello/decisions/{decision['decision_id']}/reward
 service.send_signal(signal.SIGTERM)
 print(0 < decision["propensity"] <= 1, reward["status"], service.wait(30))
 """
+RELATION = """
+import duckdb, onearm
+from onearm.engine.errors import InvalidInput
+
+log = duckdb.sql("select ['mug', 'hat'][1 + i % 2] as offer, i % 3 as paid, 0.5 as chance from range(600) as t(i)")
+named = {"action": "offer", "reward": "paid", "propensity": "chance"}
+found, of_arrow = (onearm.evaluate(each, "action:hat", **named).to_dict() for each in (log, log.arrow()))
+for told in (found, of_arrow):
+    told.pop("events_per_second")
+print(found["decisions"], found == of_arrow)
+try:
+    waited = duckdb.sql("select 0 as action, 1 as reward, 0.5 as propensity, interval 3 hours as waited")
+    onearm.evaluate(waited, "linucb", features=["waited"])
+except InvalidInput as error:
+    print("span of time: make it a number" in str(error))
+"""
 USER = """
 from __future__ import annotations
 
@@ -166,6 +182,14 @@ def test_the_lowest_versions_that_are_allowed_work(wheel: Path, tmp_path: Path) 
     installed.install("-r", tmp_path / "lowest.txt")
     installed.install("--no-deps", wheel)
     smoke(installed)
+
+
+@pytest.mark.slow
+def test_a_relation_of_duckdb_is_read(wheel: Path, tmp_path: Path) -> None:
+    """DuckDB takes 70 MB, and lies in no lock: its relations come by Arrow's interface, as any library's tables do."""
+    installed = Installed(Path(sys.executable), tmp_path)
+    installed.install(f"{wheel}[logs]", "duckdb>=1.4,<3")
+    assert installed.program(RELATION) == "600 True\nTrue\n"
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ from ...offline.candidate_kinds import (
 from ...offline.candidates import candidate, checked
 from ...offline.options import BY_RANGE, INTERVALS, METHODS, Options
 from ...offline.reading import DIMENSION
-from ...service.evaluating import Question
+from ...service.evaluating import FormQuestion
 from ...service.live import Live
 
 TARGET, METHOD, INTERVAL = "target.", "method.", "interval."  # what names of check boxes begin with
@@ -109,7 +109,7 @@ def usual(live: Live) -> dict[str, str]:
     return given | {"learn": "matched", "baseline": LOGGED, "segment": "", "targets": ""}
 
 
-def question_of(given: Mapping[str, str], live: Live, state_bytes: int) -> Question:
+def form_question(given: Mapping[str, str], live: Live, state_bytes: int) -> FormQuestion:
     """Return what a form asks; raises `FormError`. For a thread: states are made, to see that all fit `state_bytes`."""
     named = [name.removeprefix(TARGET) for name in given if name.startswith(TARGET)]
     candidates, size = _candidates([*named, *lines_of(given, "targets")], live, state_bytes)
@@ -126,7 +126,7 @@ def question_of(given: Mapping[str, str], live: Live, state_bytes: int) -> Quest
     baseline = given.get("baseline", "") if given.get("baseline", "") in labels else None
     limits, weight_max = _range_of(given), _weight_max(given)
     options = Options(methods, intervals, learn=learn, reward_range=limits, weight_max=weight_max, baseline=baseline)
-    return Question(tuple(candidates), options, given.get("segment", "").strip() or None, size, dict(given))
+    return FormQuestion(tuple(candidates), options, given.get("segment", "").strip() or None, size, dict(given))
 
 
 def placed(error: OnearmError) -> tuple[str, str]:
@@ -135,7 +135,7 @@ def placed(error: OnearmError) -> tuple[str, str]:
     return (error.field if isinstance(error, FormError) else AT.get(error.code, ""), said)
 
 
-def command_of(question: Question, name: str) -> str:
+def command_of(question: FormQuestion, name: str) -> str:
     """Return the command that does the same."""
     options = question.options
     words = [f"onearm evaluate DATABASE --experiment {name}"]

@@ -16,13 +16,13 @@ from ...offline.evaluation import Evaluation
 from ...offline.options import INTERVALS
 from ...offline.report.about import About
 from ...offline.report.frame import Frame, served
-from ...service.evaluating import Printer, Question, Run
+from ...service.evaluating import FormQuestion, Printer, Run
 from ...service.live import Live
 from ...service.service import Service
 from ..call import Call
 from ..endpoint import Answer, refusal
 from ..requests import find
-from .asking import BASELINES, INTERVAL, LEARNING, METHOD, OFFERED, command_of, offer_of, placed, question_of, usual
+from .asking import BASELINES, INTERVAL, LEARNING, METHOD, OFFERED, command_of, form_question, offer_of, placed, usual
 from .rendering import GUARDED, HTML, page, redirect
 from .session import form_of
 
@@ -43,7 +43,7 @@ async def begin(service: Service, call: Call) -> Answer:
     given = form_of(call)
     try:
         await live.committed()
-        question = await service.pools.creations.run(question_of, given, live, service.room.limits.one)
+        question = await service.pools.creations.run(form_question, given, live, service.room.limits.one)
         pen = await service.pools.creations.run(drawing)
         run = service.evaluations.start(live.row, question, _printer(call, live, question, pen.page))
     except OnearmError as error:
@@ -100,7 +100,7 @@ def _here(call: Call, live: Live) -> str:
     return f"/experiments/{in_url(call.caller.called(live.row.id))}/evaluations"
 
 
-def _printer(call: Call, live: Live, question: Question, page_of: Page) -> Printer:
+def _printer(call: Call, live: Live, question: FormQuestion, page_of: Page) -> Printer:
     """Return what makes the report of an evaluation, for this service and whoever asks."""
     called = call.caller.called(live.row.id)
     here = f"{call.prefix}/experiments/{in_url(called)}"

@@ -71,7 +71,7 @@ TABLE = [
 ]
 
 
-class Asked(NamedTuple):
+class Routed(NamedTuple):
     """What answers a call, and what its path names."""
 
     endpoint: Endpoint
@@ -87,7 +87,7 @@ class Wire:
             route = Route(method, f"/personalizer/{path.format('{event_id}')}")
             self._endpoints.setdefault(path, {})[method] = Endpoint(_checked(handler), role, route, as_refused)
 
-    def asked(self, scope: Scope) -> Asked | None:
+    def asked(self, scope: Scope) -> Routed | None:
         """Return what a request asks for; None where it is none of these calls. 2 us."""
         found = PATH.fullmatch(scope["path"])
         if found is None:
@@ -100,7 +100,7 @@ class Wire:
         default = SLOTS if call.startswith("multislot/") else SINGLE
         endpoints = self._endpoints.get(call, {})
         endpoint = endpoints.get(scope["method"]) or _unknown(scope["method"], scope["path"], endpoints)
-        return Asked(endpoint, {"experiment_id": found["experiment_id"] or default, **named})
+        return Routed(endpoint, {"experiment_id": found["experiment_id"] or default, **named})
 
 
 def _unknown(method: str, path: str, endpoints: Mapping[str, Endpoint]) -> Endpoint:

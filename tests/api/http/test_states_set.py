@@ -123,6 +123,16 @@ def test_a_time_names_the_last_event_before_it(served: Correcting) -> None:
     served.rewarded([4.0])
     answer = served.rollback(time)
     assert (answer.status_code, answer.json()["to"]) == (200, 2)
+
+
+def test_a_time_before_all_events_is_refused_and_says_how_it_is_meant(served: Correcting) -> None:
+    """A year that was mistyped must not make policies forget everything."""
+    served.rewarded([1.0, 0.0])
+    known = served.digest()
+    answer = served.rollback("1926-01-31T09:00:00Z")
+    assert_refused(answer, 422, "bad_to")
+    assert 'say {"to": 0}' in answer.json()["detail"]
+    assert served.digest() == known
     served.assert_right()
 
 

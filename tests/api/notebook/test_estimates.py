@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas
 import polars
@@ -43,7 +42,6 @@ TABLES: dict[str, Any] = {
     "pandas": pandas.DataFrame,
     "polars": polars.DataFrame,
     "arrow": pa.table,
-    "duckdb": lambda columns: duckdb.connect().from_arrow(pa.table(columns)),
 }
 
 

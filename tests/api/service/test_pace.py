@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -84,6 +85,24 @@ def test_the_way_has_few_points_however_long_it_is_and_ends_now() -> None:
     pace.forget([live])
     assert len(pace.way(idle)) == 1, "of what is gone nothing is kept"
     assert len(pace.way(live)) == len(way)
+
+
+def test_memory_does_not_grow_with_time() -> None:
+    """A service of 1,000 experiments grew by 3 % in twenty minutes, a point of each at a time."""
+    now = [0.0]
+    pace, lives = Pace(lambda: now[0], lambda: now[0]), [live_of(key) for key in range(50)]
+    tracemalloc.start()
+    try:
+        held = []
+        for _ in range(3 * POINTS_MAX):
+            now[0] += 2.0
+            for live in lives:
+                go_on(live, 1)
+            pace.follow(lives)
+            held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert max(held) < 1.3 * held[0]
 
 
 def test_the_way_goes_on_where_arms_join() -> None:

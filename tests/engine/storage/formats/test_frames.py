@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas
 import polars
@@ -30,12 +29,6 @@ COLUMNS: dict[str, list[Any]] = {
 NAMING = Naming(action="offer", reward="paid", propensity="chance", features=("country", "age"))
 
 
-def of_duckdb(columns: dict[str, list[Any]]) -> Any:
-    """Return a relation."""
-    table = pa.table(columns)
-    return duckdb.connect().from_arrow(table)
-
-
 class Foreign:
     """A table of a library that nobody has heard of."""
 
@@ -50,7 +43,6 @@ LIBRARIES: dict[str, Callable[[dict[str, list[Any]]], Any]] = {
     "pandas": pandas.DataFrame,
     "polars": polars.DataFrame,
     "arrow": pa.table,
-    "duckdb": of_duckdb,
     "foreign": Foreign,
 }
 
