@@ -58,10 +58,10 @@ from onearm.engine.errors import InvalidInput
 
 log = duckdb.sql("select ['mug', 'hat'][1 + i % 2] as offer, i % 3 as paid, 0.5 as chance from range(600) as t(i)")
 named = {"action": "offer", "reward": "paid", "propensity": "chance"}
-found, of_arrow = (onearm.evaluate(each, "action:hat", **named).to_dict() for each in (log, log.arrow()))
+found, of_arrow = (onearm.evaluate(each, "action:hat", **named).to_dict() for each in (log, log.to_arrow_table()))
 for told in (found, of_arrow):
     told.pop("events_per_second")
-print(found["decisions"], found == of_arrow)
+print(found["events"], found == of_arrow)
 try:
     waited = duckdb.sql("select 0 as action, 1 as reward, 0.5 as propensity, interval 3 hours as waited")
     onearm.evaluate(waited, "linucb", features=["waited"])
