@@ -97,3 +97,14 @@ def test_what_is_left_to_blank_is_found_without_what_is_blank(sqlite: Store) -> 
     with statements() as heard:
         assert sqlite.unblanked() == {key: [3]}
     assert [index for _, _, index, _ in searches(sqlite, heard)] == [LEFT]
+
+
+def test_changes_are_found_without_the_events_between_them(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every start asks for them, of every experiment: with an order by seq SQLite walked through the whole log."""
+    key, heard, read = filled(sqlite), list[tuple[str, Any]](), sqlite._read
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite, "_read", lambda *asked: (heard.append(asked), read(*asked))[1])
+        assert sqlite.changes(key) == []
+        sqlite.counts_at(key, 200)
+    found = [wanted for statement, _, _, wanted in searches(sqlite, heard) if "number IS NULL" in statement]
+    assert found == ["experiment=? AND number=?"] * 2
