@@ -121,10 +121,7 @@ class Service:
 
         What deleted ones left is taken away meanwhile. `advanced` is called when one more is recovered, or cannot be.
         """
-        if self.store.incomplete:
-            log.warning("%s", INCOMPLETE)
-        restored = await asyncio.to_thread(self.access.last, RESTORE)
-        self.epoch = 0 if restored is None else restored.time
+        await self._look_back()
         await asyncio.to_thread(keep_all, self.store)  # what experiments decide with
         known = await asyncio.to_thread(self.store.experiments)
         gone = await asyncio.to_thread(self.store.buried)
@@ -140,10 +137,16 @@ class Service:
 
     async def join(self, whose: Whose) -> None:
         """Begin to work for the experiments that are taken up, of a database that several processes serve."""
-        restored = await asyncio.to_thread(self.access.last, RESTORE)
-        self.epoch = 0 if restored is None else restored.time
+        await self._look_back()
         self.whose = whose
         await self._begin_work()
+
+    async def _look_back(self) -> None:
+        """Take note of what happened to the database before."""
+        if self.store.incomplete:
+            log.warning("%s", INCOMPLETE)
+        restored = await asyncio.to_thread(self.access.last, RESTORE)
+        self.epoch = 0 if restored is None else restored.time
 
     def know(self, rows: Iterable[Experiment], gone: Iterable[str]) -> None:
         """Know these experiments, all that there are, by the order of their keys, and these that were deleted."""

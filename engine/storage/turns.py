@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 from ..errors import InvalidInput
@@ -15,6 +15,7 @@ if sys.platform != "win32":  # which has no processes that could share one: they
     import fcntl
 
 LOCK_SECONDS = 1.0  # for which somebody may just look whether the database is in use
+PAUSE_SECONDS = 0.02
 
 
 class Shared:
@@ -25,18 +26,20 @@ class Shared:
         file = Path(f"{path}.lock")
         try:
             self._file = file.open("a+")
+            patience = time.monotonic() + LOCK_SECONDS
+            while not self._taken(fcntl.LOCK_SH):
+                if time.monotonic() > patience:
+                    self._file.close()
+                    raise in_use(name, f"process {holder(file)}")
+                time.sleep(PAUSE_SECONDS)
         except OSError as error:
-            says = f"{file} cannot be written ({error}): use a folder that you may write to"
-            raise InvalidInput("not_writable", says) from error
-        patience = time.monotonic() + LOCK_SECONDS
-        while not self._taken(fcntl.LOCK_SH):
-            if time.monotonic() > patience:
-                self._file.close()
-                raise in_use(name, f"process {holder(file)}")
-            time.sleep(0.02)
-        self._file.truncate(0)
-        self._file.write(str(os.getpid()))
-        self._file.flush()
+            raise InvalidInput(
+                "not_writable", f"{file} cannot be written or locked ({error}): use a folder that you may write to"
+            ) from error
+        with suppress(OSError):  # a full disk is no matter here
+            self._file.truncate(0)
+            self._file.write(str(os.getpid()))
+            self._file.flush()
 
     def close(self) -> None:
         """Share it no more."""
