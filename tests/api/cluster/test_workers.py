@@ -1,4 +1,7 @@
-"""`onearm serve --workers N` as processes: one is killed under clients, all are ended, what cannot begin is refused."""
+"""`onearm serve --workers N` as processes: one is killed under clients, all are ended, what cannot begin is refused.
+
+What has to do with the database is tried on both kinds, and all else on a file.
+"""
 
 from __future__ import annotations
 
@@ -191,6 +194,7 @@ def test_what_is_told_to_end_drains_all_workers_and_leaves_as_one_process(
         assert nodes.all[0].ask("GET", "/v1/experiments/e0").status_code == 200
 
 
+@pytest.mark.parametrize("shared_url", ["sqlite"], indirect=True)
 def test_workers_end_when_the_process_that_started_them_is_killed(shared_url: str, tmp_path: Path) -> None:
     with at_work(shared_url, tmp_path) as command:
         workers = command.workers
@@ -201,6 +205,7 @@ def test_workers_end_when_the_process_that_started_them_is_killed(shared_url: st
             command.get("/health/live")
 
 
+@pytest.mark.parametrize("shared_url", ["sqlite"], indirect=True)
 def test_both_workers_are_asked_and_each_answers_to_its_addresses_alone(shared_url: str, tmp_path: Path) -> None:
     with at_work(shared_url, tmp_path) as command:
         nodes = command.settle()
@@ -217,6 +222,7 @@ def test_both_workers_are_asked_and_each_answers_to_its_addresses_alone(shared_u
             assert httpx.get(f"{address}/v1/experiments", headers=forged).status_code == 503
 
 
+@pytest.mark.parametrize("shared_url", ["sqlite"], indirect=True)
 def test_clients_speak_tls_and_workers_among_themselves_do_not(shared_url: str, tmp_path: Path) -> None:
     options = ["--tls-cert", str(TLS / "cert.pem"), "--tls-key", str(TLS / "key.pem")]
     with at_work(shared_url, tmp_path, *options, scheme="https") as command:
