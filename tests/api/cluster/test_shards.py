@@ -16,6 +16,8 @@ from support.stored import decide, run_sql
 
 from onearm.api.cluster.holding import Holding, ShardFence
 from onearm.engine.errors import InvalidInput, OnearmError, Unavailable
+from onearm.engine.storage.access import Access, deed_by_command
+from onearm.engine.storage.connections import Connections
 from onearm.engine.storage.files import IN_USE, UNUSED
 from onearm.engine.storage.schema import DIGITS, VERSION_TABLE, newest
 from onearm.engine.storage.shards import SHARDS, Shards, shard_of
@@ -247,32 +249,43 @@ def test_a_node_begins_where_a_newer_version_only_added_something(shared_url: st
 
 
 def test_processes_take_turns_at_one_file(tmp_path: Path) -> None:
-    """Each writes without a wait for SQLite's own lock, which another one would get after pauses."""
+    """Who writes keys beside them takes part; whoever had to wait for SQLite's own lock would fail here."""
     url = f"sqlite:///{tmp_path}/run.db"
     some = [One(url, name) for name in "abc"]
     some[0].take()
     experiments = [some[0].store.add_experiment(f"e{number}", "{}", b"", "{}", 0) for number in range(3)]
     for one in some:
-        one.holding.epochs = some[0].holding.epochs
-        one.holding.node = "a"
+        one.holding.epochs, one.holding.node = some[0].holding.epochs, "a"
         for experiment in experiments:
             one.holding.know(experiment.key, experiment.id)
-    for one in some:  # whoever had to wait for SQLite would fail
-        with one.store._transaction() as connection:
-            connection.exec_driver_sql("SELECT 1")
-        assert one.store._writer is not None
-        one.store._writer.exec_driver_sql("PRAGMA busy_timeout = 0")
-        one.store._writer.rollback()
+    access = Access(some[0].store.url, write=True)
+    for connections in (access, *(one.store for one in some)):
+        wait_for_nobody(connections)
 
     def write(number: int) -> None:
         for seq in range(1, 101):
             some[number].store.append([decide(experiments[number].key, seq, seq - 1)])
 
-    with ThreadPoolExecutor(3) as pool:
-        list(pool.map(write, range(3)))
+    def note() -> None:
+        for number in range(50):
+            access.note(deed_by_command(None, "keys.revoke", str(number)))
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(note), *(pool.submit(write, number) for number in range(3))]:
+            done.result()
     assert [some[0].store.last(one.key) for one in experiments] == [(100, 100)] * 3
-    for one in some:
-        one.close()
+    assert len(access.deeds(100)) == 50
+    for each in (access, *some):
+        each.close()
+
+
+def wait_for_nobody(connections: Connections) -> None:
+    """Let what writes to SQLite fail at once where another one does so."""
+    with connections._transaction() as connection:
+        connection.exec_driver_sql("SELECT 1")
+    assert connections._writer is not None
+    connections._writer.exec_driver_sql("PRAGMA busy_timeout = 0")
+    connections._writer.rollback()
 
 
 def test_the_last_process_of_a_file_marks_it_as_unused(tmp_path: Path) -> None:
