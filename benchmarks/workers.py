@@ -1,8 +1,9 @@
 """Decisions a second of `onearm serve --workers 2` beside one process, asked by few clients in batches.
 
-Run: python benchmarks/workers.py [--seconds 3] [--rounds 3] [--workers 2] [--json]. Needs PostgreSQL. One process and
-several take turns; clients are threads of this process, each with a connection that stays open, and send the same bytes
-again and again. Seconds of the processor are those of the workers, of PostgreSQL and of the clients, each.
+Run: python benchmarks/workers.py [--sqlite] [--seconds 3] [--rounds 3] [--workers 2] [--json]. Needs PostgreSQL, or
+with --sqlite a disk. One process and several take turns; clients are threads of this process, each with a connection
+that stays open, and send the same bytes again and again. Seconds of the processor are those of the workers, of
+PostgreSQL and of the clients, each.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 from cluster_running import Database, database, free_port
@@ -35,19 +38,41 @@ WARM_SECONDS = 2.0
 READY_SECONDS = 60.0
 
 
+class Place(NamedTuple):
+    """A database."""
+
+    url: str
+    cpu: Callable[[], float]  # the seconds of the processor that it has taken beside the workers
+
+
+@contextmanager
+def a_server() -> Iterator[Place]:
+    """Start PostgreSQL."""
+    with database() as server:
+        yield Place(server.url, lambda: _cpu_of_database(server))
+
+
+@contextmanager
+def a_file() -> Iterator[Place]:
+    """Name a file of SQLite, which the workers themselves write."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Place(f"sqlite:///{folder}/run.db", lambda: 0.0)
+
+
 def main() -> int:
     """Measure, and say what was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--sqlite", action="store_true", help="serve a file of SQLite")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
     runs: dict[int, list[dict[str, float]]] = {1: [], options.workers: []}
-    with database() as server:
+    with a_file() if options.sqlite else a_server() as place:
         for _ in range(options.rounds):
             for workers, some in runs.items():
-                some.append(_measured(server, workers, options.seconds))
+                some.append(_measured(place, workers, options.seconds))
     found: dict[str, Any] = {
         str(workers): {key: round(statistics.median(one[key] for one in some), 2) for key in some[0]}
         for workers, some in runs.items()
@@ -60,11 +85,11 @@ def main() -> int:
     return 0
 
 
-def _measured(server: Database, workers: int, seconds: float) -> dict[str, float]:
+def _measured(place: Place, workers: int, seconds: float) -> dict[str, float]:
     """Return what so many workers do while the clients ask."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "onearm", "serve", "--port", str(port), "--database", server.url]
+    command = [sys.executable, "-m", "onearm", "serve", "--port", str(port), "--database", place.url]
     with subprocess.Popen([*command, "--workers", str(workers)], stdout=subprocess.DEVNULL) as process:
         try:
             _begin(url, workers)
@@ -73,14 +98,11 @@ def _measured(server: Database, workers: int, seconds: float) -> dict[str, float
                 client.start()
             time.sleep(WARM_SECONDS)
             before, begun = sum(one.done for one in clients), time.perf_counter()
-            cpu = _cpu(process.pid), _cpu_of_database(server), time.process_time()
+            cpu = _cpu(process.pid), place.cpu(), time.process_time()
             time.sleep(seconds)
             done, took = sum(one.done for one in clients) - before, time.perf_counter() - begun
             spent = [
-                now - then
-                for now, then in zip(
-                    (_cpu(process.pid), _cpu_of_database(server), time.process_time()), cpu, strict=True
-                )
+                now - then for now, then in zip((_cpu(process.pid), place.cpu(), time.process_time()), cpu, strict=True)
             ]
             for client in clients:
                 client.over.set()

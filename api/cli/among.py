@@ -12,7 +12,7 @@ import click
 
 from ...engine.errors import InvalidInput, Unavailable
 from ...engine.storage.access import Access
-from ...engine.storage.connections import parse_url
+from ...engine.storage.connections import parse_url, without_password
 from ...engine.storage.shards import SHARDS, Shards
 from ...engine.storage.store import Store
 from ..cluster.membership import LEASE
@@ -36,7 +36,7 @@ OPTIONS = (
         type=click.IntRange(1, SHARDS),
         default=1,
         show_default=True,
-        help="How many processes answer at the port, each a node of its own; more than 1 need PostgreSQL.",
+        help="How many processes answer at the port, each a node of its own.",
     ),
     click.option(
         "--lease",
@@ -85,6 +85,13 @@ class Among(NamedTuple):
                 "one_process",
                 f"--personalizer and {with_it} do not go together: Personalizer's clients ask one process",
             )
+        if self.is_node and parse_url(database).get_backend_name() == "sqlite":
+            raise InvalidInput(
+                "one_process",
+                f"{without_password(database)} is a file of SQLite, which processes of one machine write: several "
+                "nodes need a database of PostgreSQL, postgresql://USER@HOST/NAME; for several processes here say "
+                "--workers",
+            )
         if self.workers > 1:
             self._check_workers(database)
 
@@ -106,12 +113,6 @@ class Among(NamedTuple):
                 "local_workers",
                 "--workers and --advertise do not go together: workers reach each other on this machine only; for "
                 "several machines start nodes, also several on one machine, each with its own --port",
-            )
-        if parse_url(database).get_backend_name() == "sqlite":
-            raise InvalidInput(
-                "one_process",
-                f"--workers {self.workers} needs a database of PostgreSQL, postgresql://USER@HOST/NAME: a file of "
-                "SQLite has one process that writes; leave --workers out",
             )
         if others := sorted(_at_work(database) - set(self.names)):
             raise InvalidInput(

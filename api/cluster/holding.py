@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from sqlalchemy.engine import Connection
 
@@ -26,6 +26,7 @@ class Holding:
         self.moving: set[int] = set()  # of these: they are given to others, and take nothing new
         self.until = 0.0  # the lease, by the monotonic clock
         self.fenced: Callable[[], None] = lambda: None  # is told, in the writer's thread, that something was lost
+        self.looking: Callable[[], Awaitable[None]]  # knows of all experiments after that
         self.of_keys: dict[int, int] = {}  # shards of the experiments that are known here, its own and others'
         self._of_names: dict[str, int] = {}  # shards
 
@@ -60,6 +61,10 @@ class Holding:
         """Raise `Elsewhere` where an experiment is not had."""
         if not self.has(name):
             raise Elsewhere(name)
+
+    async def look_around(self) -> None:
+        """Know of all experiments that there are by now, also of those of other nodes."""
+        await self.looking()
 
 
 class ShardFence:

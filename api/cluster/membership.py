@@ -55,7 +55,7 @@ class Membership:
         def look() -> None:
             loop.call_soon_threadsafe(self._wake.set)
 
-        self.holding.fenced = look
+        self.holding.fenced, self.holding.looking = look, self.look_around
         await self._renew()
         await self.look_around()
         self._renewing = loop.create_task(self._keep_on())

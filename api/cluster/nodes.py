@@ -31,7 +31,6 @@ NOT_PASSED_ON = frozenset(
 NOT_PASSED_BACK = frozenset(
     (b"connection", b"content-length", b"transfer-encoding", b"content-type", b"date", EPOCH, REQUEST_ID, PARENT)
 )
-LISTS = frozenset(("/v1/experiments", "/", "/overview", "/metrics"))  # paths at which all experiments are seen
 _caller = msgspec.json.Decoder(tuple[str | None, str | None, frozenset[str], str, int])
 
 
@@ -84,11 +83,6 @@ class Nodes:
             await self._service.committed(name)
             self.membership.holding.check(name)
         return ((EPOCH, b"%d" % self.membership.epoch(name)),) if SECRET in call.fields else ()
-
-    async def look_around(self, call: Call) -> None:
-        """Know of experiments of other nodes what is asked for, where all are listed."""
-        if call.scope["path"] in LISTS and call.scope["method"] == "GET":
-            await self.membership.look_around()
 
     async def pass_on(self, elsewhere: Elsewhere, call: Call) -> Reply:
         """Return the answer of the node that has an experiment; raises `Unavailable` where none can be had."""

@@ -103,7 +103,6 @@ class Endpoint:
 async def _among(nodes: Nodes, handler: Handler, service: Service, call: Call) -> Answer:
     """Answer as one of several nodes: here, or by the one that has the experiment."""
     try:
-        await nodes.look_around(call)
         answer = await handler(service, call)
         return answer._replace(headers=(*answer.headers, *await nodes.settled(call)))
     except Elsewhere as elsewhere:

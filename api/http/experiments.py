@@ -59,6 +59,7 @@ async def create(service: Service, call: Call) -> Answer:
 async def list_all(service: Service, call: Call) -> Answer:
     """List the experiments, a page at a time."""
     after = call.parameter("after") or None
+    await service.look_around()
     mine = listed(service, call)
     names = list(mine)
     start = 0

@@ -49,6 +49,7 @@ RESTING = WAITING._replace(recovering=0)  # of one that is archived, and was not
 
 async def metrics(service: Service, call: Call) -> Answer:
     """Tell in Prometheus' text format what the service measures of itself."""
+    await service.look_around()
     courses = await _courses(service)
     keys = {one.row.key: parts_of(name) for name, one in service.listed(None).items() if isinstance(one, Live)}
     evidence = await evidence_of(service)

@@ -57,7 +57,7 @@ from .recovery import Recovery
 from .refusals import INCOMPLETE, recovering, refolding
 from .room import DEFAULT_LIMITS, Room, StateLimits
 from .setting_back import SettingBack
-from .whose import Elsewhere, Whose
+from .whose import Elsewhere, Everything, Whose
 from .writer import Writer
 from .written import row_of
 
@@ -98,7 +98,7 @@ class Service:
         self.evaluations = Evaluations(store, self.pools.evaluations, self.room)
         needed = store, self.writer, self.chores, self.pools, self.compactions, kept
         self.erasing = Erasing(*needed, self.evaluations.forget)
-        self.whose: Whose | None = None  # None: all experiments are this process's
+        self.whose: Whose = Everything()
         self._directory = Directory()
         self._specs = StoredSpecs()
         self._lives: dict[str, Live] = {}
@@ -121,10 +121,7 @@ class Service:
 
         What deleted ones left is taken away meanwhile. `advanced` is called when one more is recovered, or cannot be.
         """
-        if self.store.incomplete:
-            log.warning("%s", INCOMPLETE)
-        restored = await asyncio.to_thread(self.access.last, RESTORE)
-        self.epoch = 0 if restored is None else restored.time
+        await self._look_back()
         await asyncio.to_thread(keep_all, self.store)  # what experiments decide with
         known = await asyncio.to_thread(self.store.experiments)
         gone = await asyncio.to_thread(self.store.buried)
@@ -140,10 +137,16 @@ class Service:
 
     async def join(self, whose: Whose) -> None:
         """Begin to work for the experiments that are taken up, of a database that several processes serve."""
-        restored = await asyncio.to_thread(self.access.last, RESTORE)
-        self.epoch = 0 if restored is None else restored.time
+        await self._look_back()
         self.whose = whose
         await self._begin_work()
+
+    async def _look_back(self) -> None:
+        """Take note of what happened to the database before."""
+        if self.store.incomplete:
+            log.warning("%s", INCOMPLETE)
+        restored = await asyncio.to_thread(self.access.last, RESTORE)
+        self.epoch = 0 if restored is None else restored.time
 
     def know(self, rows: Iterable[Experiment], gone: Iterable[str]) -> None:
         """Know these experiments, all that there are, by the order of their keys, and these that were deleted."""
@@ -198,11 +201,6 @@ class Service:
     def waits(self, name: str) -> bool:
         """Tell whether the log of an experiment waits here until it is folded."""
         return name in self._recovery
-
-    def _check_whose(self, name: str) -> None:
-        """Raise `Elsewhere` where another process has an experiment."""
-        if self.whose is not None:
-            self.whose.check(name)
 
     async def attend(self) -> None:
         """Begin to work for experiments that are taken in, of a database in which the others are somebody else's."""
@@ -306,7 +304,7 @@ class Service:
         """Return a live experiment by its name; where its log is not folded yet it comes next, and this raises."""
         if self.store.lost is not None:
             raise self.store.lost
-        self._check_whose(name)
+        self.whose.check(name)
         if (live := self._lives.get(name)) is not None:
             return live
         if name in self._recovery:
@@ -314,6 +312,10 @@ class Service:
             raise recovering()
         self._recovery.check(name)
         raise unknown_experiment(*parts_of(name))
+
+    async def look_around(self) -> None:
+        """Know of all experiments that there are by now, where other processes make some too."""
+        await self.whose.look_around()
 
     def listed(self, tenant: str | None) -> dict[str, Live | Experiment]:
         """Return the experiments of a tenant (None: of all) that can be opened, by name, as they were created.
@@ -332,7 +334,7 @@ class Service:
         if not named:
             spec = dataclasses.replace(spec, id=self._free_id(tenant))
         name = name_of(tenant, spec.id)
-        self._check_whose(name)
+        self.whose.check(name)
         async with self._creating.setdefault(name, asyncio.Lock()):
             self._recovery.check(name)
             if (known := self._directory.get(name)) is not None:
@@ -351,7 +353,7 @@ class Service:
     async def take_over(self, export: Imported, tenant: str) -> Live:
         """Make an experiment of a tenant from a log that was checked; its id must be free."""
         name = name_of(tenant, export.spec.id)
-        self._check_whose(name)
+        self.whose.check(name)
         async with self._creating.setdefault(name, asyncio.Lock()):
             if name in self._recovery.unusable or self._directory.get(name) is not None:
                 raise Conflict(
@@ -387,7 +389,7 @@ class Service:
         except OnearmError:  # it is written, and can be read when the database answers again
             self._setting_back.fold_again(live)
             raise
-        if self.whose is not None and not self.whose.has(row.id):  # it was given up meanwhile
+        if not self.whose.has(row.id):  # it was given up meanwhile
             await self.abandon([row.id])
             raise Elsewhere(row.id)
         return live
@@ -401,14 +403,13 @@ class Service:
 
     def _is_taken(self, name: str) -> bool:
         known = self._directory
-        others = self.whose is not None and not self.whose.has(name)
-        return others or name in self._creating or known.get(name) is not None or known.is_gone(name)
+        return not self.whose.has(name) or name in self._creating or known.get(name) is not None or known.is_gone(name)
 
     def row(self, name: str) -> Experiment:
         """Return the row of an experiment, which may not be recovered yet, or not be usable; raises `NotFound`."""
         if self.store.lost is not None:
             raise self.store.lost
-        self._check_whose(name)
+        self.whose.check(name)
         if (row := self._directory.get(name)) is None:
             raise unknown_experiment(*parts_of(name))
         return row
@@ -483,8 +484,7 @@ class Service:
 
     def _read(self, row: Experiment) -> Live:
         """Return an experiment whose log is not folded yet. Runs in a worker thread."""
-        if self.whose is not None:
-            self.whose.know(row.key, row.id)
+        self.whose.know(row.key, row.id)
         spec = self._specs.read(row.spec)
         shared = self.store, self.writer, self.pools, self.budget, self.room, self.clocks, self._setting_back.set_back
         return Live(row, spec, kind_of(spec.problem), *shared)

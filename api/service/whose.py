@@ -28,3 +28,23 @@ class Whose(Protocol):
 
     def has(self, name: str) -> bool:
         """Tell whether the experiment of a name is this process's now."""
+
+    async def look_around(self) -> None:
+        """Know of all experiments that there are by now, also of those that others made."""
+
+
+class Everything(Whose):
+    """All experiments are this process's, which serves the database alone."""
+
+    def know(self, key: int, name: str) -> None:
+        """Keep nothing: a name says enough."""
+
+    def check(self, name: str) -> None:
+        """Let it be."""
+
+    def has(self, name: str) -> bool:
+        """Say so."""
+        return True
+
+    async def look_around(self) -> None:
+        """See none: nobody else makes any."""

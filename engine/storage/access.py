@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -53,7 +52,7 @@ class Access(Beside):
 
     def all_keys(self) -> list[StoredKey]:
         """Return all keys there ever were, in the order of their creation."""
-        rows = self._read("SELECT * FROM api_key ORDER BY created_at, id", ())
+        rows = self._read_core(sa.select(API_KEY).order_by(API_KEY.c.created_at, API_KEY.c.id))
         return [StoredKey._make(row) for row in rows]
 
     def add_key(self, key: StoredKey, deed: Deed) -> None:
@@ -112,7 +111,7 @@ class Access(Beside):
     def close(self) -> None:
         """Close all connections; where nobody else writes the database is whole without the file beside it then."""
         if self._sqlite and self._writer is not None:
-            path = Path(self.url.database or "").resolve()
+            path = self._path
             with suppress(Exception), lock(path, self.name):
                 write_mark(self._writer.connection.cursor(), UNUSED)
         super().close()

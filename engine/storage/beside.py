@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import URL, Connection
 
 from .connections import Connections
+from .turns import turns_where_others_take_some
 
 
 class Beside(Connections):
@@ -12,6 +13,11 @@ class Beside(Connections):
 
     SQLite lets one transaction write at a time, and others wait.
     """
+
+    def __init__(self, url: URL, *, write: bool) -> None:
+        super().__init__(url, write=write)
+        if self._sqlite and write:
+            self._turns = turns_where_others_take_some(self._path)
 
     def _open_to_write(self) -> None:
         """Look at the schema, and leave it and the lock to the writer of the log."""

@@ -6,28 +6,28 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol, Self
-from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from ..errors import InvalidInput, OnearmError, Unavailable
 from . import schema
+from .drivers import BUSY_SECONDS, engine_of
 from .files import IN_USE, UNUSED, DatabaseFiles, in_use, lock, may_lack_commits, write_mark
 from .tables import METADATA
+from .turns import Shared, Turns
 
-BUSY_SECONDS = 30
 ROWS_AT_ONCE = 200  # that are read in about a millisecond; others have their turn then
 BREATH_SECONDS = 1e-5  # asleep: the least that gives up Python's lock for long enough that another thread wakes up
 LOCK_SECONDS = 1
-TABLES_SECONDS = 5  # for which a node waits until another one has made the tables
+TABLES_SECONDS = 10  # for which a node waits until another one has made the tables, or does not use them
+GIVE_WAY_MS = 300  # for a table in use: a server ends one of two that wait for each other after a second
 ADVISORY_LOCK = 0x6F6E6561726D  # "onearm"
 
 
@@ -61,16 +61,25 @@ class Connections:
         self._sqlite = url.get_backend_name() == "sqlite"
         self._write = write
         self.revision = schema.newest()  # of the tables
-        self._reader = _engine(url, write=False)
+        self._reader = engine_of(url, write=False)
         self._held = threading.local()  # in a block of `one_connection`, its connection
-        self._opener = _engine(url, write=True, poolclass=NullPool)  # so that closing really ends the session
+        self._opener = engine_of(url, write=True, poolclass=NullPool)  # so that closing really ends the session
         self._writer: Connection | None = None
         self._writing = threading.Lock()
         self._lock: ExitStack | None = None  # of SQLite's file, where it is written
+        self._shared: Shared | None = None  # the same, where other processes write as well
+        self._turns: AbstractContextManager[None] = nullcontext()  # at transactions, where others write a file too
         self._files: DatabaseFiles | None = None  # of SQLite, where it is written
         self._fence: Fence | None = None  # where other processes write as well
         self.incomplete = False  # whether its newest commits are missing: it was copied without the file that held them
+        if self._sqlite and write:
+            self.incomplete = may_lack_commits(self._path)
         self.lost: Unavailable | None = None  # since its files are not those that were opened: nothing is in order then
+
+    @property
+    def _path(self) -> Path:
+        """The file of SQLite."""
+        return Path(self.url.database or "").resolve()
 
     @classmethod
     def open(cls, url: str, *, write: bool = True) -> Self:
@@ -93,17 +102,12 @@ class Connections:
 
     @classmethod
     def open_among(cls, url: str, fence: Fence) -> Self:
-        """Open a database of PostgreSQL to write where other processes do so too, each of experiments of its own.
+        """Open a database to write where other processes do so too, each of experiments of its own.
 
-        Whoever has it for itself is kept out meanwhile. Tables are made or migrated where nobody is at work yet.
+        Whoever has it for itself is kept out meanwhile. Tables are made or migrated where nobody is at work yet, and
+        where something is only added to them. A file of SQLite is for processes of one machine.
         """
         opened = cls(parse_url(url), write=True)
-        if opened._sqlite:
-            raise InvalidInput(
-                "one_process",
-                f"{opened.name} is a file of SQLite, which one process writes: several nodes need a database of "
-                "PostgreSQL, postgresql://USER@HOST/NAME",
-            )
         opened._fence = fence
         try:
             opened._make_tables()
@@ -128,12 +132,13 @@ class Connections:
     def close(self) -> None:
         """Close all connections and give up the lock."""
         self._reader.dispose()  # first: the last connection of SQLite moves the log into the file, if it may write
-        with self._writing:
-            self._leave_mark(UNUSED)
+        with self._writing, self._turns:
+            if self._shared is None or self._shared.is_last():
+                self._leave_mark(UNUSED)
             self._drop_writer()
         if self._lock is not None:
             self._lock.close()
-            self._lock = None
+            self._lock = self._shared = None
 
     def _in_dialect(self, sql: str) -> str:
         """Return a statement with its places for values, ?, written as this driver wants them."""
@@ -208,7 +213,7 @@ class Connections:
         It writes of these experiments, which the fence looks at, where there is one.
         """
         assert self._write, "this store is open for reading only"
-        with self._writing:
+        with self._writing, self._turns:
             if self.lost is not None:
                 raise self.lost
             try:
@@ -242,7 +247,7 @@ class Connections:
         """
         if not self._sqlite:
             return True
-        with self._writing:
+        with self._writing, self._turns:
             if self.lost is not None:
                 raise self.lost
             if self._writer is None:
@@ -308,17 +313,45 @@ class Connections:
                     f"{self.name} has a table {min(taken)!r} not made by onearm: name another database",
                 )
             self._writer.rollback()
-            if known != schema.newest():
-                with self._writer.begin():
-                    schema.migrate(self._writer)
+            if schema.is_older(known):
+                self._migrate(self._writer)
             self._leave_mark(IN_USE)
         except (SQLAlchemyError, self._opener.dialect.loaded_dbapi.Error) as error:
             raise self._cannot_open(error) from error
 
+    def _migrate(self, connection: Connection) -> None:
+        """Bring the tables to the newest schema; others at work are held up by that for a moment at most.
+
+        Where tables are in use it gives way, and tries again for a while: it may wait for a transaction of another node
+        that itself waits for a table that is had here.
+        """
+        if self._fence is None or self._sqlite:
+            with connection.begin():
+                schema.migrate(connection)
+            return
+        patience = time.monotonic() + TABLES_SECONDS
+        while True:
+            try:
+                with connection.begin():
+                    connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {GIVE_WAY_MS}")
+                    connection.exec_driver_sql(f"LOCK TABLE {schema.VERSION_TABLE} IN EXCLUSIVE MODE")  # one at a time
+                    schema.migrate(connection)
+                return
+            except OperationalError as error:
+                if time.monotonic() > patience:
+                    raise Unavailable(
+                        "schema_locked",
+                        f"{self.name} did not get the schema {schema.newest()!r}, and is as it was ({_reason(error)}): "
+                        "somebody else reads or changes its tables for long, as pg_dump does; start this again after "
+                        "that",
+                    ) from error
+                time.sleep(GIVE_WAY_MS / 1000)
+
     def _make_tables(self) -> None:
-        """Make or migrate the tables where need be, which needs the database for oneself for a moment."""
+        """Make or migrate the tables where that needs the database for oneself for a moment."""
         patience = time.monotonic() + TABLES_SECONDS  # another one may be making them
-        while (known := self._known_revision()) != schema.newest():
+        while schema.is_older(known := self._revision_there()) and not schema.is_added_to(known):
             try:
                 type(self).open(self.url.render_as_string(hide_password=False)).close()
             except Unavailable as error:
@@ -331,6 +364,9 @@ class Connections:
                     f"{self.name} has the schema {known!r}, this version of onearm writes {schema.newest()!r}, and "
                     "others are at work in it: stop them all, then start this one first",
                 ) from None
+
+    def _revision_there(self) -> str | None:
+        return self._known_revision() if is_there(self.url) else None
 
     def _known_revision(self) -> str | None:
         try:
@@ -350,12 +386,16 @@ class Connections:
 
     def _lock_sqlite_file(self) -> None:
         """Take the lock that the kernel gives back when this process ends, however it ends."""
-        path = Path(self.url.database or "").resolve()
+        path = self._path
         self._files = DatabaseFiles(path)
-        self.incomplete = may_lack_commits(path)
         if not path.parent.exists():
             raise InvalidInput("no_folder", f"there is no folder {path.parent}: make it, or name another")
-        self._lock = lock(path, self.name)
+        if self._fence is None:
+            self._lock = lock(path, self.name)
+        else:
+            self._lock = ExitStack()
+            self._shared = self._lock.enter_context(closing(Shared(path, self.name)))
+            self._turns = Turns(path)
         self._files.remember_lock()
 
     def _leave_mark(self, mark: int) -> None:
@@ -419,55 +459,6 @@ def parse_url(text: str) -> URL:
     if backend == "sqlite" and url.database in (None, "", ":memory:"):
         raise InvalidInput("no_file", f"{text!r} names no file: a log must outlive its process; write sqlite:///FILE")
     return url
-
-
-def _engine(url: URL, *, write: bool, **options: Any) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        if not write:  # each statement is a transaction of its own, which nobody has to begin or to end
-            options |= {"isolation_level": "AUTOCOMMIT", "pool_pre_ping": True}
-        return _postgresql_engine(url, **options)
-    return _sqlite_engine(url, write=write, **options)
-
-
-def _postgresql_engine(url: URL, **options: Any) -> Engine:
-    """Return an engine whose statements name their values as the server does, $1.
-
-    The driver rewrites %s, anew for each long statement: 35 us of CPU a row of 15 columns, against 3 us.
-    """
-    try:
-        engine = sa.create_engine(url, paramstyle="numeric_dollar", **options)
-    except ModuleNotFoundError as error:
-        raise InvalidInput(
-            "no_driver", f"PostgreSQL needs the package {error.name}: pip install 'onearm[postgres]'"
-        ) from None
-
-    @event.listens_for(engine, "do_connect")
-    def prepare(dialect: Any, record: Any, arguments: Any, named: dict[str, Any]) -> None:
-        named["cursor_factory"] = dialect.loaded_dbapi.RawCursor
-
-    return engine
-
-
-def _sqlite_engine(url: URL, *, write: bool, **options: Any) -> Engine:
-    if not write:
-        path = Path(url.database or "").resolve()
-        url = url.set(database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **options)
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, record: Any) -> None:
-        connection.isolation_level = None  # we begin, not the driver, which would leave DDL out of transactions
-        if write:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA secure_delete = ON")  # zeros over what is deleted
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.connection.cursor().execute("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine
 
 
 def _reason(error: Exception) -> str:

@@ -26,13 +26,16 @@ def may_lack_commits(path: Path) -> bool:
 
     So it is with a copy without that file, which lacks them. So it is too where after a crash another program than ours
     opened the database, moved them from that file into the database, and took the file away: then nothing is missing.
+    The file is not looked into where it is open: to close it takes the locks away that SQLite has in this process.
     """
     try:
+        if Path(f"{path}{BESIDE[0]}").exists():
+            return False
         with path.open("rb") as file:
             head = file.read(MARK.stop)
     except OSError:
         return False
-    return int.from_bytes(head[MARK], "big") == IN_USE and not Path(f"{path}{BESIDE[0]}").exists()
+    return int.from_bytes(head[MARK], "big") == IN_USE
 
 
 def write_mark(cursor: Any, mark: int) -> None:
@@ -124,8 +127,8 @@ def lock(path: Path, name: str) -> ExitStack:
             raise InvalidInput("is_folder", f"{path} is a folder: name a file, such as {path / 'run.db'}")
         held.acquire()
     except Timeout:
-        holder = _holder(file)
-        raise in_use(name, "this process itself" if holder == str(os.getpid()) else f"process {holder}") from None
+        by = holder(file)
+        raise in_use(name, "this process itself" if by == str(os.getpid()) else f"process {by}") from None
     except (OSError, NotImplementedError) as error:
         raise InvalidInput(
             "not_writable", f"{file} cannot be written or locked ({error}): use a folder that you may write to"
@@ -137,7 +140,7 @@ def lock(path: Path, name: str) -> ExitStack:
     return given_up
 
 
-def _holder(file: Path) -> str:
+def holder(file: Path) -> str:
     """Return the number of the process that has a lock, as far as that can be read."""
     with suppress(OSError):
         return file.read_text() or "unknown"

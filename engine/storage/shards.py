@@ -1,4 +1,4 @@
-"""Which process has which experiments, where several serve them from one database of PostgreSQL.
+"""Which process has which experiments, where several serve them from one database.
 
 Each experiment belongs to a shard, by its id, and each shard to one node at a time. A node has a lease, which it renews
 in time and which goes by the database's clock; whose lease has ended may lose its shards to others. A shard has an
@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import FunctionElement
 
 from ..errors import Unavailable
 from . import schema
@@ -23,8 +25,26 @@ from .tables import EXPERIMENT, NODE, SHARD, Experiment, Node, Shard
 
 LEASE_LOST = "lease_lost"  # the code of what a writer is refused with that lost its shard
 SHARDS = 16  # of a new database; those that there are stay
-NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
-_now = sa.literal_column(NOW, sa.BigInteger)
+
+
+class Now(FunctionElement[int]):
+    """The time of the database, in microseconds since 1970 UTC; SQLite's is that of its machine, in milliseconds."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+@compiles(Now, "postgresql")
+def _of_postgresql(now: Now, compiler: Any, **options: Any) -> str:
+    return "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
+
+
+@compiles(Now, "sqlite")
+def _of_sqlite(now: Now, compiler: Any, **options: Any) -> str:
+    return "(CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000)"
+
+
+_now = Now()
 
 
 class Mark(NamedTuple):
@@ -54,10 +74,15 @@ def shard_of(id: str, shards: int) -> int:
 
 
 def locked(connection: Connection, numbers: Sequence[int]) -> dict[int, tuple[str | None, int]]:
-    """Return owner and epoch of shards by number, which change hands no more until the transaction ends."""
-    places = ",".join(f"${place}" for place in range(1, len(numbers) + 1))
+    """Return owner and epoch of shards by number, which change hands no more until the transaction ends.
+
+    Of SQLite one transaction that writes is at work at a time, and this is it.
+    """
+    alone = connection.dialect.name == "sqlite"
+    places = ",".join("?" if alone else f"${place}" for place in range(1, len(numbers) + 1))
+    sql = f"SELECT number, owner, epoch FROM shard WHERE number IN ({places}){'' if alone else ' FOR SHARE'}"
     cursor = connection.connection.cursor()  # the driver's own: SQLAlchemy's way costs 20 us a statement
-    cursor.execute(f"SELECT number, owner, epoch FROM shard WHERE number IN ({places}) FOR SHARE", tuple(numbers))
+    cursor.execute(sql, tuple(numbers))
     found = {number: (owner, epoch) for number, owner, epoch in cursor.fetchall()}
     cursor.close()
     return found
@@ -141,7 +166,8 @@ class Shards(Beside):
         return [Experiment._make(row) for row in self._read_core(query)]
 
     def _make_shards(self, connection: Connection) -> None:
-        connection.exec_driver_sql("LOCK TABLE shard IN SHARE ROW EXCLUSIVE MODE")
+        if not self._sqlite:
+            connection.exec_driver_sql("LOCK TABLE shard IN SHARE ROW EXCLUSIVE MODE")
         if connection.scalar(sa.select(sa.func.count()).select_from(SHARD)) == 0:
             rows = [Shard(number, None, 0, 0)._asdict() for number in range(SHARDS)]
             connection.execute(sa.insert(SHARD).values(rows))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-STORAGE = "onearm.engine.storage.connections"  # who imports it has SQLAlchemy
+STORAGE = "onearm.engine.storage.drivers"  # who imports it has SQLAlchemy
 
 
 @pytest.fixture(scope="session", autouse=True)

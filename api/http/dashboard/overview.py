@@ -78,6 +78,7 @@ async def rows(service: Service, call: Call) -> Answer:
 
 async def _table(service: Service, call: Call) -> bytes:
     service.pace.watch()
+    await service.look_around()
     key = ("overview", call.caller, call.prefix, call.site, call.query)
     made: bytes = await service.glances.get(key, FRESH, lambda: _made(service, call))
     return made

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -12,7 +14,9 @@ from support.served import Served
 from onearm.api.cli.main import run
 from onearm.api.cluster.clock import DatabaseClock
 from onearm.api.cluster.opening import open_node
+from onearm.api.service.refusals import INCOMPLETE
 from onearm.engine.errors import InvalidInput, Unavailable
+from onearm.engine.storage.files import IN_USE
 from onearm.engine.storage.store import Store
 
 ADDRESS = "http://127.0.0.1:8080"
@@ -48,6 +52,16 @@ def test_a_file_of_sqlite_has_one_process(tmp_path: Path, capsys: pytest.Capture
     assert run(["serve", "--port", "0", *options]) != 0
     assert "several nodes need a database of PostgreSQL" in capsys.readouterr().err
     assert not (tmp_path / "run.db").exists()
+
+
+def test_workers_of_a_copy_that_lacks_commits_say_so_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    url = f"sqlite:///{tmp_path}/run.db"
+    Store.open(url).close()
+    with closing(sqlite3.connect(tmp_path / "run.db")) as connection:
+        connection.execute(f"PRAGMA user_version = {IN_USE}")
+    with Nodes(url, "a", "b"):
+        pass
+    assert [record.getMessage() for record in caplog.records].count(INCOMPLETE) == 1
 
 
 def test_a_second_node_of_a_name_is_refused_and_the_first_goes_on(postgres_url: str) -> None:

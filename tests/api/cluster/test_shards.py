@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 
-import psycopg
 import pytest
-from support.stored import decide
+import sqlalchemy as sa
+from support.stored import decide, run_sql
 
 from onearm.api.cluster.holding import Holding, ShardFence
 from onearm.engine.errors import InvalidInput, OnearmError, Unavailable
+from onearm.engine.storage.access import Access, deed_by_command
+from onearm.engine.storage.connections import Connections
+from onearm.engine.storage.files import IN_USE, UNUSED
+from onearm.engine.storage.schema import DIGITS, VERSION_TABLE, newest
 from onearm.engine.storage.shards import SHARDS, Shards, shard_of
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Node
+from onearm.engine.storage.tables import NODE, Node
 
 LEASE = 30.0
 
@@ -45,7 +52,7 @@ class One:
     def lapse(self) -> None:
         """Let its lease end, as if it had not been heard of for long enough."""
         with self.shards._transaction() as connection:
-            connection.exec_driver_sql("UPDATE node SET until = 0 WHERE name = $1", (self.node.name,))
+            connection.execute(sa.update(NODE).where(NODE.c.name == self.node.name).values(until=0))
 
     def close(self) -> None:
         self.store.close()
@@ -53,11 +60,11 @@ class One:
 
 
 @pytest.fixture
-def make(postgres_url: str) -> Iterator[Callable[..., One]]:
+def make(shared_url: str) -> Iterator[Callable[..., One]]:
     made: list[One] = []
 
     def one(*given: object, **named: object) -> One:
-        made.append(One(postgres_url, *given, **named))  # type: ignore[arg-type]
+        made.append(One(shared_url, *given, **named))  # type: ignore[arg-type]
         return made[-1]
 
     yield one
@@ -128,6 +135,7 @@ def test_a_lease_that_ended_writes_as_long_as_nobody_took_its_shards(make: Calla
     assert a.store.last(experiment.key) == (1, 1)
 
 
+@pytest.mark.parametrize("shared_url", ["postgresql"], indirect=True)
 def test_a_shard_in_which_somebody_writes_is_taken_when_that_is_written(make: Callable[..., One]) -> None:
     a, b = make("a"), make("b")
     a.take()
@@ -153,6 +161,7 @@ def test_a_shard_in_which_somebody_writes_is_taken_when_that_is_written(make: Ca
     assert b.store.last(experiment.key) == (1, 1)
 
 
+@pytest.mark.parametrize("shared_url", ["postgresql"], indirect=True)
 def test_who_sleeps_in_a_transaction_does_not_keep_its_shard(make: Callable[..., One]) -> None:
     """As a process that is paused there, or cut off."""
     a, b = make("a", idle=0.3), make("b")
@@ -197,8 +206,8 @@ def test_a_node_that_leaves_is_seen_no_more(make: Callable[..., One]) -> None:
     assert set(b.shards.see().nodes) == {"b"}
 
 
-def test_one_process_and_several_nodes_keep_each_other_out(postgres_url: str, make: Callable[..., One]) -> None:
-    alone = Store.open(postgres_url)
+def test_one_process_and_several_nodes_keep_each_other_out(shared_url: str, make: Callable[..., One]) -> None:
+    alone = Store.open(shared_url)
     with pytest.raises(OnearmError) as refused:
         make("a")
     assert refused.value.code == "database_in_use"
@@ -206,28 +215,95 @@ def test_one_process_and_several_nodes_keep_each_other_out(postgres_url: str, ma
     make("a")
     make("b")
     with pytest.raises(Unavailable) as refused:
-        Store.open(postgres_url)
+        Store.open(shared_url)
     assert refused.value.code == "database_in_use"
 
 
 def test_a_node_of_a_newer_version_waits_until_the_older_ones_have_ended(
-    postgres_url: str, make: Callable[..., One]
+    shared_url: str, make: Callable[..., One]
 ) -> None:
     a = make("a")
-    with psycopg.connect(postgres_url) as connection:
-        connection.execute("UPDATE onearm_schema SET version_num = '0014'")
+    run_sql(shared_url, f"UPDATE {VERSION_TABLE} SET version_num = '0014'")
     with pytest.raises(Unavailable, match="stop them all") as refused:
         make("b")
     assert refused.value.code == "older_schema"
     assert a.shards.renew(a.node, LEASE) is not None
-    with psycopg.connect(postgres_url) as connection:
-        connection.execute("UPDATE onearm_schema SET version_num = '9999'")
+    run_sql(shared_url, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     with pytest.raises(InvalidInput) as newer:
         make("b")
     assert newer.value.code == "newer_schema"
 
 
-def test_sqlite_is_for_one_process(tmp_path: object) -> None:
-    with pytest.raises(InvalidInput, match="PostgreSQL") as refused:
-        Store.open_among(f"sqlite:///{tmp_path}/run.db", ShardFence(Holding("a"), 1.0))
-    assert refused.value.code == "one_process"
+def test_a_node_begins_where_a_newer_version_only_added_something(shared_url: str, make: Callable[..., One]) -> None:
+    """Such revisions have the number of the one before, and a letter."""
+    make("a")
+    added = f"{newest()[:DIGITS]}z"
+    run_sql(shared_url, f"UPDATE {VERSION_TABLE} SET version_num = '{added}'")
+    assert make("b").joined
+    with closing(Store.open(shared_url, write=False)) as reading:
+        assert reading.experiments() == []
+    run_sql(shared_url, f"UPDATE {VERSION_TABLE} SET version_num = '{int(newest()[:DIGITS]) + 1:04}a'")
+    with pytest.raises(InvalidInput, match="does not know") as refused:
+        make("c")
+    assert refused.value.code == "newer_schema"
+
+
+def test_processes_take_turns_at_one_file(tmp_path: Path) -> None:
+    """Who writes keys beside them takes part; whoever had to wait for SQLite's own lock would fail here."""
+    url = f"sqlite:///{tmp_path}/run.db"
+    some = [One(url, name) for name in "abc"]
+    some[0].take()
+    experiments = [some[0].store.add_experiment(f"e{number}", "{}", b"", "{}", 0) for number in range(3)]
+    for one in some:
+        one.holding.epochs, one.holding.node = some[0].holding.epochs, "a"
+        for experiment in experiments:
+            one.holding.know(experiment.key, experiment.id)
+    access = Access(some[0].store.url, write=True)
+    for connections in (access, *(one.store for one in some)):
+        wait_for_nobody(connections)
+
+    def write(number: int) -> None:
+        for seq in range(1, 101):
+            some[number].store.append([decide(experiments[number].key, seq, seq - 1)])
+
+    def note() -> None:
+        for number in range(50):
+            access.note(deed_by_command(None, "keys.revoke", str(number)))
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(note), *(pool.submit(write, number) for number in range(3))]:
+            done.result()
+    assert [some[0].store.last(one.key) for one in experiments] == [(100, 100)] * 3
+    assert len(access.deeds(100)) == 50
+    for each in (access, *some):
+        each.close()
+
+
+def wait_for_nobody(connections: Connections) -> None:
+    """Let what writes to SQLite fail at once where another one does so."""
+    with connections._transaction() as connection:
+        connection.exec_driver_sql("SELECT 1")
+    assert connections._writer is not None
+    connections._writer.exec_driver_sql("PRAGMA busy_timeout = 0")
+    connections._writer.rollback()
+
+
+def test_the_last_process_of_a_file_marks_it_as_unused(tmp_path: Path) -> None:
+    """A copy of it without the -wal file would lack commits before that."""
+    file = tmp_path / "run.db"
+    a, b = One(f"sqlite:///{file}", "a"), One(f"sqlite:///{file}", "b")
+    assert marked(file) == IN_USE
+    a.close()
+    b.take()
+    b.store.add_experiment("e", "{}", b"", "{}", 0)
+    assert marked(file) == IN_USE
+    b.close()
+    assert marked(file) == UNUSED
+    assert not Path(f"{file}-wal").exists()
+
+
+def marked(file: Path) -> int:
+    """Return the mark in the head of a file of SQLite, as SQLite reads it: to close the file itself takes its locks."""
+    with closing(sqlite3.connect(file)) as connection:
+        mark: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        return mark
