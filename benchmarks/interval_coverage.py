@@ -32,6 +32,7 @@ from onearm.engine.estimate.binomial import clopper_pearson
 from onearm.engine.estimate.bootstrap import bootstrap
 from onearm.engine.estimate.diagnostics import diagnose
 from onearm.engine.estimate.doubly_robust import dm, dr, tuned_dros, tuned_switch_dr
+from onearm.engine.estimate.embedding import marginal_weights, mips
 from onearm.engine.estimate.eprocess import weight_e_process
 from onearm.engine.estimate.interval import empirical_bernstein, normal
 from onearm.engine.estimate.likelihood import empirical_likelihood, weighted_likelihood
@@ -100,6 +101,8 @@ def terms_of(world: Digits, n: int, rng: np.random.Generator) -> Iterator[tuple[
     yield dm(expected, dr(*modelled).base), world.value
     yield tuned_switch_dr(*modelled).terms, world.value
     yield tuned_dros(*modelled).terms, world.value
+    by_category = marginal_weights(world.logger[row], world.target[row], action, np.arange(10) // 2)
+    yield mips(reward, by_category, dr(*modelled).base), world.value
     uniform = np.full_like(world.logger, 0.1)
     row, action = draw_log(world, uniform, n, rng)
     greedy = world.target.argmax(axis=1)

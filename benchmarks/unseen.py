@@ -17,7 +17,6 @@ import csv
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from contextual import Job, Sweep, configurations, margins, ours, progress_bar, vowpal_wabbit, vw_runs
