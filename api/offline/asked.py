@@ -134,8 +134,8 @@ def _check_known(given: Sequence[str], known: Sequence[str], what: str) -> None:
         if each in LIST_METHODS:
             raise InvalidInput(
                 "no_lists",
-                f"{each} is for logs of lists, which the command judges: onearm evaluate FILE --target uniform "
-                f"--method {each}",
+                f"{each} is for logs of lists, which the command judges: `onearm evaluate FILE --target uniform "
+                f"--method {each}`",
             )
         if each not in known:
             raise InvalidInput(f"unknown_{what}", f"there is no {what} {each!r}: there are {', '.join(known)}")

@@ -162,7 +162,7 @@ def test_lists_are_not_converted_to_what_has_no_place_for_them(
 def test_python_says_which_command_judges_lists(log: list[str]) -> None:
     asked = {"experiment": log[2]} if len(log) > 1 else {}
     with pytest.raises(
-        InvalidInput, match=r"lists, which the command judges: onearm evaluate FILE .* --method cascade$"
+        InvalidInput, match=r"lists, which the command judges: `onearm evaluate FILE .* --method cascade`$"
     ):
         onearm_python.evaluate(log[0], "uniform", method="cascade", **asked)
     with pytest.raises(InvalidInput, match="lists are evaluated whole, by `onearm evaluate --method cascade`"):
