@@ -1,6 +1,7 @@
 """How often intervals hold what they say: coverage, miscoverage over all times, and what they cost.
 
-Run: python benchmarks/interval_coverage.py [--json] [--repeats 500] [--paths 2000]. Writes results/coverage.json.
+Run: python benchmarks/interval_coverage.py [--json] [--repeats 500] [--paths 2000] [--intervals]. Writes
+results/coverage.json; with --intervals these alone are measured, and the rest stays as it is there.
 
 intervals   biased logs of 2,000 decisions are drawn from a data set whose rewards are all known (the digits of
             scikit-learn: ten arms, reward 1 for the digit shown), and the target's true value is in 95 % of the
@@ -300,16 +301,16 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print the results as JSON and not as tables")
     parser.add_argument("--repeats", type=int, default=500, metavar="N", help="logs drawn for the intervals")
     parser.add_argument("--paths", type=int, default=2000, metavar="N", help="paths of each world")
+    parser.add_argument(
+        "--intervals", action="store_true", help="leave sequences and seconds as they are in the results"
+    )
     arguments = parser.parse_args()
     started = machine()
-    result = {
-        "machine": started,
-        "level": LEVEL,
-        "true_value": digits().value,
-        "intervals": coverage(arguments.repeats, DECISIONS),
-        "sequences": sequences(arguments.paths),
-        "seconds": seconds(),
-    }
+    before = json.loads(RESULT.read_text()) if arguments.intervals else {}
+    result = before | {"machine": started, "level": LEVEL, "true_value": digits().value}
+    result["intervals"] = coverage(arguments.repeats, DECISIONS)
+    if not arguments.intervals:
+        result |= {"sequences": sequences(arguments.paths), "seconds": seconds()}
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
     if arguments.json:
