@@ -30,7 +30,7 @@ from onearm.envs import catalog as envs
 HERE = Path(__file__).resolve().parent
 RESULT = HERE / "results" / "unseen.json"
 NAMED = ("vowel", "phoneme", "contraceptive")
-FURTHER = ("splice", "tic-tac-toe", "led7digit")
+FURTHER = ("tic-tac-toe", "led7digit")
 SETS = (*NAMED, *FURTHER)
 OURS: list[Job] = [
     ("default", CONTEXT_POLICY["name"], CONTEXT_POLICY["params"]),
