@@ -14,6 +14,7 @@ from typing import Any
 
 from ..engine.compiled.waiting import WAITING
 from . import bars
+from .table import Table
 
 
 def print_json(data: Any) -> None:
@@ -28,6 +29,13 @@ def print_table(
     from . import terminal
 
     terminal.print_table(title, columns, rows, note, spare)
+
+
+def show(told: Table) -> None:
+    """Print a table of texts."""
+    from . import terminal
+
+    terminal.show(told)
 
 
 def progress(what: str, total: int | None, unit: str) -> AbstractContextManager[Callable[[int], None]]:

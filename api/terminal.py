@@ -12,9 +12,10 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Table as RichTable
 
 from .rate import rate
+from .table import Column, Table
 
 console = Console()
 WIDTH_MAX = 10_000  # of a table that is measured
@@ -23,31 +24,38 @@ WIDTH_MAX = 10_000  # of a table that is measured
 def print_table(
     title: str, columns: list[str], rows: list[list[Any]], note: str | None = None, spare: Sequence[str] = ()
 ) -> None:
+    """Print a table of texts and numbers, as `show` does; `spare` are heads of columns that may be left out."""
+    told = []
+    for i, head in enumerate(columns):
+        is_number = any(isinstance(row[i], (int, float)) for row in rows)
+        told.append(Column(head, [_cell(row[i]) for row in rows], is_number))
+    show(Table(title, told, note, tuple(spare)))
+
+
+def show(told: Table) -> None:
     """Print a table: text to the left, numbers to the right. Nothing is cut, and what is left out is said.
 
-    The columns named in `spare` are left out, from the first on, until the table is as narrow as the terminal. Where
-    that is not enough texts are broken between words, and where they are narrow enough already, every row is a list.
+    The columns that are spare are left out, from the first on, until the table is as narrow as the terminal. Where that
+    is not enough texts are broken between words, and where they are narrow enough already, every row is a list.
     """
-    cells = [[_cell(value) for value in row] for row in rows]
-    numbers = [any(isinstance(row[i], (int, float)) for row in rows) for i in range(len(columns))]
-    for count in range(len(spare) + 1):
-        shown = [i for i, name in enumerate(columns) if name not in spare[:count]]
-        table = _titled(title, _with_left_out(note, spare[:count]))
-        for i in shown:
-            _add_column(table, columns[i], [row[i] for row in cells], number=numbers[i], whole=numbers[i] or i == 0)
-        for row in cells:
-            table.add_row(*(row[i] for i in shown))
+    for count in range(len(told.spare) + 1):
+        table = _titled(told.title, _with_left_out(told.note, told.spare[:count]))
+        shown = [(i, each) for i, each in enumerate(told.columns) if each.head not in told.spare[:count]]
+        for i, each in shown:
+            _add_column(table, each.head, each.cells, number=each.is_number, whole=each.is_number or i == 0)
+        for row in zip(*(each.cells for _, each in shown), strict=True):
+            table.add_row(*map(escape, row))
         width = console.measure(table, options=console.options.update(max_width=WIDTH_MAX))
         if width.maximum <= console.width:
             break
     if width.minimum > console.width:
-        table = _as_lists(title, columns, cells, note)
+        table = _as_lists(told)
     else:
         _widen(table, console.width - width.minimum)
     console.print(table)
 
 
-def _widen(table: Table, room: int) -> None:
+def _widen(table: RichTable, room: int) -> None:
     """Let columns be wider than their longest word while there is `room`, those first that need least."""
     for column in sorted(table.columns, key=lambda column: (column.max_width or 0) - (column.min_width or 0)):
         least, most = column.min_width or 0, column.max_width or 0
@@ -55,10 +63,12 @@ def _widen(table: Table, room: int) -> None:
         room -= column.width - least
 
 
-def _titled(title: str, note: str | None) -> Table:
+def _titled(title: str, note: str | None) -> RichTable:
     """Return a table without columns."""
     caption = None if note is None else escape(note)
-    return Table(title=escape(title), title_justify="left", caption=caption, caption_justify="left", box=SIMPLE_HEAD)
+    return RichTable(
+        title=escape(title), title_justify="left", caption=caption, caption_justify="left", box=SIMPLE_HEAD
+    )
 
 
 def _with_left_out(note: str | None, left_out: Sequence[str]) -> str | None:
@@ -69,7 +79,7 @@ def _with_left_out(note: str | None, left_out: Sequence[str]) -> str | None:
     return "\n".join([*([] if note is None else [note]), f"left out, as the terminal is narrow: {names}"])
 
 
-def _add_column(table: Table, name: str, cells: list[str], *, number: bool, whole: bool) -> None:
+def _add_column(table: RichTable, name: str, cells: list[str], *, number: bool, whole: bool) -> None:
     """Add a column, at least as wide as its longest word, or its longest line where that must stay `whole`."""
     lines = [line for text in (name, *cells) for line in text.splitlines()]
     words = lines if whole else [word for line in lines for word in line.split()]
@@ -77,15 +87,15 @@ def _add_column(table: Table, name: str, cells: list[str], *, number: bool, whol
     table.add_column(name, justify="right" if number else "left", no_wrap=whole, min_width=least, max_width=most)
 
 
-def _as_lists(title: str, columns: list[str], cells: list[list[str]], note: str | None) -> Table:
+def _as_lists(told: Table) -> RichTable:
     """Return every row as lines of a name and a value, one row below the other."""
-    table = _titled(title, note)
+    table = _titled(told.title, told.note)
     table.show_header = False
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for row in cells:
-        for name, cell in zip(columns, row, strict=True):
-            table.add_row(" ".join(name.split()), cell)
+    for row in zip(*(each.cells for each in told.columns), strict=True):
+        for each, cell in zip(told.columns, row, strict=True):
+            table.add_row(each.name, escape(cell))
         table.add_section()
     return table
 
@@ -117,4 +127,4 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.5g}"
-    return f"{value:,}" if isinstance(value, int) else escape(str(value))
+    return f"{value:,}" if isinstance(value, int) else str(value)

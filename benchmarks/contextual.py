@@ -23,7 +23,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,7 @@ from speed import peer_python
 
 from onearm.engine.draws import NATURE, run_key
 from onearm.engine.simulation import simulate
+from onearm.engine.vocabulary import Environment
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
@@ -86,6 +88,7 @@ VW_LARGE = {
 }
 VW_LARGE_RATES = ("-l 0.5", "-l 3", "-l 10")
 Step = Callable[[], None]
+Job = tuple[str, str, dict[str, Any]]  # the name of the result, policy and params
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,9 @@ def main() -> None:
         sets = {}
         for name in names:
             progress.update(task, description=name)
-            sets[name] = ours(name, sweep, step) | (vowpal_wabbit(name, vw, sweep, step) if vw else {})
+            env = envs.make("classification", dataset=name)
+            sets[name] = ours(env, our_jobs(name), sweep, step)
+            sets[name] |= vowpal_wabbit(env, configurations(name, sweep), vw, sweep, step) if vw else {}
         result: dict[str, Any] = {"machine": machine(), "sets": sets, "mean": means(sets), "margin": margins(sets)}
         if not arguments.no_speed:
             progress.update(task, description="speed")
@@ -155,7 +160,7 @@ def main() -> None:
         report(result)
 
 
-def our_jobs(dataset: str) -> list[tuple[str, str, dict[str, Any]]]:
+def our_jobs(dataset: str) -> list[Job]:
     """Return result name, policy and params of every run of ours on a set."""
     return [
         (result, policy, dict(zip(grid, values, strict=True)))
@@ -165,17 +170,17 @@ def our_jobs(dataset: str) -> list[tuple[str, str, dict[str, Any]]]:
     ]
 
 
-def ours(dataset: str, sweep: Sweep, step: Step) -> dict[str, list[Any]]:
-    """Return [mean, standard error] of each of our policies, and its params where they were tuned."""
-    env = envs.make("classification", dataset=dataset)
+def ours(env: Environment, jobs: Sequence[Job], sweep: Sweep, step: Step) -> dict[str, list[Any]]:
+    """Return [mean, standard error] of each of our policies on a table, and its params where several were tried."""
+    tried = Counter(result for result, _, _ in jobs)
     horizon = env.problem.horizon
     assert horizon is not None
     found: dict[str, list[Any]] = {}
-    for result, name, params in our_jobs(dataset):
+    for result, name, params in jobs:
         policy = policies.make(name, **params)
         curves = simulate(policy, env, horizon=horizon, replications=sweep.replications, seed=SEED)
         row: list[Any] = mean_and_error((curves.reward[:, -1] / horizon).tolist())
-        if OURS[result][1]:
+        if tried[result] > 1:
             row.append(json.dumps(params))
         if result not in found or row[0] > found[result][0]:
             found[result] = row
@@ -183,12 +188,13 @@ def ours(dataset: str, sweep: Sweep, step: Step) -> dict[str, list[Any]]:
     return found
 
 
-def vowpal_wabbit(dataset: str, python: Path, sweep: Sweep, step: Step) -> dict[str, list[Any]]:
+def vowpal_wabbit(
+    env: Environment, everyone: list[Configuration], python: Path, sweep: Sweep, step: Step
+) -> dict[str, list[Any]]:
     """Return [mean, standard error, flags] of Vowpal Wabbit's best by family, of all, and of all on raw features."""
     with tempfile.TemporaryDirectory() as folder:
-        arms = write_rows(dataset, sweep.replications, Path(folder))
+        arms = write_rows(env, sweep.replications, Path(folder))
         run = lambda some, shuffles: run_vw(python, some, shuffles, Path(folder), arms, step)  # noqa: E731
-        everyone = configurations(dataset, sweep)
         run(everyone, range(1))
         better = sorted(everyone, reverse=True)[: sweep.semifinalists]
         run(better, range(1, min(3, sweep.replications)))
@@ -279,9 +285,8 @@ def run_vw(
 LOCK = threading.Lock()
 
 
-def write_rows(dataset: str, replications: int, folder: Path) -> int:
+def write_rows(env: Environment, replications: int, folder: Path) -> int:
     """Write `class|features` of each row in the order of each replication, raw and standardised; return the arms."""
-    env = envs.make("classification", dataset=dataset)
     features, label = env.params.features, env.params.label
     deviation = features.std(axis=0)
     standard = (features - features.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)

@@ -19,7 +19,7 @@ FAULTS = {
 WAYS = {"threads": "threads", "workers": "workers of Dask", "one_file": "one file, one thread"}
 PARTS = {
     "sweep": "a sweep of simulations",
-    "files": "a log in files, candidates that learn nothing",
+    "files": "a log in files, targets that learn nothing",
     "learners": "a log in files, policies that learn, and a model of the reward",
 }
 

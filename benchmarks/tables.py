@@ -26,6 +26,7 @@ from scale_tables import cluster_costs, cluster_faults, publish, sweep_dask
 from short_table import FILES, short
 from solver_tables import solver_speed, sor, sor_heat, sor_more
 from table_text import machine_line, markdown, plus_minus
+from unseen_tables import unseen
 from vector_tables import oomd, oomd_more
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -363,6 +364,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "loop": loop,
     "contextual": contextual,
     "sparse": sparse,
+    "unseen": unseen,
     "streaming": streaming,
     "streaming-more": streaming_more,
     "sor": sor,

@@ -317,7 +317,8 @@ class Vectors(_Choice):
     dtype: ClassVar[np.dtype[Any]] = _FLOAT
     n_choices: ClassVar[int] = 1
     why_no_matching: ClassVar[str | None] = (
-        "the log is of vectors: another policy decides another point, of whose reward it says nothing"
+        "the log is of vectors: another policy decides another point, of whose reward it says nothing; an export in "
+        "which all losses are known is what `onearm replay FILE --policy NAME` plays policies through"
     )
 
     @property

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from ...engine.errors import InvalidInput
 from ...engine.storage.formats.slots import Slots, read_slots
 from ...engine.storage.rows import Naming
-from ..console import print_json, progress
+from ..console import finite, print_json, progress
 from ..log_files import form_of, source_of
 from ..offline.candidates import candidate, checked
 from ..offline.data import list_data
@@ -21,7 +21,7 @@ from ..offline.list_logs import is_own, read_list_log
 from ..offline.lists import evaluate_lists, evaluate_own
 from ..offline.options import LIST_METHODS, Options, options_of
 from .offline_run import refuse_bad_lines
-from .telling import tell_bad_lines, tell_estimates
+from .telling import tell_estimates
 
 SINGLE = (
     "learn",
@@ -83,14 +83,12 @@ def run_lists(
     else:
         slots = _read(log, strict=strict)
         estimates = evaluate_lists(slots, list(dict.fromkeys(targets)), options)
+    data = finite(list_data(estimates, slots, options))
     if as_json:
-        print_json(list_data(estimates, slots, options))
+        print_json(data)
         return
     speed = len(slots.length) / max(time.process_time() - began, 1e-9)
-    tell_estimates(estimates, options, f"{log}: {len(slots.length):,} lists", speed)
-    for text in slots.notes:
-        click.echo(text, err=True)
-    tell_bad_lines(slots.bad_lines)
+    tell_estimates(data, f"{log}: {len(slots.length):,} lists", speed)
 
 
 def _read(log: str, *, strict: bool) -> Slots:

@@ -12,12 +12,13 @@ from ...engine.errors import Damaged
 from ...engine.storage.log import BadLines
 from ...engine.storage.period import Period
 from ...engine.storage.rows import Naming, Wanted
-from ..console import print_json, progress
+from ..console import finite, print_json, progress
 from ..offline.asked import answer, question_of
 from ..offline.candidate_kinds import Candidate
 from ..offline.data import as_data
 from ..offline.reading import place_of
 from ..offline.showing import draw, pen_for
+from ..offline.tables import title_of
 from .telling import tell, tell_bad_lines
 
 
@@ -63,10 +64,11 @@ def run(
         found, speed = answer(place, question, stack, progress, check, scheduler)
         if pen is not None:
             draw(pen, found, place, shlex.join(["onearm", *sys.argv[1:]]), report, plots)
+    data = finite(as_data(found))
     if as_json:
-        print_json(as_data(found) | {"events_per_second": speed})
+        print_json(data | {"events_per_second": speed})
     else:
-        tell(found, f"{log}: {found.events:,} decisions, logged mean reward {found.log.reward.mean():.6g}", speed)
+        tell(found, data, f"{log}: {title_of(data)}", speed)
 
 
 def refuse_bad_lines(bad_lines: BadLines) -> None:

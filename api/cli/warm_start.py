@@ -12,7 +12,7 @@ from ...engine.snapshot import digest
 from ...engine.storage.connections import is_there
 from ...engine.storage.store import Store
 from ...engine.vocabulary import Policy
-from ..console import print_json, progress
+from ..console import finite, print_json, progress
 from ..experiment.tenants import parts_of
 from ..offline.asked import Answer, Question, answer
 from ..offline.candidate_kinds import of_policy
@@ -81,11 +81,12 @@ def warm_start(
     finally:
         if store is not None:
             store.close()
+    data = finite(as_data(evaluation))
     if as_json:
         made = {"experiment": experiment, "policy": spec.policy.spec, "decisions": found.number}
-        print_json({**made, "rewards": found.rewards, "digest": digest(found.state), "evaluation": as_data(evaluation)})
+        print_json({**made, "rewards": found.rewards, "digest": digest(found.state), "evaluation": data})
         return
-    tell(evaluation, f"{log}: {spec.policy.name}, which learned half of it, on the other half", speed)
+    tell(evaluation, data, f"{log}: {spec.policy.name}, which learned half of it, on the other half", speed)
     learned = f"{found.number:,} decisions and {found.rewards:,} rewards"
     click.echo(f"{parts_of(experiment)[1]} has learned {learned}; onearm serve goes on from there", err=True)
 

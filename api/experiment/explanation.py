@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -83,6 +83,28 @@ def parts_room(names: list[list[str]]) -> int:
     return 1 + max(map(len, names), default=0)
 
 
+class Scores(NamedTuple):
+    """What a policy makes of the k arms, or of the k actions of a call, in their order; NaN where it has no answer."""
+
+    action_ids: list[str]
+    score: Array  # float64[k] the reward that is expected, in most policies; of an index the part without the bonus
+    width: Array  # float64[k] how unsure that is: the bonus of an index, of others a standard error
+    probability: Array  # float64[k] how likely the action is taken; 0 where it could not be
+
+
+def score_all(
+    explain: Callable[..., None],
+    params: Any,
+    state: Any,
+    instance: Instance,
+    labels: Sequence[str],
+    names: list[list[str]],
+) -> Scores:
+    """Return the scores of all actions; arguments are those of `explain`."""
+    law, scores, widths, _ = _appraised(explain, params, state, instance, parts_room(names))
+    return Scores([*labels], scores, widths, law)
+
+
 def explain(
     explain: Callable[..., None],
     params: Any,
@@ -92,10 +114,7 @@ def explain(
     names: list[list[str]],
 ) -> Explanation:
     """Explain one decision: `explain` is the compiled `loop.explain`, `names` those of `Intake.names`."""
-    k = len(instance.available)
-    law, scores, widths = np.zeros(k), np.full(k, np.nan), np.full(k, np.nan)
-    parts = np.zeros((k, parts_room(names)))
-    explain(params, state, instance, law, scores, widths, parts)
+    law, scores, widths, parts = _appraised(explain, params, state, instance, parts_room(names))
     able = np.flatnonzero(instance.available)
     order = able[np.lexsort((_last(scores[able]), _last(law[able])))].tolist()
     return Explanation(
@@ -111,6 +130,17 @@ def explain(
             for a in order[:ACTIONS_EXPLAINED]
         ],
     )
+
+
+def _appraised(
+    explain: Callable[..., None], params: Any, state: Any, instance: Instance, room: int
+) -> tuple[Array, Array, Array, Array]:
+    """Return law, scores and widths, float64[k] each, and parts, float64[k, room]."""
+    k = len(instance.available)
+    law, scores, widths, parts = np.zeros(k), np.full(k, np.nan), np.full(k, np.nan), np.zeros((k, room))
+    explain(params, state, instance, law, scores, widths, parts)
+    there = instance.available
+    return law, np.where(there, scores, np.nan), np.where(there, widths, np.nan), parts
 
 
 def rank(

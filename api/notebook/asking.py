@@ -1,4 +1,4 @@
-"""`onearm.evaluate` and `onearm.replay`: what a log says of candidates, in one call."""
+"""`onearm.evaluate` and `onearm.replay`: what a log says of targets, in one call."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ...engine.errors import Damaged, InvalidInput
 from ...engine.storage.log import BadLines
@@ -205,7 +203,7 @@ class _Asked:
                 command = f"onearm, of {self._log.name}: {', '.join(each.label for each in question.candidates)}"
                 draw(pen, found, self._log, command, self._report, None)
             data = finite(as_data(found) | {"events_per_second": speed})
-            return Estimates(data, float(np.mean(found.log.reward)), self._library)
+            return Estimates(data, self._library)
 
 
 def _wanted(dimension: Any, arms: Any, segment: str | None, naming: Naming) -> Wanted:

@@ -14,9 +14,10 @@ from ...engine.storage.rows import Naming, Wanted
 from ...engine.vocabulary import Array, Columns
 from ..console import progress
 from ..offline.reading import Handed, Logged, check_naming, handed, place_of
+from ..table import Column, Table
 from .arguments import texts_of, whole_of
 from .frames import frame_of, library_of
-from .page import Column, as_html, as_text
+from .page import as_html, as_text
 from .spelling import as_arguments
 
 DECISION = ("action", "reward", "propensity")  # columns of every log
@@ -67,10 +68,10 @@ class DecisionLog:
 
     def __repr__(self) -> str:
         """Return the first decisions as text."""
-        return as_text(self._title, self._columns(), self._notes)
+        return as_text([Table(self._title, self._columns())], self._notes)
 
     def _repr_html_(self) -> str:
-        return as_html(self._title, self._columns(), self._notes)
+        return as_html([Table(self._title, self._columns())], self._notes)
 
     @property
     def _title(self) -> str:

@@ -17,8 +17,9 @@ from ...envs import catalog as envs
 from ...policies import catalog
 from ..console import finite, progress
 from ..simulated import contender, horizon_of, told
+from ..table import Column, Table
 from .frames import columns_of, frame_of
-from .page import Column, as_html, as_text
+from .page import as_html, as_text
 from .pictures import pictures
 from .spelling import as_arguments
 
@@ -64,10 +65,10 @@ class Runs:
 
     def __repr__(self) -> str:
         """Return a table as text."""
-        return as_text(self._title, self._columns(), self.notes)
+        return as_text([Table(self._title, self._columns())], self.notes)
 
     def _repr_html_(self) -> str:
-        return as_html(self._title, self._columns(), self.notes)
+        return as_html([Table(self._title, self._columns())], self.notes)
 
     @property
     def _title(self) -> str:

@@ -26,12 +26,14 @@ def as_arguments(function: Callable[..., Any]) -> Iterator[None]:
 
 
 def spelled(message: str, names: Set[str]) -> str:
-    """Return a message with those of the names as arguments that it has as options.
+    """Return a message with those of the names as arguments that it has as options, but in commands, in backticks.
 
     >>> spelled("say --arms, and leave out --weight-max 0.5: choose by --features A,B,C", {"arms", "weight_max"})
     'say arms, and leave out weight_max=0.5: choose by --features A,B,C'
     >>> spelled("choose by --features A,B,C", {"features"})
     "choose by features='A,B,C'"
+    >>> spelled("leave out --arms, or say `onearm evaluate --arms 3`", {"arms"})
+    'leave out arms, or say `onearm evaluate --arms 3`'
     """
 
     def argument(found: re.Match[str]) -> str:
@@ -41,4 +43,5 @@ def spelled(message: str, names: Set[str]) -> str:
             return found.group()
         return name + (f"={number}" if number else "") + (f"={columns!r}" if columns else "")
 
-    return OPTION.sub(argument, message.replace(BY_RANGE, "by reward_range=(LOW, HIGH)"))
+    parts = message.replace(BY_RANGE, "by reward_range=(LOW, HIGH)").split("`")
+    return "`".join(part if i % 2 else OPTION.sub(argument, part) for i, part in enumerate(parts))

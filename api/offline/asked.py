@@ -95,7 +95,7 @@ def _in_parts(
     place: Place, question: Question, scheduler: Scheduler, bar: Bar, check: Callable[[BadLines], None] | None
 ) -> Evaluation:
     candidates, options = question.candidates, question.options
-    with bar("judging", len(place.files) * len(candidates), "files, once for each candidate") as advance:
+    with bar("judging", len(place.files) * len(candidates), "files, once for each target") as advance:
         found = judge_in_parts(place, candidates, options, scheduler, question.wanted, question.period, advance)
     found.rows.notes.extend(place.notes)
     options = _options(question, found.rows, lambda: found.facts, check)
@@ -132,7 +132,11 @@ def question_of(
 def _check_known(given: Sequence[str], known: Sequence[str], what: str) -> None:
     for each in given:
         if each in LIST_METHODS:
-            raise InvalidInput("no_lists", f"{each} is for logs of lists, which the command onearm evaluate reads")
+            raise InvalidInput(
+                "no_lists",
+                f"{each} is for logs of lists, which the command judges: `onearm evaluate FILE --target uniform "
+                f"--method {each}`",
+            )
         if each not in known:
             raise InvalidInput(f"unknown_{what}", f"there is no {what} {each!r}: there are {', '.join(known)}")
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...engine.estimate import Diagnostics, EProcess
 from ...engine.storage.formats.slots import Slots
+from ...engine.storage.log import BadLines
 from ...engine.vocabulary import Change
 from ..experiment.worlds import as_found
 from .evaluation import Estimate, Evaluation
@@ -18,12 +19,10 @@ from .options import Options
 
 def as_data(found: Evaluation) -> dict[str, Any]:
     """Return everything, to be printed as JSON."""
-    bad = found.rows.bad_lines
     data: dict[str, Any] = {
         "events": found.events,
-        "bad_lines": dict(bad.count),
-        "bad_line_numbers": bad.lines,
-        "bad_line_reasons": bad.reasons,
+        "logged_mean": float(np.mean(found.log.reward)),
+        **as_bad_lines(found.rows.bad_lines),
         "notes": found.rows.notes,
         "unused_columns": found.rows.unused,
         "level": found.options.level,
@@ -43,6 +42,11 @@ def as_data(found: Evaluation) -> dict[str, Any]:
     if by_label := looking(found):
         data["changes"] = {label: msgspec.to_builtins(as_found(changes)) for label, changes in by_label.items()}
     return data
+
+
+def as_bad_lines(bad: BadLines) -> dict[str, Any]:
+    """Return bad lines by kind: how many, the numbers of the first, and why where there is more to say."""
+    return {"bad_lines": dict(bad.count), "bad_line_numbers": bad.lines, "bad_line_reasons": bad.reasons}
 
 
 def looking(found: Evaluation) -> dict[str, list[Change]]:
@@ -73,8 +77,7 @@ def list_data(estimates: list[Estimate], slots: Slots, options: Options) -> dict
     """Return what was found on a log of lists, to be printed as JSON."""
     return {
         "events": len(slots.length),
-        "bad_lines": dict(slots.bad_lines.count),
-        "bad_line_numbers": slots.bad_lines.lines,
+        **as_bad_lines(slots.bad_lines),
         "notes": slots.notes,
         "level": options.level,
         "estimates": [each._asdict() for each in estimates],

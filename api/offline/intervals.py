@@ -10,7 +10,7 @@ from ...engine.estimate import Interval, Sequence, Terms
 from ...engine.vocabulary import Array
 from .judging import Facts
 from .methods import Case
-from .options import BY_RANGE, MODELLED, Options
+from .options import ASSUMING, BY_RANGE, MODELLED, Options
 
 WEIGHTED = ("ips", "snips", "dr", "sndr", "mrdr")  # methods whose weights are target / propensity, as they are
 BY_UNIT = ("normal", "bootstrap", "empirical-likelihood")  # intervals that can count units in place of decisions
@@ -120,7 +120,7 @@ def _difference_sequence(method: str, case: Case, baseline: Case) -> Interval:
     log, options = case.log, case.options
     try:
         if method == "match" or case.rows.ratios_only:
-            raise InvalidInput("no_sequence", f"{method} compares no two candidates row by row: ips and snips do")
+            raise InvalidInput("no_sequence", f"{method} compares no two targets row by row: ips and snips do")
         found = estimate.difference_sequence(
             log.reward,
             log.propensity,
@@ -205,7 +205,7 @@ def sequence_of(case: Case, method: str, at: Array | None = None) -> tuple[Seque
         return estimate.match_sequence(log.reward, agrees, rewards, options.level, at), None
     if case.rows.ratios_only:
         raise InvalidInput("no_sequence", "the shares of events that were dropped differ too much for a sequence")
-    if method in ("dm", "mips"):
+    if method in ASSUMING:
         raise InvalidInput(
             "no_sequence",
             f"{method} is as wrong as what it assumes, which no sequence can know: ips, snips and dr have one",

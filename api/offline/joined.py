@@ -68,11 +68,12 @@ def told_of(rows: Rows, file: str) -> FileTold:
 def join(each: Sequence[tuple[str, Rows]]) -> Rows:
     """Return the rows of files as those of one log, in their order."""
     files = [told_of(rows, file) for file, rows in each]
-    whole = Joined(files)
+    whole, before = Joined(files), 0
     for (_, rows), about in zip(each, files, strict=True):
         places = whole.places(about.told)
         for page in rows.pages():
-            whole.append(page._replace(segment=places[page.segment]))
+            whole.append(page._replace(segment=places[page.segment]), before)
+        before += about.told.decisions + about.told.bad_lines.count.total()
     return whole
 
 

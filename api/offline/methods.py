@@ -144,7 +144,8 @@ def _mips(case: Case) -> Terms:
     weight = estimate.weights(case.log.propensity, case.plain.target, "mips")
     judged = slice(len(case.rows) - len(weight), None)
     columns = take(case.rows.columns(), judged)
-    return estimate.mips(case.log.reward, estimate.regressed_weights(columns, weight, embedding, case.rows.problem))
+    of_category = estimate.regressed_weights(columns, weight, embedding, case.rows.problem)
+    return estimate.mips(case.log.reward, of_category, estimate.dr(*case.modelled).base)
 
 
 def _predictions(scores: Scores | None) -> tuple[Array, Array]:

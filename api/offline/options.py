@@ -28,7 +28,8 @@ METHODS = (
     "mips",
 )
 LIST_METHODS = ("slate-ips", "independent", "cascade", "pseudo-inverse")  # of logs of lists
-MODELLED = frozenset({"dm", "dr", "sndr", "switch-dr", "dros", "mrdr"})  # methods with a model of the reward
+MODELLED = frozenset({"dm", "dr", "sndr", "switch-dr", "dros", "mrdr", "mips"})  # methods with a model of the reward
+ASSUMING = frozenset({"dm", "mips"})  # of these, those that reward no decision by its own weight
 RANKED = ("dr", "sndr", "mrdr", "dros", "switch-dr", "snips", "clipped", "ips", "mips", "match", "dm")  # best first
 MODELS = ("ridge", "mean")
 OWN = "columns:"  # how a model of one's own is named, by the columns of its predictions: columns:q_*

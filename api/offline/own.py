@@ -31,7 +31,7 @@ class Batch:
     features: list[str]  # d names, where the log has them: "age", "country=de"
     labels: list[str]  # of the actions, where the log names them
     number: Array  # int64[n], of each decision, from 0: those count that have a reward and cells that can be read
-    row: Array  # int64[n], where each stands in the table, from 0; in a file without its header
+    row: Array  # int64[n], where each stands in the table, from 0: of several files in all of them, without headers
 
     def __len__(self) -> int:
         """Return the number of decisions."""
@@ -60,7 +60,7 @@ def is_batch_function(function: Any) -> bool:
 
 def law_of(name: str, function: Function, rows: Rows) -> Law:
     """Return the law of a function: what makes a batch of a page, and hands it over."""
-    row = np.concatenate([np.zeros(0, np.int64), *(page.line for page in rows.pages())]) - rows.first_line
+    row = rows.table_rows()
 
     def law(page: Columns, beside: Array) -> Array:
         masks, context = every_mask(page), page.context

@@ -3,7 +3,8 @@
 Source: Saito, Joachims 2022, "Off-policy evaluation for large action spaces via embeddings" (marginalised inverse
 propensity scores, MIPS). Assumes: an action earns through its embedding alone ("no direct
 effect"): given the context and the category, the reward does not depend on which action it was; and the log takes each
-category wherever the policy does. Where the first fails there is a bias, which no interval shows.
+category wherever the policy does. Where the first fails there is a bias, which the spread of the terms does not show:
+so the intervals of mips contain those of `dr`, as those of what leans on a model do (`leaning.py`).
 
 A category is what actions share: `embedding` is int64[k], or int64[k, m], where the m numbers together are one.
 
@@ -31,10 +32,11 @@ from .weighting import column
 _ROUNDING = 1e-6  # by which the probabilities of a row may miss 1
 
 
-def mips(reward: Array, weight: Array) -> Terms:
+def mips(reward: Array, weight: Array, corrected: Array | None = None) -> Terms:
     """Estimate by the mean of reward times weight, of `marginal_weights` or `regressed_weights`.
 
-    Columns: `reward` and `weight`, float64[n] each.
+    Columns: `reward` and `weight`, float64[n] each; and `corrected`, float64[n], the base of `dr`: its intervals
+    contain those of `dr`, and without `corrected` there is none.
     Refuses: rewards and weights that are not finite, and negative weights.
     """
     weight = column("weight", weight)
@@ -42,7 +44,9 @@ def mips(reward: Array, weight: Array) -> Terms:
         raise InvalidInput(
             "bad_weight", f"the weight of row {int(weight.argmin())} is {weight.min():g}: it must be >= 0"
         )
-    return Terms("mips", weight * column("reward", reward, len(weight)), None, None, weight)
+    n = len(weight)
+    by_dr = np.full(n, math.nan) if corrected is None else column("corrected", corrected, n)
+    return Terms("mips", weight * column("reward", reward, n), None, None, weight, by_dr)
 
 
 def marginal_weights(law: Array, target: Array, action: Array, embedding: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Intervals of what leans on a model: they contain that of `dr`, which knows how wrong the model is.
+"""Intervals of what leans on a model, or on categories: they contain that of `dr`, which knows how wrong these are.
 
 Where a model is taken without a correction, as by `dm`, the terms are predictions. These may hardly vary while all of
 them are wrong by the same amount: at 2,000 decisions the 95 % interval of their spread alone held the truth in 4 of 60
@@ -24,8 +24,8 @@ from .terms import Interval, Terms
 Ends = float | Array
 P = ParamSpec("P")
 UNCORRECTED = (
-    "{} takes its model's word, and only dr can tell how wrong that is: dr needs the propensity of every decision, "
-    "which is not known here"
+    "{} is as wrong as what it assumes, and only dr can tell how wrong that is: dr needs the propensity of every "
+    "decision, which is not known here"
 )
 
 

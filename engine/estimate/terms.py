@@ -40,7 +40,7 @@ class Terms(NamedTuple):
 
     @property
     def leans(self) -> bool:
-        """Whether a model is taken somewhere without a correction, so that these terms don't show how wrong it is."""
+        """Whether a model or categories are taken without a correction: these terms don't show how wrong that is."""
         return self.corrected is not None and (self.base is None or not np.array_equal(self.base, self.corrected))
 
     @property

@@ -119,6 +119,7 @@ class Rows(Told):
         self._memory = MEMORY if memory is None else memory
         self._used = 0
         self._pages: list[Page | list[_Kept]] = []
+        self._before: list[int] = []  # of each page the rows of tables before its own
         self._file: IO[bytes] | None = None
         self._count: int | None = None  # of rows, once it was asked for
 
@@ -128,8 +129,9 @@ class Rows(Told):
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def append(self, page: Page) -> None:
-        """Add a page behind those that are there."""
+    def append(self, page: Page, before: int = 0) -> None:
+        """Add a page behind those that are there; its table has so many rows of others `before` it."""
+        self._before.append(before)
         arrays = _arrays(page)
         self._used += sum(array.nbytes for array in arrays)
         if self._used <= self._memory:
@@ -159,6 +161,12 @@ class Rows(Told):
                 numbers = np.arange(number, number + n)
                 yield page._replace(columns=page.columns._replace(number=numbers))
                 number += n
+
+    def table_rows(self) -> Array:
+        """Return where each row stands in the table, int64[n], from 0: of several, in all of them one after another."""
+        pages = zip(map(self.rewarded, self.all_pages()), self._before, strict=True)
+        lines = [page.line + (before - self.first_line) for page, before in pages]
+        return np.concatenate([np.zeros(0, np.int64), *lines])
 
     def drawn(self) -> tuple[Array, Array] | None:
         """Return actions, int64[m], and propensities, float64[m], of all decisions, rewarded or not.
@@ -217,6 +225,7 @@ class Rows(Told):
     def close(self) -> None:
         """Forget the pages."""
         self._pages.clear()
+        self._before.clear()
         if self._file is not None:
             self._file.close()
 

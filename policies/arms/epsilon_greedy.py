@@ -163,6 +163,30 @@ def probability(params: Params, state: State, instance: Instance, action: int) -
 
 
 @kernel
+def appraise(
+    params: EpsilonGreedyParams, state: EpsilonGreedyLearnedState, instance: Instance, scores: Array, widths: Array
+) -> None:
+    """Write the means; an arm never learned has what it counts as, and before the first reward none has any."""
+    _write_means(state, instance, state.origin[0] if state.known[0] else math.nan, scores, widths)
+
+
+@kernel
+def appraise_given(
+    params: EpsilonGreedyGivenParams, state: EpsilonGreedyState, instance: Instance, scores: Array, widths: Array
+) -> None:
+    """Write the means; an arm never learned has what it counts as."""
+    _write_means(state, instance, params.origin, scores, widths)
+
+
+@kernel
+def _write_means(state: State, instance: Instance, origin: float, scores: Array, widths: Array) -> None:
+    """Write mean rewards, and NaN for how sure they are, which is not known."""
+    for a in range(len(state.mean)):
+        scores[a] = state.mean[a] + origin if instance.available[a] else math.nan
+        widths[a] = math.nan
+
+
+@kernel
 def _learn(state: State, arm: int, reward: float) -> None:
     """Move the mean of the arm that was played, and see whether it leads."""
     state.count[arm] += 1
@@ -207,5 +231,7 @@ def _search(state: State) -> None:
     state.ceiling[0] = ceiling
 
 
-register_policy(EpsilonGreedyParams, select=select, update=update, probability=probability)
-register_policy(EpsilonGreedyGivenParams, select=select, update=update_given, probability=probability)
+register_policy(EpsilonGreedyParams, select=select, update=update, probability=probability, appraise=appraise)
+register_policy(
+    EpsilonGreedyGivenParams, select=select, update=update_given, probability=probability, appraise=appraise_given
+)

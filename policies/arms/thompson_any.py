@@ -274,6 +274,23 @@ def write_law(params: ThompsonAnyParams, state: ThompsonAnyState, instance: Inst
 
 
 @kernel
+def appraise(params: Any, state: Any, instance: Instance, scores: Array, widths: Array) -> None:
+    """Write the mean of what is believed of each arm's mean, and its standard deviation.
+
+    There is neither before the first reward, and no deviation until two rewards differ.
+    """
+    seen = state.seen
+    variance = _variance(seen)
+    for a in range(len(instance.available)):
+        scores[a] = math.nan
+        widths[a] = math.nan
+        if instance.available[a] and seen.learned[0] > 0.0:
+            scores[a] = seen.origin[0] + _expected(seen, a)
+            if variance > _LEAST:
+                widths[a] = _doubt(seen, a, variance, seen.total[0] / seen.learned[0])
+
+
+@kernel
 def _weigh(state: ThompsonAnyState, instance: Instance) -> None:
     """Write the law of the sample."""
     sample = state.scratch_sample
@@ -320,7 +337,7 @@ def _believe(seen: Seen, sample: Sample, m: int) -> None:
 
     In units of the rewards' spread: so the law has the same bits whatever power of two scales them.
     """
-    variance = seen.error[0] / (seen.learned[0] - 1.0) if seen.learned[0] > 1.0 else 0.0
+    variance = _variance(seen)
     sd = math.sqrt(variance)
     prior = seen.total[0] / max(seen.learned[0], 1.0)
     for i in range(m):
@@ -330,11 +347,27 @@ def _believe(seen: Seen, sample: Sample, m: int) -> None:
             arm = sample.arm[i]
             count = seen.count[arm]
             worth = _PRIOR_MEAN + count
-            off = seen.mean[arm] - prior
-            spread = _PRIOR_SHAPE * variance + 0.5 * seen.square[arm] + count * off * off / worth
             sample.mean[i] = (_PRIOR_MEAN * prior + count * seen.mean[arm]) / worth / sd
-            sample.sd[i] = math.sqrt(spread / ((_PRIOR_SHAPE - 1.0 + 0.5 * count) * worth)) / sd
+            sample.sd[i] = _doubt(seen, arm, variance, prior) / sd
 
 
-register_policy(ThompsonAnyParams, select=select, update=update, probability=probability, write_law=write_law)
-register_policy(ThompsonAnySampledParams, select=select_sampled, update=update)
+@kernel
+def _variance(seen: Seen) -> float:
+    """Return the mean squared error of the predictions so far; 0 until there are two rewards."""
+    return seen.error[0] / (seen.learned[0] - 1.0) if seen.learned[0] > 1.0 else 0.0
+
+
+@kernel
+def _doubt(seen: Seen, arm: int, variance: float, prior: float) -> float:
+    """Return the standard deviation of what is believed of an arm's mean, in units of the reward."""
+    count = seen.count[arm]
+    worth = _PRIOR_MEAN + count
+    off = seen.mean[arm] - prior
+    spread = _PRIOR_SHAPE * variance + 0.5 * seen.square[arm] + count * off * off / worth
+    return math.sqrt(spread / ((_PRIOR_SHAPE - 1.0 + 0.5 * count) * worth))
+
+
+register_policy(
+    ThompsonAnyParams, select=select, update=update, probability=probability, write_law=write_law, appraise=appraise
+)
+register_policy(ThompsonAnySampledParams, select=select_sampled, update=update, appraise=appraise)

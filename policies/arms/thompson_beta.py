@@ -14,6 +14,7 @@ Departs from the paper: a reward counts as so much of a success as its part of t
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ from ...engine.laws.largest_beta import KeptLaw, kept_law, largest_beta_law
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
 from ...engine.registry import earlier
-from ...engine.rewards import UNIT, clipped_part
+from ...engine.rewards import UNIT, clipped_part, reward_at, width_at
 from ...engine.vocabulary import NO_CONTEXT, Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 
@@ -206,6 +207,23 @@ def probability_first(
     return state.scratch_maximum.law[action]
 
 
-register_policy(ThompsonBetaParams, select=select, update=update, probability=probability, write_law=write_law)
-register_policy(ThompsonBetaFirstParams, select=select_first, update=update, probability=probability_first)
-register_policy(ThompsonBetaSampledParams, select=select_sampled, update=update)
+@kernel
+def appraise(params: Params, state: State, instance: Instance, scores: Array, widths: Array) -> None:
+    """Write the mean of what is believed of each arm's mean, and its standard deviation."""
+    for a in range(len(state.success)):
+        scores[a] = math.nan
+        widths[a] = math.nan
+        if instance.available[a]:
+            total = state.success[a] + state.failure[a]
+            mean = state.success[a] / total
+            scores[a] = reward_at(params.rewards, mean)
+            widths[a] = width_at(params.rewards, math.sqrt(mean * (1.0 - mean) / (total + 1.0)))
+
+
+register_policy(
+    ThompsonBetaParams, select=select, update=update, probability=probability, write_law=write_law, appraise=appraise
+)
+register_policy(
+    ThompsonBetaFirstParams, select=select_first, update=update, probability=probability_first, appraise=appraise
+)
+register_policy(ThompsonBetaSampledParams, select=select_sampled, update=update, appraise=appraise)

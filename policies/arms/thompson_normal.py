@@ -14,7 +14,7 @@ per feedback.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -146,5 +146,13 @@ def probability(params: ThompsonNormalParams, state: ThompsonNormalState, instan
     return state.scratch_maximum.law[action]
 
 
-register_policy(ThompsonNormalParams, select=select, update=update, probability=probability)
-register_policy(ThompsonNormalSampledParams, select=select_sampled, update=update)
+@kernel
+def appraise(params: Any, state: Any, instance: Instance, scores: Array, widths: Array) -> None:
+    """Write the mean of what is believed of each arm's mean, and its standard deviation."""
+    for a in range(len(state.mean)):
+        scores[a] = state.mean[a] if instance.available[a] else math.nan
+        widths[a] = state.sd[a] if instance.available[a] else math.nan
+
+
+register_policy(ThompsonNormalParams, select=select, update=update, probability=probability, appraise=appraise)
+register_policy(ThompsonNormalSampledParams, select=select_sampled, update=update, appraise=appraise)

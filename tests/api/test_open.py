@@ -278,7 +278,7 @@ def test_a_door_explains_what_it_would_do_and_changes_nothing() -> None:
     for reasons in found["explanation"]:
         assert sum(part["contribution"] for part in reasons["features"]) == pytest.approx(reasons["score"], abs=1e-9)
     with pytest.raises(InvalidInput, match="the policy cannot say why"):
-        onearm.open("epsilon_greedy").explain()
+        onearm.open("exp3_ix").explain()
 
 
 def test_a_warm_start_learns_what_the_log_says(tmp_path: Path) -> None:
@@ -331,8 +331,7 @@ def test_contexts_are_learned_where_no_policy_is_named() -> None:
 
 
 def test_no_message_names_a_policy_that_nobody_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InvalidInput, match="the policy cannot say why it decides: take one with"):
-        onearm.open(arms=3).explain()
+    assert len(onearm.open(arms=3).explain()["ranking"]) == 3
 
     def exhausted(policy: Any, problem: Any) -> None:
         raise MemoryError("48.8 GiB")
@@ -377,7 +376,7 @@ def test_a_reward_and_a_form_of_the_context_are_shown_as_they_were_given() -> No
 
 def test_a_policy_without_reasons_is_refused_with_two_that_have_some() -> None:
     with pytest.raises(InvalidInput, match=r"rewards, like fourier_softmax, or an index, like ucb1$"):
-        onearm.open(arms=3).explain()
+        onearm.open("exp3_ix", arms=3).explain()
     for named in ("fourier_softmax", "ucb1"):
         assert len(onearm.open(named, arms=3).explain()["ranking"]) == 3
 

@@ -46,7 +46,7 @@ from ....engine.vocabulary import (
 )
 from ...durable.journal import Asked, Journal
 from ...experiment.compiling import compile_bound, compile_explain, compile_law
-from ...experiment.explanation import EXPLAINING, explain, notes_on
+from ...experiment.explanation import EXPLAINING, Scores, explain, notes_on, score_all
 from ...experiment.explanation import rank as in_order
 from ...experiment.explanation_schemas import Ranked
 from ...experiment.intake import check_propensity
@@ -220,25 +220,54 @@ class Engine(ChoosingEngine):
         begins: bool = False,
     ) -> dict[str, Any]:
         """Say why `decide` would decide as it would, and change nothing: a ranking of the actions, and reasons."""
-        if self._journal is not None:
-            self._get_ready(self._journal)
-        if not explains(self.spec.policy.params):
-            raise InvalidInput(
-                "no_explanation",
-                f"the policy cannot say why it decides: take {EXPLAINING}",
-            )
-        shown = self.spec.intake.shown(context, state, begins)
-        labels, request = self._request(shown, eligible, actions)
-        at = self._when(time)
-        instance = self.asked(request._replace(unit=unit_of(checked_unit(unit_id)), time=at))
-        names = self.spec.intake.names(context, self.roster.arms if actions is None else actions)
-        found = explain(compile_explain(self.spec), self.spec.policy.params, self.state, instance, labels, names)
+        asked = self._asked_why(context, eligible, actions, unit_id, time, state, begins)
+        found = explain(compile_explain(self.spec), self.spec.policy.params, self.state, *asked)
         found.model = leader_of(self.spec.policy, self.state)
         if (learned := learned_by(self.spec.policy, self.state)) is not None:
-            found.plan = held_for(learned, instance)
+            found.plan = held_for(learned, asked[0])
         reasons: dict[str, Any] = msgspec.to_builtins(found)
         notes = notes_on(self.spec)
         return reasons | ({"notes": notes} if notes else {})
+
+    def scores(
+        self,
+        context: Any = None,
+        eligible: Iterable[str] | None = None,
+        *,
+        actions: Sequence[dict[str, Any]] | None = None,
+        unit_id: str | None = None,
+        time: int | None = None,
+        state: Any = None,
+        begins: bool = False,
+    ) -> Scores:
+        """Return score, width and probability of every action as arrays, and change nothing.
+
+        They are those that `explain` tells, in the order of the arms, or of the `actions` of the call: float64[k] each,
+        NaN where there is no answer, as for what cannot be chosen. Arguments are those of `decide`. Raises
+        `InvalidInput` ("no_explanation") where the policy has neither a model of the rewards nor an index.
+        """
+        asked = self._asked_why(context, eligible, actions, unit_id, time, state, begins)
+        return score_all(compile_explain(self.spec), self.spec.policy.params, self.state, *asked)
+
+    def _asked_why(
+        self,
+        context: Any,
+        eligible: Iterable[str] | None,
+        actions: Sequence[dict[str, Any]] | None,
+        unit_id: str | None,
+        time: int | None,
+        state: Any,
+        begins: bool,
+    ) -> tuple[Instance, Sequence[str], list[list[str]]]:
+        """Return what would be decided, the labels of the actions and the names of their features."""
+        if self._journal is not None:
+            self._get_ready(self._journal)
+        if not explains(self.spec.policy.params):
+            raise InvalidInput("no_explanation", f"the policy cannot say why it decides: take {EXPLAINING}")
+        labels, request = self._request(self.spec.intake.shown(context, state, begins), eligible, actions)
+        asked = request._replace(unit=unit_of(checked_unit(unit_id)), time=self._when(time))
+        names = self.spec.intake.names(context, self.roster.arms if actions is None else actions)
+        return self.asked(asked), labels, names
 
     def weights(self, top: int = 50) -> Weights:
         """Return the `top` features with the largest weights: of the context, and of each arm.

@@ -25,7 +25,7 @@ from .canvas import (
 )
 from .curves import Curve
 from .findings import PANELS, Findings
-from .words import between_words, number, rounded
+from .words import SAMPLE_SIZE, between_words, number, rounded
 
 DASHES = ("-", "--", "-.", (0, (1, 1.2)))
 BANDS = 3  # candidates that all have a band; of more only the best
@@ -155,7 +155,7 @@ def weights(found: Findings, width: float) -> Figure:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,g}"))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_title(shortened(label, 36))
-        facts = [f"counts like {rounded(spread.effective_sample_size)}", f"largest weight {rounded(spread.largest)}"]
+        facts = [f"{SAMPLE_SIZE} {rounded(spread.effective_sample_size)}", f"largest weight {rounded(spread.largest)}"]
         facts += [f"{spread.zeros:.0%} count nothing"] if spread.zeros > 0.0 else []
         axes.set_ylim(0.0, (1.35 if len(facts) > 2 else 1.2) * max(float(spread.share.max()), 1e-9))
         remark(axes, "\n".join(facts), 0 if 2 * int(spread.share.argmax()) > len(spread.share) else 1)

@@ -19,7 +19,7 @@ from ....engine.vocabulary import Array
 from ..evaluation import Difference, Evaluation, Standing, standings
 from ..intervals import normal_of, sequence_of, within
 from ..methods import of_rows
-from ..options import MODELLED, RANKED, Options
+from ..options import ASSUMING, MODELLED, RANKED, Options
 from .curves import (
     Curve,
     Spread,
@@ -187,7 +187,7 @@ def _sequences(found: Evaluation, method: str, kept: list[int], at: Array) -> tu
 
     The model of the reward that a method takes is not the one for this: here it must know only the past.
     """
-    unfitted = method in MODELLED - {"dm"} and any(found.cases[i].past is None for i in kept)
+    unfitted = method in MODELLED - ASSUMING and any(found.cases[i].past is None for i in kept)
     left: list[Curve | None] = [None] * len(kept[PANELS:])
     try:
         pairs = [sequence_of(found.cases[i], "ips" if unfitted else method, at) for i in kept[:PANELS]]

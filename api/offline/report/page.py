@@ -55,6 +55,7 @@ def page(found: Evaluation, about: About, frame: Frame) -> str:
         states=by_state(lights),
         alarmed=any(light.state == RED for light in lights if light.label in (LOG, shown.rows[0].label)),
         trust_numbers=NUMBERS,
+        estimate_heads=(*words.HEADS, words.MATCHED, words.SAMPLE_SIZE),
         colours={GREEN: "good", AMBER: "fair", RED: "bad"},
         shown_panels=PANELS,
         number=words.number,

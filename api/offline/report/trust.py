@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from ....engine.estimate.diagnostics import Diagnostics
 from .findings import Findings
-from .words import percent, rounded
+from .words import SAMPLE_SIZE, percent, rounded
 
 GREEN, AMBER, RED = "good", "take care", "alarm"
 STATES = (RED, AMBER, GREEN)
 LOG = "the log"
 UNKNOWN = "the log does not say how likely its actions were: nothing can be checked"
-NUMBERS = ("counts like", "overlap", "mean weight", "top 1 % carry", "tail")
+NUMBERS = (SAMPLE_SIZE, "overlap", "mean weight", "top 1 % carry", "tail")
 
 
 class Light(NamedTuple):

@@ -8,14 +8,16 @@ from .findings import Findings
 
 LONGEST = 12  # decimals
 RIVALS = 3  # that are named
+HEADS = ("value", "low", "high")  # of an estimate, a difference, a standing
+MATCHED, SAMPLE_SIZE = "decisions that tell", "effective sample size"
 
 METHODS = {
-    "match": "the mean reward of the decisions on which the candidate and the log took the same action; it holds where "
+    "match": "the mean reward of the decisions on which the target and the log took the same action; it holds where "
     "the log drew its actions uniformly",
-    "ips": "every reward counts as often as the candidate is more likely to take the logged action than the log was",
+    "ips": "every reward counts as often as the target is more likely to take the logged action than the log was",
     "clipped": "ips with weights of at most some size: steadier, and a little biased",
     "snips": "ips, divided by the sum of the weights: steadier, and hardly biased",
-    "dm": "what a model of the rewards expects of the candidate; as good or bad as the model",
+    "dm": "what a model of the rewards expects of the target; as good or bad as the model",
     "dr": "dm, corrected by weighted rewards: right if either the model or the propensities are",
     "sndr": "dr, with weights divided by their sum",
     "switch-dr": "dr where weights are small, and dm where they are large",
@@ -108,7 +110,7 @@ def verdict(found: Findings) -> list[str]:
     if math.isnan(best.value):
         return [f"This log tells nothing of {listed([row.label for row in rows])}: the log earned {earned}."]
     width = best.high - best.low
-    together = ", which holds for all candidates at once" if len(found.rows) > 1 else ""
+    together = ", which holds for all targets at once" if len(found.rows) > 1 else ""
     sure = f"{percent(found.level)} interval {between_words(best.low, best.high)}{together}"
     between = "" if math.isnan(width) else f" ({sure})"
     said = [f"{best.label} would have earned {number(best.value, width)} a decision{between}; the log earned {earned}."]
@@ -117,18 +119,18 @@ def verdict(found: Findings) -> list[str]:
     if found.against_log > 0:
         said.append("That is more than the log earned, by more than chance explains.")
     elif found.against_log < 0:
-        said.append("That is less than the log earned: no candidate is better than what made the log.")
+        said.append("That is less than the log earned: no target is better than what made the log.")
     elif best.value > found.log_value:
         said.append("Chance alone may explain that it is more than the log earned: this log cannot tell.")
     else:
         said.append("The log itself earned no less, though chance alone may explain that: this log cannot tell.")
     rivals = [row.label for row in others if row.can_be_best]
     if len(rivals) > RIVALS:
-        said.append(f"{len(rivals)} of the {len(others)} other candidates may be as good as {best.label}.")
+        said.append(f"{len(rivals)} of the {len(others)} other targets may be as good as {best.label}.")
     elif rivals:
         said.append(f"{listed(rivals)} may be as good as {best.label}.")
     elif others and best.can_be_best:
-        said.append(f"It is better than {'the other candidate' if len(others) == 1 else 'all other candidates'}.")
+        said.append(f"It is better than {'the other target' if len(others) == 1 else 'all other targets'}.")
     return said
 
 

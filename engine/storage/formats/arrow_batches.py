@@ -18,7 +18,7 @@ from ..rows import Rows, Wanted
 from .arrow_arrays import floats, integers
 from .cells import Block
 from .decision_table import read_decisions
-from .plain_columns import CONTEXT, DECISION, has_lists
+from .plain_columns import CONTEXT, DECISION, has_lists, unused_of
 from .segments import is_feature, reads_contexts
 from .table_rows import TablePage, rows_of_table
 
@@ -45,7 +45,7 @@ def read_batches(table: Batched, wanted: Wanted, bad_lines: BadLines) -> Rows:
     segment = None if wanted.segment is None or is_feature(wanted.segment) else wanted.segment
     columns += [] if segment is None or segment in columns else [segment]
     pages = _plain_pages(table.batches(columns), bad_lines, segment)
-    return rows_of_table(table.path, pages, bad_lines, wanted)
+    return rows_of_table(table.path, pages, bad_lines, wanted, unused_of(names, columns))
 
 
 class _Cells:

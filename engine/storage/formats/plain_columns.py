@@ -32,12 +32,10 @@ def is_bare(names: Collection[str], naming: Naming) -> bool:
     return naming == Naming() and {"action", "reward"} <= set(names) and not counts
 
 
-def unused_of(names: Collection[str], segment: str | None) -> list[str]:
-    """Return which columns of a plain table are not read, where it has no context: one of them may be a feature.
+def unused_of(names: Collection[str], taken: Collection[str | None]) -> list[str]:
+    """Return which columns of a plain table are not among those that are read.
 
-    >>> unused_of(["action", "reward", "country"], None), unused_of(["action", "reward", "context", "country"], None)
-    (['country'], [])
+    >>> unused_of(["action", "reward", "context", "country"], ["action", "reward", "country"])
+    ['context']
     """
-    if CONTEXT in names:
-        return []
-    return [name for name in names if name and name not in (*DECISION, segment)]
+    return [name for name in names if name and name not in taken]

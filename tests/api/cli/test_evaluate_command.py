@@ -184,6 +184,9 @@ def test_mips_weighs_categories(onearm: Any, tmp_path: Path) -> None:
     asked = ("evaluate", str(file), "--target", "action:2", "--method", "mips", "--json")
     (each,) = onearm(*asked, "--embedding", str(categories)).json["estimates"]
     assert 0.3 < each["value"] < 1.2
+    by_dr, by_mips = onearm(*asked, "--method", "dr", "--embedding", str(categories)).json["estimates"][::-1]
+    assert by_mips["value"] == each["value"] and by_mips["low"] == each["low"]
+    assert each["low"] <= min(by_dr["low"], each["value"]) and max(by_dr["high"], each["value"]) <= each["high"]
     (half,) = onearm(*asked, "--embedding", str(categories), "--learn", "0.5").json["estimates"]
     assert half["value"] != each["value"] and half["matched"] <= 150
     for words, content in (("has no columns", "a,b\n1,2\n"), ("must be there once", "arm,category\n0,a\n2,b\n")):

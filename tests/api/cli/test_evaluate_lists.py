@@ -12,6 +12,8 @@ import pytest
 from support.served import Served
 from support.shelves import create_lists
 
+import onearm as onearm_python
+from onearm.engine.errors import InvalidInput
 from onearm.engine.estimate import cascade, slate_ips
 
 ATTRACTION = {"a": 0.7, "b": 0.4, "c": 0.2}
@@ -155,3 +157,13 @@ def test_lists_are_not_converted_to_what_has_no_place_for_them(
     assert onearm("convert", str(file), str(tmp_path / "copy.parquet")).code == 0
     again = onearm("evaluate", str(tmp_path / "copy.parquet"), *CASCADE).json["estimates"]
     assert again == onearm("evaluate", str(file), *CASCADE).json["estimates"]
+
+
+def test_python_says_which_command_judges_lists(log: list[str]) -> None:
+    asked = {"experiment": log[2]} if len(log) > 1 else {}
+    with pytest.raises(
+        InvalidInput, match=r"lists, which the command judges: `onearm evaluate FILE .* --method cascade`$"
+    ):
+        onearm_python.evaluate(log[0], "uniform", method="cascade", **asked)
+    with pytest.raises(InvalidInput, match="lists are evaluated whole, by `onearm evaluate --method cascade`"):
+        onearm_python.evaluate(log[0], "uniform", **asked)

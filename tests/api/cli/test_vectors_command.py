@@ -13,11 +13,13 @@ import pytest
 from rich.console import Console
 from support.direct import Direct
 
+import onearm as onearm_python
 from onearm.api.console import print_table
 from onearm.api.experiment.spec import Spec
 from onearm.api.experiment.warming import default_specs
 from onearm.api.http.app import create_app
 from onearm.engine import snapshot
+from onearm.engine.errors import InvalidInput
 from onearm.engine.replay.rehearsal import rehearse
 from onearm.engine.simulation import Simulation, simulate
 from onearm.engine.storage.formats import jsonl, parquet
@@ -417,3 +419,10 @@ def test_a_point_outside_is_told_with_how_far_by_all_that_read_logs(onearm: Any)
     (found,) = done.json["experiments"]
     assert (done.code, found["bad_lines"]["point_outside"], found["first_difference"]) == (1, 1, 1)
     assert f"point_outside in lines 4 ({why}); bad_detail in lines 7" in found["note"]
+
+
+def test_python_says_which_command_replays_vectors(onearm: Any) -> None:
+    assert onearm("simulate", "--env", EXPERTS, "--policy", "ftrl", "--horizon", "5", "--log", "out.jsonl").code == 0
+    for call, word in ((onearm_python.evaluate, "uniform"), (onearm_python.replay, "ftrl")):
+        with pytest.raises(InvalidInput, match=r"the log is of vectors: .*`onearm replay FILE --policy NAME` plays"):
+            call("out.jsonl", word)

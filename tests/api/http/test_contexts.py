@@ -157,7 +157,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with Served(tmp_path_factory.mktemp("contexts")) as served:
         for name, problem in PROBLEMS.items():
             assert served.create(name, arms=[], policy=UNIFORM, problem=problem).status_code == 201
-        assert served.create("fixed").status_code == 201
+        assert served.create("fixed", policy=UNIFORM).status_code == 201
         yield served
 
 

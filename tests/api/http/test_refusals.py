@@ -59,7 +59,6 @@ DECISIONS = [
     (b'{"context": ' + DEEP, "bad_body"),
     (DEEP, "bad_body"),
     (b'{"x": ' + DEEP, "bad_body"),
-    (b'{"explain": true}', "no_explanation"),
     (b'{"actions": []}', "unexpected_actions"),
     (b'{"defer_activation": true}', "unexpected_field"),
     (b'{"decision_id": ""}', "bad_id"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,8 @@ import polars
 import pytest
 
 import onearm
+from onearm.api.cli.evaluate import evaluate
+from onearm.api.cli.replay import replay
 from onearm.api.offline.own import Batch
 from onearm.engine.errors import InvalidInput
 from onearm.engine.vocabulary import Array
@@ -103,3 +107,20 @@ def test_a_function_cannot_take_one_of_two_numbers_of_one_name() -> None:
 
     with pytest.raises(InvalidInput, match="two numbers of a context are called 'd=x'"):
         onearm.evaluate(table, by_d, features=["d", "d=x"])
+
+
+def arguments_of(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """Return the arguments that are named, with their type and what they are where they are left out."""
+    named = [each for each in inspect.signature(function).parameters.values() if each.kind is each.KEYWORD_ONLY]
+    return {each.name: (each.annotation, each.default) for each in named}
+
+
+def test_calls_name_the_same_arguments_alike_and_as_the_commands_do() -> None:
+    """They are written out in each call, as a notebook shows them while one types: so they must not drift apart."""
+    of_evaluate, of_replay, of_read = map(arguments_of, (onearm.evaluate, onearm.replay, onearm.read_log))
+    assert of_replay == of_evaluate | {"sweep": of_replay["sweep"]}
+    assert of_read == {name: of_evaluate[name] for name in of_read}
+    for command, arguments in ((evaluate, of_evaluate), (replay, of_replay)):
+        options = {option.opts[0].removeprefix("--").replace("-", "_") for option in command.params}
+        elsewhere = {"target", "policy", "log", "policy_file", "artefact", "segments", "plots", "scheduler", "json"}
+        assert {*arguments} == options - elsewhere

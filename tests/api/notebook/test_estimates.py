@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ import polars
 import pyarrow as pa
 import pytest
 from matplotlib.figure import Figure
+from rich.console import Console
 
 import onearm
 from onearm.api.cli.main import run
 from onearm.api.notebook import frames
+from onearm.api.offline.tables import tables_of, title_of
 from onearm.engine.errors import Damaged, InvalidInput, Unavailable
 from onearm.policies import catalog
 
@@ -121,10 +124,10 @@ def test_results_show_themselves() -> None:
     table = polars.DataFrame(shop() | {"<b>": [1] * 40})
     found = onearm.evaluate(table, "uniform", method="snips")
     text, page = repr(found), found._repr_html_()
-    assert text.startswith("40 decisions, which earned ") and "95 % intervals" in text
-    assert "target   method  interval  estimate" in text
+    assert text.startswith("40 decisions, logged mean reward ") and "95 % normal intervals" in text
+    assert "target   method  value" in text
     assert page.count("<tr>") == 2 and "columns that were not read: country, age, &lt;b&gt;" in page
-    assert "counts like</th>" in page
+    assert "effective sample size</th>" in page
 
 
 def test_plots_are_axes() -> None:
@@ -135,7 +138,7 @@ def test_plots_are_axes() -> None:
     assert [label.get_text() for label in axes.get_yticklabels()] == ["uniform", "action:1"]
     dots = [line.get_xdata()[0] for line in axes.get_lines()]
     values = [each["value"] for each in found.to_dict()["estimates"]]
-    assert dots == [*values, pytest.approx(found.logged_mean)]
+    assert dots == [*values, pytest.approx(found.to_dict()["logged_mean"])]
 
 
 def test_results_are_small_frozen_and_survive_a_pickle() -> None:
@@ -151,7 +154,7 @@ def test_results_are_small_frozen_and_survive_a_pickle() -> None:
 def test_bad_lines_are_told_and_refused_where_asked(path: Path) -> None:
     table = polars.DataFrame(shop() | {"reward": [1e300, *shop()["reward"][1:]]})
     found = onearm.evaluate(table, "uniform")
-    assert "bad lines, bad_reward: 1" in found.notes
+    assert "bad lines, bad_reward: 1 (lines 1)" in found.notes
     with pytest.raises(Damaged, match=r"bad_reward: 1 \(lines 1\)"):
         onearm.evaluate(table, "uniform", strict=True)
 
@@ -231,3 +234,40 @@ def test_a_report_is_the_page_of_the_command(path: Path, tmp_path: Path) -> None
     assert "ucb1" in (tmp_path / "replay.html").read_text()
     with pytest.raises(InvalidInput, match=r"report\.txt does not end in \.html"):
         onearm.evaluate(path, "logged", report=tmp_path / "report.txt")
+
+
+def test_the_command_the_page_and_python_say_the_same(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tables and notes of the command are those of Python; the page has the heads and cells of the estimates."""
+    with path.open("a") as file:
+        file.write("mug,nothing,0.5,land 1,20\n")
+    monkeypatch.setattr("onearm.api.terminal.console", Console(width=200))
+    asked: dict[str, Any] = {
+        "method": ["snips", "dr"],
+        "baseline": "logged",
+        "segment": "country",
+        "features": FEATURES,
+    }
+    found = onearm.evaluate(path, ["linucb", "action:mug"], report=tmp_path / "page.html", **asked)
+    told = [line for line in repr(found).splitlines() if line]
+    words = [str(path), "--target", "linucb", "--target", "action:mug", "--method", "snips", "--method", "dr"]
+    words += ["--baseline", "logged", "--segment", "country", "--features", ",".join(FEATURES)]
+    capsys.readouterr()
+    assert run(["evaluate", *words]) == 0
+    shown = capsys.readouterr()
+    cells = [" ".join(line.split()) for line in shown.out.splitlines()]
+    for table in tables_of(found.data, title_of(found.data)):
+        assert table.title in shown.out and table.title in told
+        for row in zip(*(column.cells for column in table.columns), strict=True):
+            assert " ".join(" ".join(row).split()) in cells
+    assert {"ranking", "worth more than logged by", "by segment"} <= set(told)
+    assert shown.err.splitlines() == found.notes == told[-len(found.notes) :]
+    assert any(note.startswith("bad lines, bad_reward: 1 (lines 42)") for note in found.notes)
+    page = (tmp_path / "page.html").read_text()
+    first = tables_of(found.data, "")[0].columns
+    for head in ("value", "low", "high", "decisions that tell", "effective sample size"):
+        assert f'<th class="number">{head}</th>' in page
+        (column,) = [each for each in first if each.name == head]
+        assert all(f">{cell}</td>" in page for cell in column.cells)
+    assert not {"candidate", "counts like"} & set(re.findall("candidate|counts like", page + repr(found) + shown.out))

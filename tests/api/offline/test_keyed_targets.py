@@ -112,3 +112,33 @@ def test_a_function_indexes_its_own_array_by_the_row_of_the_table(form: str, tmp
     value = value_of(data if form == "frame" else path, mine, arms=2)
     assert seen == [[0, 3]]
     assert value == pytest.approx((2 * 0.9 * 1.0 + 2 * 0.4 * 8.0) / 2)
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl", "csv"])
+def test_of_several_files_a_function_is_told_the_rows_of_all(form: str, tmp_path: Path) -> None:
+    """As of the files read one after another: rows without a reward, and bad ones, count too."""
+    for name, rewards in (("1", [1.0, None, 4.0, 8.0]), ("2", [None, 3.0, 5.0, 6.0])):
+        data = log(reward=rewards, x0=[0.0, 0.0, None, 0.0])
+        path = tmp_path / f"{name}.{form}"
+        {"csv": data.write_csv, "jsonl": data.write_ndjson, "parquet": data.write_parquet}[form](path)
+    seen: list[int] = []
+
+    def mine(batch: Batch) -> Array:
+        seen.extend(batch.row.tolist())
+        return np.full((len(batch), 2), 0.5)
+
+    found = onearm.evaluate(tmp_path, mine, arms=2)
+    assert seen == [0, 3, 5, 7]
+    assert sum(found.to_dict()["bad_lines"].values()) == 2
+
+
+@pytest.mark.parametrize("form", ["frame", "parquet", "jsonl"])
+def test_what_was_not_read_is_told_where_a_context_is_a_list_too(form: str, tmp_path: Path) -> None:
+    data = log(action=[0, 1, 0, 1], context=[[0.0], [1.0], [0.0], [2.0]], country=["at"] * 4)
+    path = tmp_path / f"log.{form}"
+    if form != "frame":
+        {"jsonl": data.write_ndjson, "parquet": data.write_parquet}[form](path)
+    for target, unused in (("uniform", ["context", "country"]), ("linucb", ["country"])):
+        found = onearm.evaluate(data if form == "frame" else path, target, arms=2).to_dict()
+        assert found["unused_columns"] == unused
+        assert f"columns that were not read: {', '.join(unused)}" in found["notes"]

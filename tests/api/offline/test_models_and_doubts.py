@@ -72,7 +72,7 @@ def test_without_propensities_a_model_has_a_value_and_no_interval_and_a_note_say
     (each,) = found.to_dict()["estimates"]
     assert 0.0 < each["value"] < 0.3
     assert (each["low"], each["high"]) == (None, None)
-    assert each["note"].startswith("dm takes its model's word, and only dr can tell how wrong that is")
+    assert each["note"].startswith("dm is as wrong as what it assumes, and only dr can tell how wrong that is")
 
 
 def test_a_log_without_propensities_whose_counts_prove_that_it_was_not_drawn_evenly_says_so() -> None:

@@ -113,7 +113,7 @@ def value_of(text: str) -> float:
 
 def test_every_estimate_stands_in_the_page(shown: Shown) -> None:
     head, *rows = shown.dom.tables["estimates"]
-    assert [text for text, _ in head[:6]] == ["candidate", "method", "interval", "estimate", "from", "to"]
+    assert [text for text, _ in head[:6]] == ["target", "method", "interval", "value", "low", "high"]
     told = {tuple(text for text, _ in row[:3]): row[3:] for row in rows}
     assert len(told) == len(rows) == len(shown.found.estimates) == len(CANDIDATES) * 4
     for each in shown.found.estimates:

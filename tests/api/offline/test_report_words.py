@@ -39,7 +39,7 @@ def findings(*rows: Row, against_log: int = 0) -> Findings:
             1,
             [
                 "That is more than the log earned, by more than chance explains.",
-                "It is better than the other candidate.",
+                "It is better than the other target.",
             ],
         ),
         (
@@ -50,13 +50,13 @@ def findings(*rows: Row, against_log: int = 0) -> Findings:
                 "linucb may be as good as ucb1.",
             ],
         ),
-        ([row("ucb1", 0.1)], -1, ["That is less than the log earned: no candidate is better than what made the log."]),
+        ([row("ucb1", 0.1)], -1, ["That is less than the log earned: no target is better than what made the log."]),
         (
             [row("ucb1", 0.3), *(row(f"p{i}", 0.2) for i in range(5))],
             0,
             [
                 "The log itself earned no less, though chance alone may explain that: this log cannot tell.",
-                "5 of the 5 other candidates may be as good as ucb1.",
+                "5 of the 5 other targets may be as good as ucb1.",
             ],
         ),
         ([row("ucb1", 0.5, math.nan)], 0, ["How sure that is cannot be told: what it was judged by shows no spread."]),
@@ -72,7 +72,7 @@ def test_the_verdict_says_who_is_best_and_how_sure_that_is(rows: list[Row], agai
 def test_what_made_the_log_is_no_candidate_of_the_verdict() -> None:
     log = row("logged", 0.8, is_log=True)
     said = verdict(findings(log, row("ucb1", 0.5), row("linucb", 0.1, can_be_best=False)))
-    told = "ucb1 would have earned 0.50 a decision (90\u00a0% interval 0.40 to 0.60, which holds for all candidates at "
+    told = "ucb1 would have earned 0.50 a decision (90\u00a0% interval 0.40 to 0.60, which holds for all targets at "
     told += "once); the log earned 0.400."
     assert said[0] == told
     assert not any("logged" in sentence for sentence in said)

@@ -13,8 +13,12 @@ from support import small_world
 
 from onearm.engine.columns import empty
 from onearm.engine.errors import InvalidInput
+from onearm.engine.estimate.doubly_robust import dr
 from onearm.engine.estimate.embedding import categories, marginal_weights, mips, regressed_weights
+from onearm.engine.estimate.interval import empirical_bernstein, normal
+from onearm.engine.estimate.likelihood import empirical_likelihood
 from onearm.engine.estimate.reward_model import fold_of
+from onearm.engine.estimate.terms import Terms
 from onearm.engine.estimate.weighting import ips
 from onearm.engine.vocabulary import Array, Columns, Problem
 
@@ -65,6 +69,38 @@ def test_there_is_no_bias_where_actions_earn_through_their_category_alone() -> N
     own = ips(reward, found.propensity, found.target)
     assert (terms.base - truth) ** 2 @ found.probability < 0.6 * ((own.base - truth) ** 2 @ found.probability)
     assert abs(mips(found.reward, weight).base @ found.probability - small_world.TRUTH) > 0.1
+
+
+def skewed_categories(seed: int) -> tuple[Terms, Terms]:
+    """Return the terms of mips and of dr on a log of three banners: two share a category, and pay .05 and .15."""
+    rng = np.random.default_rng(seed)
+    shown, half = rng.integers(0, 3, 1000), rng.integers(0, 2, 1000)
+    reward = (rng.random(1000) < np.array([0.05, 0.05, 0.15])[shown]).astype(float)
+    of_half = np.array([[reward[(half != h) & (shown == a)].mean() for a in range(3)] for h in range(2)])
+    law, target = np.full((1000, 3), 1 / 3), np.tile([0.0, 0.0, 1.0], (1000, 1))
+    by_dr = dr(reward, law[:, 0], (shown == 2).astype(float), of_half[half, shown], of_half[half, 2])
+    return mips(reward, marginal_weights(law, target, shown, np.array([0, 1, 1])), by_dr.base), by_dr
+
+
+def test_where_actions_of_a_category_differ_the_truth_is_in_the_interval_as_often_as_in_that_of_dr() -> None:
+    hits = {"mips": 0, "dr": 0, "the spread of mips": 0}
+    for seed in range(60):
+        by_mips, by_dr = skewed_categories(seed)
+        named = {"mips": by_mips, "dr": by_dr, "the spread of mips": by_mips._replace(corrected=None)}
+        for name, terms in named.items():
+            found = normal(terms)
+            hits[name] += found.low <= 0.15 <= found.high
+    assert hits["mips"] >= hits["dr"] >= 54 > 6 > hits["the spread of mips"]
+
+
+def test_the_interval_contains_the_value_and_that_of_dr() -> None:
+    by_mips, by_dr = skewed_categories(1)
+    for interval in (normal, empirical_likelihood, lambda terms: empirical_bernstein(terms, -3.0, 4.0)):
+        sure, found = interval(by_dr), interval(by_mips)
+        assert found.low <= min(sure.low, by_mips.value) <= max(sure.high, by_mips.value) <= found.high
+    found = normal(mips(np.array([1.0, 0.0]), np.ones(2)))
+    assert math.isnan(found.low) and found.note is not None
+    assert found.note.startswith("mips is as wrong as what it assumes, and only dr can tell how wrong that is")
 
 
 def test_several_numbers_make_one_category() -> None:

@@ -105,7 +105,7 @@ def test_a_model_that_nothing_corrects_has_no_interval_and_a_note_names_dr() -> 
         found = interval(dm(np.array([0.25, 0.75])))
         assert np.isnan([found.low, found.high]).all()
         assert found.note is not None
-        assert found.note.startswith("dm takes its model's word, and only dr can tell how wrong that is")
+        assert found.note.startswith("dm is as wrong as what it assumes, and only dr can tell how wrong that is")
 
 
 def test_a_ranking_by_models_tells_apart_what_dr_does_and_no_more() -> None:

@@ -340,7 +340,7 @@ def test_all_sorts_run_compiled() -> None:
 @pytest.mark.parametrize(
     ("inner", "more", "code", "words"),
     [
-        ("thompson_any", {"cost": COST}, "no_prediction", "squarecb"),
+        ("exp3_ix", {"cost": COST}, "no_prediction", "squarecb"),
         ("uniform", {"cost": COST}, "no_prediction", "budget"),
         ("king", {"cost": COST}, "no_arms", "squarecb"),
         ("squarecb", {"cost": None}, "bad_param", "one of them"),

@@ -16,7 +16,7 @@ from ...arrow import format_module
 from ...log import BadLines
 from ...rows import Rows, Wanted
 from ...source import Source
-from ..plain_columns import has_lists, is_bare, unused_of
+from ..plain_columns import CONTEXT, DECISION, has_lists, is_bare, unused_of
 from ..segments import is_feature, reads_contexts
 from ..table_rows import TablePage, rows_of_table
 from .decoding import Lines, decoded
@@ -44,7 +44,8 @@ def read_table(source: Source, blocks: Iterator[bytes], wanted: Wanted, bad_line
         kind, name = msgspec.defstruct("SegmentRow", [field], bases=(kind,), kw_only=True), "segment"
     lines = decoded(source, blocks, msgspec.json.Decoder(kind), bad_lines, start=1)
     pages = _table_pages(lines, bad_lines, name, contexts)
-    return rows_of_table(source.path, pages, bad_lines, wanted, unused_of(names, wanted.segment))
+    taken = (*DECISION, *([CONTEXT] if contexts else []), wanted.segment)
+    return rows_of_table(source.path, pages, bad_lines, wanted, unused_of(names, taken))
 
 
 def _values_in(block: bytes) -> dict[str, Any]:

@@ -106,8 +106,8 @@ def test_a_log_is_evaluated_and_its_report_opens_at_the_address_of_the_evaluatio
     assert "onearm evaluate DATABASE --experiment e --target logged --target uniform" in report.text
     assert "report 1" in served.get("/experiments/e/evaluations").text
     assert "This service made these decisions" in report.text
-    assert "which holds for all candidates at once); the log earned" in report.text
-    assert "Each interval here is for one candidate alone" in report.text
+    assert "which holds for all targets at once); the log earned" in report.text
+    assert "Each interval here is for one target alone" in report.text
 
 
 def test_a_largest_weight_that_is_stated_is_taken(served: Served) -> None:
