@@ -48,6 +48,7 @@ def test_an_arm_that_is_the_only_one_is_taken_for_sure(name: str, context: str) 
         course.learn(instance, decision)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("name", "context"), CASES)
 @pytest.mark.parametrize(("size", "reward"), every_run(WILD, [(1e-300, REWARD_MAX), (1e307, -1e9)]))
 @np.errstate(over="ignore", invalid="ignore")  # a score may be anything; no state and no law

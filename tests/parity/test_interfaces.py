@@ -126,6 +126,7 @@ def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_in_states(name: 
     walk(run, Loop(run))
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("world", ["delayed", "squall"])
 @pytest.mark.parametrize("name", WAITING)
 def test_decisions_that_are_awaited_count_alike_at_every_interface(name: str, world: str, client: Direct) -> None:

@@ -6,12 +6,15 @@ A fact keeps a case of each shape; further policies, worlds and settings of the 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.subjects import policies_given, policy_of_file, without_policies
+
+Value = tuple[str, Hashable]  # of a param, with its name
 
 # These stand for the others, which differ from one of them in what they do, and not in what surrounds them: here is
 # every shape of a state, of a law and of an entry, each wrapper, and every file of kernels in engine/ (as
@@ -131,6 +134,40 @@ def mark_further(items: Iterable[pytest.Item], root: Path) -> None:
         for rank, item in tried:
             if rank > 0 and item is not first:
                 item.add_marker("slow")
+
+
+def cover(items: Iterable[pytest.Item]) -> None:
+    """Mark `slow`, of a test marked `covering`, all cases but so few that every value of every param is tried.
+
+    So every policy is tried in one setting and every setting with one policy, and not each with each. Of what would
+    show as many new values, a case comes first whose other values were tried least. What is slow anyway shows nothing.
+    """
+    tests: dict[str, dict[pytest.Item, frozenset[Value]]] = {}
+    for item in items:
+        if item.get_closest_marker("covering") and not item.get_closest_marker("slow"):
+            tests.setdefault(item.nodeid.partition("[")[0], {})[item] = values_of(item)
+    for left in tests.values():
+        missing, tried = frozenset[Value]().union(*left.values()), Counter[Value]()
+        while missing:
+            best = max(left, key=lambda item: (len(left[item] & missing), -sum(tried[each] for each in left[item])))
+            missing -= left[best]
+            tried.update(left.pop(best))
+        for item in left:
+            item.add_marker("slow")
+
+
+def values_of(item: pytest.Item) -> frozenset[Value]:
+    """Return the params of a case, each with its name; what has no hash is itself alone."""
+    params: dict[str, Any] = item.callspec.params  # type: ignore[attr-defined]
+    return frozenset((name, _hashed(value)) for name, value in params.items())
+
+
+def _hashed(value: Any) -> Hashable:
+    try:
+        hash(value)
+    except TypeError:
+        return id(value)
+    return value  # type: ignore[no-any-return]
 
 
 def written(root: Path) -> set[str]:

@@ -84,6 +84,7 @@ def test_the_log_is_verified(kind: Kind, served: Served, capsys: pytest.CaptureF
     served.start()
 
 
+@pytest.mark.covering
 @kinds
 @pytest.mark.parametrize("restarted", [False, True], ids=["at once", "after a restart"])
 def test_the_same_again_is_a_duplicate_and_another_is_refused(kind: Kind, served: Served, restarted: bool) -> None:
