@@ -57,6 +57,7 @@ def ran(onearm: Any, *arguments: str) -> Any:
     return done
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("world", "name"), fitting())
 def test_every_policy_in_every_world_gives_the_figures_of_the_experiment(onearm: Any, world: str, name: str) -> None:
     common = ("simulate", "--env", world, "--policy", text_of(name), "--horizon", "14", "--replications", "2")
