@@ -79,7 +79,7 @@ def test_where_no_bound_is_known_there_is_no_interval() -> None:
 def test_a_bad_model_does_not_make_a_difference_sure() -> None:
     """Two policies that are alike, looked at after each page, by models that err as far as they can."""
     sure = 0
-    for seed in range(40):
+    for seed in range(20):
         rng = np.random.default_rng(seed)
         state = difference.start(2.0)
         for _ in range(10):
@@ -88,7 +88,7 @@ def test_a_bad_model_does_not_make_a_difference_sure() -> None:
             weight = 2.0 * (action == 1)
             difference.add(state, reward, weight, np.ones(100), (1.0 * (action == 0), np.zeros(100)))
             sure += difference.is_above(state, 0.0) or difference.is_below(state, 0.0)
-    assert sure <= 2
+    assert sure <= 1
 
 
 def test_the_model_fits_the_problem() -> None:
