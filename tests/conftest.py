@@ -45,7 +45,7 @@ if importlib.util.find_spec("hypothesis") is not None:
 
 import numba  # noqa: E402
 from support.compiled import as_python  # noqa: E402  these ask the package for the names of policies
-from support.every_run import mark_further  # noqa: E402
+from support.every_run import cover, mark_further  # noqa: E402
 from support.subjects import LONG, LONG_AS_PYTHON, long_first, mark_by_folder  # noqa: E402
 
 from onearm.engine.kernel import Entry, Loop  # noqa: E402
@@ -97,6 +97,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of benchmarks and documentation, and what not every run tries; begin with what takes long."""
     mark_by_folder(items)
     mark_further(items, ROOT)
+    cover(items)
     long_first(items, LONG_AS_PYTHON if numba.config.DISABLE_JIT else LONG)
 
 

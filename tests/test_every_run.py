@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from support.every_run import AS_PYTHON, REPRESENTATIVES, every_run, mark_further, written
+from support.every_run import AS_PYTHON, REPRESENTATIVES, cover, every_run, mark_further, written
 from support.subjects import policies_given, policy_of_file
 
 from onearm.engine.compiled import stamp
@@ -152,3 +154,34 @@ def test_without_a_representative_the_first_case_is_tried(repository: Path) -> N
     """A word may be another thing's name as well: a law is `uniform`."""
     draws = [Item(f"tests/engine/test_draws.py::test_law[{law}]", "jit") for law in ("uniform", "softmax", "normal")]
     assert marked(repository, *draws) == ["softmax"]
+
+
+class Case(Item):
+    """The same of a case with params."""
+
+    def __init__(self, *marks: str, **params: Any) -> None:
+        super().__init__(f"tests/test_a.py::test_b[{'-'.join(map(str, params.values()))}]", *marks)
+        self.callspec = SimpleNamespace(params=params)
+
+
+def left_out(*items: Item) -> list[str]:
+    """Return what of tests is left to `make test-all` as no value of it is new."""
+    cover(items)  # type: ignore[arg-type]
+    return [item.nodeid.partition("[")[2].rstrip("]") for item in items if "slow" in item.marks]
+
+
+def test_of_a_product_every_value_is_tried_and_not_each_with_each() -> None:
+    product = [Case("covering", policy=policy, world=world) for policy in "abcd" for world in "xy"]
+    assert left_out(*product) == ["a-y", "b-x", "c-y", "d-x"]
+    assert left_out(*(Case(policy=policy, world=world) for policy in "ab" for world in "xy")) == []
+
+
+def test_what_is_slow_anyway_shows_no_value() -> None:
+    product = [Case("covering", policy=policy, world=world) for policy in "ab" for world in "xy"]
+    product[0].add_marker("slow")
+    assert left_out(*product) == ["a-x", "b-y"]
+
+
+def test_values_without_a_hash_are_told_apart() -> None:
+    params: list[dict[str, float]] = [{}, {}]
+    assert left_out(*(Case("covering", name=name, params=params[i]) for i, name in enumerate("aa"))) == []

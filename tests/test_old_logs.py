@@ -185,7 +185,7 @@ def test_a_log_of_a_policy_from_outside_is_verified_with_its_file() -> None:
     assert found == {"hello": (0, None), "over": (14, None), "under_way": (13, None)}
 
 
-@each_log
+@pytest.mark.parametrize("name", every_run(NAMES, CHANGED))
 def test_the_export_is_what_it_was(tmp_path: Path, name: str) -> None:
     assert export_digest(f"sqlite:///{FIXTURES / 'old.db'}", name, tmp_path) == ANSWERS[name]["export"]
 

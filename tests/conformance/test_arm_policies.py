@@ -38,6 +38,7 @@ AT_HOME = 2000  # decisions
 DRAWS_OF_SLOW = dict.fromkeys(BY_QUADRATURE, 20_000)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("name", "context"), CASES)
 def test_an_arm_that_is_the_only_one_is_taken_for_sure(name: str, context: str) -> None:
     course = begin(name, context, n_arms=1)
@@ -48,6 +49,7 @@ def test_an_arm_that_is_the_only_one_is_taken_for_sure(name: str, context: str) 
         course.learn(instance, decision)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("name", "context"), CASES)
 @pytest.mark.parametrize(("size", "reward"), every_run(WILD, [(1e-300, REWARD_MAX), (1e307, -1e9)]))
 @np.errstate(over="ignore", invalid="ignore")  # a score may be anything; no state and no law
@@ -66,6 +68,7 @@ def test_wild_rewards_and_features_leave_a_law(name: str, context: str, size: fl
     assert not any(np.isnan(array).any() for array in kept(course.state))
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("name", "context"), CASES)
 def test_a_law_at_once_is_that_of_one_action_after_another(name: str, context: str) -> None:
     """And what is not available is left as it is."""
@@ -77,6 +80,7 @@ def test_a_law_at_once_is_that_of_one_action_after_another(name: str, context: s
         course.learn(instance, course.decide(instance))
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("name", "context"), CASES)
 def test_a_policy_says_whether_it_ever_draws(name: str, context: str) -> None:
     course = begin(name, context)
@@ -88,6 +92,7 @@ def test_a_policy_says_whether_it_ever_draws(name: str, context: str) -> None:
     assert course.policy.deterministic == (propensities == {1.0})
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("name", "context"), CASES)
 @np.errstate(invalid="ignore")
 def test_a_policy_says_whether_it_divides_by_propensities(name: str, context: str) -> None:

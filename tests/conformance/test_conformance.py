@@ -18,7 +18,7 @@ import golden
 import numpy as np
 import pytest
 from support.compiled import as_python
-from support.every_run import every_run, first_of_others
+from support.every_run import covering, every_run, first_of_others
 from support.kinds.course import RUN, Course
 from support.kinds.every import KINDS
 
@@ -40,8 +40,16 @@ def numbered(course: str) -> bool:
     return course.startswith(("arm-", "query-"))
 
 
+def settings(course: str) -> frozenset[tuple[str, int, str]]:
+    """Return the settings of a course, each with its policy and its place."""
+    _, policy, *parts = course.split("-")
+    return frozenset((policy, place, part) for place, part in enumerate(parts))
+
+
 COURSES = {f"{kind}-{name}": begin for kind, described in KINDS.items() for name, begin in described.courses.items()}
-EVERY_RUN = first_of_others(COURSES, lambda course: course.split("-")[1])
+# Of every policy each context, domain and sort of feedback, and these not each with each.
+OF_EVERY_POLICY = {course: settings(course) for course in first_of_others(COURSES, lambda course: course.split("-")[1])}
+EVERY_RUN = covering(OF_EVERY_POLICY)
 each_numbered_course = pytest.mark.parametrize(
     "course_name", every_run(filter(numbered, COURSES), filter(numbered, EVERY_RUN))
 )

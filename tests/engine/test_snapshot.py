@@ -12,6 +12,7 @@ import hypothesis
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+from support.every_run import every_run
 
 from onearm.engine.errors import Damaged
 from onearm.engine.simulation import Simulation
@@ -211,7 +212,10 @@ def test_damaged_runs_are_refused() -> None:
 
 
 @pytest.mark.usefixtures("coarse_quadrature")
-@pytest.mark.parametrize("name", golden.names("arm"))
+# test_conformance.py does so with a course of every policy.
+@pytest.mark.parametrize(
+    "name", every_run(golden.names("arm"), ["fourier_ucb", "half_visit", "sticky", "thompson_beta"])
+)
 def test_a_simulation_goes_on_from_the_bytes_of_its_state(name: str) -> None:
     """The bytes hold all that a policy knows: a run continued from them ends as the uninterrupted one."""
     policy = golden.specimen(name)

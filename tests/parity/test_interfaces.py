@@ -89,6 +89,19 @@ def fits(name: str, world: str) -> bool:
 # these stand for all that are tried in squall.
 PLAIN = ("ucb1", "exp3_ix", "witness")
 
+# Every policy is tried by the loop and in Python, and of each shape of law one at the service and with a log, which are
+# given what a policy said and do not ask how it came about: none, from weights, by quadrature, of a model, of a policy
+# inside, of a policy that others wrote.
+AT_EVERY_DOOR = [
+    ("ucb1", "squall"),
+    ("exp3_ix", "squall"),
+    ("thompson_beta", "squall"),
+    ("squarecb", "squall"),
+    ("sticky", "squall"),
+    ("witness", "squall"),
+    ("chebcb", "gust"),
+]
+
 
 def most(*worlds: str) -> list[Any]:
     """Return what `fitting` does, and leave to `make test-all` what squall shows of a policy as well."""
@@ -106,7 +119,7 @@ def test_replay_fold_one_at_a_time_and_python_decide_as_the_simulation(name: str
     walk(run, Python(run))
 
 
-@pytest.mark.parametrize(("name", "world"), fitting("squall", "gust"))
+@pytest.mark.parametrize(("name", "world"), every_run(fitting("squall", "gust"), AT_EVERY_DOOR))
 def test_an_engine_with_a_log_decides_as_the_simulation(name: str, world: str, tmp_path: Path) -> None:
     run = Run(name, WORLDS[world], fewer(name, 30))
     walk(run, Python(run, **in_a_file(tmp_path)))
@@ -126,6 +139,7 @@ def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_in_states(name: 
     walk(run, Loop(run))
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("world", ["delayed", "squall"])
 @pytest.mark.parametrize("name", WAITING)
 def test_decisions_that_are_awaited_count_alike_at_every_interface(name: str, world: str, client: Direct) -> None:
@@ -164,7 +178,7 @@ def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_on_a_stream(name
     walk(run, Loop(run))
 
 
-@pytest.mark.parametrize(("name", "world"), OF_VECTORS)
+@pytest.mark.parametrize(("name", "world"), every_run(OF_VECTORS, OF_VECTORS[::2]))
 def test_every_interface_decides_vectors_as_the_simulation(
     name: str, world: str, client: Direct, tmp_path: Path
 ) -> None:
@@ -192,7 +206,7 @@ def test_gymnasium_decides_vectors_as_the_simulation(name: str, world: str) -> N
     assert course.certificate == simulation.certificate
 
 
-@pytest.mark.parametrize(("name", "world"), most("bernoulli", "squall", "gust"))
+@pytest.mark.parametrize(("name", "world"), every_run(fitting("bernoulli", "squall", "gust"), AT_EVERY_DOOR))
 def test_the_service_decides_as_the_simulation(name: str, world: str, client: Direct) -> None:
     run = Run(name, WORLDS[world], fewer(name, 30))
     walk(run, Http(run, client))

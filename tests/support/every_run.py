@@ -6,12 +6,16 @@ A fact keeps a case of each shape; further policies, worlds and settings of the 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from support.subjects import policies_given, policy_of_file, without_policies
+
+Value = tuple[Hashable, ...]  # of a param, with its name
+Case = TypeVar("Case", bound=Hashable)
 
 # These stand for the others, which differ from one of them in what they do, and not in what surrounds them: here is
 # every shape of a state, of a law and of an entry, each wrapper, and every file of kernels in engine/ (as
@@ -131,6 +135,50 @@ def mark_further(items: Iterable[pytest.Item], root: Path) -> None:
         for rank, item in tried:
             if rank > 0 and item is not first:
                 item.add_marker("slow")
+
+
+def cover(items: Iterable[pytest.Item]) -> None:
+    """Mark `slow`, of a test marked `covering`, all cases but so few that every value of every param is tried.
+
+    So every policy is tried in one setting and every setting with one policy, and not each with each. What is slow
+    for another reason shows nothing.
+    """
+    tests: dict[str, dict[pytest.Item, frozenset[Value]]] = {}
+    for item in items:
+        if item.get_closest_marker("covering") and not item.get_closest_marker("slow"):
+            tests.setdefault(item.nodeid.partition("[")[0], {})[item] = values_of(item)
+    for cases in tests.values():
+        for item in cases.keys() - covering(cases):
+            item.add_marker("slow")
+
+
+def covering(cases: Mapping[Case, frozenset[Value]]) -> list[Case]:
+    """Return so few of the cases that every value is tried that one of them has.
+
+    Of what would show as many new values, a case comes first whose other values were tried least.
+    """
+    left, kept = dict(cases), list[Case]()
+    missing, tried = frozenset[Value]().union(*left.values()), Counter[Value]()
+    while missing:
+        best = max(left, key=lambda case: (len(left[case] & missing), -sum(tried[each] for each in left[case])))
+        kept.append(best)
+        missing -= left[best]
+        tried.update(left.pop(best))
+    return kept
+
+
+def values_of(item: pytest.Item) -> frozenset[Value]:
+    """Return the params of a case, each with its name; what has no hash is itself alone."""
+    params: dict[str, Any] = item.callspec.params  # type: ignore[attr-defined]
+    return frozenset((name, _hashed(value)) for name, value in params.items())
+
+
+def _hashed(value: Any) -> Hashable:
+    try:
+        hash(value)
+    except TypeError:
+        return id(value)
+    return value  # type: ignore[no-any-return]
 
 
 def written(root: Path) -> set[str]:

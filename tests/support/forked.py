@@ -25,7 +25,7 @@ class Forked:
 
     def __init__(self, program: Callable[[list[str]], int], arguments: Sequence[str], stderr: IO[str]) -> None:
         """Start `program`, a function at the top of a module, whose result is the exit code."""
-        context = _context()
+        context = copying()
         mine, theirs = context.Pipe(duplex=False)
         told = Connection(os.dup(stderr.fileno()), readable=False)
         self._process = context.Process(
@@ -70,7 +70,7 @@ class Forked:
 
 
 @functools.cache
-def _context() -> Any:
+def copying() -> Any:
     """Return what makes copies of a process that has imported all; one for each process of the tests."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(IMPORTED)

@@ -49,6 +49,7 @@ def test_wrong_use_is_refused(log: str, more: list[str], words: str, capsys: pyt
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 @pytest.mark.parametrize("asked", [["evaluate", "--target", "uniform"], ["replay", "--policy", "ucb1"]])
 def test_estimates_by_propensities_are_refused(

@@ -59,6 +59,7 @@ def ran(onearm: Any, *arguments: str) -> Any:
     return done
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("world", "name"), fitting())
 def test_every_policy_in_every_world_gives_the_figures_of_the_experiment(onearm: Any, world: str, name: str) -> None:
     common = ("simulate", "--env", world, "--policy", text_of(name), "--horizon", "14", "--replications", "2")
@@ -144,6 +145,7 @@ def test_spare_columns_are_left_out_one_by_one(
     assert "…" not in out
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("ending", READERS)
 @pytest.mark.parametrize("world", [SEA, EXPERTS, LATE, EXAMPLES])
 def test_a_log_holds_every_point_and_verifies(

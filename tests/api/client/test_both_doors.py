@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.both_doors import DOORS, Doors, opened
+from support.every_run import every_run
 
 import onearm
 from onearm.api.arms_once import Stream
@@ -42,7 +43,8 @@ WHO = {
 }
 
 
-@pytest.fixture(params=DOORS)
+# Threads and tasks, alone and in batches: two of these four show each. What Python does is what all are compared with.
+@pytest.fixture(params=every_run(DOORS, ("log", "threads", "tasks in batches")))
 def doors(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Doors]:
     with opened(request.param, tmp_path) as doors:
         yield doors

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from support.every_run import every_run
 from support.logged_engines import CASES, Pair
 from support.served import Served, assert_sound, log_of
 
@@ -27,7 +28,7 @@ def assert_verified(database: str, capsys: pytest.CaptureFixture[str], digest: s
     assert (told["first_difference"], told["digest"], told.get("note")) == (None, digest, None)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", every_run(CASES, [*CASES][::3]))
 def test_it_decides_as_in_memory_and_goes_on_where_it_was(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -47,7 +48,7 @@ def test_it_decides_as_in_memory_and_goes_on_where_it_was(
     assert_sound(events)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", every_run(CASES, [*CASES][1::3]))
 def test_a_service_takes_it_over_and_gives_it_back(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,7 +84,7 @@ def test_a_service_takes_it_over_and_gives_it_back(
     assert_verified(pair.here["database"], capsys, digest)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", every_run(CASES, [*CASES][2::3]))
 def test_it_tells_what_a_service_does(name: str, tmp_path: Path) -> None:
     pair = Pair(name, tmp_path, commit=50)
     pair.play(20)

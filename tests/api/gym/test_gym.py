@@ -63,7 +63,8 @@ def test_rows_of_actions_are_a_box() -> None:
     assert observation in env.observation_space
 
 
-@pytest.mark.parametrize("name", NAMES)
+# Every environment is tried by one of three tests, and every test with a third of them.
+@pytest.mark.parametrize("name", every_run(NAMES, NAMES[::3]))
 def test_check_env_finds_nothing(name: str) -> None:
     """Warnings are errors here; a short horizon makes it see an end."""
     env = make(name, horizon=20)
@@ -85,7 +86,7 @@ def test_an_arm_that_the_mask_excludes_is_refused() -> None:
     assert many.step(np.array([0, 2]))[1].tolist() == [1.0, 0.5]
 
 
-@pytest.mark.parametrize("name", OF_ARMS)
+@pytest.mark.parametrize("name", every_run(OF_ARMS, OF_ARMS[1::3]))
 def test_an_episode_is_the_simulation_of_the_environment(name: str) -> None:
     """The seed of `reset` gives nature's seed; what a policy meets here is what it meets in a simulation."""
     made, steps = envs.make(name, **params(name)), 30
@@ -165,7 +166,7 @@ def test_params_and_names_are_checked_as_elsewhere() -> None:
         gymnasium.make("onearm/Nobody-v0")
 
 
-@pytest.mark.parametrize("name", OF_ARMS)
+@pytest.mark.parametrize("name", every_run(OF_ARMS, OF_ARMS[2::3]))
 def test_a_vector_is_single_environments_to_the_bit(name: str) -> None:
     n, steps = 3, 25
     many = make_vec(name, n, horizon=steps)
@@ -235,7 +236,10 @@ def test_a_vector_refuses_actions_that_are_no_arms(actions: Any) -> None:
         many.step(np.array(actions))
 
 
-@pytest.mark.parametrize("name", golden.without_states())
+SHAPES = ("ucb1", "exp3_ix", "thompson_beta", "linucb", "sticky")  # of laws: none, from weights, by quadrature, inside
+
+
+@pytest.mark.parametrize("name", every_run(golden.without_states(), SHAPES))
 def test_run_on_our_own_environment_is_the_simulation(name: str) -> None:
     """With prompt rewards: same nature, same policy key, so the same course and the same last state."""
     steps = 40

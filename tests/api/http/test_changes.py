@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.every_run import every_run
 from support.served import Served, assert_problem, assert_refused
 
 from onearm.api.cli.main import run
@@ -44,15 +45,15 @@ def play(served: Served, n: int, experiment_id: str = "e") -> list[str]:
     return chosen
 
 
-@pytest.mark.parametrize(
-    ("policy", "params"),
-    [
-        ("ucb1", {}),
-        ("thompson_beta", {}),
-        ("epsilon_greedy", {}),
-        ("thompson_any", {"expected": [3, 2, 5], "propensities": False}),
-    ],
-)
+GROWING = [
+    ("ucb1", {}),
+    ("thompson_beta", {}),
+    ("epsilon_greedy", {}),
+    ("thompson_any", {"expected": [3, 2, 5], "propensities": False}),
+]
+
+
+@pytest.mark.parametrize(("policy", "params"), every_run(GROWING, [GROWING[0], GROWING[3]]))
 def test_arms_join_and_retire_and_the_log_says_when(
     tmp_path: Path, policy: str, params: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

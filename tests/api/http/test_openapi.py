@@ -211,7 +211,7 @@ def test_answers_are_as_documented(document: Any, keys: Any, method: str, path: 
         seen.add(answer.status_code)
         case.validate_response(answer, checks=CHECKS)
 
-    for names, share in ((st.none(), 5), (known, 2)):
+    for names, share in ((st.none(), 10), (known, 3)):
         few = settings(
             max_examples=settings.default.max_examples // share,
             phases=[Phase.generate],

@@ -193,6 +193,7 @@ def test_what_closed_in_silence_stays_closed_after_a_start(served: Windowed, lat
     assert_clean(served)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("erased", [0, 1])
 @pytest.mark.parametrize("reward", [{"late": "record"}, {"learn": "at_once", "default": 0.1}, {"default": 0}])
 def test_windows_of_what_is_erased_close_by_the_same_time_before_and_after_a_start(

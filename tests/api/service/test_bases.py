@@ -42,7 +42,7 @@ def folded_afresh(served: Served, run: Run) -> Any:
             return done.value
 
 
-@pytest.mark.parametrize("kind", every_run(SPECS, EVERY_SHAPE))
+@pytest.mark.parametrize("kind", every_run(SPECS, EVERY_SHAPE[::2]))  # test_archives.py tries the others
 def test_a_compacted_experiment_goes_on_as_its_twin(tmp_path: Path, kind: str) -> None:
     with Served(tmp_path, cache_bytes=3000) as served:
         run, twin = Run(served, kind, "e"), Run(served, kind, "twin")
@@ -80,7 +80,7 @@ def test_a_compacted_experiment_goes_on_as_its_twin(tmp_path: Path, kind: str) -
         served.start()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in SPECS if kind != "stream"])
+@pytest.mark.parametrize("kind", every_run([kind for kind in SPECS if kind != "stream"], EVERY_SHAPE[:-1]))
 def test_only_what_was_learned_before_is_slim(tmp_path: Path, kind: str) -> None:
     with Served(tmp_path) as served:
         run = Run(served, kind, "e")

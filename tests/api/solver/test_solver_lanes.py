@@ -42,6 +42,7 @@ def same_as_alone(found: Solutions, matrix: Any, b: np.ndarray, x0: Any, omegas:
 HOW = [{}, {"rtol": 1e-3}, {"rtol": 0.0, "atol": 1e-4}, {"maxiter": 7}, {"maxiter": 0}, {"relative_to": "start"}]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("matrix", [A, SKEW, prepare(A)])
 @pytest.mark.parametrize("x0", [None, X0])
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ def solved(of: tuple[Array, ...], k: int, z: Array, prior: float, half_life: flo
     return scores, widths
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("half_life", [math.inf, 25.0, 1.0])
 @pytest.mark.parametrize(("p", "n"), [(8, 130), (24, 61)])
 def test_it_is_ridge_regression(p: int, n: int, half_life: float) -> None:

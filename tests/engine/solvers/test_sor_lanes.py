@@ -39,6 +39,7 @@ def assert_as_alone(half: Half, b: Array, omega: Array, tolerance: Array, most: 
     return outcomes
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("lanes", [1, 3, 8])
 @pytest.mark.parametrize("system", ["grid", "sparse", "full"])
 def test_every_solve_has_the_bits_that_it_has_alone(lanes: int, system: str) -> None:

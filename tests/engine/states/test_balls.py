@@ -70,6 +70,7 @@ def _kl(p: Array, q: Array) -> Array:
         return np.asarray((p[came] * (np.log(p[came]) - np.log(q[:, came]))).sum(axis=1))
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(
     "p", [[0.2, 0.5, 0.3], [0.05, 0.95, 0.0], [0.0, 0.3, 0.7], [1.0, 0.0, 0.0], [0.01, 0.01, 0.98]]
 )

@@ -90,6 +90,7 @@ def by_trying_all(matrix: Array, domain: Domain, y: Array) -> Array:
     return best
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("condition", every_run(CONDITIONS, CONDITIONS[1::2]))
 @pytest.mark.parametrize(
     "domain",
@@ -161,6 +162,7 @@ WITHIN = (  # a point on some limits, and one on none
 )
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("condition", [1.0, 100.0, 1e6])
 @pytest.mark.parametrize(("domain", "on_limits", "on_none"), WITHIN)
 def test_a_step_is_the_projection_of_where_the_push_leads(
@@ -200,6 +202,7 @@ def test_a_step_that_meets_no_limit_factorises_nothing_on_a_simplex_too() -> Non
 PRODUCT = product(ball(2, 0.5, [1.0, 0.0]), box([-1.0], [0.5]), simplex(3, 2.0))
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(
     "domain",
     [

@@ -107,6 +107,7 @@ def test_the_noise_says_nothing_of_the_jitter_nor_of_the_level() -> None:
     assert abs(np.corrcoef(steps[1:].ravel(), steps[:-1].ravel())[0, 1]) < 4.0 / np.sqrt(noise.size)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("domain", ["box", "ball", "simplex"])
 @pytest.mark.parametrize("convexity", [0.0, 0.9])
 def test_no_point_is_better_than_the_comparator(domain: str, convexity: float) -> None:

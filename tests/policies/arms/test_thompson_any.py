@@ -88,6 +88,7 @@ def test_until_two_rewards_differ_every_arm_is_played_alike() -> None:
     assert law_of(policy, state)[1] > 0.4
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("scale", "offset"), [(2.0**30, 0.0), (2.0**-30, 0.0), (1.0, 2.0**20), (2.0**-9, -(2.0**20))])
 @pytest.mark.parametrize("propensities", [True, False])
 def test_units_do_not_change_a_bit(scale: float, offset: float, propensities: bool) -> None:

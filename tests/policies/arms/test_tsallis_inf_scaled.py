@@ -46,6 +46,7 @@ def learn(policy: Policy, state: Any, t: int, decision: Decision, reward: float)
     loop.learn(policy.params, state, instance, decision, Feedback(reward, np.zeros(0)), Key(RUN, t))
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("late", [0, 5])
 def test_every_law_is_that_of_the_reference(estimator: str, late: int) -> None:

@@ -37,6 +37,7 @@ def contexts(problem: Problem, n: int) -> list[Instance]:
     return [x.instance(t, rng.normal(size=problem.context_shape), problem.n_arms) for t in range(n)]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("problem", [DENSE, ACTIONS], ids=["dense", "actions"])
 @pytest.mark.parametrize("name", FREE_OF_UNITS)
 def test_the_unit_of_rewards_does_not_matter(name: str, problem: Problem) -> None:
@@ -47,6 +48,7 @@ def test_the_unit_of_rewards_does_not_matter(name: str, problem: Problem) -> Non
         assert x.decide(policy, thousand, at).action == x.decide(policy, one, at).action
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("problem", [DENSE, ACTIONS], ids=["dense", "actions"])
 @pytest.mark.parametrize("name", OVER_AN_ORACLE)
 def test_the_order_of_actions_does_not_matter(name: str, problem: Problem) -> None:
@@ -75,6 +77,7 @@ def test_action_sets_may_be_smaller_than_the_largest(name: str) -> None:
         x.learn(policy, state, two, 1, 0.5)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("problem", [DENSE, ACTIONS], ids=["dense", "actions"])
 @pytest.mark.parametrize("name", OVER_AN_ORACLE)
 def test_a_decision_is_explained(name: str, problem: Problem) -> None:
@@ -139,6 +142,7 @@ def test_named_features_are_used(name: str) -> None:
     assert found.reward[:, -1].mean() / 300 > 0.6
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("k", [6, 7, 10, 11])
 @pytest.mark.parametrize(
     ("name", "params"),

@@ -76,6 +76,7 @@ def test_no_context_is_the_middle(bins: int, place: int) -> None:
     assert learned_in(binned(bins=bins), 5.0) == (place, 0)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("late", [0, 4])
 def test_every_law_is_that_of_a_reference_of_its_bin(estimator: str, late: int) -> None:

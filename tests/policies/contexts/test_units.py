@@ -70,6 +70,7 @@ def same(found: list[Decision], known: list[Decision]) -> bool:
     return bool(np.array_equal(np.array(found), np.array(known), equal_nan=True))
 
 
+@pytest.mark.covering
 @each_case
 def test_no_unit_and_no_offset_changes_a_decision(name: str, kind: str) -> None:
     policy, problem = policy_of(name), PROBLEMS[kind]
@@ -79,6 +80,7 @@ def test_no_unit_and_no_offset_changes_a_decision(name: str, kind: str) -> None:
         assert same(course(policy, problem, lambda reward, a=a, b=b: a * reward + b), known), (a, b)  # type: ignore[misc]
 
 
+@pytest.mark.covering
 @each_case
 def test_where_all_rewards_are_the_same_none_counts(name: str, kind: str) -> None:
     """There is no unit, so no action is better, whatever the reward is."""
@@ -101,6 +103,7 @@ def test_the_law_of_thompson_sampling_is_free_of_units_up_to_rounding() -> None:
             x.learn(policy, one, at, action, paid)
 
 
+@pytest.mark.covering
 @each_case
 def test_what_was_stored_before_there_was_an_origin_still_compares_with_0(name: str, kind: str) -> None:
     """Stored specs lack `origin`, and of these two policies `noise`: they decide by rewards as they come."""

@@ -64,6 +64,7 @@ def test_the_certificate_of_one_step_worked_by_hand() -> None:
     assert variation == pytest.approx(1.0, rel=1e-14)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("gradient_max", [None, 0.01, 5.0])

@@ -64,6 +64,7 @@ def test_a_trace_that_is_known_to_the_digit() -> None:
     assert abs(loss + 724.047035074) < 1e-8
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("hint", ["last", "zero", "context"])
 @pytest.mark.parametrize("late", [False, True])
 def test_the_certificates_hold_for_any_point_and_any_path_on_any_course(hint: str, late: bool) -> None:

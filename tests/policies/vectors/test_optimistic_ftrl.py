@@ -56,6 +56,7 @@ def test_a_confident_step_by_hand() -> None:
     assert np.abs(second - 2.0 * eta * np.array([1.0, 0.5])).max() < 1e-15
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(
     "params",
     [

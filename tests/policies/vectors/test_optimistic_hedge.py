@@ -79,6 +79,7 @@ def test_the_weights_are_the_softmax_of_losses_and_hint(hint: str, size: float) 
     assert found.certificate.bound == pytest.approx(logsumexp(eta * regrets) / eta, abs=1e-10)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("params", [{}, {"hint": "zero"}, {"hint": "context"}, {"scale": None}, {"scale": 1e-3}])
 @pytest.mark.parametrize("late", [False, True])
 def test_the_certificate_holds_for_any_point_on_any_course(params: dict[str, Any], late: bool) -> None:
@@ -107,6 +108,7 @@ def test_the_certificate_holds_for_any_point_on_any_course(params: dict[str, Any
             assert size * linear.max() - earned <= bound + 1e-9 * scale, (course, t)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("hint", ["last", "zero"])
 @pytest.mark.parametrize("drift", [0.0, 0.01, 1.0])
 def test_the_certificate_is_within_what_theory_allows(hint: str, drift: float) -> None:

@@ -66,6 +66,7 @@ def test_a_trace_that_is_known_to_the_digit() -> None:
     assert abs(squares(plain, ball(3, 0.4), waves(200)).loss - 52.015760231) < 1e-8
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(
     "domain",
     [
@@ -138,6 +139,7 @@ def corner(domain: Domain, pull: Array) -> Array:
     return point
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(
     "params", [{"gradient_max": 2.0}, {"gradient_max": 0.01, "beta": 3.0}, {"hint": "zero"}, {"hint": "context"}]
 )
@@ -212,6 +214,7 @@ def test_without_its_square_the_certificate_would_be_below_the_regret() -> None:
     assert bound < squares  # so that what is left without them is negative
 
 
+@pytest.mark.covering
 @np.errstate(over="ignore", invalid="ignore")  # squares of H, which are looked at before they are used
 @pytest.mark.parametrize("size", [1e29, 1e100])
 @pytest.mark.parametrize("domain", [*DOMAINS, simplex(9), ball(9, 1e3), box([-1e-3] * 9, [1.0] * 9)])

@@ -50,6 +50,7 @@ def test_a_trace_that_is_known_to_the_digit(
     assert found.certificate.bound < bound  # which is what the paper proves: less tightly
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(
     "params",
     [

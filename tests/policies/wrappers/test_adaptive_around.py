@@ -69,6 +69,7 @@ def decisions(course: Course, n: int) -> Iterator[tuple[int, float]]:
         yield decision.action, decision.propensity
 
 
+@pytest.mark.covering
 @EACH
 def test_without_looks_the_policy_inside_decides_to_the_bit(name: str, context: str) -> None:
     alone = course_of(golden.specimen(name), name, context)
@@ -79,6 +80,7 @@ def test_without_looks_the_policy_inside_decides_to_the_bit(name: str, context: 
     assert inside.policy.deterministic == alone.policy.deterministic
 
 
+@pytest.mark.covering
 @EACH
 def test_after_a_change_a_run_goes_on_from_its_snapshot_to_the_same_bits(name: str, context: str) -> None:
     """Working space is no part of a snapshot: what one model left there must not reach another."""
@@ -94,6 +96,7 @@ def test_after_a_change_a_run_goes_on_from_its_snapshot_to_the_same_bits(name: s
     assert restored.digest() == course.digest()
 
 
+@pytest.mark.covering
 @EACH
 def test_a_new_model_learns_as_a_policy_that_begins(name: str, context: str) -> None:
     """Where all is learned anew: what follows is what a policy without a past learns from the same rewards."""

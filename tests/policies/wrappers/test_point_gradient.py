@@ -56,6 +56,7 @@ def learn(policy: Policy, state: Any, then: Instance, decision: Decision, reward
     entry(loop.learn, policy.params, state, then, decision, feedback, Key(RUN, then.t))
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("feedback", ["reward", "two_rewards"])
 @pytest.mark.parametrize("delta", [None, 0.9])
 @pytest.mark.parametrize("domain", DOMAINS)
@@ -79,6 +80,7 @@ def test_points_lie_in_the_domain_even_where_the_inner_policy_is_at_the_wall(
         assert np.abs(played - state.middle).max() > 0.9 * domain.diameter / 4.0  # it went to a wall
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("feedback", ["reward", "two_rewards"])
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_estimates_of_a_linear_loss_are_right_on_average(feedback: FeedbackKind, domain: Domain) -> None:

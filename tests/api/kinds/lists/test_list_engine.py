@@ -26,6 +26,7 @@ def test_nothing_is_learned_while_a_list_is_filled_and_each_action_stands_once()
     assert engine.rewards == 3 and engine.decide().slots["0"].number == 3
 
 
+@pytest.mark.usefixtures("few_cosines")
 def test_the_default_policy_learns_by_slot_which_arm_pays() -> None:
     engine = onearm.open(arms=["a", "b", "c"], slots=2, reward_range=(0.0, 1.0), seed=1)
     paid = {("0", "c"), ("1", "a")}

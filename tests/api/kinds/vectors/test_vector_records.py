@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from support.every_run import every_run
 from support.served import Served, assert_problem, assert_refused
 from support.vector_log import KINDS, POINTS, Kind, crashed, folded, gradient
 
@@ -19,6 +20,7 @@ from onearm.engine.storage.tables import SNAPSHOT
 
 ORDER = [2, 0, 5, 3, 4, 8, 7]  # decisions in the order of their feedback; 1, 6, 9, 10 and 11 never have any
 kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.feedback)
+some_kinds = pytest.mark.parametrize("kind", every_run(KINDS, KINDS[1::2]), ids=lambda kind: kind.feedback)
 
 
 @pytest.fixture
@@ -84,7 +86,8 @@ def test_the_log_is_verified(kind: Kind, served: Served, capsys: pytest.CaptureF
     served.start()
 
 
-@kinds
+@pytest.mark.covering
+@some_kinds
 @pytest.mark.parametrize("restarted", [False, True], ids=["at once", "after a restart"])
 def test_the_same_again_is_a_duplicate_and_another_is_refused(kind: Kind, served: Served, restarted: bool) -> None:
     kind.create(served)
@@ -102,7 +105,7 @@ def test_the_same_again_is_a_duplicate_and_another_is_refused(kind: Kind, served
     assert (served.everything(), served.digest(kind.feedback)) == (before, digest)
 
 
-@kinds
+@some_kinds
 def test_a_reward_id_is_part_of_what_is_the_same(kind: Kind, served: Served) -> None:
     kind.create(served)
     kind.decide(served)
@@ -112,7 +115,7 @@ def test_a_reward_id_is_part_of_what_is_the_same(kind: Kind, served: Served) -> 
     assert served.record("~0", kind.feedback).json()["reward"]["reward_id"] == "r"
 
 
-@kinds
+@some_kinds
 def test_batches_answer_in_order_and_a_bad_one_fails_alone(kind: Kind, served: Served) -> None:
     kind.create(served)
     engine = kind.engine()
@@ -151,7 +154,7 @@ def test_the_answer_and_the_log_say_one_where_the_point_is_certain_and_null_wher
     assert share == (0.0 if kind.certain else 1.0)
 
 
-@kinds
+@some_kinds
 def test_nothing_explains_a_vector_and_that_is_said(kind: Kind, served: Served) -> None:
     kind.create(served)
     before = served.everything()
@@ -187,7 +190,7 @@ def test_what_is_written_is_of_the_reward_and_what_is_told_is_of_the_loss(kind: 
     assert event.detail == (None if sign is None else json.dumps(numbers[sign]))
 
 
-@kinds
+@some_kinds
 def test_points_are_where_the_domain_is(kind: Kind, served: Served) -> None:
     kind.create(served)
     engine = kind.engine()

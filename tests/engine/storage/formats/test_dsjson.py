@@ -130,6 +130,7 @@ BAD: dict[str, list[Any]] = {
 }
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("kind", BAD)
 @pytest.mark.parametrize("wanted", [BARE, Wanted(), Wanted(dimension=8)], ids=["bare", "named", "dense"])
 def test_a_bad_line_is_counted_by_kind_and_the_rest_goes_on(tmp_path: Path, kind: str, wanted: Wanted) -> None:
