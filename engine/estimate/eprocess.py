@@ -96,11 +96,12 @@ def weight_e_process(
     check_bound(weight, math.inf if weight_max is None else weight_max)
     moments = check_moments(at, missing + len(weight))
     first, found = 0, []
+    add, look = add_weights.compiled(state, weight), _log_e.compiled(state)
     for last in moments.tolist():
         if first < missing:
-            add_weights(state, np.zeros(min(last, missing) - first))
-        add_weights(state, weight[max(first - missing, 0) : max(last - missing, 0)])
-        found.append(log_e(state))
+            add(state, np.zeros(min(last, missing) - first))
+        add(state, weight[max(first - missing, 0) : max(last - missing, 0)])
+        found.append(look(state))
         first = last
     return EProcess(moments, np.array(found), int(state.seen[1]) or None)
 
@@ -139,9 +140,10 @@ def action_e_process(
     state = start_actions(n_arms, propensity_min, alpha)
     moments = check_moments(at, len(action))
     first, found = 0, []
+    add, look = add_actions.compiled(state, action, propensity), _log_e.compiled(state)
     for last in moments.tolist():
-        add_actions(state, action[first:last], propensity[first:last])
-        found.append(log_e(state))
+        add(state, action[first:last], propensity[first:last])
+        found.append(look(state))
         first = last
     return EProcess(moments, np.array(found), int(state.seen[1]) or None)
 

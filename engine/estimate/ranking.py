@@ -15,16 +15,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..draws import RESAMPLING, normals, run_key
+from ..draws import RESAMPLING, normal, normals, run_key
 from ..errors import InvalidInput
 from ..kernel import loop
-from ..vocabulary import Array
+from ..vocabulary import Array, Key
 from .interval import check_level, spread_of
 from .leaning import widened
 from .terms import Terms
 
 _ROOM = 1 << 25  # influences that are held at once, of all policies
 _AT_ONCE = 128  # draws
+_MANY = 32  # policies from which on draws are made by compiled code: one in 80 takes long in Python
 _SAME = 1e-12  # of the larger variance: two policies whose difference varies less are one
 
 
@@ -153,8 +154,20 @@ def _covariance(policies: Sequence[Terms], known: Array) -> Array:
 def _deviations(covariance: Array, run: np.uint64, draws: int) -> Array:
     """Return draws of normal deviations with that covariance, float64[draws, K]."""
     size, direction = np.linalg.eigh(covariance)
-    standard = normals(run, draws, 0, len(covariance))
+    if len(covariance) < _MANY:
+        standard = normals(run, draws, 0, len(covariance))
+    else:
+        standard = np.empty((draws, len(covariance)))
+        _draw.compiled(run, standard)(run, standard)
     return np.asarray(standard @ (direction * np.sqrt(np.maximum(size, 0.0))).T)
+
+
+@loop
+def _draw(run: np.uint64, standard: Array) -> None:
+    """Write what `normals` returns."""
+    for i in range(standard.shape[0]):
+        for j in range(standard.shape[1]):
+            standard[i, j] = normal(Key(run, i), j)
 
 
 def _quantile(ratio: Array, level: float) -> float:

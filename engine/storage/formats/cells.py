@@ -173,7 +173,7 @@ class Table:
                     ignore_empty_lines=False,
                 ),
                 arrow.ConvertOptions(
-                    column_types=dict.fromkeys(places, pa.string()) | types,
+                    column_types=dict.fromkeys(places, pa.string()) | dict(types),
                     include_columns=places,
                     check_utf8=False,
                     null_values=[],

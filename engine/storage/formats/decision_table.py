@@ -86,8 +86,8 @@ def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_l
     optional = [roles.propensity, roles.unit_id, wanted.segment, roles.time if wanted.times else None]
     beside = BesideColumns(wanted.beside, table.names, roles.action, path)
     names = [roles.action, roles.reward, *(name for name in optional if name), *features.names, *beside.names]
-    others = {*(name for name in optional[1:] if name), *beside.names, *wanted.naming.features}
-    numbers = {name: kind for name, kind in features.numbers(roles).items() if name not in others}
+    texts = {*(name for name in optional[1:] if name), *beside.names, *wanted.naming.features}
+    numbers = {name: kind for name, kind in features.numbers(roles).items() if name not in texts}
     for cells, lines in table.blocks(names, numbers):
         rest = iter(cells[2:])
         score, unit, segment, time = (next(rest) if name else None for name in optional)
