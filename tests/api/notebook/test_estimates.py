@@ -231,3 +231,15 @@ def test_a_report_is_the_page_of_the_command(path: Path, tmp_path: Path) -> None
     assert "ucb1" in (tmp_path / "replay.html").read_text()
     with pytest.raises(InvalidInput, match=r"report\.txt does not end in \.html"):
         onearm.evaluate(path, "logged", report=tmp_path / "report.txt")
+
+
+def test_without_diagnostics_the_estimates_are_the_same_and_it_is_said(tmp_path: Path) -> None:
+    log = pa.table(shop())
+    whole = onearm.evaluate(log, ["uniform", "action:hat"]).to_dict()
+    bare = onearm.evaluate(log, ["uniform", "action:hat"], diagnostics=False)
+    found = bare.to_dict()
+    assert found["estimates"] == whole["estimates"] and found["ranking"] == whole["ranking"]
+    assert found["diagnostics"] == {"uniform": None, "action:hat": None} != whole["diagnostics"]
+    assert any("diagnostics were left out" in note for note in found["notes"])
+    with pytest.raises(InvalidInput, match="it takes the diagnostics"):
+        onearm.evaluate(log, "uniform", diagnostics=False, report=tmp_path / "report.html")
