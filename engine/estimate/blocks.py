@@ -18,7 +18,7 @@ def summed(n: int, term: Callable[[slice], Array]) -> float:
 
     >>> import numpy as np
     >>> numbers = np.random.default_rng(0).random(100_000)
-    >>> summed(100_000, lambda rows: np.square(numbers[rows])) == np.square(numbers).sum()
+    >>> summed(100_000, lambda rows: np.square(numbers[rows])) == float(np.square(numbers).sum())
     True
     """
     return _part(0, n, term)
