@@ -20,13 +20,8 @@ import pyarrow.parquet as pq
 from evaluate_peers import Peer, Way, peer, timed, turns
 from pyarrow import csv
 
-from onearm.api.offline.candidate_kinds import Beginning
-from onearm.api.offline.candidates import candidate
-from onearm.api.offline.evaluation import evaluate
-from onearm.api.offline.judging import Readings, judge, logged
-from onearm.api.offline.options import Options
+import onearm
 from onearm.engine.columns import concat, take
-from onearm.engine.estimate import snips
 from onearm.engine.simulation import Simulation
 from onearm.engine.storage.formats import csv_table, dsjson, jsonl, obd, parquet
 from onearm.engine.storage.rows import Rows, Wanted
@@ -185,25 +180,22 @@ def read(file: File) -> Rows:
     return rows
 
 
-def value_of(file: File, target: str) -> float:
-    """Return the SNIPS value of a target by its own kernel, from the file."""
-    with read(file) as rows:
-        facts = logged(rows)
-        (scores,) = judge([candidate(target).target(Beginning(rows, rows.problem, len(rows)))], Readings(rows, [rows]))
-        return snips(facts.reward, facts.propensity, scores.target).value
-
-
-def evaluated(file: File, target: str) -> float:
-    """Return the same with its interval and all diagnostics, as `onearm evaluate` prints them."""
-    with read(file) as rows:
-        return evaluate([candidate(target)], Readings(rows, [rows]), Options()).estimates[0].value
+def value_of(file: File, target: str, *, diagnostics: bool) -> float:
+    """Return the SNIPS value of a target as everybody gets it, with its interval."""
+    found = onearm.evaluate(
+        file.path, target, method="snips", format=file.form, arms=file.n_arms, diagnostics=diagnostics
+    )
+    return float(found.to_dict()["estimates"][0]["value"])
 
 
 def ways_of(file: File, polars: Peer | None, obp: Peer | None, vw: Peer | None) -> dict[str, Way]:
     """Return all ways to a value of this file."""
     targets = ("action:0",) if file.form == "dsjson" else ("uniform", "action:0")
-    ways = {f"onearm, {target}": timed(lambda target=target: value_of(file, target)) for target in targets}
-    ways[f"onearm, {targets[0]}, interval and diagnostics"] = timed(lambda: evaluated(file, targets[0]))
+    ways = {f"onearm, {targets[0]}": timed(lambda: value_of(file, targets[0], diagnostics=True))}
+    for target in targets:
+        ways[f"onearm, {target}, no diagnostics"] = timed(
+            lambda target=target: value_of(file, target, diagnostics=False)
+        )
     job = {"file": str(file.path), "form": file.form, "shape": file.shape, "arms": ARMS}
     if polars is not None and file.form != "dsjson":
         ways["polars, expressions"] = polars.way(way="expressions", **job)

@@ -1,7 +1,8 @@
 """How fast logs are evaluated and replayed, on one core: from files, over arrays, beside other libraries in one run.
 
 Run: python benchmarks/evaluate_speed.py [--json] [--only PART] [--rounds 5] [--no-peers] [--big] [--quick].
-files    SNIPS from a file's first byte to the value: a million simulated decisions in every format
+files    SNIPS with its interval by `onearm.evaluate`, with diagnostics and without: a million simulated decisions in
+         every format, beside peers that read the same columns and check the same rules
 arrays   estimators and intervals over a million rows in memory
 replay   a LinUCB that learns as it goes through a log
 memory   peak memory of `onearm evaluate` over exports of JSON lines of up to 2 GB (with --big 10 GB)

@@ -59,6 +59,12 @@ class Registry(Generic[Made]):
         """Return all names, sorted."""
         return sorted({*self._built_in, *self._entry_points(), *self._outside})
 
+    def knows(self, name: str) -> bool:
+        """Whether there is one of that name: entry points, which take 20 ms, are asked where no file is called so."""
+        if name in self._outside or name in self._built_in:
+            return True
+        return name.isidentifier() and name in self._entry_points()
+
     def factory(self, name: str) -> Callable[..., Made]:
         """Return the public function of that name; raise `InvalidInput` with near names where there is none."""
         if name in self._outside:

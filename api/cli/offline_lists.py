@@ -28,6 +28,7 @@ SINGLE = (
     "model",
     "weight_limit",
     "weight_max",
+    "diagnostics",
 )  # options of single actions, with usual values
 NOT_FOR_LISTS = (
     "law",

@@ -166,6 +166,11 @@ _ASKING = (
         help="The columns of the probabilities by which the log drew, one for each action, of dsjson p: with them "
         "propensities are tested exactly.",
     ),
+    click.option(
+        "--diagnostics/--no-diagnostics",
+        default=True,
+        help="Whether to ask how far the log can be trusted, which takes most of the time; on by default.",
+    ),
     click.option("--embedding", metavar="COLUMN|FILE", help="mips: the category of each arm."),
     click.option(
         "--baseline",

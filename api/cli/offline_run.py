@@ -46,7 +46,7 @@ def run(
     **asked: Any,
 ) -> None:
     """Do what `evaluate` and `replay` have in common."""
-    pen = None if report is None and plots is None else pen_for(log, report, plots)
+    pen = None if report is None and plots is None else pen_for(log, report, plots, diagnostics=asked["diagnostics"])
     place = place_of(log, form, experiment)
     question = question_of(
         place,

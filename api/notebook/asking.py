@@ -64,6 +64,7 @@ def evaluate(
     learn: Any = "matched",
     model: str = "ridge",
     law: str | None = None,
+    diagnostics: bool = True,
     reward_range: tuple[float, float] | None = None,
     weight_limit: float | None = None,
     weight_max: float | None = None,
@@ -98,7 +99,7 @@ def evaluate(
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
     wanted = _wanted(dimension, arms, segment, naming)
     known = _checked(level, model, reward_range, weight_limit, weight_max)
-    options = {"interval": interval, "learn": learn, "law": law, "seed": seed, **known}
+    options = {"interval": interval, "learn": learn, "law": law, "diagnostics": diagnostics, "seed": seed, **known}
     return log.answered(_several(target), method, ("snips",), wanted, embedding, baseline, options)
 
 
@@ -120,6 +121,7 @@ def replay(
     learn: Any = "matched",
     model: str = "ridge",
     law: str | None = None,
+    diagnostics: bool = True,
     reward_range: tuple[float, float] | None = None,
     weight_limit: float | None = None,
     weight_max: float | None = None,
@@ -153,7 +155,7 @@ def replay(
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
     wanted = _wanted(dimension, arms, segment, naming)
     known = _checked(level, model, reward_range, weight_limit, weight_max)
-    options = {"interval": interval, "learn": learn, "law": law, "seed": seed, **known}
+    options = {"interval": interval, "learn": learn, "law": law, "diagnostics": diagnostics, "seed": seed, **known}
     return log.answered(found, method, ("match", "snips"), wanted, embedding, baseline, options)
 
 
@@ -184,7 +186,8 @@ class _Asked:
         options: dict[str, Any],
     ) -> Estimates:
         """Read it and judge candidates on it."""
-        pen = None if self._report is None else pen_for(self._log.name, self._report, None)
+        shown, report = options["diagnostics"], self._report
+        pen = None if report is None else pen_for(self._log.name, report, None, diagnostics=shown)
         with ExitStack() as stack, as_arguments(evaluate):
             question = question_of(
                 self._log,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ...engine.errors import InvalidInput
-from ...engine.replay.matching import Contender, Learning
+from ...engine.replay.matching import Contender, Even, Learning
 from ...engine.replay.own_laws import OwnLaw
 from ...engine.replay.targets import Fixed, Logged, Target
 from ...engine.storage.arrow import format_module
@@ -170,7 +170,8 @@ class PolicyCandidate(Candidate):
 
     def target(self, log: Beginning) -> Target:
         """Return the policy, which has learned nothing yet."""
-        return Contender(self.policy, log.problem, log.n_rows, learn=log.learn, seed=log.seed, part=log.part)
+        kind = Even if self.policy.name == UNIFORM else Contender
+        return kind(self.policy, log.problem, log.n_rows, learn=log.learn, seed=log.seed, part=log.part)
 
     def stays(self, learn: Learning) -> bool:
         """Whether it learns nothing."""

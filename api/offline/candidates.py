@@ -56,7 +56,7 @@ def candidate(text: str) -> Candidate:
                 "bad_target", f"{text!r} names nothing: say column:NAME, columns:p_*, table:FILE, frequency:NAME"
             )
         return ColumnsCandidate(text, word, number)
-    if text in catalog.names() and is_batch_function(function := catalog.factory(text)):
+    if catalog.knows(text) and is_batch_function(function := catalog.factory(text)):
         return of_function(function, text)
     return of_policy(catalog.parse(text))
 
@@ -67,7 +67,7 @@ def policy_named(text: str) -> Policy:
     Raises `InvalidInput` ("bad_policy") for what is a target, and decides nothing anew.
     """
     word = text.partition(":")[0]
-    is_function = text in catalog.names() and is_batch_function(catalog.factory(text))
+    is_function = catalog.knows(text) and is_batch_function(catalog.factory(text))
     if is_function or word in (LOGGED, "first", "action", *COLUMNS):
         raise InvalidInput(
             "bad_policy",

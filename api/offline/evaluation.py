@@ -12,7 +12,8 @@ import numpy as np
 
 from ...engine.changes.worlds import standing
 from ...engine.errors import InvalidInput
-from ...engine.estimate import Diagnostics, Terms, by_unit, diagnose, groups_among, groups_of, rank
+from ...engine.estimate import Diagnostics, Terms, by_unit, diagnose_each, groups_among, groups_of, rank
+from ...engine.storage.room import room
 from ...engine.storage.rows import Rows
 from ...engine.vocabulary import NOBODY, Array, Change
 from .candidate_kinds import Candidate
@@ -22,6 +23,8 @@ from .judging import Advance, Facts, Readings, Scores, judge
 from .methods import Case, of_rows, terms_of
 from .models import check_ranges, cross_fitted, more_robust, of_the_past, started
 from .options import MODELLED, RANKED, Options
+
+UNASKED = "nobody asked how far this log can be trusted: diagnostics were left out"
 
 
 class Estimate(NamedTuple):
@@ -187,7 +190,7 @@ def concluded(
         cases,
         terms,
         estimates,
-        _diagnostics(rows, cases),
+        _diagnostics(rows, logged, cases),
         _ranking(candidates, terms, options, cases[0].groups),
         _differences(candidates, cases, terms, options),
         _segments(rows, facts, terms, options, cases[0].groups),
@@ -305,10 +308,9 @@ def _note(method: str, case: Case) -> str | None:
         return None
     if case.uneven is not None:
         return f"propensities are unknown, and {case.uneven}: do not use this value"
-    alike = case.log.propensity * case.log.choices
-    if np.isnan(alike).any():
+    if len(case.log.propensity) and math.isnan(case.log.propensity.min()):
         return "propensities are unknown: this holds if the log was drawn uniformly"
-    return None if np.allclose(alike, 1.0, rtol=1e-6, atol=0.0) else "the log was not drawn uniformly: trust snips"
+    return None if case.log.even else "the log was not drawn uniformly: trust snips"
 
 
 def _refused(candidate: Candidate, method: str, interval: str, refusal: InvalidInput) -> Estimate:
@@ -318,14 +320,22 @@ def _refused(candidate: Candidate, method: str, interval: str, refusal: InvalidI
     )
 
 
-def _diagnostics(rows: Rows, cases: Sequence[Case]) -> list[Diagnostics | None]:
-    facts = cases[0].log
-    if rows.ratios_only or np.isnan(facts.propensity).any():
+def _diagnostics(rows: Rows, logged: Facts, cases: Sequence[Case]) -> list[Diagnostics | None]:
+    facts, options = cases[0].log, cases[0].options
+    if not options.diagnostics:
+        rows.notes.append(UNASKED)
         return [None] * len(cases)
-    numbered = rows.problem.layout == "dense" and bool((facts.choices == rows.problem.n_arms).all())
-    action, n_arms = (facts.action, rows.problem.n_arms) if numbered else (None, None)
+    if rows.ratios_only or (len(facts.propensity) and math.isnan(facts.propensity.min())):
+        return [None] * len(cases)
+    k = rows.problem.n_arms
+    numbered = rows.problem.layout == "dense" and bool(
+        facts.choices.min(initial=k) == k == facts.choices.max(initial=k)
+    )
+    action, n_arms = (facts.action, k) if numbered else (None, None)
     rewarded = len(rows) - rows.unobserved
-    drawn = rows.drawn() if numbered else None
+    drawn = None
+    if numbered:
+        drawn = (logged.action, logged.propensity) if len(rows) == rows.decisions else rows.drawn()
     if drawn is not None and np.isnan(drawn[1]).any():
         drawn = None
     laws, law = rows.laws(), None
@@ -334,9 +344,8 @@ def _diagnostics(rows: Rows, cases: Sequence[Case]) -> list[Diagnostics | None]:
         drawn = drawn or (laws[0], np.ones(len(law)))  # whose propensities nobody asks for without `n_arms`
     _tell_tests(rows, laws)
     told = action, n_arms, rows.decisions or None, rewarded
-    return [
-        diagnose(facts.propensity, case.plain.target, *told, drawn=drawn, law=law, targets=len(cases)) for case in cases
-    ]
+    targets = [case.plain.target for case in cases]
+    return [*diagnose_each(facts.propensity, targets, *told, drawn=drawn, law=law, room=room)]
 
 
 def _tell_tests(rows: Rows, laws: tuple[Array, Array] | None) -> None:

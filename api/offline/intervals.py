@@ -229,5 +229,4 @@ def _largest_weight(log: Facts) -> float | None:
 
     Equal propensities alone are not enough: those of a log that always takes the same action are all 1.
     """
-    alike = np.allclose(log.propensity * log.choices, 1.0, rtol=1e-6, atol=0.0)
-    return float(log.choices.max()) if alike else None
+    return float(log.choices.max()) if log.even else None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
+from ...engine.estimate.blocks import blocks
 from ...engine.replay.matching import NO_PREDICTIONS
 from ...engine.replay.targets import Target, at
 from ...engine.storage.room import room
@@ -63,6 +64,14 @@ class Facts:
     segment: Array  # int64[n], place in `Rows.segments`
     unit: Array  # uint64[n], whom each decision was for; of no length where all were for nobody
 
+    @property
+    def even(self) -> bool:
+        """Whether each action was taken with 1 over how many were available, as far as numbers are rounded."""
+        return all(
+            np.allclose(self.propensity[some] * self.choices[some], 1.0, rtol=1e-6, atol=0.0)
+            for some in blocks(len(self.reward))
+        )
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -76,24 +85,35 @@ class Scores:
 
 def logged(rows: Rows) -> Facts:
     """Return the columns of a log that do not depend on a candidate."""
-    n = len(rows)
-    found = Facts(room(n), room(n), room(n, np.int64), room(n, np.int64), room(n, np.int64), np.zeros(0, np.uint64))
-    start = 0
+    n, start = len(rows), 0
+    reward, propensity, action, unit = room(n), room(n), room(n, np.int64), np.zeros(0, np.uint64)
+    choices, segment = np.broadcast_to(np.int64(0), n), np.broadcast_to(np.int64(0), n)
     for page in rows.pages():
         columns, part = page.columns, slice(start, start + len(page.line))
-        found.reward[part], found.propensity[part], found.action[part] = (
-            columns.reward,
-            columns.propensity,
-            columns.action,
-        )
-        found.choices[part] = columns.available.sum(axis=1)
-        found.segment[part] = page.segment
-        if columns.unit.any() and not len(found.unit):
-            found = replace(found, unit=room(n, np.uint64))  # zeros: NOBODY
-        if len(found.unit):
-            found.unit[part] = columns.unit
+        reward[part], propensity[part], action[part] = columns.reward, columns.propensity, columns.action
+        choices = _put(choices, part, columns.available.sum(axis=1))
+        if rows.segments:
+            segment = _put(segment, part, page.segment)
+        if columns.unit.any() and not len(unit):
+            unit = room(n, np.uint64)  # zeros: NOBODY
+        if len(unit):
+            unit[part] = columns.unit
         start = part.stop
-    return found
+    return Facts(reward, propensity, action, choices, segment, unit)
+
+
+def _put(column: Array, part: slice, values: Array) -> Array:
+    """Return a column with values, int64[m] or one for all, in a part behind which nothing is yet.
+
+    It stays one number for all rows as long as it can.
+    """
+    if len(values) == 1 and not column.strides[0] and (not part.start or column[0] == values[0]):
+        return np.broadcast_to(values[0], len(column))
+    if not column.strides[0]:
+        alike, column = column, room(len(column), np.int64)
+        column[: part.start] = alike[: part.start]
+    column[part] = values
+    return column
 
 
 def judge(
@@ -131,7 +151,8 @@ def judge(
         for pages in zip(*(_cut(rows.pages(), smallest) for rows in distinct), strict=True):
             first = pages[0]
             predictions = {each: each(first) for each in set(predict)}
-            list(pool.map(partial(one, pages=pages, predictions=predictions), range(len(targets))))
+            at_once = map if len(targets) == 1 else pool.map  # memory of another thread takes longer
+            list(at_once(partial(one, pages=pages, predictions=predictions), range(len(targets))))
             after(first.columns)
             start += len(pages[0].line)
             advance(len(pages[0].line) * len(targets))

@@ -63,6 +63,7 @@ class Options:
     law: str | None = None  # columns of the probabilities by which the log drew, p_*; of dsjson p
     baseline: str | None = None  # label of the candidate that the others are compared with
     resamples: int = 1000  # of the bootstrap
+    diagnostics: bool = True  # whether it is asked how far the log can be trusted, which takes most of the time
 
 
 def options_of(
@@ -79,6 +80,7 @@ def options_of(
     baseline: str | None,
     seed: int,
     law: str | None = None,
+    diagnostics: bool = True,
 ) -> Options:
     """Return what was asked, each method and interval once; raises `InvalidInput` for what breaks a rule.
 
@@ -113,6 +115,7 @@ def options_of(
         embedding=embedding,
         baseline=baseline,
         law=law,
+        diagnostics=diagnostics,
     )
 
 

@@ -13,8 +13,13 @@ from .evaluation import Evaluation
 from .reading import Logged
 
 
-def pen_for(log: str, report: Path | None, plots: Path | None) -> Any:
+def pen_for(log: str, report: Path | None, plots: Path | None, *, diagnostics: bool) -> Any:
     """Return what draws, after a check that all can be written: a long run must not end in an error."""
+    if not diagnostics:
+        raise InvalidInput(
+            "no_diagnostics",
+            "a report shows how far the log can be trusted: it takes the diagnostics, so leave them in",
+        )
     if report is not None:
         if report.suffix.lower() not in (".html", ".htm"):
             raise InvalidInput("bad_report", f"{report} does not end in .html: the report is a page")

@@ -19,7 +19,7 @@ from ...engine.storage.tables import Event
 from ...engine.vocabulary import DECIDE
 
 GATHERED = 10_000  # decisions of an experiment between two looks; of more the last ones count
-CHOICES_MAX = 200  # an experiment with more is not watched: the bets on a choice take 256 bytes
+CHOICES_MAX = 200  # an experiment with more is not watched: the bets on a choice take 512 bytes
 
 
 class Drawn(NamedTuple):

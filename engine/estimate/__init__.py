@@ -18,7 +18,7 @@ from __future__ import annotations
 from .binomial import clopper_pearson
 from .bootstrap import bootstrap
 from .clusters import by_unit, groups_among, groups_of
-from .diagnostics import Diagnostics, diagnose
+from .diagnostics import Diagnostics, diagnose, diagnose_each
 from .difference import difference_sequence
 from .doubly_robust import (
     dm,
@@ -64,6 +64,7 @@ __all__ = [
     "clopper_pearson",
     "confidence_sequence",
     "diagnose",
+    "diagnose_each",
     "difference_sequence",
     "dm",
     "dr",

@@ -27,6 +27,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..elementary import log
+from ..kernel import loop
 from ..vocabulary import Array
 from .eprocess import CROWDS
 from .tails import chi_square_tail
@@ -35,6 +37,7 @@ _FIRST = 64  # rows before the first bet, and between bets at the least
 _GROWTH = 4  # bets are chosen anew when a quarter more rows were seen
 _DOUBT = 0.5  # standard errors that a gap must have before anything is bet on it: of 0 to 1.5 it finds the most
 _MOST = 0.5  # of the capital that is bet
+_LARGE = 1e100  # of a product, whose logarithm is then taken
 _COCHRAN = 5  # decisions of each arm from which on the counts' chi-square has its law: 1 in 900 is below 0.001
 
 
@@ -65,11 +68,11 @@ def count_actions(action: Array, propensity: Array, n_arms: int) -> Actions:
     The p-value is that of chi-square where all propensities are 1 / k and each arm may expect five decisions, else the
     inverse of the capital of bets. Cost: O(n + k log n).
     """
+    action, propensity = np.ascontiguousarray(action, np.int64), np.ascontiguousarray(propensity, np.float64)
     n = len(action)
-    inverse = 1.0 / propensity
-    count = np.bincount(action, minlength=n_arms)
-    promised = np.bincount(action, inverse, n_arms)
-    square = np.bincount(action, inverse * (inverse - 2.0), n_arms) + n  # sum of (1{action = a} / propensity - 1)^2
+    total, promised, square = np.zeros(n_arms, np.int64), np.zeros(n_arms), np.zeros(n_arms)
+    _count.compiled(action, propensity, total, promised, square)(action, propensity, total, promised, square)
+    square += n  # sums of (1{action = a} / propensity - 1)^2
     with np.errstate(divide="ignore", invalid="ignore"):
         z = (promised - n) / np.sqrt(square)
     expected = n / n_arms
@@ -78,42 +81,92 @@ def count_actions(action: Array, propensity: Array, n_arms: int) -> Actions:
     elif n_arms == 1:
         p_value = 1.0
     elif expected >= _COCHRAN and drawn_evenly(propensity, n_arms):
-        p_value = chi_square_tail(float(((count - expected) ** 2).sum() / expected), n_arms - 1)
+        p_value = chi_square_tail(float(((total - expected) ** 2).sum() / expected), n_arms - 1)
     else:
-        p_value = math.exp(-max(0.0, _log_capital(action, inverse, n_arms)))
-    return Actions(count, promised, z, _likeliest(propensity, n_arms), p_value)
+        p_value = math.exp(-max(0.0, _log_capital(action, propensity, n_arms)))
+    return Actions(total, promised, z, _likeliest(propensity, n_arms), p_value)
+
+
+@loop
+def _count(action: Array, propensity: Array, total: Array, promised: Array, square: Array) -> None:
+    """Count actions, int64[n], into `total`, int64[k]; add up w = 1 / propensity, and w (w - 2), of each arm's."""
+    for i in range(len(action)):
+        weight = 1.0 / propensity[i]
+        total[action[i]] += 1
+        promised[action[i]] += weight
+        square[action[i]] += weight * (weight - 2.0)
 
 
 def _likeliest(propensity: Array, n_arms: int) -> Likeliest:
+    n, crowds = len(propensity), CROWDS[n_arms >= CROWDS]
+    if not n:
+        return Likeliest(1, math.nan, -math.inf)
+    share = 1.0 / crowds
+    first = np.where(propensity[0] * (crowds + 1) > 1.0, 1.0 / propensity[0] * share, 0.0)
+    sums = np.zeros((2, len(crowds)))
+    given = propensity, crowds, share, first, sums
+    _add_crowds.compiled(*given)(*given)
     found = Likeliest(1, math.nan, -math.inf)
-    for arms in CROWDS[n_arms >= CROWDS].tolist() if len(propensity) else []:
-        above = np.where(propensity * (arms + 1) > 1.0, 1.0 / (arms * propensity), 0.0)
-        error = float(above.std()) / math.sqrt(len(above))
-        gap = float(above.mean()) - 1.0
+    for arms, start, (off, square) in zip(crowds.tolist(), first.tolist(), (sums / n).T.tolist(), strict=True):
+        error = math.sqrt(max(square - off * off, 0.0) / n)
+        gap = start + off - 1.0
         z = gap / error if error > 0.0 else math.copysign(math.inf, gap) if gap else 0.0
         found = max(found, Likeliest(arms, gap + 1.0, z), key=lambda one: one.z)
     return found
 
 
+@loop
+def _add_crowds(propensity: Array, crowd: Array, share: Array, first: Array, sums: Array) -> None:
+    """Add up by how much 1 / (m propensity) exceeds what it is at the `first` row, and its square: float64[2, m].
+
+    It counts as 0 where the propensity is not above 1 / (m + 1).
+    """
+    for i in range(len(propensity)):
+        inverse = 1.0 / propensity[i]
+        for m in range(len(crowd)):
+            off = (inverse * share[m] if propensity[i] * (crowd[m] + 1) > 1.0 else 0.0) - first[m]
+            sums[0, m] += off
+            sums[1, m] += off * off
+
+
 def drawn_evenly(propensity: Array, n_arms: int) -> bool:
     """Return whether all propensities, float64[n], are 1 / n_arms; those of no row are not."""
-    return bool(len(propensity)) and bool(np.abs(n_arms * propensity - 1.0).max() < 1e-9)
+    if not len(propensity):
+        return False
+    ends = float(propensity.min()), float(propensity.max())
+    return all(abs(n_arms * end - 1.0) < 1e-9 for end in ends)
 
 
-def _log_capital(action: Array, inverse: Array, n_arms: int) -> float:
+def _log_capital(action: Array, propensity: Array, n_arms: int) -> float:
     """Return ln of the capital after all rows, of bets that are chosen by earlier ones."""
-    total, square = np.zeros(n_arms), np.zeros(n_arms)
-    capital, last = 0.0, min(_FIRST, len(action))
-    first = 0
+    total, square, share = np.zeros(n_arms), np.zeros(n_arms), np.zeros(n_arms)
+    bet = _bet_on.compiled(action, propensity, share, total, square)
+    capital, first, last = 0.0, 0, min(_FIRST, len(action))
     while first < len(action):
-        taken, weight = action[first:last], inverse[first:last]
         if first:
             share = _shares(total, square, first)
-            capital += float(np.log1p(share[taken] * weight - share.sum()).sum())
-        total += np.bincount(taken, weight, n_arms)
-        square += np.bincount(taken, weight * weight, n_arms)
+        capital += bet(action[first:last], propensity[first:last], share, total, square)
         first, last = last, min(last + max(_FIRST, last // _GROWTH), len(action))
     return capital
+
+
+@loop
+def _bet_on(action: Array, propensity: Array, share: Array, total: Array, square: Array) -> float:
+    """Return ln of what a capital grows by, whose `share`, float64[k], goes on each arm; add up weights and squares."""
+    staked = 0.0
+    for a in range(len(share)):
+        staked += share[a]
+    grown, product = 0.0, 1.0
+    for i in range(len(action)):
+        a, weight = action[i], 1.0 / propensity[i]
+        total[a] += weight
+        square[a] += weight * weight
+        if staked > 0.0:
+            product *= 1.0 + share[a] * weight - staked
+            if product > _LARGE or product < 1.0 / _LARGE:
+                grown += log(product)
+                product = 1.0
+    return grown + log(product)
 
 
 def _shares(total: Array, square: Array, n: int) -> Array:

@@ -10,14 +10,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import InvalidInput
 from ..vocabulary import Array
+from .blocks import summed
 from .counts import Actions, count_actions, drawn_evenly
 from .eprocess import EProcess, action_e_process, weight_e_process
+from .ordered import LONG, at_ranks, largest, quantiles, ranks_of
 from .weighting import weights
 from .whole_law import law_e_process
 
@@ -63,6 +66,14 @@ class Diagnostics(NamedTuple):
     warnings: list[str]  # in plain words; none where all is well
 
 
+class Draws(NamedTuple):
+    """What is known of how a log drew its actions, whatever the target."""
+
+    actions: Actions | None
+    arms: EProcess | None  # against: each arm's 1{action = a} / propensity averages 1, and large ones are rare
+    law: EProcess | None  # against: actions are drawn by the whole laws; None where these are not told
+
+
 def diagnose(
     propensity: Array,
     target: Array,
@@ -74,7 +85,6 @@ def diagnose(
     alpha: float = 0.01,
     drawn: tuple[Array, Array] | None = None,
     law: Array | None = None,
-    targets: int = 1,
 ) -> Diagnostics:
     """Return what the logged propensities and the target's probabilities, float64[n], say of a log.
 
@@ -86,8 +96,6 @@ def diagnose(
     `law`, float64[m, k], has the probabilities of all actions at each of the decisions of `drawn`, or of the n where
     that is not given (none where rewards are missing): it finds what single propensities cannot, as swapped labels.
 
-    Where one log is looked at for several `targets`, `alpha` is the share of logs where any of them has such a warning.
-
     `propensity_min` is the logger's floor, known beforehand. Without it, and where the arms were not drawn evenly, only
     weights that are too large are found: too small ones may wait for one not seen yet. In no more than a share `alpha`
     of logs with true propensities any warning says that they are false, whatever these propensities are.
@@ -98,52 +106,90 @@ def diagnose(
     log took one for sure, with propensity 1, in more than a hundredth of its decisions.
     Refuses: unknown propensities, and those outside (0, 1].
     """
-    weight = weights(propensity, target, "diagnose")
-    propensity, n = np.asarray(propensity, np.float64), len(weight)
+    told = action, n_arms, decisions, rewarded, propensity_min, alpha, drawn, law
+    return diagnose_each(propensity, [target], *told)[0]
+
+
+def diagnose_each(
+    propensity: Array,
+    targets: Sequence[Array],
+    action: Array | None = None,
+    n_arms: int | None = None,
+    decisions: int | None = None,
+    rewarded: int | None = None,
+    propensity_min: float | None = None,
+    alpha: float = 0.01,
+    drawn: tuple[Array, Array] | None = None,
+    law: Array | None = None,
+    room: Callable[[int], Array] = np.empty,
+) -> list[Diagnostics]:
+    """Return what `diagnose` does for each of several targets on one log, of which the draws are looked at once.
+
+    `alpha` is the share of logs where any of them has a warning that propensities are false. `room` returns an array
+    for as many numbers, into which weights are written: those of long logs may lie in files.
+    """
+    propensity, n = np.asarray(propensity, np.float64), len(propensity)
     missing = max(0, decisions - max(rewarded, n)) if decisions is not None and rewarded is not None else 0
-    floor = _floor(propensity, n_arms, propensity_min)
-    most = None if floor is None or missing else max(1.0, float(np.asarray(target).max())) / floor
-    of_weights = _OF_WEIGHTS * alpha / targets
-    bets = weight_e_process(np.concatenate([np.zeros(missing), weight]), most, of_weights)
-    if drawn is None and action is not None and not missing:
-        drawn = np.asarray(action, np.int64), propensity
-    counts, arms = _of_actions(drawn, n_arms, propensity_min, _OF_ARMS * alpha)
-    found = Diagnostics(
-        decisions=n if decisions is None else decisions,
-        rewarded=rewarded / decisions if rewarded is not None and decisions else math.nan,
-        effective_sample_size=_effective(weight),
-        overlap=float(np.count_nonzero(weight)) / n if n else math.nan,
-        propensity_min=float(propensity.min()) if n else math.nan,
-        weight_mean=float(weight.mean()) if n else math.nan,
-        weight_error=float(weight.std()) / math.sqrt(n) if n else math.nan,
-        tail=weight_tail(weight),
-        weights=bets,
-        actions=counts,
-        rare=_OF_COUNTS * alpha,
-        arms=arms,
-        law=None if law is None or drawn is None else law_e_process(drawn[0], law, _OF_LAW * alpha),
-        unreachable=unreachable(propensity, target),
-        useless=None if missing else _useless(weight),
-        warnings=[],
-    )
-    found.warnings.extend(_warnings(found, n, of_weights))
+    found: list[Diagnostics] = []
+    draws: Draws | None = None
+    floor: float | None = None
+    for target in targets:
+        weight = weights(propensity, target, "diagnose", room(n))
+        if draws is None:
+            if drawn is None and action is not None and not missing:
+                drawn = np.asarray(action, np.int64), propensity
+            draws, floor = _draws(drawn, n_arms, propensity_min, alpha, law), _floor(propensity, n_arms, propensity_min)
+        most = None if floor is None or missing else max(1.0, float(np.asarray(target).max())) / floor
+        of_weights = _OF_WEIGHTS * alpha / len(targets)
+        bets = weight_e_process(weight, most, of_weights, missing=missing)
+        mean = float(weight.mean()) if n else math.nan
+        one = Diagnostics(
+            decisions=n if decisions is None else decisions,
+            rewarded=rewarded / decisions if rewarded is not None and decisions else math.nan,
+            effective_sample_size=_effective(weight),
+            overlap=float(np.count_nonzero(weight)) / n if n else math.nan,
+            propensity_min=float(propensity.min()) if n else math.nan,
+            weight_mean=mean,
+            weight_error=_deviation(weight, mean) / math.sqrt(n) if n else math.nan,
+            tail=weight_tail(weight),
+            weights=bets,
+            actions=draws.actions,
+            rare=_OF_COUNTS * alpha,
+            arms=draws.arms,
+            law=draws.law,
+            unreachable=unreachable(propensity, target),
+            useless=None if missing else _useless(weight),
+            warnings=[],
+        )
+        one.warnings.extend(_warnings(one, n, of_weights))
+        found.append(one)
     return found
 
 
-def _of_actions(
-    drawn: tuple[Array, Array] | None, n_arms: int | None, propensity_min: float | None, alpha: float
-) -> tuple[Actions | None, EProcess | None]:
+def _draws(
+    drawn: tuple[Array, Array] | None,
+    n_arms: int | None,
+    propensity_min: float | None,
+    alpha: float,
+    law: Array | None,
+) -> Draws:
     """Return what speaks against the propensities of actions; nothing where actions are unknown, or taken for sure."""
+    of_law = None if law is None or drawn is None else law_e_process(drawn[0], law, _OF_LAW * alpha)
     if drawn is None or n_arms is None or (n_arms > 1 and _sure(drawn[1]) > UNREACHABLE):
-        return None, None
-    arms = action_e_process(*drawn, n_arms, _floor(drawn[1], n_arms, propensity_min), alpha)
-    return count_actions(*drawn, n_arms), arms
+        return Draws(None, None, of_law)
+    arms = action_e_process(*drawn, n_arms, _floor(drawn[1], n_arms, propensity_min), _OF_ARMS * alpha)
+    return Draws(count_actions(*drawn, n_arms), arms, of_law)
 
 
 def _effective(weight: Array) -> float:
     """Return how many equal weights would say as much: Kish 1965."""
-    square = float(np.square(weight).sum())
+    square = summed(len(weight), lambda rows: np.square(weight[rows]))
     return float(weight.sum()) ** 2 / square if square > 0.0 else 0.0
+
+
+def _deviation(weight: Array, mean: float) -> float:
+    """Return the standard deviation of weights."""
+    return math.sqrt(summed(len(weight), lambda rows: np.square(weight[rows] - mean)) / len(weight))
 
 
 def _floor(propensity: Array, n_arms: int | None, known: float | None) -> float | None:
@@ -171,30 +217,48 @@ def unreachable(propensity: Array, target: Array) -> float:
     >>> unreachable(np.array([1.0, 1.0, 0.5, 0.5]), np.array([0.2, 1.0, 0.0, 1.0]))
     0.2
     """
-    missed = np.where(np.asarray(propensity) >= 1.0, 1.0 - np.minimum(np.asarray(target), 1.0), 0.0)
-    return float(missed.mean()) if len(missed) else math.nan
+    propensity, target, n = np.asarray(propensity), np.asarray(target), len(propensity)
+
+    def missed(rows: slice) -> Array:
+        return np.where(propensity[rows] >= 1.0, 1.0 - np.minimum(target[rows], 1.0), 0.0)
+
+    return summed(n, missed) / n if n else math.nan
 
 
 def weight_tail(weight: Array) -> Tail:
     """Return quantiles of the weights, the share of the largest 1 %, and the Pareto k of the positive ones."""
-    if not len(weight) or not weight.max() > 0.0:
+    n = len(weight)
+    if not n or not weight.max() > 0.0:
         return Tail({}, math.nan, math.nan)
-    ordered = np.sort(weight)
-    top = math.ceil(len(weight) / 100)
-    quantiles = dict(zip(map(str, QUANTILES), np.quantile(ordered, QUANTILES).tolist(), strict=True))
-    return Tail(quantiles, float(ordered[-top:].sum() / ordered.sum()), pareto_k(ordered[ordered > 0.0]))
+    top, ranks, positive = math.ceil(n / 100), ranks_of(QUANTILES, n), int(np.count_nonzero(weight > 0.0))
+    count = min(n, max(top, _of_tail(positive) + 1))
+    if n <= LONG:
+        parted = np.partition(weight, np.unique([*ranks, n - count]))  # a third of what sorting takes
+        ranked, ordered = parted[ranks], np.sort(parted[n - count :])
+    else:
+        ranked, ordered = at_ranks(weight, ranks), largest(weight, count)
+    share = float(ordered[-top:].sum()) / float(weight.sum())
+    named = dict(zip(map(str, QUANTILES), quantiles(ranked, QUANTILES, n), strict=True))
+    return Tail(named, share, pareto_k(ordered[-min(positive, len(ordered)) :], positive))
 
 
-def pareto_k(ordered: Array) -> float:
+def _of_tail(n: int) -> int:
+    """Return how many of n weights are their tail."""
+    return math.ceil(min(n / 5.0, 3.0 * math.sqrt(n)))
+
+
+def pareto_k(ordered: Array, n: int | None = None) -> float:
     """Return the shape of the generalised Pareto tail of weights that ascend; NaN below 25, -inf where all are equal.
+
+    There are n of them, of which these may be the largest alone.
 
     Source: Zhang, Stephens, "A new and efficient estimation method for the generalized Pareto distribution", 2009, on
     the largest min(n / 5, 3 sqrt(n)) weights, with the weak prior of Vehtari et al. 2024.
     """
-    n = len(ordered)
+    n = len(ordered) if n is None else n
     if n < _LONG_ENOUGH:
         return math.nan
-    m = math.ceil(min(n / 5.0, 3.0 * math.sqrt(n)))
+    m = _of_tail(n)
     excess = ordered[-m:] - ordered[-m - 1]
     if not excess[-1] > 1e-12 * ordered[-1]:
         return -math.inf

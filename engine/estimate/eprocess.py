@@ -24,7 +24,7 @@ import numpy as np
 
 from ..elementary import exp, log
 from ..errors import InvalidInput
-from ..kernel import loop, routine
+from ..kernel import kernel, loop, routine
 from ..vocabulary import Array
 from .sequence import check_bound, check_lengths, check_moments
 
@@ -35,6 +35,9 @@ _EVERY = 64  # decisions between two looks at the capital
 CROWDS = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64])  # m, of bets on propensities above 1 / (m + 1)
 _CROWD_SIZES = 2.0 ** np.arange(-7, 0, 2)  # of these: nothing that is bet on can grow more than twice
 _CROWD_IDLE = np.log1p(-_CROWD_SIZES)  # what such a bet grows by where propensities are small
+_LARGE = 1e4  # above 1: with a weight beyond this 64 factors may be more than a float holds
+_CLOSE = 1e-9  # by which sums of logarithms may be off
+_LEAST = 1e-300  # what is divided by
 
 
 class EProcess(NamedTuple):
@@ -50,20 +53,33 @@ class EState(NamedTuple):
 
     size: Array  # float64[2, j], eta of bets on too large, and on too small ones; 0: that bet is not made
     idle: Array  # float64[2, j], ln of what a bet on an arm grows by at each decision for another arm
-    growth: Array  # float64[arms, 2, j], ln of what each bet has grown to, less `idle` for each decision
+    scale: Array  # float64[2, j], exp(-idle)
+    growth: Array  # float64[arms, 2, j], ln of what each bet has grown to, less `idle` for each decision, but for
+    product: Array  # float64[arms, 2, j], what it has grown by since, in the same way
     crowd: Array  # int64[m], so many arms at most have a propensity above 1 / (crowd + 1); none for weights
-    crowd_growth: Array  # float64[m, c], ln of what the bets on these have grown to, but for what each decision costs
+    crowd_growth: Array  # float64[m, c], ln of what the bets on these have grown to, as `growth`, but for
+    crowd_product: Array  # float64[m, c], what they have grown by since
+    crowd_above: Array  # float64[m c], crowd + 1
+    crowd_slope: Array  # float64[m c], by which a bet grows for each 1 / propensity
+    taken: Array  # int64[arms], how often each was taken since its products began
+    enough: Array  # float64[arms, 2, j], no more than the products with which a bet alone has what the alarm takes
+    near: Array  # int64[1], 1 where some bet may have it
     seen: Array  # int64[2]: decisions, and those after which the alarm came, or 0
     limit: float  # ln of the capital at which the alarm comes
 
 
 def weight_e_process(
-    weight: Array, weight_max: float | None = None, alpha: float = 0.05, at: Array | None = None
+    weight: Array,
+    weight_max: float | None = None,
+    alpha: float = 0.05,
+    at: Array | None = None,
+    missing: int = 0,
 ) -> EProcess:
     """Test whether weights, float64[n] of target / propensity, average 1.
 
     `weight_max` is a bound of the weights that was known before the log was read; without it only too large weights are
-    found, for the others may wait for a weight not seen yet. The alarm is looked for after every decision.
+    found, for the others may wait for a weight not seen yet. The alarm is looked for after every decision. Weights that
+    are `missing` count as 0, as if they had come first.
 
     Assumes: a target that takes no action which the logger never would.
     Refuses: weights below 0, and above `weight_max`.
@@ -78,11 +94,14 @@ def weight_e_process(
         row = int(np.argmin(weight >= 0.0))
         raise InvalidInput("weight", f"the weight of row {row} is {weight[row]:g}: it must be 0 or more")
     check_bound(weight, math.inf if weight_max is None else weight_max)
-    moments = check_moments(at, len(weight))
+    moments = check_moments(at, missing + len(weight))
     first, found = 0, []
+    add, look = add_weights.compiled(state, weight), _log_e.compiled(state)
     for last in moments.tolist():
-        add_weights(state, weight[first:last])
-        found.append(log_e(state))
+        if first < missing:
+            add(state, np.zeros(min(last, missing) - first))
+        add(state, weight[max(first - missing, 0) : max(last - missing, 0)])
+        found.append(look(state))
         first = last
     return EProcess(moments, np.array(found), int(state.seen[1]) or None)
 
@@ -116,26 +135,31 @@ def action_e_process(
     propensity = np.ascontiguousarray(propensity, np.float64)
     check_lengths(n=action, propensity=propensity)
     least = 0.0 if propensity_min is None else propensity_min
-    wrong = (
-        (action < 0)
-        | (action >= n_arms)
-        | ~((propensity > 0.0) & (propensity >= least) & (propensity <= 1.0 + _ROUNDING))
-    )
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise InvalidInput(
-            "action",
-            f"row {row} has action {action[row]} with propensity {propensity[row]:g}: actions must be in 0 .. "
-            f"{n_arms - 1} and propensities in ({least:g}, 1]",
-        )
+    if len(action):
+        _check_actions(action, propensity, n_arms, least)
     state = start_actions(n_arms, propensity_min, alpha)
     moments = check_moments(at, len(action))
     first, found = 0, []
+    add, look = add_actions.compiled(state, action, propensity), _log_e.compiled(state)
     for last in moments.tolist():
-        add_actions(state, action[first:last], propensity[first:last])
-        found.append(log_e(state))
+        add(state, action[first:last], propensity[first:last])
+        found.append(look(state))
         first = last
     return EProcess(moments, np.array(found), int(state.seen[1]) or None)
+
+
+def _check_actions(action: Array, propensity: Array, n_arms: int, least: float) -> None:
+    """Refuse the first row, of one or more, whose action is no arm or whose propensity is outside [least, 1]."""
+    low, high = propensity.min(), propensity.max()
+    if action.min() >= 0 and action.max() < n_arms and low > 0.0 and low >= least and high <= 1.0 + _ROUNDING:
+        return
+    good = (action >= 0) & (action < n_arms) & (propensity > 0.0) & (propensity >= least)
+    row = int(np.argmin(good & (propensity <= 1.0 + _ROUNDING)))
+    raise InvalidInput(
+        "action",
+        f"row {row} has action {action[row]} with propensity {propensity[row]:g}: actions must be in 0 .. "
+        f"{n_arms - 1} and propensities in ({least:g}, 1]",
+    )
 
 
 def start_weights(weight_max: float | None = None, alpha: float = 0.05) -> EState:
@@ -158,39 +182,112 @@ def log_e(state: EState) -> float:
 @loop
 def add_weights(state: EState, weight: Array) -> None:
     """Add weights, float64[n], to a state of `start_weights`; look for the alarm after each."""
+    sides = 2 if state.size[1, 0] > 0.0 else 1
     for i in range(len(weight)):
-        gap = weight[i] - 1.0
-        best = 0.0  # the capital is a mean, and never more than the best bet
-        for side in range(2):
-            size, growth = state.size[side], state.growth[0, side]
-            signed = gap if side == 0 else -gap
-            for j in range(len(size)):
-                growth[j] += log(1.0 + size[j] * signed)
-            for j in range(len(size)):
-                best = max(best, growth[j])
+        near = _bet(state, 0, sides, weight[i] - 1.0)
         state.seen[0] += 1
-        if state.seen[1] == 0 and best >= state.limit and _log_capital(state) >= state.limit:
+        # The capital is a mean, and never more than the best bet.
+        if near and state.seen[1] == 0 and _reach(state, sides) >= 1.0 and _log_capital(state) >= state.limit:
             state.seen[1] = state.seen[0]
 
 
 @loop
 def add_actions(state: EState, action: Array, propensity: Array) -> None:
     """Add actions, int64[n], and their propensities, float64[n], to a state of `start_actions`."""
+    sides = 2 if state.size[1, 0] > 0.0 else 1
     for i in range(len(action)):
-        a = action[i]
-        gap = 1.0 / propensity[i] - 1.0
-        for j in range(state.size.shape[1]):
-            state.growth[a, 0, j] += log(1.0 + state.size[0, j] * gap) - state.idle[0, j]
-            state.growth[a, 1, j] += log(1.0 - state.size[1, j] * gap) - state.idle[1, j]
-        for m in range(len(state.crowd)):
-            if propensity[i] * (state.crowd[m] + 1) <= 1.0:
-                continue
-            gap = 1.0 / (state.crowd[m] * propensity[i]) - 1.0
-            for j in range(len(_CROWD_SIZES)):
-                state.crowd_growth[m, j] += log(1.0 + _CROWD_SIZES[j] * gap) - _CROWD_IDLE[j]
+        if _bet(state, action[i], sides, 1.0 / propensity[i] - 1.0):
+            state.near[0] = 1
+        _bet_on_crowds(state, propensity[i])
         state.seen[0] += 1
-        if state.seen[1] == 0 and state.seen[0] % _EVERY == 0 and _log_capital(state) >= state.limit:
-            state.seen[1] = state.seen[0]
+        if state.seen[0] % _EVERY == 0:
+            _fold_crowds(state)
+            if state.seen[1] == 0 and state.near[0] == 1 and _reach(state, sides) >= 1.0:
+                if _log_capital(state) >= state.limit:
+                    state.seen[1] = state.seen[0]
+                for arm in range(len(state.growth)):
+                    _fold(state, arm, sides)
+
+
+@kernel
+def _bet_on_crowds(state: EState, propensity: float) -> None:
+    """Let the bets on large propensities grow: by 1 + slope / propensity where it is one, all at once."""
+    inverse, product = 1.0 / propensity, state.crowd_product.reshape(state.crowd_product.size)
+    for lane in range(len(product)):
+        grown = product[lane] * (1.0 + state.crowd_slope[lane] * inverse)
+        product[lane] = grown if propensity * state.crowd_above[lane] > 1.0 else product[lane]
+
+
+@kernel
+def _bet(state: EState, a: int, sides: int, gap: float) -> bool:
+    """Let the bets on arm `a` grow by a weight that is `gap` above 1; return whether one may have what an alarm takes.
+
+    Their products are kept, and one logarithm serves many factors: 64 of them stay within what a float holds.
+    """
+    state.taken[a] += 1
+    if gap > _LARGE:
+        state.taken[a] = _EVERY
+    for side in range(sides):
+        signed = gap if side == 0 else -gap
+        if gap > _LARGE:
+            for j in range(state.size.shape[1]):
+                state.growth[a, side, j] += log(1.0 + state.size[side, j] * signed) - state.idle[side, j]
+        else:
+            for j in range(state.size.shape[1]):
+                state.product[a, side, j] *= (1.0 + state.size[side, j] * signed) * state.scale[side, j]
+    if state.taken[a] == _EVERY:
+        _fold(state, a, sides)
+    near = False
+    for side in range(sides):
+        for j in range(state.size.shape[1]):
+            near |= state.product[a, side, j] >= state.enough[a, side, j]
+    return near
+
+
+@routine
+def _fold(state: EState, a: int, sides: int) -> None:
+    """Put the logarithms of an arm's products where those before them are, and begin new products.
+
+    What is enough for the alarm is told of this decision: later ones take no less, as bets on other arms cost.
+    """
+    state.taken[a] = 0
+    for side in range(sides):
+        for j in range(state.size.shape[1]):
+            state.growth[a, side, j] += log(state.product[a, side, j])
+            state.product[a, side, j] = 1.0
+            missing = state.limit - state.growth[a, side, j] - state.seen[0] * state.idle[side, j]
+            state.enough[a, side, j] = max(exp(missing), _LEAST) * (1.0 - _CLOSE)
+
+
+@kernel
+def _fold_crowds(state: EState) -> None:
+    """Do the same with the products of large propensities, and tell whether one may have what the alarm takes."""
+    for m in range(len(state.crowd)):
+        for j in range(len(_CROWD_SIZES)):
+            state.crowd_growth[m, j] += log(state.crowd_product[m, j])
+            state.crowd_product[m, j] = 1.0
+            if _crowd_grown(state, m, j) >= state.limit - _CLOSE:
+                state.near[0] = 1
+
+
+@kernel
+def _reach(state: EState, sides: int) -> float:
+    """Return no less than the capital, as a part of what the alarm takes; crowds were folded."""
+    n_arms, _, n_sizes = state.growth.shape
+    total = 0.0
+    for a in range(n_arms):
+        for side in range(sides):
+            for j in range(n_sizes):
+                total += state.product[a, side, j] / state.enough[a, side, j]
+    of_arms = total / (n_arms * sides * n_sizes)
+    n_crowds, n_sizes = state.crowd_growth.shape
+    if n_crowds == 0:
+        return of_arms
+    total = 0.0
+    for m in range(n_crowds):
+        for j in range(n_sizes):
+            total += exp(_crowd_grown(state, m, j) - state.limit)
+    return 0.5 * (of_arms + total / (n_crowds * n_sizes)) + _CLOSE
 
 
 def add_many(state: EState, action: Array, propensity: Array) -> None:
@@ -214,10 +311,11 @@ def add_many(state: EState, action: Array, propensity: Array) -> None:
 def log_capital(state: EState) -> float:
     """Return what `log_e` does but for the last digits; nothing is compiled."""
     sides = 2 if state.size[1, 0] > 0.0 else 1
-    of_arms = log_mean((state.growth + state.seen[0] * state.idle)[:, :sides])
+    of_arms = log_mean((state.growth + np.log(state.product) + state.seen[0] * state.idle)[:, :sides])
     if not len(state.crowd):
         return float(of_arms)
-    return float(log_mean(np.array([of_arms, log_mean(state.crowd_growth + state.seen[0] * _CROWD_IDLE)])))
+    of_crowds = log_mean(state.crowd_growth + np.log(state.crowd_product) + state.seen[0] * _CROWD_IDLE)
+    return float(log_mean(np.array([of_arms, of_crowds])))
 
 
 def log_mean(logs: Array, axis: int | None = None) -> Array:
@@ -239,12 +337,12 @@ def _log_capital(state: EState) -> float:
     for a in range(n_arms):
         for side in range(sides):
             for j in range(n_sizes):
-                largest = max(largest, state.growth[a, side, j] + state.seen[0] * state.idle[side, j])
+                largest = max(largest, _grown(state, a, side, j))
     total = 0.0
     for a in range(n_arms):
         for side in range(sides):
             for j in range(n_sizes):
-                total += exp(state.growth[a, side, j] + state.seen[0] * state.idle[side, j] - largest)
+                total += exp(_grown(state, a, side, j) - largest)
     of_arms = largest + log(total / (n_arms * sides * n_sizes))
     n_crowds, n_sizes = state.crowd_growth.shape
     if n_crowds == 0:
@@ -252,14 +350,24 @@ def _log_capital(state: EState) -> float:
     largest = -math.inf
     for m in range(n_crowds):
         for j in range(n_sizes):
-            largest = max(largest, state.crowd_growth[m, j] + state.seen[0] * _CROWD_IDLE[j])
+            largest = max(largest, _crowd_grown(state, m, j))
     total = 0.0
     for m in range(n_crowds):
         for j in range(n_sizes):
-            total += exp(state.crowd_growth[m, j] + state.seen[0] * _CROWD_IDLE[j] - largest)
+            total += exp(_crowd_grown(state, m, j) - largest)
     of_crowds = largest + log(total / (n_crowds * n_sizes))
     largest = max(of_arms, of_crowds)
     return largest + log(0.5 * (exp(of_arms - largest) + exp(of_crowds - largest)))
+
+
+@kernel
+def _grown(state: EState, a: int, side: int, j: int) -> float:
+    return state.growth[a, side, j] + log(state.product[a, side, j]) + state.seen[0] * state.idle[side, j]
+
+
+@kernel
+def _crowd_grown(state: EState, m: int, j: int) -> float:
+    return state.crowd_growth[m, j] + log(state.crowd_product[m, j]) + state.seen[0] * _CROWD_IDLE[j]
 
 
 def _start(n_arms: int, weight_max: float | None, alpha: float, crowd: Array) -> EState:
@@ -270,6 +378,22 @@ def _start(n_arms: int, weight_max: float | None, alpha: float, crowd: Array) ->
     against = np.zeros(len(_SIZES)) if weight_max is None else _SIZES / max(weight_max - 1.0, _ROOM)
     size = np.stack([_SIZES, against])
     idle = np.stack([np.log1p(-_SIZES), np.log1p(against)]) * (n_arms > 1)
-    growth = np.zeros((n_arms, 2, len(_SIZES)))
-    crowd_growth = np.zeros((len(crowd), len(_CROWD_SIZES)))
-    return EState(size, idle, growth, crowd, crowd_growth, np.zeros(2, np.int64), -math.log(alpha))
+    growth, crowd_growth = np.zeros((n_arms, 2, len(_SIZES))), np.zeros((len(crowd), len(_CROWD_SIZES)))
+    limit = -math.log(alpha)
+    return EState(
+        size,
+        idle,
+        np.exp(-idle),
+        growth,
+        np.ones_like(growth),
+        crowd,
+        crowd_growth,
+        np.ones_like(crowd_growth),
+        np.repeat(crowd + 1.0, len(_CROWD_SIZES)),
+        (_CROWD_SIZES / (1.0 - _CROWD_SIZES) / crowd[:, np.newaxis]).reshape(-1),
+        np.zeros(n_arms, np.int64),
+        np.full_like(growth, math.exp(limit) * (1.0 - _CLOSE)),
+        np.zeros(1, np.int64),
+        np.zeros(2, np.int64),
+        limit,
+    )

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import InvalidInput
 from ..vocabulary import Array
+from .blocks import summed
 from .leaning import containing_dr
 from .tails import normal_quantile
 from .terms import Interval, Terms
@@ -87,11 +88,11 @@ def spread_of(terms: Terms) -> tuple[float, str | None]:
     value = terms.value
     if not len(terms.weight) or math.isnan(value):
         return math.nan, "no decision tells anything of the policy: it never takes what the log took"
-    influence = terms.influence
-    spread = math.sqrt(float(np.square(influence).sum())) / len(influence)
+    n, influences = len(terms.weight), terms.influences
+    spread = math.sqrt(summed(n, lambda rows: np.square(influences(rows)))) / n
     if not math.isfinite(spread):
         return math.nan, "a term is not a finite number"
-    if spread * math.sqrt(len(influence)) <= _ROUNDING * max(abs(value), float(terms.weight.max())):
+    if spread * math.sqrt(n) <= _ROUNDING * max(abs(value), float(terms.weight.max())):
         return math.nan, "all terms are the same: they show no spread, and no interval"
     return spread, None
 

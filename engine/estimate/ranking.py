@@ -15,13 +15,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..draws import RESAMPLING, normals, run_key
+from ..draws import RESAMPLING, normal, normals, run_key
 from ..errors import InvalidInput
-from ..vocabulary import Array
+from ..kernel import loop
+from ..vocabulary import Array, Key
 from .interval import check_level, spread_of
 from .leaning import widened
 from .terms import Terms
 
+_ROOM = 1 << 25  # influences that are held at once, of all policies
+_AT_ONCE = 128  # draws
+_MANY = 32  # policies from which on draws are made by compiled code: one in 80 takes long in Python
 _SAME = 1e-12  # of the larger variance: two policies whose difference varies less are one
 
 
@@ -106,30 +110,64 @@ def _together(policies: Sequence[Terms], level: float, seed: int, draws: int) ->
     square = variance[:, None] + variance[None, :] - 2.0 * covariance
     differs = square > _SAME * np.maximum(variance[:, None], variance[None, :])
     between = np.where(differs, np.sqrt(np.maximum(square, 0.0)), 0.0)
-    largest = np.zeros(draws)
-    for i in range(len(value)):
-        others = differs[i]
-        if others.any():
-            pairs = np.abs(deviation[:, i, None] - deviation[:, others]) / between[i, others]
-            largest = np.maximum(largest, pairs.max(axis=1))
+    apart, largest = np.where(differs, between, math.inf), np.zeros(draws)
+    columns = np.ascontiguousarray(deviation.T)
+    _widest.compiled(columns, apart, largest)(columns, apart, largest)
     doubt = float(np.quantile(largest, level)) * between
     return _Ends(value - reach, value + reach, gap - doubt, gap + doubt)
 
 
+@loop
+def _widest(deviation: Array, apart: Array, largest: Array) -> None:
+    """Write the largest |deviation of i - that of j| / apart[i, j] of each draw, float64[draws].
+
+    Deviations are float64[K, draws], and `apart` is float64[K, K], the same above and below, inf for what is no pair.
+    Some draws at a time: those of all policies then stay in the cache.
+    """
+    for first in range(0, len(largest), _AT_ONCE):
+        last = min(first + _AT_ONCE, len(largest))
+        for i in range(len(apart)):
+            for j in range(i):
+                between = apart[i, j]
+                if between == math.inf:
+                    continue
+                for draw in range(first, last):
+                    gap = abs(deviation[i, draw] - deviation[j, draw]) / between
+                    largest[draw] = gap if gap > largest[draw] else largest[draw]
+
+
 def _covariance(policies: Sequence[Terms], known: Array) -> Array:
     """Return the covariance of the estimates, float64[K, K], 0 for those without spread."""
-    n = len(policies[0].weight)
-    influence = np.zeros((len(policies), n))
-    for k in np.flatnonzero(known):
-        influence[k] = policies[int(k)].influence
-    return np.asarray(influence @ influence.T / max(n, 1) ** 2)
+    n, found = len(policies[0].weight), np.zeros((len(policies), len(policies)))
+    which = np.flatnonzero(known).tolist()
+    influences = [policies[k].influences for k in which]
+    size = max(1, _ROOM // len(policies))
+    for first in range(0, n, size):
+        rows = slice(first, min(n, first + size))
+        influence = np.zeros((len(policies), rows.stop - rows.start))
+        for k, of in zip(which, influences, strict=True):
+            influence[k] = of(rows)
+        found += influence @ influence.T
+    return np.asarray(found / max(n, 1) ** 2)
 
 
 def _deviations(covariance: Array, run: np.uint64, draws: int) -> Array:
     """Return draws of normal deviations with that covariance, float64[draws, K]."""
     size, direction = np.linalg.eigh(covariance)
-    standard = normals(run, draws, 0, len(covariance))
+    if len(covariance) < _MANY:
+        standard = normals(run, draws, 0, len(covariance))
+    else:
+        standard = np.empty((draws, len(covariance)))
+        _draw.compiled(run, standard)(run, standard)
     return np.asarray(standard @ (direction * np.sqrt(np.maximum(size, 0.0))).T)
+
+
+@loop
+def _draw(run: np.uint64, standard: Array) -> None:
+    """Write what `normals` returns."""
+    for i in range(standard.shape[0]):
+        for j in range(standard.shape[1]):
+            standard[i, j] = normal(Key(run, i), j)
 
 
 def _quantile(ratio: Array, level: float) -> float:

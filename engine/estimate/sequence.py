@@ -34,10 +34,11 @@ from ..errors import InvalidInput
 from ..kernel import loop
 from ..vocabulary import Array
 from .interval import check_level
-from .weighting import weights
+from .weighting import weighing
 
 BETS = 2.0 ** np.arange(-16, 13)  # sizes of bets on terms >= 0; between two sizes at most 11 % of the growth is lost
 BOUNDED_BETS = 2.0 ** np.arange(-18, 0)  # in units of what is allowed; the largest risks half of the capital
+_PAGE = 1 << 20  # decisions that are added at once, four of which share a logarithm
 _HALVINGS = 60  # of the bracket around an end
 
 
@@ -93,20 +94,20 @@ def confidence_sequence(
     ([0.2, 0.49, 0.63], [0.98, 0.82, 0.74])
     """
     check_level(level)
-    weight = weights(propensity, target, "a confidence sequence")
+    weigh = weighing(propensity, target, "a confidence sequence")
     scaled = scaled_rewards(reward, reward_range)
-    check_lengths(n=weight, reward=scaled)
+    check_lengths(n=target, reward=scaled)
     model = None
     if predicted is not None and expected is not None:
         model = scaled_rewards(predicted, reward_range), scaled_rewards(expected, reward_range)
-        check_lengths(n=weight, predicted=model[0], expected=model[1])
+        check_lengths(n=target, predicted=model[0], expected=model[1])
     elif predicted is not None or expected is not None:
         raise InvalidInput("model", "a model's `predicted` and `expected` go together: one of them is missing")
     state = start(weight_max)
-    moments = check_moments(at, len(weight))
+    moments = check_moments(at, len(target))
 
     def add_page(page: slice) -> None:
-        add(state, scaled[page], weight[page], None if model is None else (model[0][page], model[1][page]))
+        add(state, scaled[page], weigh(page), None if model is None else (model[0][page], model[1][page]))
 
     return _read(state, *stepped(state, moments, add_page), reward_range, level)
 
@@ -143,7 +144,8 @@ def stepped(state: SequenceState, moments: Array, add_page: Callable[[slice], No
     """Add the decisions page by page, and return what `growth` and `total` are at each of m moments, [m, ...]."""
     first, growth, total = 0, np.zeros((len(moments), *state.growth.shape)), np.zeros((len(moments), len(state.total)))
     for i, last in enumerate(moments.tolist()):
-        add_page(slice(first, last))
+        for start in range(first, last, _PAGE):
+            add_page(slice(start, min(last, start + _PAGE)))
         growth[i], total[i] = state.growth, state.total
         first = last
     return growth, total
@@ -273,7 +275,7 @@ def scaled_rewards(reward: Array, reward_range: tuple[float, float]) -> Array:
     if not low < high < math.inf or low == -math.inf:
         raise InvalidInput("reward_range", f"the range of rewards is ({low}, {high}): it must be finite, low < high")
     reward = np.asarray(reward, np.float64)
-    if not ((reward >= low) & (reward <= high)).all():
+    if len(reward) and not (reward.min() >= low and reward.max() <= high):
         row = int(np.argmin((reward >= low) & (reward <= high)))
         raise InvalidInput(
             "reward_range",

@@ -7,11 +7,13 @@ estimator's terms. The two meet here.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from ..vocabulary import Array
+from .blocks import summed
 
 
 class Terms(NamedTuple):
@@ -51,19 +53,32 @@ class Terms(NamedTuple):
     @property
     def influence(self) -> Array:
         """How far each decision moves the value, float64[n] with mean 0, or NaN: the delta method's linear part."""
-        n = len(self.weight)
-        if self.part is None or self.share is None:
-            return np.zeros(n) if self.base is None or not n else self.base - np.mean(self.base)
-        whole = float(self.share.sum())
+        return self.influences(slice(0, len(self.weight)))
+
+    @property
+    def influences(self) -> Callable[[slice], Array]:
+        """What returns the influence of some decisions, float64: logs may be long."""
+        base, part, share, n = self.base, self.part, self.share, len(self.weight)
+        if part is None or share is None:
+            if base is None or not n:
+                return lambda rows: np.zeros(len(self.weight[rows]))
+            mean = np.mean(base)
+            return lambda rows: base[rows] - mean
+        whole = float(share.sum())
         if not whole > 0.0:
-            return np.full(n, math.nan)
-        found = self.share * (-float(self.part.sum()) / whole)  # in place from here: logs may be long
-        found += self.part
-        found *= n / whole
-        if self.base is not None:
-            found += self.base
-            found -= np.mean(self.base)
-        return found
+            return lambda rows: np.full(len(self.weight[rows]), math.nan)
+        slope, scale = -float(part.sum()) / whole, n / whole
+
+        def of_ratio(rows: slice) -> Array:
+            found = share[rows] * slope
+            found += part[rows]
+            found *= scale
+            return found
+
+        if base is None:
+            return of_ratio
+        centre = summed(n, lambda rows: of_ratio(rows) + base[rows]) / n
+        return lambda rows: of_ratio(rows) + base[rows] - centre
 
     @property
     def matched(self) -> int:
@@ -73,7 +88,7 @@ class Terms(NamedTuple):
     @property
     def effective_sample_size(self) -> float:
         """Return how many equally weighted decisions would tell as much, in [0, matched]; Kish 1965."""
-        square = float(np.square(self.weight).sum())  # np.dot would start threads
+        square = summed(len(self.weight), lambda rows: np.square(self.weight[rows]))  # np.dot would start threads
         return float(self.weight.sum()) ** 2 / square if square > 0.0 else 0.0
 
 

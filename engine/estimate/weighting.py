@@ -15,11 +15,13 @@ bad_propensity and bad_target.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from ..errors import InvalidInput, as_seen
 from ..vocabulary import Array
+from .blocks import blocks
 from .terms import Terms
 from .tuning import Tuned, least_error, limits
 
@@ -98,28 +100,51 @@ def snips(reward: Array, propensity: Array, target: Array) -> Terms:
     return Terms("snips", None, weight * column("reward", reward, len(weight)), weight, weight)
 
 
-def weights(propensity: Array, target: Array, method: str) -> Array:
+def weights(propensity: Array, target: Array, method: str, found: Array | None = None) -> Array:
     """Return target / propensity, float64[n], after the checks that this file's first lines tell.
+
+    They are written into `found`, where that is given.
 
     >>> weights(np.array([0.5, 0.25]), np.array([0.5, 1.0]), "ips")
     array([1., 4.])
     """
+    propensity, target = _pair(propensity, target)
+    found = np.empty(len(propensity)) if found is None else found
+    for rows in blocks(len(propensity)):
+        _check(propensity, target, rows, method)
+        np.divide(target[rows], propensity[rows], out=found[rows])
+    return found
+
+
+def weighing(propensity: Array, target: Array, method: str) -> Callable[[slice], Array]:
+    """Return what returns the weights of some rows, after the same checks of all: logs may be long."""
+    propensity, target = _pair(propensity, target)
+    for rows in blocks(len(propensity)):
+        _check(propensity, target, rows, method)
+    return lambda rows: np.asarray(target[rows] / propensity[rows])
+
+
+def _pair(propensity: Array, target: Array) -> tuple[Array, Array]:
     propensity = _one_dimensional("propensity", propensity)
-    n = len(propensity)
-    target = _one_dimensional("target", target, n)
-    if n == 0:
-        return np.zeros(0)
+    return propensity, _one_dimensional("target", target, len(propensity))
+
+
+def _check(propensity: Array, target: Array, rows: slice, method: str) -> None:
+    """Refuse rows whose propensity or target is no probability; the first row of all is told, propensities first."""
+    some, of_target = propensity[rows], target[rows]
     # The least and the largest of numbers with a NaN among them are NaN, which compares as false.
-    if not (propensity.min() > 0.0 and propensity.max() <= 1.0 + _ROUNDING):
+    of_target_holds = of_target.min() >= 0.0 and of_target.max() <= 1.0 + _ROUNDING
+    if not of_target_holds:
+        some = propensity
+    if not (some.min() > 0.0 and some.max() <= 1.0 + _ROUNDING):
         _refuse_propensity(propensity, method)
-    if not (target.min() >= 0.0 and target.max() <= 1.0 + _ROUNDING):
+    if not of_target_holds:
         row = int(np.argmax(~((target >= 0.0) & (target <= 1.0 + _ROUNDING))))
         raise InvalidInput(
             "bad_target",
             f"the target of row {row} is {target[row]:g}: the probability with which the policy takes the logged "
             "action must be in [0, 1]",
         )
-    return np.asarray(target / propensity)
 
 
 def column(name: str, values: Array, n: int | None = None) -> Array:

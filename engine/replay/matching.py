@@ -25,10 +25,12 @@ import numpy as np
 from .. import loop
 from ..changes.worlds import changes_of
 from ..columns import take
-from ..draws import EVALUATION, run_key
+from ..draws import EVALUATION, run_key, uniform
 from ..errors import InvalidInput
+from ..kernel import loop as compiled_loop
+from ..laws.availability import count_available, nth_available
 from ..problem import check_seed, fitted
-from ..vocabulary import Array, Change, Columns, Judged, Policy, Problem
+from ..vocabulary import Array, Change, Columns, Judged, Key, Policy, Problem
 
 PAGE = 1 << 18  # rows between two reports of progress
 LEARNING = ("matched", "logged", "nothing")
@@ -107,6 +109,54 @@ class Contender:
         if self._matches:
             self._matched = int(matched)
         self._start += n
+
+
+class Even(Contender):
+    """The policy `uniform`, whose draws and laws depend on nothing but what is available: the same bits, in one loop.
+
+    >>> from onearm.policies import catalog
+    >>> from onearm.engine.columns import empty
+    >>> Even(catalog.make("uniform"), Problem(n_arms=2), 3).judge(empty(3, Problem(n_arms=2))).target
+    array([0.5, 0.5, 0.5])
+    """
+
+    def judge(self, page: Columns, predicted: Array = NO_PREDICTIONS, beside: Array = NOTHING_BESIDE) -> Judged:
+        """Tell of the next rows what it would have done, as `Contender.judge` does."""
+        n = len(page.kind)
+        found = Judged(np.zeros(n, np.int64), np.zeros(n), np.zeros(n if predicted.shape[1] else 0))
+        given = self._run, self._start, page.available, bool(page.available.all()), page.action, predicted, found
+        _evenly.compiled(*given)(*given)
+        self._start += n
+        return found
+
+
+@compiled_loop
+def _evenly(
+    run: np.uint64, start: int, available: Array, every: bool, action: Array, predicted: Array, found: Judged
+) -> None:
+    """Draw one of the actions that are available at each row, and tell the probability of the logged one.
+
+    `available` is bool[n, k], or bool[1, k] for all rows; `every` says that all of it is true.
+    """
+    n, k = len(action), available.shape[1]
+    if every:
+        for row in range(n):
+            found.chosen[row] = int(uniform(Key(run, start + row), 0) * k)
+            found.target[row] = 1.0 / k
+    else:
+        for row in range(n):
+            mask = available[min(row, len(available) - 1)]
+            count = count_available(mask)
+            found.chosen[row] = nth_available(mask, int(uniform(Key(run, start + row), 0) * count))
+            found.target[row] = 1.0 / count if mask[action[row]] else 0.0
+    if predicted.shape[1] > 0:
+        for row in range(n):
+            mask = available[min(row, len(available) - 1)]
+            count, mean = count_available(mask), 0.0
+            for a in range(k):
+                if mask[a]:
+                    mean += 1.0 / count * predicted[row, a]
+            found.expected[row] = mean
 
 
 @dataclass(frozen=True)

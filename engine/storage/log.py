@@ -52,6 +52,8 @@ class BadLines:
 
     def drop(self, kind: str, bad: Array, lines: Array, kept: Array) -> None:
         """Count the lines that are `bad` and still `kept`, both bool[n], and take them out of `kept`."""
+        if not bad.any():
+            return
         self.add(kind, *lines[bad & kept].tolist())
         kept &= ~bad
 

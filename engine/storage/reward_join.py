@@ -20,6 +20,7 @@ from ..vocabulary import EXTERNAL, LEARN, Array, Columns, Features, Problem
 from .corrections import NONE, Corrected
 from .formats.segments import Segments, feature_of
 from .log import BadLines, good_decisions, good_rewards
+from .room import Growing
 from .rows import Page, Rows, Wanted, part_of
 
 BAD, GOOD, REWARDED, RETRACTED = 0, 1, 2, 3
@@ -63,8 +64,7 @@ class RewardJoin:
     def __init__(self, problem: Problem, bad_lines: BadLines) -> None:
         self._problem, self._bad_lines = problem, bad_lines
         self._numbers = _Numbers()
-        self._reward = np.zeros(1024)
-        self._flag = np.zeros(1024, np.int8)
+        self._rewards, self._flags = Growing(), Growing(np.int8)
 
     def add(self, page: EventPage) -> Joined:
         """Join a page; the bad ones are counted."""
@@ -110,11 +110,17 @@ class RewardJoin:
         self._flag[place[kept]] = np.where(retracted, RETRACTED, REWARDED)[kept]
         return kept
 
+    @property
+    def _reward(self) -> Array:
+        return self._rewards.values
+
+    @property
+    def _flag(self) -> Array:
+        return self._flags.values
+
     def _make_room(self, n: int) -> None:
-        if n > len(self._flag):
-            room = 2 * n
-            self._reward = np.concatenate([self._reward, np.zeros(room - len(self._reward))])
-            self._flag = np.concatenate([self._flag, np.zeros(room - len(self._flag), np.int8)])
+        self._rewards.reach(n)
+        self._flags.reach(n)
 
 
 def rows_of_events(

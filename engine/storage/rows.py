@@ -17,6 +17,7 @@ import numpy as np
 from ..columns import concat, empty, take
 from ..vocabulary import Array, Columns, Features, Problem
 from .log import BadLines
+from .room import room
 
 MEMORY = 1 << 28  # bytes of pages that are kept in memory
 PAGE = 1 << 16  # rows of a page, about: readers choose what suits them
@@ -144,7 +145,7 @@ class Rows(Told):
     def __len__(self) -> int:
         """Return the number of rows."""
         if self._count is None:
-            self._count = sum(len(page.line) for page in self.pages())
+            self._count = sum(len(page.line) for page in map(self.rewarded, self.all_pages()))
         return self._count
 
     @property
@@ -173,11 +174,15 @@ class Rows(Told):
 
         None where the reader kept the rewarded ones alone.
         """
-        parts = [(page.columns.action, page.columns.propensity) for page in self.all_pages()]
-        if not parts or sum(len(action) for action, _ in parts) != self.decisions:
+        if not self._pages:
             return None
-        action, propensity = map(np.concatenate, zip(*parts, strict=True))
-        return action, propensity
+        action, propensity, first = room(self.decisions, np.int64), room(self.decisions), 0
+        for page in self.all_pages():
+            last = first + len(page.line)
+            if last > self.decisions:
+                return None
+            action[first:last], propensity[first:last], first = page.columns.action, page.columns.propensity, last
+        return (action, propensity) if first == self.decisions else None
 
     def laws(self) -> tuple[Array, Array] | None:
         """Return actions, int64[m], and the probabilities of all of them, float64[m, k], of all decisions.

@@ -18,13 +18,15 @@ import numpy as np
 import polars as pl
 
 DECIDE, LEARN = 0, 1
-NAMES = {"campaign": {"reward": "click", "propensity": "propensity_score"}}
-COLUMNS = ("kind", "number", "propensity", "reward")
+NAMES = {"campaign": {"action": "item_id", "reward": "click", "propensity": "propensity_score"}}
+COLUMNS = ("kind", "number", "action", "propensity", "reward")
+LARGEST = 1e100  # of a reward, as ours allow
 
 
 class Row(msgspec.Struct, gc=False):
     """A line of a plain table."""
 
+    action: int
     reward: float
     propensity: float
 
@@ -33,34 +35,45 @@ class Line(msgspec.Struct, gc=False):
     """A line of an export."""
 
     number: int = -1
+    action: int = -1
     propensity: float = -1.0
     reward: float = 0.0
 
 
 @numba.njit(error_model="numpy")
-def of_rows(propensity: np.ndarray, reward: np.ndarray, target: float) -> float:
+def of_rows(action: np.ndarray, propensity: np.ndarray, reward: np.ndarray, arms: int) -> float:
     above = below = 0.0
+    bad = 0
     for i in range(len(reward)):
-        weight = target / propensity[i]
+        weight = 1.0 / arms / propensity[i]
+        bad += not (0 <= action[i] < arms and 0.0 < propensity[i] <= 1.0 and abs(reward[i]) <= LARGEST)
         above += weight * reward[i]
         below += weight
-    return above / below
+    return above / below if bad == 0 else np.nan
 
 
 @numba.njit(error_model="numpy")
 def of_events(
-    learned: np.ndarray, number: np.ndarray, propensity: np.ndarray, reward: np.ndarray, target: float
+    learned: np.ndarray,
+    number: np.ndarray,
+    action: np.ndarray,
+    propensity: np.ndarray,
+    reward: np.ndarray,
+    arms: int,
 ) -> float:
     logged = np.zeros(number.max() + 1)
     above = below = 0.0
+    bad = 0
     for i in range(len(number)):
         if learned[i]:
-            weight = target / logged[number[i]]
+            weight = 1.0 / arms / logged[number[i]]
+            bad += not (weight < np.inf and abs(reward[i]) <= LARGEST)
             above += weight * reward[i]
             below += weight
         else:
             logged[number[i]] = propensity[i]
-    return above / below
+            bad += not (0 <= action[i] < arms and 0.0 < propensity[i] <= 1.0)
+    return above / below if bad == 0 else np.nan
 
 
 def lazy(job: dict[str, Any]) -> pl.LazyFrame:
@@ -70,7 +83,9 @@ def lazy(job: dict[str, Any]) -> pl.LazyFrame:
         frame = pl.scan_parquet(file)
     elif job["form"] == "jsonl":
         schema = {"kind": pl.String, "number": pl.Int64} if shape == "export" else {}
-        frame = pl.scan_ndjson(file, schema=schema | {"propensity": pl.Float64, "reward": pl.Float64})
+        frame = pl.scan_ndjson(
+            file, schema=schema | {"action": pl.Int64, "propensity": pl.Float64, "reward": pl.Float64}
+        )
         if shape == "export":
             frame = frame.with_columns(
                 kind=pl.col("kind").replace_strict({"decide": DECIDE, "learn": LEARN}, default=2)
@@ -78,8 +93,9 @@ def lazy(job: dict[str, Any]) -> pl.LazyFrame:
             frame = frame.filter(pl.col("kind") < 2)  # without the header
     else:
         frame = pl.scan_csv(file)
+    ordered = ["timestamp"] if shape == "campaign" else []
     renamed = [pl.col(NAMES.get(shape, {}).get(name, name)).alias(name) for name in COLUMNS[2:]]
-    return frame.select(*COLUMNS) if shape == "export" else frame.select(*renamed)
+    return frame.select(*COLUMNS) if shape == "export" else frame.select(*renamed, *ordered)
 
 
 def expressions(job: dict[str, Any]) -> float:
@@ -89,17 +105,21 @@ def expressions(job: dict[str, Any]) -> float:
         learned = frame.filter(pl.col("kind") == LEARN).select("number", "reward")
         frame = learned.join(decided, on="number")
     weight = 1.0 / job["arms"] / pl.col("propensity")
-    found = frame.select(above=(weight * pl.col("reward")).sum(), below=weight.sum()).collect()
-    return found["above"][0] / found["below"][0]
+    good = pl.col("propensity").is_between(0.0, 1.0, closed="right") & pl.col("reward").is_finite()
+    found = frame.select(above=(weight * pl.col("reward")).sum(), below=weight.sum(), good=good.all()).collect()
+    return found["above"][0] / found["below"][0] if found["good"][0] else float("nan")
 
 
 def compiled(job: dict[str, Any]) -> float:
     frame = lazy(job).collect()
-    propensity, reward = (frame[name].cast(pl.Float64).to_numpy() for name in COLUMNS[2:])
+    if job["shape"] == "campaign":  # ours are in the order of time
+        frame = frame.sort("timestamp", maintain_order=True)
+    action = frame["action"].cast(pl.Int64).fill_null(0).to_numpy()
+    propensity, reward = (frame[name].cast(pl.Float64).to_numpy() for name in COLUMNS[3:])
     if job["shape"] == "export":
         learned = (frame["kind"] == LEARN).to_numpy()
-        return of_events(learned, frame["number"].to_numpy(), propensity, reward, 1.0 / job["arms"])
-    return of_rows(propensity, reward, 1.0 / job["arms"])
+        return of_events(learned, frame["number"].to_numpy(), action, propensity, reward, job["arms"])
+    return of_rows(action, propensity, reward, job["arms"])
 
 
 def by_msgspec(job: dict[str, Any]) -> float:
@@ -107,13 +127,11 @@ def by_msgspec(job: dict[str, Any]) -> float:
         text = file.read()
     if job["shape"] == "table":
         rows = msgspec.json.Decoder(Row).decode_lines(text)
-        propensity = np.array([row.propensity for row in rows])
-        return of_rows(propensity, np.array([row.reward for row in rows]), 1.0 / job["arms"])
+        columns = [np.array([getattr(row, name) for row in rows]) for name in COLUMNS[2:]]
+        return of_rows(*columns, job["arms"])
     lines = msgspec.json.Decoder(Line).decode_lines(text)[1:]  # without the header
-    number = np.array([line.number for line in lines])
-    propensity = np.array([line.propensity for line in lines])
-    reward = np.array([line.reward for line in lines])
-    return of_events(propensity < 0.0, number, propensity, reward, 1.0 / job["arms"])
+    number, *columns = (np.array([getattr(line, name) for line in lines]) for name in COLUMNS[1:])
+    return of_events(columns[1] < 0.0, number, *columns, job["arms"])
 
 
 WAYS = {"expressions": expressions, "compiled": compiled, "msgspec": by_msgspec}

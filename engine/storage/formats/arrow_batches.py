@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from ...vocabulary import Problem
 from ..log import BadLines
 from ..rows import Rows, Wanted
 from .arrow_arrays import floats, integers
-from .cells import Block
+from .cells import NO_NUMBERS, Block
 from .decision_table import read_decisions
 from .plain_columns import CONTEXT, DECISION, has_lists, unused_of
 from .segments import is_feature, reads_contexts
@@ -55,7 +55,7 @@ class _Cells:
         self.names = table.names
         self._table = table
 
-    def blocks(self, wanted: Sequence[str]) -> Iterator[Block]:
+    def blocks(self, wanted: Sequence[str], numbers: Mapping[str, pa.DataType] = NO_NUMBERS) -> Iterator[Block]:
         """Yield the cells of the columns `wanted`: numbers as numbers, all else as text."""
         for batch, before in self._table.batches(list(dict.fromkeys(wanted))):
             cells = [cells_of(self._table.path, name, batch.column(name)) for name in wanted]

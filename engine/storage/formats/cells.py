@@ -10,8 +10,9 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNKNOWN = (b"", b"nan", b"na", b"n/a", b"null", b"none")  # in lower case: what stands for no number
 DELIMITERS = ",;\t"
 FIRST = 1 << 16  # bytes that tell how many columns there are without a header
+NO_NUMBERS: Mapping[str, pa.DataType] = MappingProxyType({})
+Skip = Callable[[arrow.InvalidRow], str]  # what is done with a line that has not as many cells as there are columns
 
 
 class Block(NamedTuple):
@@ -43,6 +46,8 @@ class Block(NamedTuple):
 
 class Table:
     """The lines of a source, to be gone through once; the first of them is the header."""
+
+    _types: Mapping[str, pa.DataType] = NO_NUMBERS  # of the columns, by their places, that are read as numbers
 
     def __init__(self, source: Source, bad_lines: BadLines, *, delimiter: str | None = None) -> None:
         """Read the header; without a delimiter, it is the one of comma, semicolon and tab that it has most of."""
@@ -67,9 +72,18 @@ class Table:
         found.names = [str(place) for place in range(counts.most_common(1)[0][0] if counts else 0)]
         return found
 
-    def blocks(self, wanted: Sequence[str], tidy: Callable[[bytes], bytes] = lambda block: block) -> Iterator[Block]:
-        """Yield the cells of the columns `wanted`. Lines of more or of fewer cells than the header are "broken"."""
+    def blocks(
+        self,
+        wanted: Sequence[str],
+        numbers: Mapping[str, pa.DataType] = NO_NUMBERS,
+        tidy: Callable[[bytes], bytes] = lambda block: block,
+    ) -> Iterator[Block]:
+        """Yield the cells of the columns `wanted`. Lines of more or of fewer cells than the header are "broken".
+
+        Those of `numbers` are numbers of these types where all cells of a block are, which saves making texts of them.
+        """
         places = [str(self.names.index(name)) for name in wanted]
+        self._types = {place: numbers[name] for place, name in zip(places, wanted, strict=True) if name in numbers}
         for block in self._whole():
             yield from self._parsed(tidy(block), places)
         if self._source.broken is not None:
@@ -95,7 +109,10 @@ class Table:
             broken.append(start + row.number - 1)
             return "skip"
 
-        found = self._read(block, places, skip)
+        found = self._numbers(block, places, skip)
+        if found is None:
+            broken.clear()
+            found = self._read(block, places, {}, skip)
         count = 0 if found is None else found.num_rows + len(broken)
         if found is None or (self._quotes and b'"' in block) or b"\r" in block:
             wanted = block.count(b"\n") + (not block.endswith(b"\n"))  # slow: a quarter of the parser's time
@@ -129,7 +146,18 @@ class Table:
         yield from self._parsed(b"".join(lines[: count // 2]), places)
         yield from self._parsed(b"".join(lines[count // 2 :]), places)
 
-    def _read(self, block: bytes, places: list[str], skip: Callable[[arrow.InvalidRow], str]) -> pa.Table | None:
+    def _numbers(self, block: bytes, places: list[str], skip: Skip) -> pa.Table | None:
+        """Return lines whose cells are numbers where they are to be, None where one is not, or stands for nothing."""
+        if not self._types:
+            return None
+        found = self._read(block, places, self._types, skip)
+        if found is None:
+            self._types = {}  # it will be so in the next lines too
+        elif found.num_rows and any(map(_holds_nan, found.columns)):
+            return None
+        return found
+
+    def _read(self, block: bytes, places: list[str], types: Mapping[str, pa.DataType], skip: Skip) -> pa.Table | None:
         try:
             return arrow.read_csv(
                 pa.py_buffer(block),
@@ -145,15 +173,25 @@ class Table:
                     ignore_empty_lines=False,
                 ),
                 arrow.ConvertOptions(
-                    column_types=dict.fromkeys(places, pa.string()), include_columns=places, check_utf8=False
+                    column_types=dict.fromkeys(places, pa.string()) | dict(types),
+                    include_columns=places,
+                    check_utf8=False,
+                    null_values=[],
                 ),
             )
         except pa.ArrowInvalid:
             return None
 
 
+def _holds_nan(column: pa.ChunkedArray) -> bool:
+    """Whether a column of one chunk holds NaN, which may stand for a number that nobody knows."""
+    return pa.types.is_floating(column.type) and bool(np.isnan(np.from_dlpack(column.chunk(0)).min()))
+
+
 def _are_empty(texts: pa.Array) -> Array:
-    """Return bool[n], by where the texts begin."""
+    """Return bool[n], by where the texts begin; numbers are there."""
+    if not pa.types.is_string(texts.type):
+        return np.zeros(len(texts), np.bool_)
     begin = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
     return begin[1:] == begin[:-1]
 
@@ -205,6 +243,15 @@ def floats(texts: pa.Array) -> Array:
     found = np.full(len(filled), np.nan)
     found[filled] = floats(kept_cells(texts, filled))
     return found
+
+
+def lies_within(numbers: Array, low: float, high: float) -> bool:
+    """Whether all numbers, float64[n], lie in [low, high]; with a NaN among them they don't.
+
+    >>> lies_within(np.array([0.5, 1.0]), 0.0, 1.0), lies_within(np.array([0.5, np.nan]), 0.0, 1.0)
+    (True, False)
+    """
+    return not len(numbers) or bool(numbers.min() >= low and numbers.max() <= high)
 
 
 def wholes(texts: pa.Array) -> Array:

@@ -101,7 +101,9 @@ class Arms:
         """Return int64[n] of numbers, or of the codes of labels, and take lines without one out of `kept`."""
         if self._code is None:
             action = wholes(texts)
-            bad_lines.drop("bad_action", (action < 0) | (action >= (self._n_arms or ARMS_MAX)), lines, kept)
+            limit = self._n_arms or ARMS_MAX
+            if len(action) and not (action.min() >= 0 and action.max() < limit):
+                bad_lines.drop("bad_action", (action < 0) | (action >= limit), lines, kept)
         else:
             names, place = coded(texts)
             names = [name.strip() for name in names]
@@ -113,7 +115,7 @@ class Arms:
             action = np.array(codes, np.int64)[place]
             if len(self._code) > ARMS_MAX:
                 raise InvalidInput("bad_arms", f"more than {ARMS_MAX} labels of arms: is it the right column?")
-        self._largest = max(self._largest, int(action[kept].max(initial=-1)))
+        self._largest = max(self._largest, int((action if kept.all() else action[kept]).max(initial=-1)))
         return action
 
     def finished(self) -> tuple[int, list[str], Array | None]:

@@ -6,7 +6,7 @@ wanted. What each column is follows from its name (`roles_of`), or from what a p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -24,6 +24,7 @@ from .cells import (
     Block,
     floats,
     kept_cells,
+    lies_within,
     moments,
     page_of,
     refuse_truths,
@@ -31,7 +32,19 @@ from .cells import (
     truths,
     unknown,
 )
-from .csv_columns import ACTIONS, COSTS, REWARDS, Arms, Roles, Users, are_numbers, roles_of, units_in, users_of
+from .csv_columns import (
+    ACTIONS,
+    COSTS,
+    NUMBERED,
+    REWARDS,
+    Arms,
+    Roles,
+    Users,
+    are_numbers,
+    roles_of,
+    units_in,
+    users_of,
+)
 from .named_features import FeatureFound, NamedFeatures, told
 from .segments import Segments
 
@@ -43,8 +56,8 @@ class Columnar(Protocol):
 
     names: list[str]
 
-    def blocks(self, wanted: Sequence[str]) -> Iterator[Block]:
-        """Yield the cells of the columns `wanted`, some lines at a time."""
+    def blocks(self, wanted: Sequence[str], numbers: Mapping[str, pa.DataType]) -> Iterator[Block]:
+        """Yield the cells of the columns `wanted`, some lines at a time: of `numbers` as numbers, if they can be."""
 
 
 class Decisions(NamedTuple):
@@ -73,7 +86,9 @@ def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_l
     optional = [roles.propensity, roles.unit_id, wanted.segment, roles.time if wanted.times else None]
     beside = BesideColumns(wanted.beside, table.names, roles.action, path)
     names = [roles.action, roles.reward, *(name for name in optional if name), *features.names, *beside.names]
-    for cells, lines in table.blocks(names):
+    texts = {*(name for name in optional[1:] if name), *beside.names, *wanted.naming.features}
+    numbers = {name: kind for name, kind in features.numbers(roles).items() if name not in texts}
+    for cells, lines in table.blocks(names, numbers):
         rest = iter(cells[2:])
         score, unit, segment, time = (next(rest) if name else None for name in optional)
         arms = arms or Arms(are_numbers(roles.action, cells[0]), wanted.n_arms)
@@ -94,7 +109,7 @@ def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_l
         if time is not None:
             page = page._replace(columns=page.columns._replace(time=_times(kept_cells(time, kept))))
         page = beside.on(page, others[len(features.names) :], kept)
-        waiting += int(np.isnan(page.columns.reward).sum())
+        waiting += int(np.isnan(page.columns.reward).sum()) if np.isnan(page.columns.reward.min()) else 0
         rows.append(page)
         rows.decisions += len(page.line)
     if not rows.decisions or arms is None:
@@ -133,6 +148,12 @@ class _Features:
             return places[:, np.newaxis], places < 0
         context = np.stack([floats(texts) for texts in columns], 1) if columns else np.zeros((n, 0))
         return context, ~np.isfinite(context).all(axis=1)
+
+    def numbers(self, roles: Roles) -> dict[str, pa.DataType]:
+        """Return which columns are numbers, most likely, and of which type."""
+        whole = {roles.action: pa.int64()} if roles.action.strip().lower() in NUMBERED else {}
+        plain = [] if self._named is not None or self._users is not None else self.names
+        return dict.fromkeys((*plain, roles.reward, roles.propensity or roles.reward), pa.float64()) | whole
 
     def called(self, found: list[FeatureFound]) -> list[str]:
         """Return what each number of a context is called; nothing where nobody knows."""
@@ -181,12 +202,13 @@ def _check_features(roles: Roles, features: tuple[str, ...]) -> None:
 
 def _rewards(texts: pa.Array, sign: float, lines: Array, kept: Array, bad_lines: BadLines) -> Array:
     reward = 0.0 + sign * floats(texts)
+    if lies_within(reward, -REWARD_MAX, REWARD_MAX):
+        return reward
     wrong = ~(np.abs(reward) <= REWARD_MAX)
-    if wrong.any() and (said := truths(texts, np.isnan(reward))) is not None:
-        reward, wrong = 0.0 + sign * said, np.zeros(len(said), np.bool_)
-    if wrong.any():
-        wrong &= ~unknown(texts, np.isnan(reward))
-        bad_lines.drop("bad_reward", wrong, lines, kept)
+    if (said := truths(texts, np.isnan(reward))) is not None:
+        return 0.0 + sign * said
+    wrong &= ~unknown(texts, np.isnan(reward))
+    bad_lines.drop("bad_reward", wrong, lines, kept)
     return reward
 
 
@@ -194,10 +216,12 @@ def _propensities(texts: pa.Array | None, lines: Array, kept: Array, bad_lines: 
     if texts is None:
         return np.full(len(lines), np.nan)
     propensity = floats(texts)
-    if (strange := ~((propensity > 0.0) & (propensity <= 1.0))).any():
-        refuse_truths("the column of propensities", texts)
-        strange &= ~unknown(texts, np.isnan(propensity))
-        bad_lines.drop("bad_propensity", strange, lines, kept)
+    if lies_within(propensity, np.nextafter(0.0, 1.0), 1.0):
+        return propensity
+    strange = ~((propensity > 0.0) & (propensity <= 1.0))
+    refuse_truths("the column of propensities", texts)
+    strange &= ~unknown(texts, np.isnan(propensity))
+    bad_lines.drop("bad_propensity", strange, lines, kept)
     return propensity
 
 

@@ -56,7 +56,7 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
         place = feature if wanted.contexts else 0
         most = ARMS_MAX if wanted.n_arms is None else wanted.n_arms + 1  # one more: they may be numbered from 1
         smallest, largest = most, 0
-        for cells, lines in table.blocks([*table.names[:2], *features], _tidy):
+        for cells, lines in table.blocks([*table.names[:2], *features], tidy=_tidy):
             action, reward = wholes(cells[0]), floats(cells[1])
             kept = np.ones(len(lines), np.bool_)
             bad_lines.drop("bad_action", (action < 0) | (action >= most), lines, kept)

@@ -53,6 +53,7 @@ from .table_rows import events_of_table
 
 FORM = "a CSV file of the Open Bandit Dataset"
 COLUMNS = ("timestamp", "item_id", "click", "propensity_score")
+NUMBERS = {"item_id": pa.int64(), "click": pa.float64(), "propensity_score": pa.float64()}
 USER = "user_feature"
 AFFINITY = "user-item_affinity_"
 ITEMS = "item_context.csv"
@@ -195,7 +196,8 @@ def _read(source: Source, wanted: Wanted, beside: Path) -> _Campaign:
         n_arms = _n_arms(beside, names) or wanted.n_arms
         segments, in_order, largest = Segments(rows.segments), True, 0
         times: list[Array] = []
-        for block in table.blocks([*COLUMNS, *segment, *users.names, *own.names]):
+        numbers = {name: kind for name, kind in NUMBERS.items() if name not in (*segment, *own.names)}
+        for block in table.blocks([*COLUMNS, *segment, *users.names, *own.names], numbers):
             page, time = _page(block, users, own, segments if segment else None, n_arms or ARMS_MAX, bad_lines)
             if not len(time):
                 continue

@@ -271,3 +271,15 @@ def test_the_command_the_page_and_python_say_the_same(
         (column,) = [each for each in first if each.name == head]
         assert all(f">{cell}</td>" in page for cell in column.cells)
     assert not {"candidate", "counts like"} & set(re.findall("candidate|counts like", page + repr(found) + shown.out))
+
+
+def test_without_diagnostics_the_estimates_are_the_same_and_it_is_said(tmp_path: Path) -> None:
+    log = pa.table(shop())
+    whole = onearm.evaluate(log, ["uniform", "action:hat"]).to_dict()
+    bare = onearm.evaluate(log, ["uniform", "action:hat"], diagnostics=False)
+    found = bare.to_dict()
+    assert found["estimates"] == whole["estimates"] and found["ranking"] == whole["ranking"]
+    assert found["diagnostics"] == {"uniform": None, "action:hat": None} != whole["diagnostics"]
+    assert any("diagnostics were left out" in note for note in found["notes"])
+    with pytest.raises(InvalidInput, match="it takes the diagnostics"):
+        onearm.evaluate(log, "uniform", diagnostics=False, report=tmp_path / "report.html")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 import scipy.stats
 
+from onearm.engine.draws import RESAMPLING, run_key
 from onearm.engine.errors import InvalidInput
+from onearm.engine.estimate import ranking
 from onearm.engine.estimate.interval import normal
 from onearm.engine.estimate.ranking import rank
 from onearm.engine.estimate.terms import Terms
@@ -122,3 +125,36 @@ def test_all_values_are_covered_at_once_and_the_best_is_not_ruled_out() -> None:
     assert 0.91 <= covered / 200 <= 0.99
     assert differences / 200 >= 0.91
     assert kept / 200 >= 0.91
+
+
+@pytest.mark.jit
+def test_many_policies_are_ranked_by_the_draws_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    policies = [terms(rng.random(200)) for _ in range(ranking._MANY)]
+    many = rank(policies, draws=500)
+    monkeypatch.setattr(ranking, "_MANY", len(policies) + 1)
+    few = rank(policies, draws=500)
+    for one, other in zip(many, few, strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_differences_are_as_wide_as_the_largest_of_all_pairs(level: float) -> None:
+    rng = np.random.default_rng(5)
+    shared = rng.random(300)
+    policies = [terms(shared + part * rng.random(300)) for part in (0.0, 0.1, 1.0, 2.0)]
+    policies.append(policies[1])  # the same policy twice: no pair
+    found = rank(policies, level, seed=3, draws=400)
+    covariance = ranking._covariance(policies, np.ones(5, np.bool_))
+    drawn = ranking._deviations(covariance, run_key(3, 0, RESAMPLING), 400)
+    variance = np.diag(covariance)
+    largest = np.zeros(400)
+    for i, j in set(itertools.combinations(range(5), 2)) - {(1, 4)}:
+        error = math.sqrt(variance[i] + variance[j] - 2.0 * covariance[i, j])
+        largest = np.maximum(largest, np.abs(drawn[:, i] - drawn[:, j]) / error)
+    best = found.order[0]
+    width = found.behind_high - found.behind
+    for i in set(range(5)) - {best}:
+        error = math.sqrt(max(variance[i] + variance[best] - 2.0 * covariance[i, best], 0.0))
+        same = {i, int(best)} == {1, 4}
+        assert width[i] == pytest.approx(0.0 if same else np.quantile(largest, level) * error, rel=1e-9)

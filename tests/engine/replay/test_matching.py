@@ -16,7 +16,7 @@ from onearm.engine.columns import empty, rewarded, take
 from onearm.engine.draws import EVALUATION, run_key, uniform
 from onearm.engine.errors import InvalidInput
 from onearm.engine.estimate.interval import Z95
-from onearm.engine.replay.matching import Contender, match
+from onearm.engine.replay.matching import Contender, Even, match
 from onearm.engine.replay.targets import Fixed, Logged, at
 from onearm.engine.simulation import Simulation, simulate
 from onearm.engine.snapshot import digest
@@ -182,6 +182,21 @@ def test_what_is_expected_is_the_mean_of_predictions_by_the_law() -> None:
     assert unknown.expected.tolist() == at(predicted, unknown.chosen).tolist()
     greedy = Contender(policies.make("epsilon_greedy", epsilon=0.2), problem, 50, learn="nothing").judge(log, predicted)
     assert not np.allclose(greedy.expected, at(predicted, greedy.chosen))
+
+
+@pytest.mark.parametrize("masks", ["every", "one", "each"])
+@pytest.mark.parametrize("predicts", [False, True])
+def test_what_is_drawn_evenly_at_once_is_what_the_policy_uniform_draws(masks: str, predicts: bool) -> None:
+    log, problem = squalls(60), Problem(4, (2,))
+    if masks != "each":
+        mask = np.array([[True, masks == "every", True, True]])
+        log = log._replace(available=mask, action=np.where(mask[0, log.action], log.action, 0))
+    predicted = np.random.default_rng(1).normal(size=(60, 4)) if predicts else np.zeros((60, 0))
+    plain, even = (each(policies.make("uniform"), problem, 60, seed=5, part=2) for each in (Contender, Even))
+    for page in (slice(0, 17), slice(17, 60)):
+        expected, found = (each.judge(take(log, page), predicted[page]) for each in (plain, even))
+        for one, other in zip(expected, found, strict=True):
+            assert one.tobytes() == other.tobytes() and one.dtype == other.dtype
 
 
 def test_a_fixed_action_takes_the_first_available_one_where_it_is_not() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -15,7 +15,7 @@ from ....errors import InvalidInput
 from ...log import BadLines
 from ...rows import Rows, Wanted
 from ...source import Source
-from ..cells import Block
+from ..cells import NO_NUMBERS, Block
 from ..decision_table import read_decisions
 from .decoding import FORM, decoded
 
@@ -35,7 +35,7 @@ class JsonTable:
         self.names = names
         self._source, self._blocks, self._bad_lines = source, blocks, bad_lines
 
-    def blocks(self, wanted: Sequence[str]) -> Iterator[Block]:
+    def blocks(self, wanted: Sequence[str], numbers: Mapping[str, pa.DataType] = NO_NUMBERS) -> Iterator[Block]:
         """Yield the values of the keys `wanted`: numbers as numbers, all else as text."""
         keys = [(f"k{j}", Any, msgspec.field(default=None, name=name)) for j, name in enumerate(dict.fromkeys(wanted))]
         place = {name: f"k{j}" for j, name in enumerate(dict.fromkeys(wanted))}

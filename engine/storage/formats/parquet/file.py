@@ -16,7 +16,7 @@ from ...source import STDIN, Source
 from .schema import schema
 
 FORM = "a Parquet file"
-PAGE = 1 << 16  # rows
+PAGE = 1 << 17  # rows
 
 
 @contextmanager

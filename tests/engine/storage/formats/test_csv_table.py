@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from onearm.engine.contexts import pack_context
 from onearm.engine.errors import InvalidInput
 from onearm.engine.storage import rows
-from onearm.engine.storage.formats import csv_columns, csv_table, jsonl, parquet, texts
+from onearm.engine.storage.formats import cells, csv_columns, csv_table, jsonl, parquet, texts
 from onearm.engine.storage.formats.csv_columns import roles_of
 from onearm.engine.storage.rows import Naming, Rows, Wanted
 from onearm.engine.storage.source import Source
@@ -360,3 +360,26 @@ def test_random_bytes_are_refused_in_words(tmp_path: Path, content: bytes) -> No
     path.write_bytes(content)
     with pytest.raises(InvalidInput):
         read(path)
+
+
+ODD = ["1", " 1", "1.0", "007", "-1", "", " ", "nan", "NaN", "-nan", "inf", "1e400", "0x1", "true", "abc", "1_0", "+1"]
+ODD += ["99999999999999999999", '"1"', "1 ", "\u0663", "null", "0.30000000000000004", "1e-320", "-0"]
+
+
+@pytest.mark.parametrize("cell", ODD)
+@pytest.mark.parametrize("place", range(4))
+def test_cells_that_are_read_as_numbers_say_what_they_say_as_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cell: str, place: int
+) -> None:
+    good = ["1", "0.5", "0.25", "3"]
+    lines = [",".join([*good[:place], cell, *good[place + 1 :]]), "0,1,1,-2", "1,2", ",,,", "0,1,1,4"]
+    path = written(tmp_path, "action,reward,propensity,x0", *lines)
+    found = []
+    for _ in range(2):
+        with read(path) as rows:
+            columns = rows.columns()
+            names = ("action", "reward", "propensity", "context")
+            said = [getattr(columns, name).tolist() for name in names]
+            found.append((repr(said), rows.bad_lines.count, rows.bad_lines.lines, rows.problem, rows.notes))
+        monkeypatch.setattr(cells.Table, "_numbers", lambda *arguments: None)
+    assert found[0] == found[1]
