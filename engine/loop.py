@@ -25,7 +25,7 @@ from .protocol import (
     certify,
     mark,
     observe,
-    probability,
+    recall,
     recommend,
     recommendation_loss,
     regret,
@@ -380,7 +380,7 @@ def _judge(
     decision = select(params, state, instance, key)
     found.chosen[row] = decision.action
     certain = decision.propensity == 1.0  # no need to ask for a law: this halves the time of LinUCB
-    known = 0.0 if certain else probability(params, state, instance, action)
+    known = 0.0 if certain else recall(params, state, instance, action)
     if certain or math.isnan(known):
         certain = True
         known = 1.0 if decision.action == action else 0.0
@@ -392,7 +392,7 @@ def _judge(
         else:
             for a in range(len(instance.available)):
                 if instance.available[a]:
-                    mean += probability(params, state, instance, a) * predicted[row, a]
+                    mean += recall(params, state, instance, a) * predicted[row, a]
         found.expected[row] = mean
     return decision
 

@@ -45,6 +45,15 @@ def probability(params: Any, state: Any, instance: Instance, action: Action) -> 
 
 
 @generic
+def recall(params: Any, state: Any, instance: Instance, action: Action) -> float:
+    """Return the `probability` of `action` right after `select` was called with the same state and instance.
+
+    The same number, for less where the law that `select` drew from is still in working space.
+    """
+    return KERNELS[type(params)]["recall"](params, state, instance, action)
+
+
+@generic
 def write_law(params: Any, state: Any, instance: Instance, law: Array) -> None:
     """Write the `probability` of each available action into float64[k]: the same numbers, at once where that is less.
 
@@ -144,6 +153,7 @@ def register_policy(
     update: Callable[..., None],
     mark: Callable[..., None] | None = None,
     probability: Callable[..., float] | None = None,
+    recall: Callable[..., float] | None = None,
     write_law: Callable[..., None] | None = None,
     appraise: Callable[..., None] | None = None,
     foretell: Callable[..., None] | None = None,
@@ -158,6 +168,7 @@ def register_policy(
         update=update,
         mark=mark or _mark_nothing,
         probability=probability or _unknown_probability,
+        recall=recall or _asked_again,
         write_law=write_law or _one_by_one,
         appraise=appraise or _no_appraisal,
         foretell=foretell or appraise or _no_appraisal,
@@ -243,6 +254,11 @@ def observes(params: Any) -> bool:
 @kernel
 def _unknown_probability(params: Any, state: Any, instance: Instance, action: Action) -> float:
     return math.nan
+
+
+@kernel
+def _asked_again(params: Any, state: Any, instance: Instance, action: Action) -> float:
+    return probability(params, state, instance, action)
 
 
 @kernel

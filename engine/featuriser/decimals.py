@@ -42,17 +42,23 @@ _POWERS = _powers()
 _EXACT = np.array([10.0**n for n in range(23)])
 
 
-@routine
+@kernel
 def scaled(digits: np.uint64, power: int) -> float:
     """Return the float64 next to digits * 10^power; NaN where that is not seen at once.
 
     >>> float(scaled(np.uint64(31), -1)), float(scaled(np.uint64(9007199254740993), -20)) == 9007199254740993e-20
     (3.1, True)
     """
-    if digits == _ZERO:
-        return 0.0
     if digits <= np.uint64(1 << 53) and -22 <= power <= 22:
         return digits / _EXACT[-power] if power < 0 else digits * _EXACT[power]
+    return _scaled_by_bits(digits, power)
+
+
+@routine
+def _scaled_by_bits(digits: np.uint64, power: int) -> float:
+    """Return the same by a product of 128 bits."""
+    if digits == _ZERO:
+        return 0.0
     if power < _POWER_MIN or power > _POWER_MAX:
         return math.nan
     zeros = 0

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..kernel import kernel, routine
 from ..vocabulary import Array
-from .decimals import DIGIT, MINUS, PLUS, POINT, read_decimal
+from .decimals import DIGIT, MINUS, PLUS, POINT, read_decimal, scaled
 from .tape import INTEGER, KEY, LIST, NO_ROOM, NOTHING, NUMBER, OBJECT, OPEN_MAX, STRING, TRUE, UNSURE, Tape
 from .utf8 import is_utf8
 from .words import HIGH, below, eight_bytes, equal, first_byte
@@ -150,9 +150,18 @@ def _read_number(data: Array, at: int, stop: int, tape: Tape, n: int) -> int:
         return at if size <= DIGITS_MAX else UNSURE
     if data[at] == POINT:
         first = at + 1
-        at = _behind_digits(data, first, stop)
+        at = first
+        while at < stop and DIGIT <= data[at] <= DIGIT + 9:
+            if size + at - first < DIGITS_MAX:
+                whole = 10 * whole + (data[at] - DIGIT)
+            at += 1
         if at == first:
             return UNSURE
+        size += at - first
+        if size <= DIGITS_MAX and (at == stop or data[at] | 32 != EXPONENT):
+            value = scaled(np.uint64(whole), first - at)
+            tape.row[n, 0], tape.bits[n, 1] = NUMBER, -value if data[start] == MINUS else value
+            return UNSURE if math.isnan(value) else at
     if at < stop and data[at] | 32 == EXPONENT:
         first = at + 1
         if first < stop and (data[first] == PLUS or data[first] == MINUS):

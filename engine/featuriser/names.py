@@ -3,6 +3,7 @@
 A *namespace* is known by its parent and its last part, a *feature* by its namespace and its name. Both are looked up
 by their bytes, which are compared: two names never share an entry. The bytes that are looked up are written behind
 those that are known, in whole words filled up with zeros; where they are new they stay there.
+What new features are known by is worked out for several at once: until `settle` is called an entry may not say it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from ..arrays import aligned_zeros
 from ..kernel import kernel, routine
 from ..vocabulary import Array
-from .blake import blake2b_8
+from .blake import BLOCK, LANES, NUMBERS, SIZES, WORDS, blake2b_8, blake2b_8_of_each
 from .words import fetch, signed, some_bytes
 
 MESSAGE = 1024  # bytes of a namespace and a name
@@ -34,6 +35,14 @@ SIZE_MAX = (1 << 14) - 1
 _KEY_OF_ROOT = np.uint64(0xFFFFFFFF)  # which no name that is looked up has
 
 
+class Late(NamedTuple):
+    """Features whose numbers are not worked out yet."""
+
+    messages: Array  # uint64[(WORDS + 2) * LANES], what is hashed, as `blake2b_8_of_each` has it
+    entries: Array  # int64[LANES], whose number it is
+    n: Array  # int64[1], how many there are
+
+
 class Names(NamedTuple):
     """A memo."""
 
@@ -44,13 +53,16 @@ class Names(NamedTuple):
     message: Array  # uint64[MESSAGE / 8]
     message_text: Array  # uint8[MESSAGE], the same memory
     state: Array  # uint64[8], of the hash
+    late: Late
 
 
 def empty_names() -> Names:
     """Return a memo of no names."""
     words, message = np.zeros(TEXT // 8, np.uint64), np.zeros(MESSAGE // 8, np.uint64)
     entry, used = aligned_zeros(ENTRIES, 4).view(np.uint64), np.zeros(3, np.int64)
-    return Names(entry, words, words.view(np.uint8), used, message, message.view(np.uint8), np.zeros(8, np.uint64))
+    late = Late(np.zeros((WORDS + 2) * LANES, np.uint64), np.zeros(LANES, np.int64), np.zeros(1, np.int64))
+    texts = words.view(np.uint8), used, message, message.view(np.uint8), np.zeros(8, np.uint64)
+    return Names(entry, words, *texts, late)
 
 
 def features_in(names: Names) -> Iterator[tuple[str, str, int]]:
@@ -58,7 +70,7 @@ def features_in(names: Names) -> Iterator[tuple[str, str, int]]:
     spaces: dict[int, str] = {}
     for key, known_by in names.entry[names.entry[:, KEY] != 0][:, [KEY, KNOWN_BY]].tolist():
         start, size, parent = 8 * (key >> 32), key >> 17 & SIZE_MAX, (key & 0x1FFFF) >> 1
-        if key & 1 or size > MESSAGE:
+        if key & 1 or size > MESSAGE or not known_by:
             continue
         if parent not in spaces:
             whole, whole_size = whole_of(names, parent)
@@ -77,6 +89,7 @@ def make_room(names: Names) -> None:
     names.entry[ROOT, KEY] = _KEY_OF_ROOT
     names.used[0] = 1
     names.used[1] = 0
+    names.late.n[0] = 0
 
 
 @kernel
@@ -209,7 +222,7 @@ def _remembered(
     first, size = names.used[1], write(names, data, start, stop, 0)
     if size < 0 or names.used[0] >= len(names.entry) - 1:
         return -1
-    known_by, done = _kept(names, parent, size, spaces)
+    known_by, done = _kept(names, parent, size, spaces, place)
     if not done:
         return -1
     names.entry[place, MARK] = mark
@@ -234,8 +247,11 @@ def whole_of(names: Names, space: int) -> tuple[int, int]:
 
 
 @kernel
-def _kept(names: Names, parent: int, size: int, spaces: bool) -> tuple[np.uint64, bool]:
-    """Keep the bytes that were written; return what they are known by, and False where there is no room."""
+def _kept(names: Names, parent: int, size: int, spaces: bool, place: int) -> tuple[np.uint64, bool]:
+    """Keep the bytes that were written; return what they are known by, and False where there is no room.
+
+    They are those of the entry at `place`.
+    """
     first, n_words = names.used[1], (size + 7) // 8
     whole, whole_size = whole_of(names, parent)
     total = whole_size + size + (1 if not spaces or whole_size else 0)
@@ -253,7 +269,7 @@ def _kept(names: Names, parent: int, size: int, spaces: bool) -> tuple[np.uint64
         names.used[1] = first + n_words
         for i in range(total, min((total + 127) // 128 * 128, MESSAGE)):
             names.message_text[i] = np.uint8(0)
-        return blake2b_8(names.message, total, names.state), True
+        return _number(names, total, place), True
     end = first + n_words + (total + 7) // 8
     if end >= len(names.words):
         return _0, False
@@ -261,3 +277,31 @@ def _kept(names: Names, parent: int, size: int, spaces: bool) -> tuple[np.uint64
         names.text[8 * (first + n_words) + i] = names.message_text[i]
     names.used[1] = end
     return np.uint64(8 * (first + n_words)) << _32 | np.uint64(total), True
+
+
+@kernel
+def _number(names: Names, size: int, place: int) -> np.uint64:
+    """Return the number of the message of an entry, 0 where it is worked out later."""
+    if size > BLOCK:
+        return blake2b_8(names.message, size, names.state)
+    if names.late.n[0] == LANES:
+        settle(names)
+    late, n = names.late, names.late.n[0]
+    for word in range(WORDS):
+        late.messages[word * LANES + n] = names.message[word]
+    late.messages[SIZES + n] = np.uint64(size)
+    late.entries[n] = place
+    late.n[0] = n + 1
+    return _0
+
+
+@routine
+def settle(names: Names) -> None:
+    """Work out what all new features are known by."""
+    late = names.late
+    if late.n[0] == 0:
+        return
+    blake2b_8_of_each(late.messages)
+    for n in range(late.n[0]):
+        names.entry[late.entries[n], KNOWN_BY] = late.messages[NUMBERS + n]
+    late.n[0] = 0

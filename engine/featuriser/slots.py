@@ -10,7 +10,7 @@ from .cells import DIGIT_BITS, Slots, Wanted, product_number, put
 from .cubic import multiply_threes
 from .names import Names, whole_of
 from .tape import NO_ROOM, UNSURE
-from .walk import FoundFeatures
+from .walk import FoundFeatures, settle_all
 from .words import signed
 
 GROUP_MAX = 128  # features in one slot: up to so many NumPy adds in one loop
@@ -26,6 +26,7 @@ def fill(entries: FoundFeatures, names: Names, wanted: Wanted, slots: Slots, k: 
 
     Slots ascend within a row, and none occurs twice in it. UNSURE is what is to be refused, too.
     """
+    settle_all(entries, names)
     size, end, filled, n_shared = entries.filled[0], 0, first, n_of_row(entries, 0, 0)
     for row in range(k + 1):
         slots.start[row] = filled
@@ -50,6 +51,7 @@ def fill_dense(entries: FoundFeatures, names: Names, wanted: Wanted, slots: Slot
     `rows` float64[k + 1, columns] are zeros before; the last is that of what is shared.
     """
     k = len(rows) - 1
+    settle_all(entries, names)
     size, end, n_shared = entries.filled[0], 0, n_of_row(entries, 0, 0)
     for row in range(k + 1):
         start, end = end, n_of_row(entries, end, row)

@@ -23,7 +23,7 @@ from .names import ROOT, SEEN, Names, find, find_marked, make_room, mark_of
 from .slots import fill
 from .tape import NO_ROOM, UNSURE
 from .utf8 import is_blank, is_utf8, may_be_blank
-from .walk import UNDERSCORE, FoundFeatures, add
+from .walk import AHEAD, UNDERSCORE, FoundFeatures, add
 from .words import HIGH, below, eight_bytes, equal, first_byte, signed
 
 BAR, COLON, QUOTE, NEWLINE, RETURN, DIGIT = (ord(letter) for letter in "|:'\n\r0")
@@ -277,9 +277,9 @@ def _read_namespace(
 ) -> int:
     """Read features up to a bar; return where they end, UNSURE, or NO_ROOM.
 
-    Each is looked up when the next one was read: until then the memory may take to bring its entry.
+    Each is looked up when some more were read: until then the memory may take to bring its entry.
     """
-    start, end, value_before, mark_before = -1, -1, 0.0, NONE
+    n = 0
     while at < stop and data[at] != BAR:
         if is_blank(data[at]):
             at += 1
@@ -291,19 +291,30 @@ def _read_namespace(
         if not math.isfinite(value):
             return UNSURE
         if not (space == DROPPED or (colon > name and data[name] == UNDERSCORE)):
-            mark = mark_of(names, data, name, colon, space, False)
-            if start >= 0:
-                entry = find_marked(names, data, start, end, space, False, mark_before)
-                status = _add_up(names, entries, row, space, entry, value_before, line)
+            place = n % AHEAD
+            if n >= AHEAD:
+                status = _look_up(data, names, entries, row, space, place, line)
                 if status < 0:
                     return status
-            start, end, value_before, mark_before = name, colon, value, mark
-    if start >= 0:
-        entry = find_marked(names, data, start, end, space, False, mark_before)
-        status = _add_up(names, entries, row, space, entry, value_before, line)
+            entries.ahead[place, 0], entries.ahead[place, 1] = name, colon
+            entries.ahead_mark[place] = mark_of(names, data, name, colon, space, False)
+            entries.ahead_value[place] = value
+            n += 1
+    for i in range(max(n - AHEAD, 0), n):
+        status = _look_up(data, names, entries, row, space, i % AHEAD, line)
         if status < 0:
             return status
     return at
+
+
+@kernel
+def _look_up(
+    data: Array, names: Names, entries: FoundFeatures, row: int, space: int, place: int, line: tuple[int, int]
+) -> int:
+    """Look up a name that was read before, and add it up; return as `add` does."""
+    start, stop, mark = entries.ahead[place, 0], entries.ahead[place, 1], entries.ahead_mark[place]
+    entry = find_marked(names, data, start, stop, space, False, mark)
+    return _add_up(names, entries, row, space, entry, entries.ahead_value[place], line)
 
 
 DROPPED = -3  # of a namespace that begins with an underscore
@@ -368,7 +379,7 @@ def _without_zeros(entries: FoundFeatures, before: int) -> int:
             return UNSURE
         if value != 0.0:
             entries.row[n], entries.space[n] = entries.row[i], entries.space[i]
-            entries.number[n], entries.value[n] = entries.number[i], value
+            entries.entry[n], entries.number[n], entries.value[n] = entries.entry[i], entries.number[i], value
             n += 1
     entries.filled[0] = n
     return 0

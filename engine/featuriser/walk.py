@@ -10,12 +10,26 @@ from ..kernel import kernel, routine
 from ..vocabulary import Array
 from .cells import Wanted
 from .fixed import DEPTH_MAX, NAME_MAX, NGRAMS_MAX, VALUE_MAX
-from .names import KNOWN_BY, ROOT, SEEN, Names, find, lookup, mark_of, write, write_byte, write_lower, write_whole
+from .names import (
+    KNOWN_BY,
+    ROOT,
+    SEEN,
+    Names,
+    find,
+    lookup,
+    mark_of,
+    settle,
+    write,
+    write_byte,
+    write_lower,
+    write_whole,
+)
 from .tape import INTEGER, KEY, LIST, NO_ROOM, NOTHING, NUMBER, OBJECT, STRING, UNSURE, Tape
 from .utf8 import is_blank, may_be_blank
 
-AHEAD = 2  # keys, which are few enough to be near when they are looked up, and far enough for the memory to answer
+AHEAD = 8  # names, which are few enough to be near when they are looked up, and far enough for the memory to answer
 UNDERSCORE, EQUALS, BLANK = ord("_"), ord("="), ord(" ")
+_NOT_YET = np.uint64(0)
 
 # Columns of what is open.
 END, SPACE, PLACE, SERIAL, LEVEL = range(5)  # PLACE is that of the next value of a list; -1 of an object
@@ -26,19 +40,25 @@ class FoundFeatures(NamedTuple):
 
     row: Array  # int64[n], 0 for the context's own, a + 1 for those of action a
     space: Array  # int64[n], the namespace: an entry of `Names`
-    number: Array  # uint64[n], what the feature is known by
+    entry: Array  # int64[n], of `Names`
+    number: Array  # uint64[n], what the feature is known by; 0 where that is not worked out before `settle_all`
     value: Array  # float64[n]
     filled: Array  # int64[2], how many features there are, and how many actions they are of
     open: Array  # int64[2 * DEPTH_MAX + 1, 5], what is walked through
     words: Array  # int64[NGRAMS_MAX, 2], where the last words of a text begin and end
+    ahead: Array  # int64[AHEAD, 2], where names that are to be looked up begin and end
+    ahead_mark: Array  # uint64[AHEAD]
+    ahead_value: Array  # float64[AHEAD]
 
 
 def no_features_found(n: int) -> FoundFeatures:
     """Return room for n features."""
-    whole = np.zeros((2, n), np.int64)
+    row, space, entry = np.zeros((3, n), np.int64)
     opened = np.zeros((2 * DEPTH_MAX + 1, 5), np.int64)
     words = np.zeros((NGRAMS_MAX, 2), np.int64)
-    return FoundFeatures(whole[0], whole[1], np.zeros(n, np.uint64), np.zeros(n), np.zeros(2, np.int64), opened, words)
+    ahead = np.zeros((AHEAD, 2), np.int64), np.zeros(AHEAD, np.uint64), np.zeros(AHEAD)
+    number, value, filled = np.zeros(n, np.uint64), np.zeros(n), np.zeros(2, np.int64)
+    return FoundFeatures(row, space, entry, number, value, filled, opened, words, *ahead)
 
 
 @kernel
@@ -49,10 +69,20 @@ def add(entries: FoundFeatures, names: Names, row: int, space: int, entry: int, 
         return UNSURE if entry < 0 else NO_ROOM
     entries.row[n] = row
     entries.space[n] = space
+    entries.entry[n] = entry
     entries.number[n] = names.entry[entry, KNOWN_BY]
     entries.value[n] = value
     entries.filled[0] = n + 1
     return 0
+
+
+@kernel
+def settle_all(entries: FoundFeatures, names: Names) -> None:
+    """Write what new features are known by, once all are found."""
+    settle(names)
+    for i in range(entries.filled[0]):
+        if entries.number[i] == _NOT_YET:
+            entries.number[i] = names.entry[entries.entry[i], KNOWN_BY]
 
 
 @routine
@@ -63,7 +93,7 @@ def walk(tape: Tape, data: Array, names: Names, entries: FoundFeatures, wanted: 
     """
     if tape.row[first, 0] != OBJECT:
         return UNSURE
-    _open(tape, names, entries, 0, first, ROOT, 1)
+    _open(tape, data, names, entries, 0, first, ROOT, 1)
     at, depth = first + 1, 1
     while depth > 0:
         top = depth - 1
@@ -93,7 +123,7 @@ def walk(tape: Tape, data: Array, names: Names, entries: FoundFeatures, wanted: 
                 deeper = level + 1
             if inner < 0 or deeper > DEPTH_MAX:
                 return UNSURE
-            _open(tape, names, entries, depth, at, inner, deeper)
+            _open(tape, data, names, entries, depth, at, inner, deeper)
             at, depth = at + 1, depth + 1
             continue
         if kind == STRING or (row > 0 and top == 0 and _is_id(tape, data, key)):
@@ -107,13 +137,25 @@ def walk(tape: Tape, data: Array, names: Names, entries: FoundFeatures, wanted: 
 
 
 @kernel
-def _open(tape: Tape, names: Names, entries: FoundFeatures, depth: int, at: int, space: int, level: int) -> None:
+def _open(
+    tape: Tape, data: Array, names: Names, entries: FoundFeatures, depth: int, at: int, space: int, level: int
+) -> None:
     names.used[2] += 1
     entries.open[depth, END] = tape.row[at, 1]
     entries.open[depth, SPACE] = space
     entries.open[depth, PLACE] = -1 if tape.row[at, 0] == OBJECT else 0
     entries.open[depth, SERIAL] = names.used[2]
     entries.open[depth, LEVEL] = level
+    if tape.row[at, 0] == OBJECT:
+        for key in range(AHEAD):
+            _look_ahead(tape, data, names, at + 1 + 2 * key, tape.row[at, 1], space)
+
+
+@kernel
+def _look_ahead(tape: Tape, data: Array, names: Names, key: int, end: int, space: int) -> None:
+    """Let the entry of a key be brought near, if there is one at a row before `end`."""
+    if key < end and tape.row[key, 0] == KEY:
+        mark_of(names, data, tape.row[key, 1], tape.row[key, 2], space, False)
 
 
 @kernel
@@ -122,9 +164,8 @@ def _key(tape: Tape, data: Array, names: Names, entries: FoundFeatures, at: int,
     size = tape.row[at, 2] - tape.row[at, 1]
     if size == 0 or size > NAME_MAX:
         return -1
-    space, ahead = entries.open[top, SPACE], at + 2 * AHEAD
-    if ahead < entries.open[top, END] and tape.row[ahead, 0] == KEY:
-        mark_of(names, data, tape.row[ahead, 1], tape.row[ahead, 2], space, False)
+    space = entries.open[top, SPACE]
+    _look_ahead(tape, data, names, at + 2 * AHEAD, entries.open[top, END], space)
     entry = find(names, data, tape.row[at, 1], tape.row[at, 2], space, False)
     if entry < 0 or names.entry[entry, SEEN] == np.uint64(entries.open[top, SERIAL]):
         return -1

@@ -32,10 +32,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..featuriser.words import fetch
-from ..kernel import kernel
+from ..kernel import kernel, kernel_beside, routine
 from ..vocabulary import Array, Features, Problem
-from . import by_parts
-from .by_parts import bounded, row_part, split
+from .by_parts import bounded, split
 from .forgetting import check_half_life, kept, let_shares_shrink
 from .oracle import register_model
 
@@ -44,7 +43,6 @@ _SHARED_VARIANCE = 1.0 / 32.0  # variance of a shared feature's weight before an
 _NOISE = 0.1
 _CARE = 0.1
 _ALIKE = 9.0  # by how much the unit of a feature may differ from its own mean size, and a value from that
-_SURELY_ALIKE = 8.0  # the same, and no rounding matters
 _FAR = 0.1  # of its mean size: a feature whose values all lie as near to their mean is far from 0
 _OFTEN = 16.0  # feedbacks that hold a feature, before it is found to be far from 0
 _SAME = 1e-6  # relative; a value as near to its mean is the mean, which is kept as a float32
@@ -54,15 +52,24 @@ SIZED, CENTRED = 0, 1  # columns of `weight`
 COUNT, MEAN, SIZE, DISTANCE, KNOWN, KNOWN_CENTRED, KIND = 0, 1, 2, 3, 4, 5, 6  # columns of `seen`
 FEEDBACKS, NORM, BIAS, KNOWN_BIAS, LOW, HIGH, UNIT, VALUES, TIMES = 0, 1, 2, 3, 4, 5, 6, 7, 8  # places in `total`
 _WORD, _FAR_WORD, _NUMBER = 0.0, 1.0, 2.0  # what KIND says of a feature
+_AT_ONCE = 64  # features of a row that are worked on at once: loops over columns of so many are vectors in machine code
+_OF_SEEN, _COLUMNS = 7, 11  # columns of `seen`, and of `scratch_some`
+# Where columns of `scratch_some` begin: those of `seen`, values, units, coordinates.
+_COUNT, _MEAN, _SIZE, _DISTANCE, _KNOWN, _KNOWN_CENTRED, _KIND, _X, _UNIT, _H, _Z = range(
+    0, _COLUMNS * _AT_ONCE, _AT_ONCE
+)
+_LANES = 8  # numbers in a vector
+_NO_SIZE = -1.0  # in the column of units: of a feature whose size says nothing
 
 
 class SecondOrder(NamedTuple):
-    """Arrays that `fit` writes."""
+    """Arrays that `fit` writes, and working space."""
 
     weight: Array  # float64[2^bits, 2] of h where it is a size and where it is a distance, in units of the reward
     seen: Array  # float32[2^bits, 7] how often; means of value and size; largest distance; what is known; the kind
     total: Array  # float64[9] feedbacks; norms; bias, known of it; lowest, highest reward; sizes (2); a float32 count
     keep: Array  # float64[1] what of a count is left after the next feedback, in (0, 1]
+    scratch_some: Array  # float64[11 * _AT_ONCE] of some features of a row, a column behind the other
 
 
 def second_order(problem: Problem, *, half_life: float | None = None) -> SecondOrder:
@@ -74,27 +81,31 @@ def second_order(problem: Problem, *, half_life: float | None = None) -> SecondO
     """
     slots = problem.context_shape[1]
     weight, seen = np.zeros((slots, 2)), np.zeros((slots, 7), np.float32)
-    return SecondOrder(weight, seen, np.zeros(9), np.array([kept(check_half_life(half_life))]))
+    keep = np.array([kept(check_half_life(half_life))])
+    return SecondOrder(weight, seen, np.zeros(9), keep, np.ones(_COLUMNS * _AT_ONCE))
 
 
 @kernel
 def predict(model: SecondOrder, context: Features, available: Array, scores: Array) -> None:
     """Write the predicted reward of each available action."""
     _approach(model, context, 0)
+    _approach(model, context, 1)
+    shared = model.total[BIAS] + _row_part(model, context, 0)
     for a in range(len(available)):
+        if a + 1 < len(available):
+            _approach(model, context, a + 2)
         if available[a]:
-            _approach(model, context, a + 1)
-    by_parts.predict(model, context, available, scores)
+            scores[a] = shared + _row_part(model, context, a + 1)
 
 
 @kernel
 def spread(model: SecondOrder, context: Features, available: Array, widths: Array) -> None:
     """Write the width of each available action: sqrt(v / r), the standard error in units of the noise."""
     noise = _noise(model)
-    shared = _bias_variance(model) + _variance(model, context, 0)
+    shared = _bias_variance(model) + _part_and_variance(model, context, 0)[1]
     for a in range(len(available)):
         if available[a]:
-            widths[a] = math.sqrt((shared + _variance(model, context, a + 1)) / noise)
+            widths[a] = math.sqrt((shared + _part_and_variance(model, context, a + 1)[1]) / noise)
 
 
 @kernel
@@ -102,7 +113,7 @@ def fit(model: SecondOrder, context: Features, action: int, reward: float, weigh
     """Take one step towards the reward; return how far the prediction was off."""
     _approach(model, context, 0)
     _approach(model, context, action + 1)
-    error = reward - model.total[BIAS] - row_part(model, context, 0) - row_part(model, context, action + 1)
+    error = reward - model.total[BIAS] - _row_part(model, context, 0) - _row_part(model, context, action + 1)
     total = model.total
     _enter(model, reward)
     keep = model.keep[0]
@@ -154,85 +165,198 @@ def _most(model: SecondOrder, context: Features, row: int, weight: float) -> flo
     most = 0.0
     for j in range(context.start[row], context.start[row + 1]):
         seen = model.seen[context.index[j]]
-        x = bounded(context.value[j], VALUE_MAX)
-        if float(seen[DISTANCE]) == 0.0 and (float(seen[COUNT]) == 0.0 or _distance(x, float(seen[MEAN])) == 0.0):
-            most = max(most, float(seen[COUNT]))
+        count = np.float64(seen[COUNT])
+        moved = _distance(bounded(context.value[j], VALUE_MAX), float(seen[MEAN])) != 0.0 and count != 0.0
+        most = max(most, 0.0 if moved or float(seen[DISTANCE]) != 0.0 else count)
     return model.keep[0] * most + weight
 
 
 @kernel
+def _bring(model: SecondOrder, context: Features, at: int, n: int) -> None:
+    """Write n values from entry `at` on, and what is known of their features, side by side."""
+    some = model.scratch_some
+    for j in range(n):
+        some[_X + j] = bounded(context.value[at + j], VALUE_MAX)
+        seen = model.seen[context.index[at + j]]
+        for column in range(_OF_SEEN):
+            some[column * _AT_ONCE + j] = seen[column]
+
+
+@routine
 def _meet(model: SecondOrder, context: Features, row: int, weight: float, most: float) -> float:
     """Update what is known of the values of a row; return the sum of prior variances times squared coordinates.
 
     A feature that was there `most` times, or as often as the bias, is a number if it changes; its size says nothing.
     """
-    keep, total = model.keep[0], model.total
-    norm = 0.0
-    for j in range(context.start[row], context.start[row + 1]):
-        seen = model.seen[context.index[j]]
-        x = bounded(context.value[j], VALUE_MAX)
-        count = keep * float(seen[COUNT]) + weight
-        share = weight / count
-        mean = float(seen[MEAN])
-        seen[COUNT] = count
-        seen[MEAN] = mean + (x - mean) * share
-        seen[SIZE] = float(seen[SIZE]) + (abs(x) - float(seen[SIZE])) * share
-        seen[KNOWN] = keep * float(seen[KNOWN])
-        seen[KNOWN_CENTRED] = keep * float(seen[KNOWN_CENTRED])
-        distance = abs(_distance(x, float(seen[MEAN])))
-        if distance > float(seen[DISTANCE]):
-            ratio = float(seen[DISTANCE]) / distance
-            seen[KNOWN_CENTRED] = float(seen[KNOWN_CENTRED]) * ratio * ratio
-            seen[DISTANCE] = distance
-        always = float(seen[COUNT]) == float(np.float32(most)) or float(seen[COUNT]) == total[TIMES]
-        seen[KIND] = _kind_of(seen, always)
-        if not always:
-            _enter_size(model, abs(x))
-        h, z = _size(model, context.index[j], x), _place(model, context.index[j], x)
-        norm += h * h + z * z
+    some, keep, times, rounded_most = model.scratch_some, model.keep[0], model.total[TIMES], _rounded(most)
+    norm, at, end = 0.0, context.start[row], context.start[row + 1]
+    while at < end:
+        n = min(end - at, _AT_ONCE)
+        _bring(model, context, at, n)
+        lanes = _whole(n)
+        for j in range(lanes):
+            _count(some, j, keep, weight)
+            always = some[_COUNT + j] == rounded_most or some[_COUNT + j] == times
+            some[_KIND + j] = _kind_of(some[_COUNT + j], some[_SIZE + j], some[_DISTANCE + j], always)
+            some[_UNIT + j] = _NO_SIZE if always else abs(some[_X + j])
+        _keep(model, context, at, n)
+        for j in range(lanes):
+            h = _size(some[_X + j], some[_KIND + j], some[_SIZE + j], some[_UNIT + j])
+            z = _place(some[_X + j], some[_KIND + j], some[_MEAN + j], some[_DISTANCE + j])
+            some[_H + j] = h * h + z * z
+        for j in range(n):
+            norm += some[_H + j]
+        at += n
     return norm * _prior(row)
 
 
 @kernel
-def _kind_of(seen: Array, always: bool) -> float:
+def _count(some: Array, j: int, keep: float, weight: float) -> None:
+    """Update how often a feature was there, the means of its value and size, the largest distance, what is known."""
+    x, farthest = some[_X + j], some[_DISTANCE + j]
+    count = keep * some[_COUNT + j] + weight
+    share = weight / count
+    mean = _rounded(some[_MEAN + j] + (x - some[_MEAN + j]) * share)
+    known_centred = _rounded(keep * some[_KNOWN_CENTRED + j])
+    distance = abs(_distance(x, mean))
+    if distance > farthest:
+        ratio = farthest / distance
+        known_centred = _rounded(known_centred * ratio * ratio)
+        farthest = _rounded(distance)
+    some[_COUNT + j] = _rounded(count)
+    some[_MEAN + j] = mean
+    some[_SIZE + j] = _rounded(some[_SIZE + j] + (abs(x) - some[_SIZE + j]) * share)
+    some[_DISTANCE + j] = farthest
+    some[_KNOWN + j] = _rounded(keep * some[_KNOWN + j])
+    some[_KNOWN_CENTRED + j] = known_centred
+
+
+def _as_many(n: int) -> int:
+    return n
+
+
+@kernel_beside(_as_many)
+def _whole(n: int) -> int:
+    """Return how many of some features are worked on: whole vectors, of which the rest holds what was there before.
+
+    In Python as many as there are.
+    """
+    return (n + _LANES - 1) // _LANES * _LANES
+
+
+@kernel
+def _rounded(x: float) -> float:
+    """Return a number as `seen` holds it."""
+    return np.float64(np.float32(x))
+
+
+@kernel
+def _kind_of(count: float, size: float, farthest: float, always: bool) -> float:
     """Return what a feature is, from what was seen of it, and whether it was there as often as it can be."""
-    if float(seen[DISTANCE]) == 0.0:
+    if farthest == 0.0:
         return _WORD
     if always:
         return _NUMBER
-    far = float(seen[DISTANCE]) <= _FAR * float(seen[SIZE]) and float(seen[COUNT]) >= _OFTEN
-    return _FAR_WORD if far else _WORD
+    return _FAR_WORD if farthest <= _FAR * size and count >= _OFTEN else _WORD
 
 
 @kernel
-def _enter_size(model: SecondOrder, size: float) -> None:
-    """Let the mean size of all values follow; one that is far off counts as four times more, or less."""
-    total = model.total
-    if total[VALUES] == 0.0:
-        total[UNIT] = size
-    total[VALUES] = min(total[VALUES] + 1.0, _NEWEST)
-    if size != total[UNIT]:  # as it is for words without a weight: a division is saved
-        total[UNIT] += (min(max(size, 0.25 * total[UNIT]), 4.0 * total[UNIT]) - total[UNIT]) / total[VALUES]
+def _keep(model: SecondOrder, context: Features, at: int, n: int) -> None:
+    """Write what is known of n features to the table, let the mean size of all values follow, write the units.
+
+    A size that is far off counts as four times more, or less. Without any the unit of a feature is its own size. Each
+    unit waits for the one before: meanwhile there is time to write.
+    """
+    some, total = model.scratch_some, model.total
+    unit, values = total[UNIT], total[VALUES]
+    for j in range(n):
+        size, seen = some[_UNIT + j], model.seen[context.index[at + j]]
+        if size != _NO_SIZE:
+            if values == 0.0:
+                unit = size
+            values = min(values + 1.0, _NEWEST)
+            if size != unit:  # as it is for words without a weight: a division is saved
+                unit += (min(max(size, 0.25 * unit), 4.0 * unit) - unit) / values
+        some[_UNIT + j] = unit if values > 0.0 else some[_SIZE + j]
+        for column in range(_OF_SEEN):
+            seen[column] = some[column * _AT_ONCE + j]
+    total[UNIT], total[VALUES] = unit, values
 
 
 @kernel
+def _measure(model: SecondOrder, context: Features, at: int, n: int) -> None:
+    """Write the coordinates of n values from entry `at` on, sizes and places, beside what is known of them."""
+    _bring(model, context, at, n)
+    some, unit, has_unit = model.scratch_some, model.total[UNIT], model.total[VALUES] > 0.0
+    for j in range(_whole(n)):
+        x, kind, size = some[_X + j], some[_KIND + j], some[_SIZE + j]
+        some[_H + j] = _size(x, kind, size, unit if has_unit else size)
+        some[_Z + j] = _place(x, kind, some[_MEAN + j], some[_DISTANCE + j])
+
+
+@routine
+def _row_part(model: SecondOrder, context: Features, row: int) -> float:
+    """Return what the features of a row add to the prediction."""
+    some, part = model.scratch_some, 0.0
+    at, end = context.start[row], context.start[row + 1]
+    while at < end:
+        n = min(end - at, _AT_ONCE)
+        _measure(model, context, at, n)
+        for j in range(n):
+            i = context.index[at + j]
+            part += model.weight[i, SIZED] * some[_H + j] + model.weight[i, CENTRED] * some[_Z + j]
+        at += n
+    return part
+
+
+@routine
+def _part_and_variance(model: SecondOrder, context: Features, row: int) -> tuple[float, float]:
+    """Return what the features of a row add to the prediction, and to its variance."""
+    some, part, variance, prior = model.scratch_some, 0.0, 0.0, _prior(row)
+    at, end = context.start[row], context.start[row + 1]
+    while at < end:
+        n = min(end - at, _AT_ONCE)
+        _measure(model, context, at, n)
+        for j in range(_whole(n)):
+            h, z = some[_H + j], some[_Z + j]
+            some[_KNOWN + j] = h * h * prior / (1.0 + prior * some[_KNOWN + j])
+            some[_KNOWN_CENTRED + j] = z * z * prior / (1.0 + prior * some[_KNOWN_CENTRED + j])
+        for j in range(n):
+            i = context.index[at + j]
+            part += model.weight[i, SIZED] * some[_H + j] + model.weight[i, CENTRED] * some[_Z + j]
+            variance += some[_KNOWN + j]
+            variance += some[_KNOWN_CENTRED + j]
+        at += n
+    return part, variance
+
+
+@routine
 def _move(model: SecondOrder, context: Features, row: int, step: float, noise: float, variance: float) -> None:
-    prior = _prior(row)
-    for j in range(context.start[row], context.start[row + 1]):
-        i = context.index[j]
-        x = bounded(context.value[j], VALUE_MAX)
-        seen = model.seen[i]
-        h = _size(model, i, x)
-        if h != 0.0:
-            own = prior / (1.0 + prior * float(seen[KNOWN]))
-            model.weight[i, SIZED] += step * own * h
-            seen[KNOWN] = float(seen[KNOWN]) + h * h / (noise + _CARE * max(variance - own * h * h, 0.0))
-        z = _place(model, i, x)
-        if z != 0.0:
-            own = prior / (1.0 + prior * float(seen[KNOWN_CENTRED]))
-            model.weight[i, CENTRED] += step * own * z
-            known = float(seen[KNOWN_CENTRED]) + z * z / (noise + _CARE * max(variance - own * z * z, 0.0))
-            seen[KNOWN_CENTRED] = known
+    """Move the weights of a row by a step, and count what the feedback says of them."""
+    some, prior = model.scratch_some, _prior(row)
+    at, end = context.start[row], context.start[row + 1]
+    while at < end:
+        n = min(end - at, _AT_ONCE)
+        _measure(model, context, at, n)
+        for j in range(_whole(n)):
+            _learn_of(some, _H + j, _KNOWN + j, step, noise, variance, prior)
+            _learn_of(some, _Z + j, _KNOWN_CENTRED + j, step, noise, variance, prior)
+        for j in range(n):
+            i = context.index[at + j]
+            model.weight[i, SIZED] += some[_H + j]
+            model.weight[i, CENTRED] += some[_Z + j]
+            model.seen[i, KNOWN] = some[_KNOWN + j]
+            model.seen[i, KNOWN_CENTRED] = some[_KNOWN_CENTRED + j]
+        at += n
+
+
+@kernel
+def _learn_of(some: Array, place: int, known: int, step: float, noise: float, variance: float, prior: float) -> None:
+    """Write by how much the weight of a coordinate moves in its place, and what is known of it from now on."""
+    h = some[place]
+    own = prior / (1.0 + prior * some[known])
+    some[place] = step * own * h
+    some[known] += h * h / (noise + _CARE * max(variance - own * h * h, 0.0))
 
 
 @kernel
@@ -243,29 +367,11 @@ def _bias(model: SecondOrder) -> float:
 @kernel
 def _part(model: SecondOrder, i: int, value: float) -> float:
     """Return what a feature adds to the prediction."""
-    x = bounded(value, VALUE_MAX)
-    return model.weight[i, SIZED] * _size(model, i, x) + model.weight[i, CENTRED] * _place(model, i, x)
-
-
-@kernel
-def _variance(model: SecondOrder, context: Features, row: int) -> float:
-    """Return what the features of a row add to the variance of the prediction."""
-    return _part_and_variance(model, context, row)[1]
-
-
-@kernel
-def _part_and_variance(model: SecondOrder, context: Features, row: int) -> tuple[float, float]:
-    """Return what the features of a row add to the prediction, and to its variance."""
-    part, variance, prior = 0.0, 0.0, _prior(row)
-    for j in range(context.start[row], context.start[row + 1]):
-        i = context.index[j]
-        x = bounded(context.value[j], VALUE_MAX)
-        h, z = _size(model, i, x), _place(model, i, x)
-        part += model.weight[i, SIZED] * h + model.weight[i, CENTRED] * z
-        variance += h * h * prior / (1.0 + prior * float(model.seen[i, KNOWN]))
-        if z != 0.0:
-            variance += z * z * prior / (1.0 + prior * float(model.seen[i, KNOWN_CENTRED]))
-    return part, variance
+    x, seen = bounded(value, VALUE_MAX), model.seen[i]
+    kind, size = float(seen[KIND]), float(seen[SIZE])
+    unit = model.total[UNIT] if model.total[VALUES] > 0.0 else size
+    place = _place(x, kind, float(seen[MEAN]), float(seen[DISTANCE]))
+    return model.weight[i, SIZED] * _size(x, kind, size, unit) + model.weight[i, CENTRED] * place
 
 
 @kernel
@@ -285,30 +391,22 @@ def _prior(row: int) -> float:
 
 
 @kernel
-def _size(model: SecondOrder, i: int, x: float) -> float:
+def _size(x: float, kind: float, size: float, unit: float) -> float:
     """Return the size of a value, with its sign: 1 for a word far from 0, 0 for a number; 1 before any feedback."""
-    kind, size = float(model.seen[i, KIND]), float(model.seen[i, SIZE])
     if kind == _NUMBER or x == 0.0:
         return 0.0
     if kind == _FAR_WORD or not size > 0.0:
         return 1.0
-    unit = size
-    if model.total[VALUES] > 0.0:
-        unit = min(model.total[UNIT], size * _ALIKE)
-        if size > _SURELY_ALIKE * unit:  # seldom: a division takes as long as all else here
-            unit = max(unit, size / _ALIKE)
-    most = min(abs(x), _ALIKE * size)
-    h = 1.0 if most == unit else math.sqrt(most / unit)  # as it is for words without a weight
-    return h if x > 0.0 else -h
+    most, unit = min(abs(x), _ALIKE * size), max(min(unit, size * _ALIKE), size / _ALIKE)
+    return math.sqrt(most / unit) if x > 0.0 else -math.sqrt(most / unit)
 
 
 @kernel
-def _place(model: SecondOrder, i: int, x: float) -> float:
+def _place(x: float, kind: float, mean: float, farthest: float) -> float:
     """Return the distance of a number, or of a word far from 0, from its mean in units of the largest one."""
-    if float(model.seen[i, KIND]) == _WORD:
+    if kind == _WORD:
         return 0.0
-    distance = _distance(x, float(model.seen[i, MEAN])) / float(model.seen[i, DISTANCE])
-    return min(max(distance, -1.0), 1.0)
+    return min(max(_distance(x, mean) / farthest, -1.0), 1.0)
 
 
 @kernel

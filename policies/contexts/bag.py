@@ -138,6 +138,12 @@ def probability(params: BagParams, state: BagState, instance: Instance, action: 
 
 
 @kernel
+def recall(params: BagParams, state: BagState, instance: Instance, action: int) -> float:
+    """Return the probability of the action in the law that `select` has left."""
+    return state.scratch_work.law[action]
+
+
+@kernel
 def appraise(params: BagParams, state: BagState, instance: Instance, scores: Array, widths: Array) -> None:
     """Write the mean of the models' predictions, and their standard deviation."""
     k = len(instance.available)
@@ -215,6 +221,7 @@ register_policy(
     select=select,
     update=update,
     probability=probability,
+    recall=recall,
     appraise=appraise,
     attribute=attribute,
 )

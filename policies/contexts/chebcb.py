@@ -140,6 +140,12 @@ def probability(params: ChebCbParams, state: ChebCbState, instance: Instance, ac
 
 
 @kernel
+def recall(params: ChebCbParams, state: ChebCbState, instance: Instance, action: int) -> float:
+    """Return the probability of the action in the law that `select` has left."""
+    return state.scratch_work.law[action]
+
+
+@kernel
 def appraise(params: ChebCbParams, state: ChebCbState, instance: Instance, scores: Array, widths: Array) -> None:
     """Write the predicted rewards; how sure they are is unknown."""
     describe(instance.context, params.low, params.high, state.scratch_features)
@@ -198,6 +204,7 @@ register_policy(
     select=select,
     update=update,
     probability=probability,
+    recall=recall,
     appraise=appraise,
     attribute=attribute,
 )

@@ -134,6 +134,12 @@ def probability(params: FastCbParams, state: FastCbState, instance: Instance, ac
 
 
 @kernel
+def recall(params: FastCbParams, state: FastCbState, instance: Instance, action: int) -> float:
+    """Return the probability of the action in the law that `select` has left."""
+    return state.scratch_work.law[action]
+
+
+@kernel
 def foretell(params: FastCbParams, state: FastCbState, instance: Instance, scores: Array, widths: Array) -> None:
     """Write the predicted rewards."""
     expect(state.model, instance.context, instance.available, scores)
@@ -176,6 +182,7 @@ register_policy(
     select=select,
     update=update,
     probability=probability,
+    recall=recall,
     appraise=appraise,
     foretell=foretell,
     attribute=attribute,

@@ -228,6 +228,12 @@ def probability(params: FourierSoftmaxParams, state: FourierSoftmaxState, instan
 
 
 @kernel
+def recall(params: FourierSoftmaxParams, state: FourierSoftmaxState, instance: Instance, action: int) -> float:
+    """Return the probability of the action in the law that `select` has left."""
+    return state.scratch_work.law[action]
+
+
+@kernel
 def write_law(params: FourierSoftmaxParams, state: FourierSoftmaxState, instance: Instance, law: Array) -> None:
     """Write the law of `select`."""
     _weigh(params, state, instance)
@@ -287,6 +293,7 @@ register_policy(
     select=select,
     update=update,
     probability=probability,
+    recall=recall,
     write_law=write_law,
     appraise=appraise,
     foretell=foretell,

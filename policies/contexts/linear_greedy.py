@@ -114,6 +114,12 @@ def probability(params: LinearGreedyParams, state: LinearGreedyState, instance: 
 
 
 @kernel
+def recall(params: LinearGreedyParams, state: LinearGreedyState, instance: Instance, action: int) -> float:
+    """Return the probability of the action in the law that `select` has left."""
+    return state.scratch_work.law[action]
+
+
+@kernel
 def foretell(
     params: LinearGreedyParams, state: LinearGreedyState, instance: Instance, scores: Array, widths: Array
 ) -> None:
@@ -151,6 +157,7 @@ register_policy(
     select=select,
     update=update,
     probability=probability,
+    recall=recall,
     appraise=appraise,
     foretell=foretell,
     attribute=attribute,

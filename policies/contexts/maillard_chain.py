@@ -125,6 +125,12 @@ def probability(params: MaillardChainParams, state: MaillardChainState, instance
 
 
 @kernel
+def recall(params: MaillardChainParams, state: MaillardChainState, instance: Instance, action: int) -> float:
+    """Return the probability of the action in the law that `select` has left."""
+    return state.scratch_work.law[action]
+
+
+@kernel
 def appraise(
     params: MaillardChainParams, state: MaillardChainState, instance: Instance, scores: Array, widths: Array
 ) -> None:
@@ -187,6 +193,7 @@ register_policy(
     select=select,
     update=update,
     probability=probability,
+    recall=recall,
     appraise=appraise,
     attribute=attribute,
 )

@@ -149,6 +149,12 @@ def probability(params: SoftmaxParams, state: SoftmaxState, instance: Instance, 
 
 
 @kernel
+def recall(params: SoftmaxParams, state: SoftmaxState, instance: Instance, action: int) -> float:
+    """Return the probability of the action in the law that `select` has left."""
+    return state.scratch_work.law[action]
+
+
+@kernel
 def write_law(params: SoftmaxParams, state: SoftmaxState, instance: Instance, law: Array) -> None:
     """Write the law of `select`."""
     _weigh(params, state, instance)
@@ -198,6 +204,7 @@ register_policy(
     select=select,
     update=update,
     probability=probability,
+    recall=recall,
     write_law=write_law,
     appraise=appraise,
     foretell=foretell,

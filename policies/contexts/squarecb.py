@@ -128,6 +128,12 @@ def probability(params: SquareCbParams, state: SquareCbState, instance: Instance
 
 
 @kernel
+def recall(params: SquareCbParams, state: SquareCbState, instance: Instance, action: int) -> float:
+    """Return the probability of the action in the law that `select` has left."""
+    return state.scratch_work.law[action]
+
+
+@kernel
 def write_law(params: SquareCbParams, state: SquareCbState, instance: Instance, law: Array) -> None:
     """Write the law of `select`."""
     _weigh(params, state, instance)
@@ -174,6 +180,7 @@ register_policy(
     select=select,
     update=update,
     probability=probability,
+    recall=recall,
     write_law=write_law,
     appraise=appraise,
     foretell=foretell,

@@ -18,8 +18,8 @@ from support.quadratures import BY_QUADRATURE
 
 from onearm.engine.featuriser.fixed import VALUE_MAX
 from onearm.engine.problem import REWARD_MAX, fitted, state_problem
-from onearm.engine.protocol import appraise, explains, write_law
-from onearm.engine.vocabulary import Array, Decision, Features, Feedback, Instance, Problem
+from onearm.engine.protocol import appraise, explains, recall, select, write_law
+from onearm.engine.vocabulary import Array, Decision, Features, Feedback, Instance, Key, Problem
 
 pytestmark = pytest.mark.usefixtures("few_cosines", "coarse_quadrature")
 ALL = [(name, context) for name in NAMES for context in contexts_of(name)]
@@ -81,6 +81,18 @@ def test_a_law_at_once_is_that_of_one_action_after_another(name: str, context: s
 
 
 @pytest.mark.covering
+@pytest.mark.parametrize(("name", "context"), CASES)
+def test_what_is_recalled_of_a_law_right_after_a_decision_is_that_law(name: str, context: str) -> None:
+    course = begin(name, context)
+    for instance in course.instances(16):
+        law = course.law(instance)
+        select(course.policy.params, course.state, instance, Key(RUN, instance.t))
+        for arm in np.flatnonzero(instance.available).tolist():
+            found = recall(course.policy.params, course.state, instance, arm)
+            np.testing.assert_equal(found, law[arm])
+        course.learn(instance, course.decide(instance))
+
+
 @pytest.mark.parametrize(("name", "context"), CASES)
 def test_a_policy_says_whether_it_ever_draws(name: str, context: str) -> None:
     course = begin(name, context)

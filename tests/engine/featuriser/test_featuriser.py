@@ -84,3 +84,15 @@ def test_more_names_than_are_remembered_are_as_good(fast: Any) -> None:
         shared = {"words": {f"w{call}-{j}": j + 0.5 for j in range(4000)}}
         found = compiled(fast, encoder, shared, [{"id": "a"}])
         assert answer(lambda *_: found, shared, []) == answer(plainly(encoder), shared, [{"id": "a"}])  # noqa: B023
+
+
+@pytest.mark.jit
+def test_many_keys_are_looked_up_ahead_of_their_turn(fast: Any) -> None:
+    """Some lead deeper, some are new, some are there again in another object, some have long names."""
+    spaces = [{f"{'key' * (n % 60)}{n % (40 + part)}": n + 0.5 for n in range(90)} for part in range(3)]
+    spaces[1] |= {"deep": spaces[0], "list": [spaces[2], "x"], "last": 2}
+    shared = {f"space{part}": space for part, space in enumerate(spaces)}
+    encoder = Encoder()
+    found = fast.encode(encoder.slots_wanted, shared, [{"id": "a"}, {"id": "b", **spaces[1]}])
+    wanted = encoder.plainly_encoded(shared, [{"id": "a"}, {"id": "b", **spaces[1]}])
+    assert [array.tobytes() for array in found] == [array.tobytes() for array in wanted]

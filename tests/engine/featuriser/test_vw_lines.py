@@ -57,7 +57,7 @@ def features(draws: random.Random, odd: float) -> str:
     text = ""
     for _ in range(draws.choice([0, 1, 1, 1, 2, 3])):
         text += "|" + draws.choice(["", "u", "item", "ü", "_no", "u:2", "w:-0.5", "u" * 30])
-        for _ in range(draws.randint(0, 8)):
+        for _ in range(draws.randint(0, 8) if draws.random() < 0.8 else draws.randint(9, 40)):
             word = draws.choice(NAMES) + draws.choice(VALUES)
             text += draws.choice(BLANKS) + (word + draws.choice(ODD) if draws.random() < odd else word)
         text += draws.choice(["", " "])

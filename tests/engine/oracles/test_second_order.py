@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ PROBLEM = Problem(3, (3, 1024), None, 100)
 ALL = np.ones(3, np.bool_)
 WORD, FAR_WORD, NUMBER = 0.0, 1.0, 2.0  # kinds
 Learned = tuple[Features, int, float]
+IN_PARTS = "a7b2e4cbbd822572948fa2383d35c19e2880d455898a4a5114e1f82dba0dc382"
 
 
 def stream(n: int, seed: int = 0) -> list[Learned]:
@@ -209,6 +211,27 @@ def test_wild_rewards_and_values_leave_finite_numbers(size: float) -> None:
         assert np.isfinite(widths).all()
     for array in model:
         assert np.isfinite(array).all()
+
+
+def long_rows(n: int) -> list[Learned]:
+    """Return contexts of up to 150 features in a row, of which some are shared and an action's own as well."""
+    rng = np.random.default_rng(9)
+    found = []
+    for t in range(n):
+        slots = [np.sort(rng.choice(256, rng.integers(1, 150), replace=False)) for _ in range(2)]
+        values = [np.where(one % 3 == 0, 1.0, rng.integers(1, 9, len(one)) / 4.0 - (one % 5 == 0)) for one in slots]
+        start = np.cumsum([0, len(slots[0]), len(slots[1])])
+        features = Features(start, np.concatenate(slots).astype(np.uint32), np.concatenate(values))
+        found.append((features, 0, float(rng.integers(5)) / 4.0 + float(slots[0][0] < 4) - float(t % 7 == 0)))
+    return found
+
+
+def test_rows_that_are_learned_in_parts_have_the_bits_of_one_feature_after_another() -> None:
+    """The digest is what the rule wrote when it went through a row feature by feature, five times."""
+    model = second_order(Problem(1, (1, 256), None, 300), half_life=50.0)
+    errors = [fit(model, features, action, reward, 1.0) for features, action, reward in long_rows(40)]
+    kept = [model.weight, model.seen, model.total, np.array(errors)]
+    assert sha256(b"".join(array.tobytes() for array in kept)).hexdigest() == IN_PARTS
 
 
 def test_models_can_be_stacked() -> None:
