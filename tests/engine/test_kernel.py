@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 import pytest
+from support import with_numba
 
 from onearm.engine import kernel as kernel_module
 from onearm.engine import loop
@@ -250,19 +251,14 @@ def python(copy: Path, code: str, *arguments: str | Path, jit: bool = True, told
 
     It is to warn of nothing, but where its warnings are asked for, in `told`.
     """
-    environment = os.environ | {
-        "PYTHONPATH": str(copy / "path"),
-        "ONEARM_CACHE_DIR": str(copy / "cache"),
-        "NUMBA_DISABLE_JIT": "0" if jit else "1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        cwd=copy,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    settings = {"PYTHONPATH": str(copy / "path"), "ONEARM_CACHE_DIR": str(copy / "cache")}
+    given = [*map(str, arguments)]
+    if jit:
+        done: Any = with_numba.run(code, *given, path=[copy / "path"], folder=copy, **settings)
+    else:
+        environment = os.environ | settings | {"NUMBA_DISABLE_JIT": "1"}
+        command = [sys.executable, "-c", code, *given]
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     if told is None:
         assert "Warning" not in done.stderr, done.stderr
