@@ -28,8 +28,17 @@ def shown(code: str, namespace: dict[str, Any]) -> Any:
     return None if last is None else eval(compile(ast.Expression(last.value), "cell", "eval"), namespace)
 
 
+# As Python the three thousand decisions of this one take 8 s; what is compiled for them other tests need as well.
+DECIDING = "banners"
+
+
+def deciding(notebook: Path) -> Any:
+    compiled = [pytest.mark.usefixtures("entries_are_compiled")] if notebook.stem == DECIDING else []
+    return pytest.param(notebook, id=notebook.stem, marks=compiled)
+
+
 @pytest.mark.jit
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda file: file.stem)
+@pytest.mark.parametrize("notebook", map(deciding, NOTEBOOKS))
 def test_notebooks_run_and_show_tables_and_pictures(notebook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plt, "show", lambda: None)
     plt.switch_backend("agg")

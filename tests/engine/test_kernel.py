@@ -472,6 +472,23 @@ def test_a_routine_is_code_of_its_own_also_below_a_kernel() -> None:
     assert not any("long_routine" in label or "short_kernel" in label for label in labels)
 
 
+@pytest.mark.jit
+@pytest.mark.parametrize("decorate", [kernel, routine])
+def test_what_is_called_with_several_constants_is_compiled_once(decorate: Any) -> None:
+    """And for numbers of their type that are no constants, given in order or by name."""
+
+    def chosen(x: float, first: bool, by: int) -> float:
+        return x + by if first else x - by
+
+    called = decorate(chosen)
+
+    def calls(x: float, by: int) -> float:
+        return called(x, True, 1) + called(x, False, by=2) + called(x, by > 0, by)
+
+    assert Loop(calls)(0.5, 4) == 1.5 - 1.5 + 4.5
+    assert len(called.overloads) == 1
+
+
 @routine
 def long_routine(x: float) -> float:
     return exp(x) + log(x) + log_gamma(x)
