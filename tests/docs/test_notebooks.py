@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from test_readme import ROOT
 
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+BANNERS = ROOT / "docs" / "notebooks" / "banners.ipynb"
 
 
 def cells(notebook: Path, kind: str) -> list[str]:
@@ -28,18 +29,22 @@ def shown(code: str, namespace: dict[str, Any]) -> Any:
     return None if last is None else eval(compile(ast.Expression(last.value), "cell", "eval"), namespace)
 
 
-# As Python the three thousand decisions of this one take 8 s; what is compiled for them other tests need as well.
-DECIDING = "banners"
-
-
-def deciding(notebook: Path) -> Any:
-    compiled = [pytest.mark.usefixtures("entries_are_compiled")] if notebook.stem == DECIDING else []
-    return pytest.param(notebook, id=notebook.stem, marks=compiled)
-
-
 @pytest.mark.jit
-@pytest.mark.parametrize("notebook", map(deciding, NOTEBOOKS))
+@pytest.mark.parametrize("notebook", [one for one in NOTEBOOKS if one != BANNERS], ids=lambda file: file.stem)
 def test_notebooks_run_and_show_tables_and_pictures(notebook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_shows(notebook, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.jit
+@pytest.mark.usefixtures("entries_are_compiled")
+def test_so_does_the_one_of_three_thousand_decisions_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Python they take 8 s, and so does compiling what makes them, which no other test needs."""
+    assert_shows(BANNERS, monkeypatch)
+
+
+def assert_shows(notebook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a notebook, and look whether it shows tables and a picture."""
     monkeypatch.setattr(plt, "show", lambda: None)
     plt.switch_backend("agg")
     namespace: dict[str, Any] = {"__name__": "__main__"}
