@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ def assert_shows(notebook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a notebook, and look whether it shows tables and a picture."""
     monkeypatch.setattr(plt, "show", lambda: None)
     plt.switch_backend("agg")
+    importlib.import_module("polars")  # tables are its, as in a new process: in this one pandas may be in use alone
     namespace: dict[str, Any] = {"__name__": "__main__"}
     values = [value for code in cells(notebook, "code") if (value := shown(code, namespace)) is not None]
     pages = [value._repr_html_() for value in values if hasattr(value, "_repr_html_")]
