@@ -71,6 +71,13 @@ class _Kernel(CPUDispatcher):  # type: ignore[misc]
         """Run it as Python."""
         return self.python(*args, **named)
 
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Return how it is called with arguments of some types: with constants as with any others of their types.
+
+        Numba would compile it anew for each constant, which LLVM puts in its place where it is put in anyway.
+        """
+        return super().get_call_template([*map(types.unliteral, args)], {k: types.unliteral(v) for k, v in kws.items()})
+
 
 class InlinedKernel(_Kernel):
     """What `@kernel` returns. Python may run another function for it, which gives the same bits."""

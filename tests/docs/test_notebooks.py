@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from matplotlib.axes import Axes
 from test_readme import ROOT
 
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+BANNERS = ROOT / "docs" / "notebooks" / "banners.ipynb"
 
 
 def cells(notebook: Path, kind: str) -> list[str]:
@@ -29,10 +31,24 @@ def shown(code: str, namespace: dict[str, Any]) -> Any:
 
 
 @pytest.mark.jit
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda file: file.stem)
+@pytest.mark.parametrize("notebook", [one for one in NOTEBOOKS if one != BANNERS], ids=lambda file: file.stem)
 def test_notebooks_run_and_show_tables_and_pictures(notebook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_shows(notebook, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.jit
+@pytest.mark.usefixtures("entries_are_compiled")
+def test_so_does_the_one_of_three_thousand_decisions_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Python they take 8 s, and so does compiling what makes them, which no other test needs."""
+    assert_shows(BANNERS, monkeypatch)
+
+
+def assert_shows(notebook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a notebook, and look whether it shows tables and a picture."""
     monkeypatch.setattr(plt, "show", lambda: None)
     plt.switch_backend("agg")
+    importlib.import_module("polars")  # tables are its, as in a new process: in this one pandas may be in use alone
     namespace: dict[str, Any] = {"__name__": "__main__"}
     values = [value for code in cells(notebook, "code") if (value := shown(code, namespace)) is not None]
     pages = [value._repr_html_() for value in values if hasattr(value, "_repr_html_")]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 import pytest
+from support import with_numba
 
 from onearm.engine import kernel as kernel_module
 from onearm.engine import loop
@@ -250,19 +251,14 @@ def python(copy: Path, code: str, *arguments: str | Path, jit: bool = True, told
 
     It is to warn of nothing, but where its warnings are asked for, in `told`.
     """
-    environment = os.environ | {
-        "PYTHONPATH": str(copy / "path"),
-        "ONEARM_CACHE_DIR": str(copy / "cache"),
-        "NUMBA_DISABLE_JIT": "0" if jit else "1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        cwd=copy,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    settings = {"PYTHONPATH": str(copy / "path"), "ONEARM_CACHE_DIR": str(copy / "cache")}
+    given = [*map(str, arguments)]
+    if jit:
+        done: Any = with_numba.run(code, *given, path=[copy / "path"], folder=copy, **settings)
+    else:
+        environment = os.environ | settings | {"NUMBA_DISABLE_JIT": "1"}
+        command = [sys.executable, "-c", code, *given]
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     if told is None:
         assert "Warning" not in done.stderr, done.stderr
@@ -474,6 +470,23 @@ def test_a_routine_is_code_of_its_own_also_below_a_kernel() -> None:
     labels = [line for line in code.splitlines() if line.endswith(":")]
     assert "long_routine" in code
     assert not any("long_routine" in label or "short_kernel" in label for label in labels)
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("decorate", [kernel, routine])
+def test_what_is_called_with_several_constants_is_compiled_once(decorate: Any) -> None:
+    """And for numbers of their type that are no constants, given in order or by name."""
+
+    def chosen(x: float, first: bool, by: int) -> float:
+        return x + by if first else x - by
+
+    called = decorate(chosen)
+
+    def calls(x: float, by: int) -> float:
+        return called(x, True, 1) + called(x, False, by=2) + called(x, by > 0, by)
+
+    assert Loop(calls)(0.5, 4) == 1.5 - 1.5 + 4.5
+    assert len(called.overloads) == 1
 
 
 @routine

@@ -38,6 +38,12 @@ class Forked:
         mine.close()
 
     @property
+    def pid(self) -> int:
+        """Its number."""
+        assert self._process.pid is not None
+        return int(self._process.pid)
+
+    @property
     def returncode(self) -> int | None:
         """Its exit code, None while it runs; less the signal's number where one ended it."""
         return self._process.exitcode

@@ -11,6 +11,7 @@ import pytest
 from support.worlds import BERNOULLI
 
 from onearm.api.cli.main import run
+from onearm.engine.compiled.waiting import WAITING
 
 
 class Done(NamedTuple):
@@ -35,6 +36,7 @@ def onearm(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delenv("ONEARM_DATABASE_URL", raising=False)
+    monkeypatch.setattr(WAITING, "listener", None)  # a command says who listens; the next one is another process
 
     def command(*arguments: str) -> Done:
         capsys.readouterr()

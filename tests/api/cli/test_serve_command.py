@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import signal
 import socket
@@ -12,12 +11,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from support.processes import Process
 
 from onearm.api.cli import serve
 from onearm.api.cli.demo import ENV, _answer
@@ -48,6 +48,18 @@ def serving(folder: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], s
             process.communicate(timeout=30)
 
 
+@contextmanager
+def copied(folder: Path, *more: str) -> Iterator[Process]:
+    """Run the service as `serving` does, by a copy of a process that has imported all; yield it when it is ready."""
+    with chdir(folder):
+        process = Process("sqlite:///run.db", *more)
+    try:
+        process.wait()
+        yield process
+    finally:
+        process.end()
+
+
 def until_ready(address: str) -> None:
     """Wait until every experiment answers."""
     deadline = time.monotonic() + READY_SECONDS
@@ -63,19 +75,6 @@ def open_files(pid: int) -> int:
         seen.append(len(list(Path(f"/proc/{pid}/fd").iterdir())))
         time.sleep(0.01)
     return seen[-1]
-
-
-def onearm_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command beside the service, uncompiled: it is the same to the bit, and done before it would be compiled."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
 
 
 def test_a_port_in_use_is_explained_before_anything_is_made(onearm: Any, tmp_path: Path) -> None:
@@ -172,40 +171,36 @@ def test_the_service_says_what_to_open_and_what_it_says_works_as_pasted(onearm: 
 
 @pytest.mark.jit
 def test_a_service_for_others_says_at_each_start_that_it_asks_nobody_who_they_are(tmp_path: Path) -> None:
-    with serving(tmp_path, "--host", "0.0.0.0", "--insecure", "--allowed-host", "bandit.lan") as (process, address, _):
-        port = address.rsplit(":", 1)[1]
-        for host, status in (("bandit.lan", 200), (f"127.0.0.1:{port}", 200), ("evil.example", 421), ("0.0.0.0", 421)):
-            found = httpx.get(f"http://127.0.0.1:{port}/v1/experiments", headers={"host": host})
+    with copied(tmp_path, "--host", "0.0.0.0", "--insecure", "--allowed-host", "bandit.lan") as service:
+        address = f"127.0.0.1:{service.port}"
+        for host, status in (("bandit.lan", 200), (address, 200), ("evil.example", 421), ("0.0.0.0", 421)):
+            found = httpx.get(f"http://{address}/v1/experiments", headers={"host": host})
             assert found.status_code == status, host
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
-        assert process.stderr is not None
-        said = process.stderr.read()
+        said = service.stop(signal.SIGTERM)
+    assert service.process.returncode == 0
     assert said == "--insecure   everyone who reaches 0.0.0.0 may read and write everything, until there is a key\n"
 
 
 @pytest.mark.jit
 def test_at_the_limit_of_open_files_a_creation_is_told_to_try_again(tmp_path: Path) -> None:
     """It was told to check its params."""
-    with serving(tmp_path, "--max-connections", "300") as (process, address, _):
-        until_ready(address)
-        with httpx.Client(base_url=address, timeout=60) as client:
+    with copied(tmp_path, "--max-connections", "300") as service:
+        pid = service.process.pid
+        with httpx.Client(base_url=service.url, timeout=60) as client:
             assert client.get("/health/live").status_code == 200
             body: dict[str, Any] = {"arms": [{"id": "a"}, {"id": "b"}], "policy": {"name": "linucb"}}
             body["problem"] = {"context": {"kind": "dense", "length": 2}}
             for name in range(20):  # what compiles beside it may have ended meanwhile, and left it a file or two
                 body["experiment_id"] = f"e{name}"
-                resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (open_files(process.pid), 4096))
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_files(pid), 4096))
                 refused = client.post("/v1/experiments", json=body)
                 if refused.status_code != 201:
                     break
             assert (refused.status_code, refused.headers.get("retry-after")) == (503, "1"), refused.text
-            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (1000, 4096))
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (1000, 4096))
             assert client.post("/v1/experiments", json=body).status_code == 201
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 0
-        assert process.stderr is not None
-        said = process.stderr.read()
+        said = service.stop(signal.SIGTERM)
+    assert service.process.returncode == 0
     assert "open" in said, said
 
 
@@ -224,7 +219,8 @@ def test_demo_needs_no_data_set_unless_one_is_named(onearm: Any, monkeypatch: py
 def test_demo_streams_a_world_through_the_service_and_a_policy_learns(onearm: Any, tmp_path: Path) -> None:
     world = 'bernoulli:{"mean":[0.0,1.0]}'
     common = ("demo", "--env", world, "--policy", "ucb1", "--steps", "60")
-    with serving(tmp_path) as (_, address, _):
+    with copied(tmp_path) as service:
+        address = service.url
         found = onearm(*common, "--url", address, "--experiment", "shown", "--json").json
         assert (found["experiment"], found["decisions"]) == ("shown", 60)
         assert found["reward_mean_second_half"] > 0.7
@@ -232,9 +228,9 @@ def test_demo_streams_a_world_through_the_service_and_a_policy_learns(onearm: An
         other = onearm(*common, "--policy", "moss", "--url", address, "--experiment", "shown")
         assert other.code == 2
         assert "the service refused /v1/experiments" in other.err
-        piped = onearm_in(tmp_path, *common, "--url", address)
-        assert piped.stdout.startswith("60 decisions of demo-"), piped.stderr
-        assert "\x1b" not in piped.stdout + piped.stderr
+        piped = onearm(*common, "--url", address)
+        assert piped.out.startswith("60 decisions of demo-"), piped.err
+        assert "\x1b" not in piped.out + piped.err
     verified = onearm("verify", "--database", "sqlite:///run.db", "--json")
     assert verified.code == 0
     assert {one["id"]: one["decisions"] for one in verified.json["experiments"]}["shown"] == 60

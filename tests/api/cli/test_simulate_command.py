@@ -218,11 +218,11 @@ def test_an_error_of_ours_is_no_excuse_for_a_bug_to_hide(monkeypatch: pytest.Mon
 
 
 @pytest.mark.jit
-def test_the_acceptance_command_runs_as_a_process_and_prints_json_only(tmp_path: Path) -> None:
+def test_the_acceptance_command_runs_as_a_process_and_prints_json_only(onearm: Any, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "onearm", *ACCEPTANCE]
     done = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert [run["policy"] for run in json.loads(done.stdout)["runs"]] == ["ucb1", "epsilon_greedy"]
-    wrong = subprocess.run([*command, "--policy", "ucb2"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert wrong.stderr.startswith("onearm: there is no policy 'ucb2'")
+    wrong = onearm(*ACCEPTANCE, "--policy", "ucb2")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert wrong.err.startswith("onearm: there is no policy 'ucb2'")

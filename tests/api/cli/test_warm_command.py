@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import with_numba
 from support.direct import Direct
 
 from onearm.api import console
@@ -21,6 +19,12 @@ from onearm.engine.kernel import is_outside
 from onearm.engine.storage.store import Store
 from onearm.policies import catalog
 
+WARM = """
+import sys
+from onearm.api.cli.main import run
+
+assert run(sys.argv[1:]) == 0
+"""
 # Decides and learns, warms once more, and prints how much was compiled.
 SERVED = """
 import sys
@@ -73,18 +77,14 @@ def test_a_policy_that_fits_nothing_is_told(onearm: Any) -> None:
 
 @pytest.mark.jit
 def test_what_was_warmed_is_compiled_in_the_next_process(tmp_path: Path) -> None:
-    environment = os.environ | {"ONEARM_CACHE_DIR": str(tmp_path), "NUMBA_DISABLE_JIT": "0"}
-
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=600
-        )
+    def run(code: str, *arguments: str) -> str:
+        done = with_numba.run(code, *arguments, ONEARM_CACHE_DIR=str(tmp_path))
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     warm = "warm", "--policy", "ucb1", "--env", "bernoulli", "--json"  # which reads no features: what does takes 20 s
-    assert '"was_compiled": false' in run("-m", "onearm", *warm)
-    told, number = run("-c", SERVED, *warm).rstrip().rsplit("\n", 1)
+    assert '"was_compiled": false' in run(WARM, *warm)
+    told, number = run(SERVED, *warm).rstrip().rsplit("\n", 1)
     assert all(entry["was_compiled"] for entry in json.loads(told)["entries"])
     assert number == "0"
 

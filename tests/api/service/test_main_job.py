@@ -6,24 +6,20 @@ The service runs as a process; a client streams scikit-learn's digits through it
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sklearn.datasets import load_digits
+from support.processes import Process
 
 from onearm.api.cli.main import run
 
 STEPS = 100
-READY_SECONDS = 120
 BODY = {
     "experiment_id": "digits",
     "arms": [{"id": str(digit)} for digit in range(10)],
@@ -35,24 +31,15 @@ DECISIONS = "/v1/experiments/digits/decisions"
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+def serving(folder: Path) -> Iterator[tuple[Process, httpx.Client]]:
     """Run the service over the folder's database until the block ends; yields it when it is ready."""
-    command = [sys.executable, "-m", "onearm", "serve", "--port", "0", "--database", f"sqlite:///{folder}/run.db"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = Process(f"sqlite:///{folder}/run.db")
     try:
-        assert process.stdout is not None
-        address = process.stdout.readline().split("http://", 1)[1].split()[0]
-        with httpx.Client(base_url=f"http://{address}", timeout=30) as client:
-            deadline = time.monotonic() + READY_SECONDS
-            while time.monotonic() < deadline:
-                with suppress(httpx.TransportError):
-                    if client.get("/health/ready").status_code == 200:
-                        break
-                time.sleep(0.05)
+        process.wait()
+        with httpx.Client(base_url=process.url, timeout=30) as client:
             yield process, client
     finally:
-        process.kill()
-        process.communicate()
+        process.end()
 
 
 def stream(client: httpx.Client, first: int, last: int) -> list[dict[str, Any]]:
@@ -79,8 +66,7 @@ def test_a_stream_survives_a_kill_and_every_decision_can_be_made_again(
     with serving(tmp_path) as (process, client):
         assert client.post("/v1/experiments", json=BODY).status_code == 201
         answers = stream(client, 0, STEPS // 2)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        process.stop(signal.SIGKILL)
     with serving(tmp_path) as (process, client):
         retried = client.post(
             DECISIONS,
@@ -95,8 +81,7 @@ def test_a_stream_survives_a_kill_and_every_decision_can_be_made_again(
             record = client.get(f"{DECISIONS}/digit-{row}").json()
             assert record["action_id"] == answers[row]["action_id"]
             assert record["reward"]["value"] == answers[row]["value"]
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.stop(signal.SIGTERM)
     assert (now["decisions"], now["rewards"], now["pending"], now["seq"]) == (STEPS, STEPS, 0, 2 * STEPS)
     capsys.readouterr()
     assert run(["verify", "--database", f"sqlite:///{tmp_path}/run.db", "--json"]) == 0

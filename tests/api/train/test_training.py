@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from onearm.api.scheduling.scheduler import Threads
+from onearm.api.train import spread as spread_module
 from onearm.api.train import training
 from onearm.api.train.bench import Bench
 from onearm.api.train.networks import first_weights, network_for
@@ -69,9 +70,16 @@ def first_here(folder: Path, runs: Sequence[str], processes: int, report: Report
 
 @pytest.mark.jit
 @pytest.mark.usefixtures("little")
-def test_runs_that_workers_make_have_the_same_bits(tmp_path: Path) -> None:
-    """Threads stand for workers: each makes its run in a process and a folder of its own."""
+def test_runs_that_workers_make_have_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads stand for workers: each makes its run in a process and a folder of its own, where it is not made here."""
+
+    def some_here(folder: Path, runs: Sequence[str], processes: int, report: Report) -> None:
+        make = run_here if runs in (["level-2"], ["robust-1"]) else run_all
+        make(folder, runs, processes, report)
+
+    monkeypatch.setattr(spread_module, "run_all", some_here)
     spread = train(PLAN, tmp_path / "spread", 1, "command", lambda news: None, Threads(2))
+    monkeypatch.setattr(training, "run_all", run_here)
     whole = train(PLAN, tmp_path / "whole", 1, "command", lambda news: None)
     assert same(spread, whole)
     assert sorted(path.name for path in (tmp_path / "spread").iterdir()) == sorted(

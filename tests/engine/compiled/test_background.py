@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import with_numba
 
 from onearm.engine.compiled import background
 from onearm.engine.compiled.apart import Ended, Failed
@@ -205,6 +203,7 @@ def test_what_does_not_compile_stays_interpreted_and_is_told(compiler: Compiler)
 # What the processes of the tests below begin with: a loop that compiles in a quarter of a second.
 BEGIN = """
 import os, signal, sys, time, warnings
+warnings.simplefilter("error")
 import numpy as np
 from onearm.engine.compiled.background import BACKGROUND, status
 from onearm.engine.solvers.sor import norm
@@ -227,14 +226,8 @@ print([*first, entry.compiled, entry(x), norm.compilations])
 
 def run(folder: Path, code: str, **settings: str) -> Any:
     """Run code in a process of its own, in which any warning is an error; return what it printed last, read as JSON."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", BEGIN + code],
-        env=os.environ | COMPILING | {"ONEARM_CACHE_DIR": str(folder)} | settings,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    settings = COMPILING | {"ONEARM_CACHE_DIR": str(folder)} | settings
+    done = with_numba.run(BEGIN + code, **settings)
     assert (done.returncode, done.stderr) == (0, "")
     printed = done.stdout.replace("True", "true").replace("False", "false").splitlines()
     return json.loads(printed[-1]) if printed else None

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +12,7 @@ import pytest
 from numba import njit
 
 from onearm.engine.features import Encoder
+from onearm.engine.kernel import Loop
 from onearm.engine.oracles.oracle import fit, predict, split, spread
 from onearm.engine.oracles.sparse_linear import COUNT, SparseLinear, sparse_linear
 from onearm.engine.protocol import row_of
@@ -361,25 +359,21 @@ def test_without_a_rate_it_beats_nag_with_the_rate_tuned_per_set() -> None:
     assert (np.array(found) < 1.2 * np.array(tuned)).all()
 
 
+def step(model: SparseLinear, features: Features, action: int, reward: float, scores: Array, widths: Array) -> None:
+    predict(model, features, ALL, scores)
+    spread(model, features, ALL, widths)
+    fit(model, features, action, reward, 1.0)
+
+
 @pytest.mark.jit
 def test_compiled_and_plain_kernels_give_the_same_bits() -> None:
-    plain = subprocess.run(
-        [sys.executable, "-c", "import test_sparse_linear; print(test_sparse_linear.played())"],
-        cwd=Path(__file__).parent,
-        env=os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert plain.stdout.strip() == played()
+    assert played(Loop(step)) == played(step)
 
 
-def played() -> str:
+def played(step: Callable[..., None]) -> str:
     """Return the digest of all scores and widths of some decisions, and of the model after their rewards."""
     model = sparse_linear(PROBLEM, half_life=20.0)
     scores, widths = np.zeros((80, 3)), np.zeros((80, 3))
     for t, (features, action, reward) in enumerate(stream(80)):
-        predict(model, features, ALL, scores[t])
-        spread(model, features, ALL, widths[t])
-        fit(model, features, action, reward, 1.0)
+        step(model, features, action, reward, scores[t], widths[t])
     return hashlib.sha256(b"".join(array.tobytes() for array in (scores, widths, *model))).hexdigest()

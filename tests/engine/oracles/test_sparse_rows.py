@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-from test_second_order import ALL, PROBLEM, one_row, stream
+from test_second_order import ALL, PROBLEM, one_row
 
 from onearm.engine.features import Encoder
 from onearm.engine.oracles.few_slots import COORDINATES, FewSlots, few_slots
 from onearm.engine.oracles.oracle import fit, predict, split, spread
 from onearm.engine.oracles.second_order import second_order
-from onearm.engine.oracles.sparse_rows import SparseRows, sparse_rows
+from onearm.engine.oracles.sparse_rows import sparse_rows
 from onearm.engine.protocol import decay
 from onearm.engine.vocabulary import Array, Features, Problem
 
@@ -141,31 +135,3 @@ def test_a_hundred_thousand_rewards_leave_the_covariance_positive() -> None:
     used = int(model.used[0])
     assert (np.linalg.eigvalsh(model.covariance[:used, :used]) > 0).all()
     assert isinstance(model, FewSlots)
-
-
-@pytest.mark.jit
-def test_compiled_and_plain_kernels_give_the_same_bits() -> None:
-    plain = subprocess.run(
-        [sys.executable, "-c", "import test_sparse_rows; print(test_sparse_rows.played())"],
-        cwd=Path(__file__).parent,
-        env=os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert plain.stdout.strip() == played()
-
-
-def played() -> str:
-    """Return the digest of all scores and widths of some decisions, and of the model after their rewards."""
-    made = hashlib.sha256()
-    for half_life, rows in ((None, [*visits(60), *stream(80)]), (20.0, stream(80))):
-        model = sparse_rows(PROBLEM, half_life=half_life)
-        for features, action, reward in rows:
-            made.update(scores_of(model, features).tobytes() + widths_of(model, features).tobytes())
-            fit(model, features, action, reward, 1.0)
-        assert isinstance(model, SparseRows)
-        for part in model:
-            for array in part:
-                made.update(np.ascontiguousarray(array).tobytes())
-    return made.hexdigest()
