@@ -199,6 +199,10 @@ class Service:
         """Tell whether the log of an experiment waits here until it is folded."""
         return name in self._recovery
 
+    def folds(self, name: str) -> bool:
+        """Tell whether the log of an experiment is being folded, or will be without being asked for."""
+        return self._recovery.comes(name)
+
     def _check_whose(self, name: str) -> None:
         """Raise `Elsewhere` where another process has an experiment."""
         if self.whose is not None:
