@@ -1,6 +1,6 @@
 """Several nodes and PostgreSQL with faults, and clients that retry: nothing acknowledged is lost or done twice.
 
-Run: python benchmarks/cluster_faults.py [--nodes 3] [--faults 100] [--clients 16] [--lease 2] [--seed 1]
+Run: python benchmarks/cluster_faults.py [--nodes 3] [--faults 100] [--clients 64] [--lease 2] [--seed 1]
 [--seeded ERROR] [--out FILE] [--json].
 Needs PostgreSQL. A fault is one of: a node killed, a node stopped for longer than its lease, a cut between a node and
 the database, a cut between nodes, a restart of the database, a node added, a node that ends, a node's date set by an
@@ -402,7 +402,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--faults", type=int, default=100)
-    parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--lease", type=float, default=2.0, help="seconds")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seeded", choices=SEEDED, default="", help="an error that all nodes make")
