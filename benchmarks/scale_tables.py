@@ -16,6 +16,13 @@ FAULTS = {
     "ended": "a node ends",
     "date_set": "a node's date is set by an hour",
 }
+PHASES = {
+    "lease_left": "the rest of the lease",
+    "noticing": "until another node took the shard",
+    "taking_up": "until it is known what is in it",
+    "folding": "until the log is folded, and answered",
+    "all": "all",
+}
 WAYS = {"threads": "threads", "workers": "workers of Dask", "one_file": "one file, one thread"}
 PARTS = {
     "sweep": "a sweep of simulations",
@@ -34,6 +41,19 @@ def cluster_faults(result: dict[str, Any]) -> str:
         f"{result['nodes']} nodes with a lease of {result['lease']:g} s, and {result['clients']} clients that retry. "
         f"They got these answers: {answers}. The fence refused {result['writes_refused_by_the_fence']} writes. Of the "
         f"answers and the log {result['n_wrong']} things did not fit together."
+    )
+    return "\n\n".join([markdown(rows), _with_missed(words, result), machine_line(result["machine"])])
+
+
+def cluster_takeover(result: dict[str, Any]) -> str:
+    """Show where the time goes after a kill."""
+    rows = [["after a kill", "seconds, median", "most"]]
+    for name, what in PHASES.items():
+        found = result["seconds"][name]
+        rows.append([what, f"{found['median']:.2f}", f"{found['most']:.2f}"])
+    words = (
+        f"{len(result['kills'])} kills of one of 3 nodes with a lease of {result['lease']:g} s, and "
+        f"{result['events']:,} decisions with rewards of each experiment."
     )
     return "\n\n".join([markdown(rows), _with_missed(words, result), machine_line(result["machine"])])
 
