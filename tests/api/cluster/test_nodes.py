@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -21,6 +23,7 @@ from onearm.api.cluster.peers import Peers, Reply
 from onearm.engine.storage.access import Access, Deed
 from onearm.engine.storage.shards import SHARDS, shard_of
 
+OF_NODES = re.compile("onearm_(node|shards|requests_passed)(?!.*_created)")
 NAMES = [f"e{number}" for number in range(12)]
 
 
@@ -317,6 +320,11 @@ def test_the_pages_and_the_metrics_of_a_node_show_who_has_what(nodes: Nodes) -> 
     assert told['onearm_node_info{node="a"}'] == 1 and told["onearm_nodes"] == 2
     assert told["onearm_node_shards"] == 8 and told["onearm_shards_without_owner"] == 0
     assert 0 < told["onearm_node_lease_seconds"] <= 2
+    page = (Path(__file__).resolve().parents[3] / "docs" / "monitoring.md").read_text()
+    described = page.partition("A [node](nodes.md) tells besides")[2].partition("\n\n#")[0]
+    assert set(re.findall(r"^\| `(onearm_\w+)`", described, re.M)) == {
+        name.partition("{")[0] for name in told if OF_NODES.match(name)
+    }
     passed = [float(line.split(" ")[1]) for node in nodes.all for line in metrics(node) if "passed_on_total " in line]
     assert sum(passed) >= 1
 
