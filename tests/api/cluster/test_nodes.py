@@ -333,6 +333,14 @@ def metrics(node: ListeningNode) -> list[str]:
     return [line for line in node.client.get("/metrics").text.splitlines() if line.startswith("onearm_")]
 
 
+def test_a_node_that_has_not_started_yet_gets_nothing(nodes: Nodes) -> None:
+    late = ListeningNode(nodes.database, "c")
+    time.sleep(1.0)
+    assert [len(node.has) for node in nodes.all] == [8, 8]
+    nodes.all.append(late.start())
+    nodes.settle()
+
+
 def test_a_shard_whose_logs_are_folded_is_given_away_when_that_is_done(
     nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
