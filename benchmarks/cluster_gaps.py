@@ -10,7 +10,7 @@ from collections.abc import Callable
 import httpx
 
 ASKED_SECONDS = 0.5  # for which one node is waited for, before another one is asked
-PAUSE_SECONDS = 0.05  # between an answer and the next question
+PAUSE_SECONDS = 0.1  # between an answer and the next question
 
 
 class Watch(threading.Thread):

@@ -21,7 +21,7 @@ import httpx
 import psycopg
 
 HERE = Path(__file__).parent
-READY_SECONDS = 60.0  # a busy machine is no bug
+READY_SECONDS = 180.0  # a busy machine is no bug
 SOCKET = ".s.PGSQL.5432"
 
 

@@ -140,7 +140,7 @@ def read(server: NatsServer, stream: str, events: int) -> dict[str, Any]:
         ids += [message.id for message in messages]
         receiver.done(messages)
     receiver.close()
-    seqs = [int(one.partition("-")[2]) for one in dict.fromkeys(ids)]
+    seqs = [int(one.rpartition("-")[2]) for one in dict.fromkeys(ids)]
     return {"messages": len(ids), "whole": seqs == list(range(1, events + 1))}
 
 

@@ -16,6 +16,13 @@ FAULTS = {
     "ended": "a node ends",
     "date_set": "a node's date is set by an hour",
 }
+PHASES = {
+    "lease_left": "the rest of the lease",
+    "noticing": "until another node took the shard",
+    "taking_up": "until it is known what is in it",
+    "folding": "until the log is folded, and answered",
+    "all": "all",
+}
 WAYS = {"threads": "threads", "workers": "workers of Dask", "one_file": "one file, one thread"}
 PARTS = {
     "sweep": "a sweep of simulations",
@@ -38,6 +45,19 @@ def cluster_faults(result: dict[str, Any]) -> str:
     return "\n\n".join([markdown(rows), _with_missed(words, result), machine_line(result["machine"])])
 
 
+def cluster_takeover(result: dict[str, Any]) -> str:
+    """Show where the time goes after a kill."""
+    rows = [["after a kill", "seconds, median", "most"]]
+    for name, what in PHASES.items():
+        found = result["seconds"][name]
+        rows.append([what, f"{found['median']:.2f}", f"{found['most']:.2f}"])
+    words = (
+        f"{len(result['kills'])} kills of one of 3 nodes with a lease of {result['lease']:g} s, and "
+        f"{result['events']:,} decisions with rewards of each experiment."
+    )
+    return "\n\n".join([markdown(rows), _with_missed(words, result), machine_line(result["machine"])])
+
+
 def cluster_costs(result: dict[str, Any]) -> str:
     """Show what the fence and a request that is passed on cost."""
     rows = [["events of a transaction", "appended a second, one process", "one of several nodes", "fewer"]]
@@ -51,6 +71,66 @@ def cluster_costs(result: dict[str, Any]) -> str:
     words = "The fence is looked at in each transaction; kernels ran as Python."
     text = [markdown(rows), markdown(asked), _with_missed(words, result), machine_line(result["machine"])]
     return "\n\n".join(text)
+
+
+SORTS = {
+    "arms": "10 arms",
+    "features-8": "10 arms, a context of 8 numbers",
+    "features-64": "10 arms, a context of 64 numbers",
+    "lists": "a list of 3 of 10",
+    "vectors": "a vector of 10 numbers",
+}
+PARTS_OF_SCALE = {
+    "one process": "the core of the process",
+    "shards": "the 16 shards",
+    "database": "16 cores of PostgreSQL",
+    "disk": "the disk",
+}
+
+
+def scale(result: dict[str, Any]) -> str:
+    """Show what decisions cost, what rates need, and how far the predictions were off."""
+    text = [_costs(result), _capacity(result["capacity"])]
+    if result["checked"]:
+        rows = [["nodes", "decisions a second, predicted", "made", "off by", "cores they got"]]
+        for one in result["checked"]:
+            rates = [f"{one[name]:,.0f}" for name in ("predicted", "measured")]
+            rows.append([str(one["nodes"]), *rates, f"{one['off']:+.0%}", f"{one['cores']:.2f}"])
+        text.append(markdown(rows))
+    idle, memory = 1000 * result["idle_cores"], result["node_bytes"] / 1e6
+    passed = [result["several"]["passed"][0] / batch + result["several"]["passed"][1] for batch in (1, 100)]
+    words = (
+        f"A decision is one with its reward. To pass both on costs {passed[0]:,.0f} us more, in batches of 100 "
+        f"{passed[1]:.0f} us. A node that is asked nothing takes {idle:.0f} ms of CPU a second, and one that decides "
+        f"{memory:,.0f} MB of memory."
+    )
+    return "\n\n".join([*text, _with_missed(words, result), machine_line(result["machine"])])
+
+
+def _costs(result: dict[str, Any]) -> str:
+    head = ["a decision with its reward", "us of CPU, alone", "in batches of 100", "of PostgreSQL, alone"]
+    rows = [[*head, "in batches of 100", "ms of a commit", "bytes in the database", "bytes of a snapshot"]]
+    for name, one in result["sorts"].items():
+        times = [part[0] / batch + part[1] for part in (one["node_us"], one["database_us"]) for batch in (1, 100)]
+        sizes = [f"{one[size]:,.0f}" for size in ("row_bytes", "state_bytes")]
+        rows.append([SORTS[name], *(f"{us:,.0f}" for us in times), f"{one['commit_ms']:.1f}", *sizes])
+    return markdown(rows)
+
+
+def _capacity(needs: list[dict[str, Any]]) -> str:
+    head = ["decisions a second", "of", "in batches of", "databases", "nodes of one core"]
+    rows = [[*head, "cores of PostgreSQL", "MB written a second", "what gives way first"]]
+    for need in needs:
+        if need["sort"] in ("arms", "features-64"):
+            needed = [
+                str(need["databases"]),
+                f"{need['nodes']:,}",
+                f"{need['database_cores']:,.1f}",
+                f"{need['written'] / 1e6:,.1f}",
+            ]
+            rate = [f"{need['rate']:,.0f}", SORTS[need["sort"]], str(need["batch"])]
+            rows.append([*rate, *needed, PARTS_OF_SCALE[need["stops"]]])
+    return markdown(rows)
 
 
 def publish(result: dict[str, Any]) -> str:

@@ -48,8 +48,8 @@ def backup(file: Path, database: str, as_json: bool) -> None:
 
 def _archives(database: str) -> str:
     """Return the option by which a check of a backup finds the archives, which stay with the database."""
-    folder = Archives.beside(parse_url(database)).folder
-    return f" --archives {folder}" if folder is not None and folder.is_dir() else ""
+    place = Archives.beside(parse_url(database)).place
+    return f" --archives {place}" if place is not None and Path(place).is_dir() else ""
 
 
 def _note(database: str, file: Path) -> None:

@@ -46,6 +46,7 @@ from ..service.room import DEFAULT_LIMITS, StateLimits
 from ..service.service import EXPERIMENTS_MAX, Service
 from ..terminal import console
 from .among import Among, among_options
+from .archive_place import ArchivePlace
 from .options import DATABASE_DEFAULT, DatabaseCommand, Finite, artefact_option, database_option, policy_file_option
 
 BACKLOG = 2048
@@ -142,9 +143,10 @@ def _limit(name: str) -> dict[str, Any]:
 )
 @click.option(
     "--archives",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=ArchivePlace(click.Path(exists=True, file_okay=False)),
     metavar="FOLDER",
-    help="Where the archives of compacted experiments go.  [default: NAME.archives beside a database of SQLite]",
+    help="Where the archives of compacted experiments go, such as s3://bucket/archives.  "
+    "[default: NAME.archives beside a database of SQLite]",
 )
 @among_options
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="A certificate (PEM): the service speaks HTTPS.")
@@ -193,7 +195,7 @@ def serve(
     max_requests_per_second: float | None,
     max_experiments: int,
     close_after_start: float,
-    archives: Path | None,
+    archives: Archives | None,
     among: Among,
     tls_cert: Path | None,
     tls_key: Path | None,
@@ -232,7 +234,7 @@ def serve(
             wire=Wire() if personalizer else None,
             rates=None if max_requests_per_second is None else Rates(max_requests_per_second),
             experiments_max=max_experiments,
-            archives=None if archives is None else Archives(archives),
+            archives=archives,
             refused=refused,
             watcher=None if spans is None else spans.commit,
             started=functools.partial(_begun, worker, in_text, address, without_password(database)),

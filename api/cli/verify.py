@@ -36,6 +36,7 @@ from ..service.company import Company
 from ..service.history import History, Part, Roster
 from ..service.verification import Verification, verify_log, with_whole
 from ..service.verification import verify as verify_pages
+from .archive_place import ArchivePlace
 from .json_option import as_json
 from .options import DatabaseCommand, artefact_option, database_option, format_option, policy_file_option
 
@@ -51,12 +52,13 @@ PLURALS = {kind.action_kind: kind.plural for kind in reversed(KINDS)}  # a slot 
 @artefact_option
 @click.option(
     "--archives",
-    type=click.Path(path_type=Path),
+    type=ArchivePlace(click.Path()),
     metavar="FOLDER",
-    help="Where the archives of compacted experiments are.  [default: NAME.archives beside the database]",
+    help="Where the archives of compacted experiments are, such as s3://bucket/archives.  "
+    "[default: NAME.archives beside the database]",
 )
 @as_json
-def verify(log: Path | None, form: str | None, database: str, archives: Path | None, as_json: bool) -> int:
+def verify(log: Path | None, form: str | None, database: str, archives: Archives | None, as_json: bool) -> int:
     """Make every decision of a database, or of an export LOG, again; name the first that differs.
 
     A log that was compacted is verified from its base on, and what lies before by its archives: each must fold from one
@@ -72,7 +74,7 @@ def verify(log: Path | None, form: str | None, database: str, archives: Path | N
     if log is not None:
         found = [verify_file(log, form)]
     else:
-        found = verified(database, Archives.beside(parse_url(database)) if archives is None else Archives(archives))
+        found = verified(database, Archives.beside(parse_url(database)) if archives is None else archives)
     if as_json:
         print_json({"experiments": found})
     elif not found:

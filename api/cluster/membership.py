@@ -92,6 +92,11 @@ class Membership:
         """Return the epoch of the shard of an experiment, as far as this node knows."""
         return self.view.shards[self.holding.shard(name)].epoch
 
+    @property
+    def lease_left(self) -> float:
+        """For how many seconds more this node has what it has."""
+        return max(0.0, self.holding.until - time.monotonic())
+
     async def look_around(self) -> None:
         """Know which experiments there are by now, of all nodes."""
         marks = await self._run(self._shards.marks)
@@ -112,10 +117,9 @@ class Membership:
         service.know(sorted(rows.values(), key=_key), gone)
 
     async def _keep_on(self) -> None:
-        pause = min(RENEW_SECONDS, self.lease / RENEWALS)
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(self._pause):
                     await self._wake.wait()
             self._wake.clear()
             try:
@@ -128,6 +132,14 @@ class Membership:
                 continue
             if self._settling is None or self._settling.done():
                 self._settling = asyncio.get_running_loop().create_task(self._settle())
+
+    @property
+    def _pause(self) -> float:
+        """For how long nothing need be looked at: no longer than until the lease of another node ends."""
+        now = self._clock.now()
+        ends = [(node.until - now) / 1e6 for node in self.view.nodes.values() if node.name != self.node.name]
+        pause = min(RENEW_SECONDS, self.lease / RENEWALS)
+        return min([pause, *(end + LOOK_SECONDS for end in ends if end > 0)])
 
     async def _renew(self) -> None:
         """Renew the lease, and go by what is seen then."""
@@ -199,7 +211,7 @@ class Membership:
 
     async def _give_away(self) -> None:
         for number, to in moves(self.node.name, self.view.nodes, self.view.shards).items():
-            if number in self.holding.epochs:
+            if number in self.holding.epochs and (self.node.leaves or not self._folds(number)):
                 await self._hand_over(number, to)
                 self._wake.set()
 
@@ -211,6 +223,10 @@ class Membership:
         if (epoch := holding.epochs.pop(number, None)) is not None:  # else it was lost meanwhile
             holding.moving.discard(number)
             await self._run(self._shards.hand_over, number, epoch, self.node.name, to)
+
+    def _folds(self, number: int) -> bool:
+        """Tell whether the logs of a shard are being folded: another node would begin anew."""
+        return any(self._service.folds(name) for name in self._names(number))
 
     def _names(self, number: int) -> list[str]:
         return [name for name in self._service.known_rows if self.holding.shard(name) == number]

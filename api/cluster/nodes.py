@@ -18,6 +18,7 @@ from ...engine.errors import Conflict, Unavailable
 from ...engine.storage.tables import Node
 from ..access.caller import Caller
 from ..http.call import Call
+from ..http.deadline import TIMEOUT, seconds_left
 from ..service.service import Service
 from ..service.whose import Elsewhere
 from .membership import Membership
@@ -27,7 +28,7 @@ SECRET, CALLER, ORIGIN, EPOCH = b"x-onearm-node", b"x-onearm-caller", b"x-onearm
 REQUEST_ID, PARENT = b"x-request-id", b"traceparent"
 NOT_PASSED_ON = frozenset(
     b"connection content-length transfer-encoding expect authorization cookie keep-alive te trailer upgrade".split()
-).union((SECRET, CALLER, ORIGIN, REQUEST_ID))
+).union((SECRET, CALLER, ORIGIN, REQUEST_ID, TIMEOUT))
 NOT_PASSED_BACK = frozenset(
     (b"connection", b"content-length", b"transfer-encoding", b"content-type", b"date", EPOCH, REQUEST_ID, PARENT)
 )
@@ -42,6 +43,7 @@ class Nodes:
         self._peers = Peers()
         self._service: Service
         self._asked: dict[asyncio.Timeout, tuple[str, Node, int]] = {}  # requests that others are at work on
+        self.passed = 0  # requests that others were given
 
     async def start(self, service: Service) -> None:
         """Become a node."""
@@ -85,7 +87,7 @@ class Nodes:
         return ((EPOCH, b"%d" % self.membership.epoch(name)),) if SECRET in call.fields else ()
 
     async def pass_on(self, elsewhere: Elsewhere, call: Call) -> Reply:
-        """Return the answer of the node that has an experiment; raises `Unavailable` where none can be had."""
+        """Return the answer of the node that has an experiment; raises `Unavailable` where none can be had in time."""
         name, asked = elsewhere.name, call.path.get("experiment_id")
         owner = self.membership.owner(name)
         if owner is None or owner.name == self.membership.node.name or SECRET in call.fields:
@@ -96,15 +98,17 @@ class Nodes:
                 f"{asked!r} and {name!r} are at different nodes, and this needs both at one: name experiments by a "
                 "policy of their own, or run one process",
             )
-        epoch = self.membership.epoch(name)
+        epoch, left = self.membership.epoch(name), seconds_left(call.scope)
         try:
-            async with asyncio.timeout(None) as limit:
+            async with asyncio.timeout(left) as limit:
                 self._asked[limit] = name, owner, epoch
+                self.passed += 1
                 try:
-                    reply = await self._peers.ask(owner.address, _head(owner, call), call.body)
+                    reply = await self._peers.ask(owner.address, _head(owner, call, left), call.body)
                 finally:
                     del self._asked[limit]
         except TimeoutError:
+            seconds_left(call.scope)  # it is over, or else the other node has the experiment no more
             raise elsewhere from None
         if int(dict(reply.headers).get(EPOCH, b"%d" % epoch)) < self.membership.epoch(name):
             raise elsewhere
@@ -122,7 +126,7 @@ class Nodes:
                 limit.reschedule(asyncio.get_running_loop().time())
 
 
-def _head(owner: Node, call: Call) -> list[bytes]:
+def _head(owner: Node, call: Call, left: float | None) -> list[bytes]:
     """Return the lines of a request that is passed on, but for its length."""
     scope, caller = call.scope, call.caller
     target = scope.get("root_path", "").encode() + scope["raw_path"] + (b"?" + call.query if call.query else b"")
@@ -135,4 +139,5 @@ def _head(owner: Node, call: Call) -> list[bytes]:
         b"%b: %b" % (SECRET, owner.secret.encode()),
         b"%b: %b" % (CALLER, msgspec.json.encode(said)),
         b"%b: %b" % (ORIGIN, b"" if client is None else str(client[0]).encode("latin-1")),
+        *(() if left is None else (b"%b: %.6f" % (TIMEOUT, left),)),
     ]

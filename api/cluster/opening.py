@@ -69,9 +69,9 @@ def open_node(database: str, name: str, address: str | None, lease: float) -> Op
 
 
 def _join(shards: Shards, node: Node, lease: float) -> None:
-    """Become a node."""
+    """Become a node that is given nothing yet: until it has started the others have what it had, and answer."""
     patience = time.monotonic() + lease + MORE_SECONDS
-    while not shards.join(node, lease):
+    while not shards.join(node._replace(leaves=True), lease):
         if time.monotonic() > patience:
             raise InvalidInput(
                 "node_in_use",

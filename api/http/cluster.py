@@ -7,6 +7,7 @@ from collections import Counter
 
 import msgspec
 
+from ..cluster.balance import moves
 from ..cluster.nodes import Nodes
 from ..service.service import Service
 from .call import Call
@@ -26,12 +27,13 @@ class ClusterNode(msgspec.Struct):
 
 
 class ClusterShard(msgspec.Struct):
-    """A shard. `owner` is null where no node has it, `since` where none ever had."""
+    """A shard. `owner` is null where no node has it, `since` where none ever had, `to` where it stays where it is."""
 
     number: int
     owner: str | None
     epoch: int
     since: str | None
+    to: str | None
 
 
 class Cluster(msgspec.Struct):
@@ -45,12 +47,17 @@ class Cluster(msgspec.Struct):
 
 async def cluster(service: Service, call: Call) -> Answer:
     """Tell which nodes there are, and which has which shard."""
-    nodes: Nodes | None = call.scope["app"].nodes
+    return Answer(200, seen_by(call.scope["app"].nodes))
+
+
+def seen_by(nodes: Nodes | None) -> Cluster:
+    """Return all nodes and shards as this one saw them last."""
     if nodes is None:
-        return Answer(200, Cluster(None, 0.0, [], []))
+        return Cluster(None, 0.0, [], [])
     member = nodes.membership
     now, alive, shards = member.view
     has = Counter(shard.owner for shard in shards)
+    to = {number: taker for name in alive for number, taker in moves(name, alive, shards).items()}
     found = [
         ClusterNode(
             name, node.address, has[name], node.recovering, max(0.0, (now - node.renewed_at) / 1e6), node.leaves
@@ -58,7 +65,7 @@ async def cluster(service: Service, call: Call) -> Answer:
         for name, node in sorted(alive.items())
     ]
     said = [
-        ClusterShard(number, owner if owner in alive else None, epoch, iso(since) if since else None)
+        ClusterShard(number, owner if owner in alive else None, epoch, iso(since) if since else None, to.get(number))
         for number, owner, epoch, since in shards
     ]
-    return Answer(200, Cluster(member.node.name, time.monotonic() - member.viewed, found, said))
+    return Cluster(member.node.name, time.monotonic() - member.viewed, found, said)

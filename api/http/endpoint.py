@@ -23,6 +23,7 @@ from ..service.service import Service
 from ..service.whose import Elsewhere
 from . import service_log
 from .call import Call
+from .deadline import check_time
 from .schemas import Problem
 from .trace import UNTRACED, Trace, asked
 
@@ -70,6 +71,7 @@ class Endpoint:
             body = await _body(receive, scope["app"].body_bytes)
             if body is None:
                 return
+            check_time(scope, begun)
             path = scope["path_params"]
             if "%" in scope["path"]:  # DecisionApp parted it
                 path = {name: of_part(part) for name, part in path.items()}
@@ -168,7 +170,12 @@ def refusal(error: OnearmError) -> Answer:
 
 
 STATUSES: dict[type, int] = {InvalidInput: 422, Forbidden: 403, NotFound: 404, Conflict: 409, Unavailable: 503}
-OWN_STATUSES = {"body_too_large": 413, "state_too_large": 422, "no_room": 507}  # of codes, whatever their kind
+OWN_STATUSES = {
+    "body_too_large": 413,
+    "state_too_large": 422,
+    "too_late": 504,
+    "no_room": 507,
+}  # of codes, whatever their kind
 TITLES = {
     400: "Bad request",
     401: "Unauthorized",
@@ -186,6 +193,7 @@ TITLES = {
     500: "Internal error",
     501: "Not built",
     503: "Unavailable",
+    504: "Gateway timeout",
     507: "Insufficient storage",
 }
 

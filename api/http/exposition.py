@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from ...engine.compiled import background
+from ..cluster.nodes import Nodes
 from ..service.measured import Histogram
 from ..service.service import Service
 from .metrics import LABELS, Behind, Course
@@ -138,6 +139,25 @@ def of_service(service: Service) -> Iterator[Metric]:
     build = GaugeMetricFamily("onearm_build_info", "The version that answers.", labels=("version",))
     build.add_metric((metadata.version("onearm"),), 1)
     yield build
+
+
+def of_node(nodes: Nodes) -> Iterator[Metric]:
+    """Yield what a process is among those that serve one database. Runs on the event loop, too."""
+    member = nodes.membership
+    name = GaugeMetricFamily("onearm_node_info", "The node that answers.", labels=("node",))
+    name.add_metric((member.node.name,), 1)
+    yield name
+    alive, shards = member.view.nodes, member.view.shards
+    gauges = (
+        ("onearm_nodes", "Nodes whose leases hold, as this one saw them last.", len(alive)),
+        ("onearm_node_shards", "Shards that this node has.", len(member.holding.epochs)),
+        ("onearm_node_shards_moving", "Of these, those that are given away or taken up.", len(member.holding.moving)),
+        ("onearm_node_lease_seconds", "Until the lease of this node ends.", member.lease_left),
+        ("onearm_shards_without_owner", "Shards that no node has.", sum(one.owner not in alive for one in shards)),
+    )
+    for gauge, says, value in gauges:
+        yield GaugeMetricFamily(gauge, says, value=value)
+    yield CounterMetricFamily("onearm_requests_passed_on", "Requests that other nodes were given.", value=nodes.passed)
 
 
 def _histogram(name: str, says: str, of: Histogram) -> Metric:

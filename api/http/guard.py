@@ -16,6 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Scope
 
 from ...engine.errors import InvalidInput
+from .deadline import TIMEOUT
 from .endpoint import Answer, problem
 from .routes import PROBES, is_page
 
@@ -73,7 +74,14 @@ class Guard:
             app,
             allow_origins=sorted(map(bytes.decode, self._origins)),
             allow_methods=("GET", "POST", "PUT", "DELETE"),
-            allow_headers=("authorization", "content-type", "idempotency-key", "x-request-id", "traceparent"),
+            allow_headers=(
+                "authorization",
+                "content-type",
+                "idempotency-key",
+                "x-request-id",
+                TIMEOUT.decode(),
+                "traceparent",
+            ),
             expose_headers=("retry-after", "x-request-id", "traceparent"),
             max_age=CORS_SECONDS,
         )

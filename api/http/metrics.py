@@ -54,7 +54,8 @@ async def metrics(service: Service, call: Call) -> Answer:
     keys = {one.row.key: parts_of(name) for name, one in service.listed(None).items() if isinstance(one, Live)}
     evidence = await evidence_of(service)
     exposition = await asyncio.to_thread(importlib.import_module, "onearm.api.http.exposition")
-    gathered = [*exposition.of_service(service)]
+    nodes = call.scope["app"].nodes
+    gathered = [*exposition.of_service(service), *(() if nodes is None else exposition.of_node(nodes))]
 
     def text() -> bytes:
         named = {keys[key]: value for key, value in evidence.items() if keys.get(key) in courses}

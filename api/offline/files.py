@@ -65,7 +65,7 @@ def here(name: str) -> Iterator[str]:
         return
     with TemporaryDirectory(prefix="onearm-log-") as folder:
         copy = Path(folder) / name.rpartition("/")[2]
-        system, path = _system(name)
+        system, path = system_of(name)
         try:
             system.get_file(path, str(copy))
         except Exception as error:  # each storage has errors of its own
@@ -83,7 +83,7 @@ def _here(name: str) -> list[str]:
 
 
 def _elsewhere(name: str) -> list[str]:
-    system, path = _system(name)
+    system, path = system_of(name)
     try:
         if PATTERN & set(name):
             return [system.unstrip_protocol(file) for file in system.glob(path)]
@@ -118,7 +118,7 @@ def _is_empty(file: Path, form: str) -> bool:
     return False
 
 
-def _system(name: str) -> Any:
+def system_of(name: str) -> Any:
     """Return the storage of an address, and the path in it."""
     try:
         return importlib.import_module("fsspec.core").url_to_fs(name)

@@ -1,4 +1,4 @@
-"""Archives: what lies between two bases of a log as a file of Parquet, in a folder beside the database.
+"""Archives: what lies between two bases of a log as a file of Parquet, in a folder beside the database or elsewhere.
 
 A file has all events between the two, and before them the decisions from earlier that were learned there: it folds from
 the first base to the second alone. It is written under another name, and there under its own before the base is. Its
@@ -8,10 +8,9 @@ name is noted in the database before (`Store.note_archive`), so that nothing is 
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,11 +20,12 @@ from sqlalchemy.engine import URL
 
 from ...engine.errors import Conflict, Unavailable
 from ...engine.storage import database
-from ...engine.storage.files import sync
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
 from ..log_files import module_of
+from ..offline.files import lies_elsewhere
 from .experiment_log import log_of
+from .shelves import Folder, Shelf, Storage
 
 NAME_MAX = 100  # characters of an experiment's id in a name
 PARTIAL = ".part"  # the end of a name until the file is whole
@@ -40,32 +40,41 @@ class Written(NamedTuple):
 
 
 class Archives:
-    """The folder of a database's archives. For worker threads."""
+    """The archives of a database. For worker threads."""
 
-    def __init__(self, folder: Path | None, *, ours: bool = False) -> None:
-        self.folder = folder  # None: there is none
-        self._ours = ours  # to be made where it is missing
+    def __init__(self, shelf: Shelf | None) -> None:
+        self._shelf = shelf  # None: there is none
+
+    @classmethod
+    def at(cls, place: str | Path) -> Archives:
+        """Return those in a folder, or in a storage by its address (s3://bucket/archives).
+
+        Raises `Unavailable` ("no_storage") where a package for a storage is missing.
+        """
+        return cls(Storage(str(place)) if lies_elsewhere(str(place)) else Folder(Path(place), ours=False))
 
     @classmethod
     def beside(cls, url: URL) -> Archives:
         """Return the folder that a database has without being told: NAME.archives beside a file of SQLite."""
         if url.get_backend_name() != "sqlite" or not url.database:
             return cls(None)
-        return cls(Path(f"{url.database}.archives"), ours=True)
+        return cls(Folder(Path(f"{url.database}.archives"), ours=True))
+
+    @property
+    def place(self) -> str | None:
+        """Where they are, None where they are nowhere."""
+        return None if self._shelf is None else self._shelf.place
 
     def check(self) -> None:
         """Raise `Conflict` ("no_archives") or `Unavailable` ("archive_failed") where nothing can be written."""
-        if self.folder is None:
+        if self._shelf is None:
             raise Conflict(
                 "no_archives",
                 "there is no folder for archives: start the service with --archives FOLDER, or keep none with "
                 '"archive": false (onearm compact --drop)',
             )
         try:
-            if self._ours:
-                self.folder.mkdir(exist_ok=True)
-            if not self.folder.is_dir():
-                raise NotADirectoryError(f"{self.folder} is no folder that there is")
+            self._shelf.check()
         except OSError as error:
             raise self._failed(error) from error
 
@@ -103,48 +112,57 @@ class Archives:
         """
         if not self.tells(name, numbers):
             return None
-        assert self.folder is not None
-        source = self.folder / name
-        return self._put(name, lambda out: module_of("parquet").blanked(source, out, numbers))
+        with self.reading(name) as source:
+            return self._put(name, lambda out: module_of("parquet").blanked(source, out, numbers))
 
     def tells(self, name: str, numbers: Collection[int]) -> bool:
         """Tell whether an archive says something of decisions of these numbers. Raises `OSError`."""
-        if self.folder is None:
-            raise FileNotFoundError("there is no folder for archives (--archives)")
+        reading = self.reading(name)
         if not numbers:
             return False
         try:
-            return bool(module_of("parquet").tells(self.folder / name, numbers))
+            with reading as file:
+                return bool(module_of("parquet").tells(file, numbers))
         except ValueError as error:  # of Arrow: the file is no whole Parquet
             raise OSError(f"it cannot be read: {error}") from error
 
+    def has(self, name: str) -> bool:
+        """Tell whether there is an archive. Raises `Unavailable` ("archive_failed") where that cannot be seen."""
+        try:
+            return self._shelf is not None and self._shelf.has(name)
+        except OSError as error:
+            says = f"{self.place} cannot be read ({error}): see that it is there, and that you may read it"
+            raise Unavailable("archive_failed", says) from error
+
+    def reading(self, name: str) -> AbstractContextManager[Path]:
+        """Have an archive on this machine for as long as the block lasts. Raises `OSError`."""
+        if self._shelf is None:
+            raise FileNotFoundError("there is no folder for archives (--archives)")
+        return self._shelf.reading(name)
+
     def replace(self, name: str) -> None:
         """Let what was written beside an archive take its name."""
-        assert self.folder is not None
-        (self.folder / f"{name}{PARTIAL}").rename(self.folder / name)
-        with suppress(PermissionError):  # a folder that may be written to and not read
-            sync(self.folder)
+        assert self._shelf is not None
+        self._shelf.rename(f"{name}{PARTIAL}", name)
 
     def _put(self, name: str, fill: Callable[[_Hashed], Any]) -> Written:
         """Write a file under the name that it has until it is whole; all of it is on the disk when this returns."""
-        assert self.folder is not None
-        with (self.folder / f"{name}{PARTIAL}").open("wb") as out:
+        assert self._shelf is not None
+        with self._shelf.writing(f"{name}{PARTIAL}") as out:
             hashed = _Hashed(out)
             fill(hashed)
-            out.flush()
-            os.fsync(out.fileno())
         return Written(name, hashed.digest.hexdigest(), hashed.size)
 
     def remove(self, names: Iterable[str]) -> list[str]:
         """Take archives away, and what was begun of them; return those that could not be."""
         left = []
         for name in names:
-            if self.folder is None:
+            if self._shelf is None:
                 left.append(name)
                 continue
-            for path in (self.folder / name, self.folder / f"{name}{PARTIAL}"):
+            for file in (name, f"{name}{PARTIAL}"):
                 try:
-                    path.unlink(missing_ok=True)
+                    self._shelf.remove(file)
                 except OSError:
                     left.append(name)
         return left
@@ -152,7 +170,7 @@ class Archives:
     def _failed(self, error: OSError) -> Unavailable:
         return Unavailable(
             "archive_failed",
-            f"no archive was written, and nothing was compacted, as {self.folder} cannot be used ({error}): see that "
+            f"no archive was written, and nothing was compacted, as {self.place} cannot be used ({error}): see that "
             "it is there, has room and may be written to, then try again",
         )
 

@@ -52,18 +52,18 @@ def verified_chain(
         if base.whole:  # an erasure made it: what lies before is part of the next link
             continue
         link = Link(base.seq, base.seq - former, base.archive, "verified")
-        file = None if archives.folder is None or base.archive is None else archives.folder / base.archive
         if base.archive is None:
             yield link._replace(state="dropped")
-        elif file is None or not file.is_file():
-            where = f"is not in {archives.folder}"
-            if archives.folder is None:
+        elif not archives.has(base.archive):
+            where = f"is not in {archives.place}"
+            if archives.place is None:
                 where = "is looked for nowhere: say --archives FOLDER, where those of this database are"
             yield link._replace(state="missing", note=f"the archive {base.archive} {where}")
         else:
             try:
-                held = _held(file.name, store, row.key, former, base, archives)
-                fault = _fault(file, store, row, spec, kind, former, base, progress)
+                held = _held(base.archive, store, row.key, former, base, archives)
+                with archives.reading(base.archive) as file:
+                    fault = _fault(file, store, row, spec, kind, former, base, progress)
             except (OnearmError, OSError) as error:
                 held, fault = False, str(error)
             if held:

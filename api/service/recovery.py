@@ -38,6 +38,10 @@ class Queue:
     def __contains__(self, experiment_id: str) -> bool:
         return experiment_id in self._left or experiment_id in self._resting
 
+    def comes(self, experiment_id: str) -> bool:
+        """Tell whether one comes by itself: it does not rest."""
+        return experiment_id in self._left
+
     def holds(self, row: Experiment) -> bool:
         """Tell whether this very row waits, and not another one of its name that came since."""
         return row is self._left.get(row.id, self._resting.get(row.id))
@@ -105,6 +109,10 @@ class Recovery:
 
     def __contains__(self, name: str) -> bool:
         return name in self._queue
+
+    def comes(self, name: str) -> bool:
+        """Tell whether one waits, and does not rest."""
+        return self._queue.comes(name)
 
     @property
     def resting(self) -> int:

@@ -202,6 +202,10 @@ class Service:
         """Tell whether the log of an experiment waits here until it is folded."""
         return name in self._recovery
 
+    def folds(self, name: str) -> bool:
+        """Tell whether the log of an experiment is being folded, or will be without being asked for."""
+        return self._recovery.comes(name)
+
     async def attend(self) -> None:
         """Begin to work for experiments that are taken in, of a database in which the others are somebody else's."""
         await self._begin_work()

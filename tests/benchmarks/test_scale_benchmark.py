@@ -18,7 +18,14 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("cluster_costs", "cluster_faults", "publish", "sweep_dask")
+PAGES = {
+    "cluster_costs": "nodes.md",
+    "cluster_faults": "nodes.md",
+    "cluster_takeover": "nodes.md",
+    "publish": "brokers.md",
+    "sweep_dask": "sweeps.md",
+}
+NAMES = tuple(PAGES)
 
 
 def result(name: str) -> dict[str, Any]:
@@ -40,7 +47,7 @@ def test_what_was_measured_is_judged_as_it_says(module: Callable[[str], ModuleTy
 @pytest.mark.parametrize("name", NAMES)
 def test_the_pages_show_the_table_with_what_is_missed(module: Callable[[str], ModuleType], name: str) -> None:
     show = getattr(module("scale_tables"), name)
-    for page in ("scale.md", "figures.md"):
+    for page in (PAGES[name], "figures.md"):
         assert show(result(name)) in (ROOT / "docs" / page).read_text()
     assert "Missed:\n\n- this" in show(result(name) | {"missed": ["this"]})
 
@@ -59,6 +66,7 @@ def test_the_pages_show_the_table_with_what_is_missed(module: Callable[[str], Mo
         ("cluster_costs", ("forwarding", "more_ms"), 1.01, "1.01 ms more"),
         ("cluster_costs", ("forwarding", "more_cpu_share"), 0.51, "51% more CPU time"),
         ("cluster_faults", ("seconds_without_an_answer", "killed", "most"), 4.1, "by nobody for 4.1 s"),
+        ("cluster_takeover", ("seconds", "all", "most"), 4.1, "by nobody for 4.1 s after a kill"),
         ("cluster_faults", ("writes_refused_by_the_fence",), 0, "the fence refused no write"),
         ("sweep_dask", ("files", "speed"), 0.79, "workers have 0.79 of the speed without Dask (files)"),
         ("sweep_dask", ("learners", "same_bits"), False, "workers find something else (learners)"),

@@ -31,7 +31,9 @@ SHOWN = [
         "durable",
         "deploy",
         "logs",
-        "scale",
+        "nodes",
+        "sweeps",
+        "brokers",
         "frames",
     )
 ]

@@ -9,6 +9,7 @@ from support.both_doors import InProcess
 from support.served import Served
 
 LOST, UNANSWERED, BUSY, ELSEWHERE = "request lost", "answer lost", "service busy", "a proxy answers"
+BROKEN_OFF = "the node that was asked lost the one that has the experiment"
 
 
 class Faulty(InProcess):
@@ -33,6 +34,9 @@ class Faulty(InProcess):
         if fault == ELSEWHERE:
             return httpx.Response(502, text="<html>bad gateway</html>")
         answer = super().handle_request(request)
+        if fault == BROKEN_OFF:
+            body = {"title": "Unavailable", "status": 503, "detail": "it broke off", "code": "node_unreachable"}
+            return httpx.Response(503, headers={"retry-after": "0.2"}, json=body)
         if fault == UNANSWERED:
             raise httpx.ReadError("connection lost", request=request)
         return answer

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
+
+import nats
 
 BINARY = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin:/usr/local/sbin")
 PATIENCE = 60.0  # seconds in which it begins: a busy machine is no bug
+NAMES = ("one", "two", "three")  # of servers of a cluster
 
 
 class NatsServer:
@@ -18,8 +23,7 @@ class NatsServer:
 
     def __init__(self, folder: Path, *options: str) -> None:
         assert BINARY is not None, "nats-server is not installed: apt-get install nats-server"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self._command = [BINARY, "-js", "-a", "127.0.0.1", "-p", str(self.port), "-sd", str(folder / "nats"), *options]
         self.start()
 
@@ -37,8 +41,59 @@ class NatsServer:
 
     def kill(self) -> None:
         """End it as a crash does."""
+        if self._process.poll() is not None:
+            return
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(PATIENCE)
 
     def address(self, stream: str = "onearm") -> str:
         return f"nats://127.0.0.1:{self.port}/{stream}"
+
+
+class NatsCluster:
+    """Three servers that keep streams together, each of which can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        routes = [free_port() for _ in NAMES]
+        url = ",".join(f"nats://127.0.0.1:{port}" for port in routes)
+        self.servers: dict[str, NatsServer] = {}
+        for name, port in zip(NAMES, routes, strict=True):
+            (folder / name).mkdir()
+            among = ["-n", name, "-cluster", f"nats://127.0.0.1:{port}", "-cluster_name", "three", "-routes", url]
+            self.servers[name] = NatsServer(folder / name, *among)
+
+    def kill(self) -> None:
+        """End all."""
+        for server in self.servers.values():
+            server.kill()
+
+    def address(self, stream: str = "onearm") -> str:
+        hosts = ",".join(f"127.0.0.1:{server.port}" for server in self.servers.values())
+        return f"nats://{hosts}/{stream}?replicas={len(self.servers)}"
+
+    def leader(self, stream: str = "onearm") -> str:
+        """Return the name of the server that orders the messages of a stream, once there is one."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            if (found := asyncio.run(self._leader(stream))) is not None:
+                return found
+            assert time.monotonic() < deadline, "the servers elect no leader"
+            time.sleep(0.1)
+
+    async def _leader(self, stream: str) -> str | None:
+        for server in self.servers.values():
+            with suppress(nats.errors.Error, OSError, TimeoutError):
+                client = await nats.connect(f"nats://127.0.0.1:{server.port}", allow_reconnect=False, connect_timeout=2)
+                try:
+                    found = await client.jetstream(timeout=2).stream_info(stream)
+                    return None if found.cluster is None else found.cluster.leader
+                finally:
+                    await client.close()
+        return None
+
+
+def free_port() -> int:
+    """Return a port that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port

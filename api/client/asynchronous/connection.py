@@ -12,6 +12,7 @@ from ..bodies import Told, encode, read
 from ..patience import Patience
 
 JSON = {"content-type": "application/json"}
+WAITS = "x-request-timeout"  # the header that says for how many seconds the answer is waited for
 
 
 class AsyncConnection:
@@ -65,8 +66,11 @@ class AsyncConnection:
     ) -> bytes:
         left = min(self.timeout, patience.seconds or self.timeout)
         while True:
+            waits = {WAITS: f"{left:.3f}"}
             try:
-                answer = await self._http.request(method, path, content=content, params=query, timeout=left)
+                answer = await self._http.request(
+                    method, path, content=content, params=query, headers=waits, timeout=left
+                )
             except httpx.TransportError as error:
                 wait = patience.after_loss(error)
             else:

@@ -10,7 +10,7 @@ import msgspec
 from starlette.types import Scope
 
 from ....engine.errors import OnearmError
-from ...access.caller import ADMIN, WRITE
+from ...access.caller import ADMIN, OPERATOR, WRITE
 from ...access.sessions import token_of
 from ...experiment.ids import in_url
 from ..call import Call
@@ -53,11 +53,17 @@ def rendered(call: Call, template: str, **values: Any) -> bytes:
             caller=call.caller,
             may_write=WRITE in roles,
             may_admin=ADMIN in roles,
+            may_see_nodes=call.caller.may(OPERATOR) and _is_node(call.scope),
             signed_in=bool(token_of(call.fields)),
             **values,
         )
     )
     return text.encode()
+
+
+def _is_node(scope: Scope) -> bool:
+    """Return whether the process is one of several that serve its database."""
+    return getattr(scope.get("app"), "nodes", None) is not None
 
 
 def as_sent(content: Any) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ...access.caller import ADMIN, OPEN, READ
+from ...access.caller import ADMIN, OPEN, OPERATOR, READ
 from ...service.service import Service
 from ..call import Call
 from ..endpoint import Answer, Handler
-from . import administration, creation, decision, evaluation, events, experiment, overview, session, trying
+from . import administration, creation, decision, evaluation, events, experiment, nodes, overview, session, trying
 from .rendering import page
 
 ONE = "/experiments/{experiment_id}"
@@ -40,6 +40,8 @@ PEOPLE: tuple[tuple[str, str, Handler, str], ...] = (
     ("POST", "/keys", administration.make_key, ADMIN),
     ("POST", "/keys/{key_id}/rotate", administration.rotate, ADMIN),
     ("POST", "/keys/{key_id}/revoke", administration.revoke, ADMIN),
+    ("GET", "/nodes", nodes.show, OPERATOR),
+    ("GET", "/nodes/live", nodes.part, OPERATOR),
     ("GET", "/events", events.events, READ),
     ("GET", "/sign-in", session.ask, OPEN),
     ("POST", "/sign-in", session.begin, OPEN),

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.nats_server import NatsServer
+from prometheus_client.parser import text_string_to_metric_families
+from support.direct import Direct
+from support.nats_server import NatsCluster, NatsServer
 from support.served import Served
 from support.stored import decide, learn
 
 from onearm.api.brokers.broker import Address, Message, address_of
 from onearm.api.brokers.publishing import Publisher, open_publisher
+from onearm.api.http.app import create_app
 from onearm.engine.errors import InvalidInput, Unavailable
 from onearm.engine.storage.store import Store
 from onearm.engine.storage.tables import Experiment
@@ -76,6 +79,21 @@ def received(address: str, count: int) -> list[dict[str, Any]]:
         found += [json.loads(message.body) for message in messages]
         receiver.done(messages)
     receiver.close()
+    return found
+
+
+def received_of(three: NatsCluster, count: int) -> list[dict[str, Any]]:
+    """Return at least so many events of a stream, once three servers have agreed who hands them out."""
+    found: list[dict[str, Any]] = []
+
+    def is_there() -> bool:
+        with suppress(Unavailable), closing(address_of(three.address()).receiver("test")) as receiver:
+            while messages := receiver.receive(500, 2.0):
+                found.extend(json.loads(message.body) for message in messages)
+                receiver.done(messages)
+        return len({event["id"] for event in found}) >= count
+
+    wait_until(is_there)
     return found
 
 
@@ -144,6 +162,63 @@ def test_a_broker_that_is_killed_and_comes_back_has_every_event_in_order(databas
         worker.join()
     assert publisher.tally.failures
     assert_whole(received(nats.address(), 2 * 2480), 2480)
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[NatsCluster]:
+    cluster = NatsCluster(tmp_path)
+    yield cluster
+    cluster.kill()
+
+
+def wait_until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 300
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def lag(url: str) -> dict[str, float]:
+    """Return by how many events streams are behind, as the metrics of a service tell it."""
+    with Direct(create_app(Store.open(url))) as client:
+        families = text_string_to_metric_families(client.get("/metrics").text)
+        told = next(family for family in families if family.name == "onearm_publish_lag_events")
+        return {sample.labels["stream"]: sample.value for sample in told.samples}
+
+
+def test_of_three_servers_the_one_that_orders_is_killed_and_every_event_is_there_in_order(
+    database: str, three: NatsCluster
+) -> None:
+    publisher, ended = opened(database, three.address()), threading.Event()
+    worker = threading.Thread(target=publisher.run, args=(0.05, ended.is_set))
+    worker.start()
+    try:
+        wait_until(lambda: publisher.behind() == 0)
+        killed = []
+        for _ in range(2):
+            leader = three.leader()
+            before = publisher.tally.sent
+            more(database, 1500)
+            wait_until(lambda before=before: publisher.tally.sent > before)
+            three.servers[leader].kill()
+            killed.append(leader)
+            wait_until(lambda: publisher.behind() == 0)
+            three.servers[leader].start()
+        first, second = list(three.servers.values())[:2]
+        for server in (first, second):  # one alone keeps nothing
+            server.kill()
+        more(database, 10)
+        wait_until(lambda: publisher.behind() == 40)
+        assert lag(database) == {publisher.address.name: 40}
+        for server in (first, second):
+            server.start()
+        wait_until(lambda: publisher.behind() == 0)
+    finally:
+        ended.set()
+        worker.join()
+    assert publisher.tally.failures and len(killed) == 2
+    last = 2 * (40 + 2 * 1500 + 10)
+    assert_whole(received_of(three, 2 * last), last)
 
 
 class Forgetful:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support.faulty import BUSY, ELSEWHERE, LOST, UNANSWERED, Faulty
+from support.faulty import BROKEN_OFF, BUSY, ELSEWHERE, LOST, UNANSWERED, Faulty
 from support.served import Served
 
 from onearm.client import Client
@@ -73,7 +73,7 @@ def test_other_calls_are_safe_to_try_again_too(reach: Reach, served: Served, cal
 
 
 @pytest.mark.covering
-@pytest.mark.parametrize("fault", [UNANSWERED, ELSEWHERE])
+@pytest.mark.parametrize("fault", [UNANSWERED, ELSEWHERE, BROKEN_OFF])
 @pytest.mark.parametrize("call", ["rollback", "call"])
 def test_what_would_do_more_a_second_time_is_not_tried_again_where_its_answer_is_lost(
     reach: Reach, served: Served, fault: str, call: str
@@ -86,7 +86,7 @@ def test_what_would_do_more_a_second_time_is_not_tried_again_where_its_answer_is
         client.experiment("e").rollback(2) if call == "rollback" else client.call("POST", path, {"to": 2})
     assert refused.value.code == "unknown_outcome"
     assert [asked for asked in way.asked if asked == ("POST", path)] == [("POST", path)] * 3
-    assert client.call("GET", "/v1/experiments/e")["seq"] == (3 if fault == UNANSWERED else 2)
+    assert client.call("GET", "/v1/experiments/e")["seq"] == (2 if fault == ELSEWHERE else 3)
 
 
 def prepared(client: Client) -> Callable[[str], Any]:
@@ -285,3 +285,10 @@ def test_what_is_no_number_of_decisions_is_refused(reach: Reach, several: Any) -
     with pytest.raises(InvalidInput) as bad:
         client.experiment("e").decide_many(several)
     assert bad.value.code == "bad_context"
+
+
+def test_the_service_is_told_for_how_long_it_is_waited_for(reach: Reach) -> None:
+    client, way = reach(BUSY, deadline=3.0)
+    client.decide("e")
+    first, second = (float(headers["x-request-timeout"]) for headers in way.headers)
+    assert 0 < second < first <= 3.0

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from support.nodes import Nodes, until
+from support.nodes import ListeningNode, Nodes, until
 from support.served import ARMS, RANDOM, folded, log_of
 
 from onearm.api.access.keys import new_key
@@ -21,6 +23,7 @@ from onearm.api.cluster.peers import Peers, Reply
 from onearm.engine.storage.access import Access, Deed
 from onearm.engine.storage.shards import SHARDS, shard_of
 
+OF_NODES = re.compile("onearm_(node|shards|requests_passed)(?!.*_created)")
 NAMES = [f"e{number}" for number in range(12)]
 
 
@@ -271,6 +274,87 @@ def test_nobody_waits_for_a_node_that_has_the_experiment_no_more(nodes: Nodes, m
         connection.execute(sql, (owner.name,))
     waiting.join(20)
     assert not waiting.is_alive() and answers[0].status_code == 503
+
+
+def test_what_is_passed_on_says_what_is_left_of_the_time_and_nobody_waits_longer(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = nodes.other("e1")
+    asked.create("e1")
+    heads: list[list[bytes]] = []
+    ask = Peers.ask
+
+    async def noted(self: Peers, address: str, head: list[bytes], body: bytes) -> Reply:
+        heads.append(head)
+        return await ask(self, address, head, body)
+
+    monkeypatch.setattr(Peers, "ask", noted)
+    for headers in ({}, {"x-request-timeout": "30"}):
+        assert asked.client.get("/v1/experiments/e1", headers=headers).status_code == 200
+    said = [[line for line in head if line.startswith(b"x-request-timeout: ")] for head in heads]
+    assert said[0] == [] and len(said[1]) == 1
+    assert 0 < float(said[1][0].partition(b": ")[2]) < 30
+
+    async def never(self: Peers, *given: Any) -> Reply:
+        await asyncio.sleep(1000)
+        raise AssertionError
+
+    monkeypatch.setattr(Peers, "ask", never)
+    begun = time.monotonic()
+    answer = asked.client.get("/v1/experiments/e1", headers={"x-request-timeout": "0.3"})
+    assert (answer.status_code, answer.json()["code"]) == (504, "too_late")
+    assert 0.3 <= time.monotonic() - begun < 20
+
+
+def test_the_pages_and_the_metrics_of_a_node_show_who_has_what(nodes: Nodes) -> None:
+    a, b = nodes.all
+    page = a.client.get("/nodes")
+    assert page.status_code == 200 and "this one" in page.text and b.url in page.text
+    assert page.text.count('<th scope="row">') == 2 + SHARDS
+    assert '/nodes"' in a.client.get("/").text, "there is a way to it"
+    shards = a.client.get("/nodes/live").text.partition('id="shards"')[2]
+    assert shards and shards in page.text
+    b.create("e1")
+    nodes.other("e1").ask("GET", "/v1/experiments/e1")
+    told = {line.split(" ")[0]: float(line.split(" ")[1]) for line in metrics(a) if not line.startswith("#")}
+    assert told['onearm_node_info{node="a"}'] == 1 and told["onearm_nodes"] == 2
+    assert told["onearm_node_shards"] == 8 and told["onearm_shards_without_owner"] == 0
+    assert 0 < told["onearm_node_lease_seconds"] <= 2
+    page = (Path(__file__).resolve().parents[3] / "docs" / "monitoring.md").read_text()
+    described = page.partition("A [node](nodes.md) tells besides")[2].partition("\n\n#")[0]
+    assert set(re.findall(r"^\| `(onearm_\w+)`", described, re.M)) == {
+        name.partition("{")[0] for name in told if OF_NODES.match(name)
+    }
+    passed = [float(line.split(" ")[1]) for node in nodes.all for line in metrics(node) if "passed_on_total " in line]
+    assert sum(passed) >= 1
+
+
+def metrics(node: ListeningNode) -> list[str]:
+    return [line for line in node.client.get("/metrics").text.splitlines() if line.startswith("onearm_")]
+
+
+def test_a_node_that_has_not_started_yet_gets_nothing(nodes: Nodes) -> None:
+    late = ListeningNode(nodes.database, "c")
+    time.sleep(1.0)
+    assert [len(node.has) for node in nodes.all] == [8, 8]
+    nodes.all.append(late.start())
+    nodes.settle()
+
+
+def test_a_shard_whose_logs_are_folded_is_given_away_when_that_is_done(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = nodes.all
+    for number in sorted(a.has):
+        a.create(next(f"n{i}" for i in range(1000) if shard_of(f"n{i}", SHARDS) == number))
+    monkeypatch.setattr(a.service, "folds", lambda name: True)
+    c = nodes.add("c")
+    until(lambda: len(b.has) <= 6 and len(c.has) + len(b.has) == 8)
+    time.sleep(1.0)
+    assert len(a.has) == 8
+    monkeypatch.undo()
+    nodes.settle()
+    assert len(a.has) <= 6
 
 
 def test_a_node_that_others_cannot_reach_is_named(postgres_url: str) -> None:

@@ -88,7 +88,7 @@ def test_what_it_refuses(played: tuple[Served, Run], tmp_path: Path) -> None:
     served.options = {"archives": Archives(None)}
     served.start()
     assert_refused(served.post(f"{E}:compact"), 409, "no_archives")
-    served.service.compactions._archives = Archives(tmp_path / "missing")
+    served.service.compactions._archives = Archives.at(tmp_path / "missing")
     assert_refused(served.post(f"{E}:compact"), 503, "archive_failed")
 
 

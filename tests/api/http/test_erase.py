@@ -402,7 +402,7 @@ def test_an_archive_that_was_elsewhere_is_named_and_blanked_when_it_is_back(
     file, away = tmp_path / "run.db.archives" / name, tmp_path / "away"
 
     def found() -> Any:
-        return next(one for one in verified(served.url, Archives(file.parent)) if one["id"] == "p")
+        return next(one for one in verified(served.url, Archives.at(file.parent)) if one["id"] == "p")
 
     assert file.read_bytes().count(ANN.encode()) > 0
     file.rename(away)

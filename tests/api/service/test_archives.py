@@ -31,7 +31,7 @@ def archives_of(served: Served) -> list[str]:
 
 def found_of(served: Served, folder: Path | None = None, name: str = "e") -> dict[str, Any]:
     """Return what `verify` finds of an experiment and its archives."""
-    archives = Archives(folder_of(served) if folder is None else folder)
+    archives = Archives.at(folder_of(served) if folder is None else folder)
     return next(one for one in verified(served.url, archives) if one["id"] == name)
 
 
@@ -174,8 +174,8 @@ def test_an_attempt_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytes
 def test_a_folder_that_is_missing_or_none_is_refused(tmp_path: Path) -> None:
     for name, archives, error, code in (
         ("a", Archives(None), Conflict, "no_archives"),
-        ("b", Archives(tmp_path / "missing"), Unavailable, "archive_failed"),
-        ("c", Archives(tmp_path / "run.db"), Unavailable, "archive_failed"),
+        ("b", Archives.at(tmp_path / "missing"), Unavailable, "archive_failed"),
+        ("c", Archives.at(tmp_path / "run.db"), Unavailable, "archive_failed"),
     ):
         with Served(tmp_path, archives=archives) as served:
             run = Run(served, "arms", name)

@@ -108,7 +108,7 @@ def storm(database: str, folder: Path, stages: list[str]) -> None:
         assert store._read("SELECT count(*) FROM base_part WHERE part = -2", ()) == [(0,)]
     finally:
         store.close()
-    found = verified(database, Archives(folder))
+    found = verified(database, Archives.at(folder))
     assert not any(map(has_fault, found)), found
     assert {link["state"] for one in found for link in one.get("archives", ())} == {"verified"}
 
