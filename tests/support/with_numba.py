@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from multiprocessing import util
 from pathlib import Path
 from typing import NamedTuple
 
+PATIENCE = 600.0  # seconds: a busy machine is no bug
 # Copies itself for each line that it is told. One copy runs the program, and another one waits for that and tells how
 # it ended; both end as any process does.
 SERVER = """
@@ -39,8 +41,7 @@ else:
 asked = json.loads(line)
 if program := os.fork():
     code = os.waitstatus_to_exitcode(os.waitpid(program, 0)[1])
-    with open(asked["end"], "w") as end:
-        end.write(str(code))
+    os.write(os.open(asked["end"], os.O_WRONLY | os.O_NONBLOCK), str(code).encode())  # an error where nobody listens
     os._exit(0)
 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 for number, stream in ((1, "stdout"), (2, "stderr")):
@@ -77,11 +78,16 @@ def run(code: str, *arguments: str, path: Sequence[Path] = (), folder: str | Pat
             "path": [*map(str, path)],
             "environment": {**os.environ, **settings},
         }
-        told = _server().stdin
-        assert told is not None
-        told.write(json.dumps(asked) + "\n")
-        told.flush()
-        ended = Path(names["end"]).read_text()
+        end = os.open(names["end"], os.O_RDWR)  # for writing too, or there is an end before it is written
+        try:
+            told = _server().stdin
+            assert told is not None
+            told.write(json.dumps(asked) + "\n")
+            told.flush()
+            assert select.select([end], [], [], PATIENCE)[0], "a process of a test does not end"
+            ended = os.read(end, 20)
+        finally:
+            os.close(end)
         return Done(int(ended), Path(names["stdout"]).read_text(), Path(names["stderr"]).read_text())
 
 
