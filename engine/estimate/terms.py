@@ -57,7 +57,7 @@ class Terms(NamedTuple):
 
     @property
     def influences(self) -> Callable[[slice], Array]:
-        """What returns the influence of some decisions, float64: logs may be long."""
+        """What returns the influence of some decisions, float64[rows]: logs may be long."""
         base, part, share, n = self.base, self.part, self.share, len(self.weight)
         if part is None or share is None:
             if base is None or not n:

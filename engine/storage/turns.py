@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from ..errors import InvalidInput
 from .files import holder, in_use
 
-if sys.platform != "win32":  # which has no processes that could share one: they are forked
+with suppress(ImportError):  # Windows has none, and no processes that could share a file: they are forked
     import fcntl
 
 LOCK_SECONDS = 1.0  # for which somebody may just look whether the database is in use

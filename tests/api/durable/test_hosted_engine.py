@@ -175,6 +175,22 @@ def test_a_service_takes_it_over_and_gives_it_back(tmp_path: Path, here: dict[st
         assert [one.value for one in again.record(decision).outcomes] == [1.0]
 
 
+def test_an_engine_that_is_left_open_is_closed_however_long_the_interpreter_takes_to_end(here: dict[str, Any]) -> None:
+    """Threads are started no more by then, and the keys are looked at twice a second."""
+    told = f"""
+import threading, time
+threading._register_atexit(time.sleep, 1.2)  # is called after what is registered later
+import onearm
+left = onearm.open("ucb1", arms=["a", "b"], reward={{"wait_time": "1h"}}, **{here!r})
+left.decide()
+"""
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", told], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    with onearm.open(**here) as engine:
+        assert engine.about().decisions == 1
+
+
 def test_one_process_after_another_goes_on(here: dict[str, Any], tmp_path: Path) -> None:
     told = f"""
 import onearm
