@@ -12,7 +12,6 @@ import base64
 import binascii
 import hmac
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -108,10 +107,8 @@ class Keyring:
             await asyncio.sleep(POLL_SECONDS)
             try:
                 await self.read()
-            except RuntimeError:
-                if threading.main_thread().is_alive():
-                    raise
-                return  # the interpreter ends and starts no threads: an engine that was left open is closed now
+            except RuntimeError:  # the one thread is there since the start, so it is the interpreter that ends
+                return
             except OnearmError as error:  # the keys that are known stay valid until the database answers again
                 log.error("the keys could not be read: %s", error)
 
