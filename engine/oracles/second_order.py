@@ -16,6 +16,12 @@ What h is, so that neither a feature's unit nor its origin matters:
   such features, within a ninth and nine times the feature's own mean size: of weighted words the rare ones count for
   more, and beside a price they count as well. The square root is for repeated words, which say less each time.
 - A word far from 0, whose values lie within a tenth of their mean, has both: 1, and the distance.
+Words are compared (`Compared`; `SecondOrder`, of specs that were stored before, does not compare them):
+- A row of many words says no more than one of fewer: where the squares of its sizes sum to more than they do on
+  average, over rows of actions or over shared ones, they are multiplied by what makes it the average.
+- What a word adds to one action the others lack: of each prediction the mean over all actions of what words that come
+  and go add is taken away. No ranking changes by that; what a reward teaches does, as a reward for one of two topics
+  speaks against the other. Where there is a single action nothing is taken away.
 The bias begins in the middle of the rewards' range, and moves with it by as much as is not known of it.
 
 Departs from its sources: the coordinates, r and _CARE are ours, measured (`benchmarks/sparse.py`), without a bound.
@@ -27,15 +33,15 @@ for `predict` and `spread`, O(nonzeros of the shared and the action's row) for `
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..featuriser.words import fetch
-from ..kernel import kernel
+from ..kernel import KERNELS, generic, kernel, routine
 from ..vocabulary import Array, Features, Problem
 from . import by_parts
-from .by_parts import bounded, row_part, split
+from .by_parts import as_it_is, bounded, row_part, split
 from .forgetting import check_half_life, kept, let_shares_shrink
 from .oracle import register_model
 
@@ -57,7 +63,7 @@ _WORD, _FAR_WORD, _NUMBER = 0.0, 1.0, 2.0  # what KIND says of a feature
 
 
 class SecondOrder(NamedTuple):
-    """Arrays that `fit` writes."""
+    """Arrays that `fit` writes, where words are not compared."""
 
     weight: Array  # float64[2^bits, 2] of h where it is a size and where it is a distance, in units of the reward
     seen: Array  # float32[2^bits, 7] how often; means of value and size; largest distance; what is known; the kind
@@ -65,7 +71,17 @@ class SecondOrder(NamedTuple):
     keep: Array  # float64[1] what of a count is left after the next feedback, in (0, 1]
 
 
-def second_order(problem: Problem, *, half_life: float | None = None) -> SecondOrder:
+class Compared(NamedTuple):
+    """Arrays that `fit` writes, where words are compared."""
+
+    weight: Array  # these four as in `SecondOrder`
+    seen: Array
+    total: Array
+    keep: Array
+    words: Array  # float64[2] sums over feedbacks of a row's squared sizes: of shared rows, and of those of actions
+
+
+def second_order(problem: Problem, *, half_life: float | None = None, compared: bool = True) -> SecondOrder | Compared:
     """Return a model of named features that knows nothing yet.
 
     After `half_life` >= 1 feedbacks that hold a feature, the older ones count half for its mean and its variance; after
@@ -74,7 +90,20 @@ def second_order(problem: Problem, *, half_life: float | None = None) -> SecondO
     """
     slots = problem.context_shape[1]
     weight, seen = np.zeros((slots, 2)), np.zeros((slots, 7), np.float32)
-    return SecondOrder(weight, seen, np.zeros(9), np.array([kept(check_half_life(half_life))]))
+    total, keep = np.zeros(9), np.array([kept(check_half_life(half_life))])
+    return Compared(weight, seen, total, keep, np.zeros(2)) if compared else SecondOrder(weight, seen, total, keep)
+
+
+@generic
+def enter_words(model: Any, row: int, words: float, weight: float) -> None:
+    """Enter the sum of the squared sizes of a row's words."""
+    KERNELS[type(model)]["enter_words"](model, row, words, weight)
+
+
+@generic
+def taken(model: Any, context: Features, row: int) -> float:
+    """Return what the variance of a prediction lacks, as the mean over all actions is taken from what a row adds."""
+    return KERNELS[type(model)]["taken"](model, context, row)
 
 
 @kernel
@@ -102,8 +131,9 @@ def fit(model: SecondOrder, context: Features, action: int, reward: float, weigh
     """Take one step towards the reward; return how far the prediction was off."""
     _approach(model, context, 0)
     _approach(model, context, action + 1)
-    error = reward - model.total[BIAS] - row_part(model, context, 0) - row_part(model, context, action + 1)
-    total = model.total
+    total, bias = model.total, by_parts.bias(model, context)
+    error = reward - bias - row_part(model, context, 0) - row_part(model, context, action + 1)
+    level = total[BIAS] - bias
     _enter(model, reward)
     keep = model.keep[0]
     total[FEEDBACKS] = keep * total[FEEDBACKS] + weight
@@ -112,17 +142,19 @@ def fit(model: SecondOrder, context: Features, action: int, reward: float, weigh
     norm = 1.0 + _meet(model, context, 0, weight, total[TIMES])
     norm += _meet(model, context, action + 1, weight, _most(model, context, action + 1, weight))
     total[NORM] = keep * total[NORM] + weight * norm
-    shared_part, shared_variance = _part_and_variance(model, context, 0)
-    part, variance = _part_and_variance(model, context, action + 1)
-    error_clipped = reward - min(max(total[BIAS] + shared_part + part, total[LOW]), total[HIGH])
+    shared_scale, scale = by_parts.scale(model, context, 0), by_parts.scale(model, context, action + 1)
+    shared_part, shared_variance = _part_and_variance(model, context, 0, shared_scale)
+    part, variance = _part_and_variance(model, context, action + 1, scale)
+    predicted = total[BIAS] - level + shared_part + part
+    error_clipped = reward - min(max(predicted, total[LOW]), total[HIGH])
     noise = _noise(model) / weight
     own = _bias_variance(model)
-    variance = own + shared_variance + variance
+    variance = own + shared_variance + variance - taken(model, context, action + 1)
     step = error_clipped / (noise + variance)
     total[BIAS] += step * own
     total[KNOWN_BIAS] += 1.0 / (noise + _CARE * (variance - own))
-    _move(model, context, 0, step, noise, variance)
-    _move(model, context, action + 1, step, noise, variance)
+    _move(model, context, 0, shared_scale, step, noise, variance)
+    _move(model, context, action + 1, scale, step, noise, variance)
     return error
 
 
@@ -167,7 +199,7 @@ def _meet(model: SecondOrder, context: Features, row: int, weight: float, most: 
     A feature that was there `most` times, or as often as the bias, is a number if it changes; its size says nothing.
     """
     keep, total = model.keep[0], model.total
-    norm = 0.0
+    words, places = 0.0, 0.0
     for j in range(context.start[row], context.start[row + 1]):
         seen = model.seen[context.index[j]]
         x = bounded(context.value[j], VALUE_MAX)
@@ -189,8 +221,10 @@ def _meet(model: SecondOrder, context: Features, row: int, weight: float, most: 
         if not always:
             _enter_size(model, abs(x))
         h, z = _size(model, context.index[j], x), _place(model, context.index[j], x)
-        norm += h * h + z * z
-    return norm * _prior(row)
+        words += h * h
+        places += z * z
+    enter_words(model, row, words, weight)
+    return (words + places) * _prior(row)
 
 
 @kernel
@@ -216,13 +250,15 @@ def _enter_size(model: SecondOrder, size: float) -> None:
 
 
 @kernel
-def _move(model: SecondOrder, context: Features, row: int, step: float, noise: float, variance: float) -> None:
+def _move(
+    model: SecondOrder, context: Features, row: int, scale: float, step: float, noise: float, variance: float
+) -> None:
     prior = _prior(row)
     for j in range(context.start[row], context.start[row + 1]):
         i = context.index[j]
         x = bounded(context.value[j], VALUE_MAX)
         seen = model.seen[i]
-        h = _size(model, i, x)
+        h = scale * _size(model, i, x)
         if h != 0.0:
             own = prior / (1.0 + prior * float(seen[KNOWN]))
             model.weight[i, SIZED] += step * own * h
@@ -236,36 +272,116 @@ def _move(model: SecondOrder, context: Features, row: int, step: float, noise: f
 
 
 @kernel
-def _bias(model: SecondOrder) -> float:
+def _bias(model: SecondOrder, context: Features) -> float:
     return model.total[BIAS]
 
 
+@routine
+def _relative_bias(model: Compared, context: Features) -> float:
+    """Return the bias less what words that come and go add on average over the actions."""
+    n_actions = _n_actions(context)
+    if n_actions < 2:
+        return model.total[BIAS]
+    total = 0.0
+    for row in range(1, len(context.start) - 1):
+        total += _passing(model, context, row)[0]
+    return model.total[BIAS] - total / n_actions
+
+
 @kernel
-def _part(model: SecondOrder, i: int, value: float) -> float:
+def _taken(model: Compared, context: Features, row: int) -> float:
+    n_actions = _n_actions(context)
+    return _passing(model, context, row)[1] / n_actions if n_actions > 1 else 0.0
+
+
+@kernel
+def _nothing_taken(model: SecondOrder, context: Features, row: int) -> float:
+    return 0.0
+
+
+@kernel
+def _n_actions(context: Features) -> int:
+    """Return how many actions have features; a page may have empty rows."""
+    n = 0
+    for row in range(1, len(context.start) - 1):
+        n += context.start[row] < context.start[row + 1]
+    return n
+
+
+@kernel
+def _passing(model: Compared, context: Features, row: int) -> tuple[float, float]:
+    """Return what words add to the prediction and to its variance that come and go.
+
+    These were not there as often as something of the row that never changes.
+    """
+    most, part, variance = 0.0, 0.0, 0.0
+    for j in range(context.start[row], context.start[row + 1]):
+        seen = model.seen[context.index[j]]
+        if float(seen[DISTANCE]) == 0.0:
+            most = max(most, float(seen[COUNT]))
+    for j in range(context.start[row], context.start[row + 1]):
+        i = context.index[j]
+        if 0.0 < float(model.seen[i, COUNT]) < most:
+            h = _size(model, i, bounded(context.value[j], VALUE_MAX))
+            part += model.weight[i, SIZED] * h
+            variance += h * h / (1.0 + float(model.seen[i, KNOWN]))
+    if variance == 0.0:
+        return 0.0, 0.0
+    scale = _even(model, context, row)
+    return scale * part, scale * scale * variance
+
+
+@kernel
+def _part(model: SecondOrder, i: int, value: float, scale: float) -> float:
     """Return what a feature adds to the prediction."""
     x = bounded(value, VALUE_MAX)
-    return model.weight[i, SIZED] * _size(model, i, x) + model.weight[i, CENTRED] * _place(model, i, x)
+    h = scale * _size(model, i, x)
+    return model.weight[i, SIZED] * h + model.weight[i, CENTRED] * _place(model, i, x)
 
 
 @kernel
 def _variance(model: SecondOrder, context: Features, row: int) -> float:
     """Return what the features of a row add to the variance of the prediction."""
-    return _part_and_variance(model, context, row)[1]
+    return _part_and_variance(model, context, row, by_parts.scale(model, context, row))[1]
 
 
 @kernel
-def _part_and_variance(model: SecondOrder, context: Features, row: int) -> tuple[float, float]:
+def _part_and_variance(model: SecondOrder, context: Features, row: int, scale: float) -> tuple[float, float]:
     """Return what the features of a row add to the prediction, and to its variance."""
     part, variance, prior = 0.0, 0.0, _prior(row)
     for j in range(context.start[row], context.start[row + 1]):
         i = context.index[j]
         x = bounded(context.value[j], VALUE_MAX)
-        h, z = _size(model, i, x), _place(model, i, x)
+        h, z = scale * _size(model, i, x), _place(model, i, x)
         part += model.weight[i, SIZED] * h + model.weight[i, CENTRED] * z
         variance += h * h * prior / (1.0 + prior * float(model.seen[i, KNOWN]))
         if z != 0.0:
             variance += z * z * prior / (1.0 + prior * float(model.seen[i, KNOWN_CENTRED]))
     return part, variance
+
+
+@kernel
+def _even(model: Compared, context: Features, row: int) -> float:
+    """Return what makes the squared sizes of a row sum to what they sum to on average; 1 where they sum to less."""
+    known, words = model.words[min(row, 1)], 0.0
+    if not known > 0.0:
+        return 1.0
+    for j in range(context.start[row], context.start[row + 1]):
+        h = _size(model, context.index[j], bounded(context.value[j], VALUE_MAX))
+        words += h * h
+    known /= model.total[FEEDBACKS]
+    return math.sqrt(known / words) if words > known else 1.0
+
+
+@kernel
+def _count_words(model: Compared, row: int, words: float, weight: float) -> None:
+    place = min(row, 1)
+    model.words[place] = model.keep[0] * model.words[place] + weight * words
+
+
+@kernel
+def _count_nothing(model: SecondOrder, row: int, words: float, weight: float) -> None:
+    pass
 
 
 @kernel
@@ -317,6 +433,21 @@ def _distance(x: float, mean: float) -> float:
     return 0.0 if abs(distance) <= _SAME * abs(mean) else distance
 
 
-register_model(
-    SecondOrder, predict=predict, spread=spread, fit=fit, split=split, part=_part, bias=_bias, decay=let_shares_shrink
+RULES = (
+    (SecondOrder, as_it_is, _bias, _nothing_taken, _count_nothing),
+    (Compared, _even, _relative_bias, _taken, _count_words),
 )
+for rule, scale, bias, less, count in RULES:
+    register_model(
+        rule,
+        predict=predict,
+        spread=spread,
+        fit=fit,
+        split=split,
+        part=_part,
+        bias=bias,
+        scale=scale,
+        taken=less,
+        enter_words=count,
+        decay=let_shares_shrink,
+    )

@@ -17,20 +17,25 @@ from . import by_parts, few_slots, second_order
 from .few_slots import FewSlots
 from .forgetting import let_shares_shrink
 from .oracle import register_model
-from .second_order import SecondOrder
+from .second_order import Compared, SecondOrder
 
 
 class SparseRows(NamedTuple):
     """The two models."""
 
     few: FewSlots
-    many: SecondOrder
+    many: Compared | SecondOrder
 
 
-def sparse_rows(problem: Problem, *, regularisation: float = 1.0, half_life: float | None = None) -> SparseRows:
-    """Return a model of named features before any feedback; `regularisation` is the prior's of the exact regression."""
+def sparse_rows(
+    problem: Problem, *, regularisation: float = 1.0, half_life: float | None = None, compared: bool = True
+) -> SparseRows:
+    """Return a model of named features before any feedback; `regularisation` is the prior's of the exact regression.
+
+    Where there are many words are compared (`second_order.py`), unless `compared` is false.
+    """
     few = few_slots.few_slots(problem, regularisation=regularisation, half_life=half_life)
-    return SparseRows(few, second_order.second_order(problem, half_life=half_life))
+    return SparseRows(few, second_order.second_order(problem, half_life=half_life, compared=compared))
 
 
 @kernel

@@ -21,7 +21,7 @@ from ...engine.elementary import log
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, leader_of, work_of
-from ...engine.oracles.choice import check_second_order, oracle
+from ...engine.oracles.choice import check_compared, check_second_order, oracle
 from ...engine.oracles.forgetting import check_half_life, kept
 from ...engine.oracles.oracle import expect, fit, predict, split, spread
 from ...engine.oracles.relative import check_origin, version_of
@@ -42,6 +42,7 @@ class RegCbParams(NamedTuple):
     half_life: float  # in feedbacks; inf where nothing is forgotten
     origin: float  # what rewards are measured from; NaN where it is the first of them
     second_order: bool  # how named features are learned: `SparseRows`, or `SparseLinear` as in specs stored before
+    compared: bool  # whether the first of these compares words, which it did not in specs stored before
 
 
 class RegCbState(NamedTuple):
@@ -52,7 +53,7 @@ class RegCbState(NamedTuple):
     scratch_work: Work
 
 
-@earlier(origin=0.0, second_order=False)
+@earlier(origin=0.0, second_order=False, compared=False)
 def regcb(
     mellowness: float = 0.1,
     noise: float | None = None,
@@ -60,6 +61,7 @@ def regcb(
     half_life: float | None = None,
     origin: float | None = None,
     second_order: bool = True,
+    compared: bool = True,
 ) -> Policy:
     """Play the action of the highest optimistic score; nothing needs tuning, and `half_life` makes it forget."""
     forgetting = check_half_life(half_life)
@@ -71,12 +73,13 @@ def regcb(
         forgetting,
         check_origin(origin),
         check_second_order(second_order),
+        check_compared(compared),
     )
     return Policy(
         "regcb",
         params,
         init,
-        version=version_of(origin, second_order),
+        version=version_of(origin, second_order, compared),
         contexts=("dense", "actions", "named"),
         grow=by_padding(init),
         deterministic=True,
@@ -91,6 +94,7 @@ def init(params: RegCbParams, problem: Problem) -> RegCbState:
         half_life=params.half_life,
         origin=params.origin,
         second_order=params.second_order,
+        compared=params.compared,
     )
     return RegCbState(model, residuals(), work_of(problem.n_arms))
 
