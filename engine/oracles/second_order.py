@@ -199,7 +199,7 @@ def _meet(model: SecondOrder, context: Features, row: int, weight: float, most: 
     A feature that was there `most` times, or as often as the bias, is a number if it changes; its size says nothing.
     """
     keep, total = model.keep[0], model.total
-    words, places = 0.0, 0.0
+    norm, words = 0.0, 0.0
     for j in range(context.start[row], context.start[row + 1]):
         seen = model.seen[context.index[j]]
         x = bounded(context.value[j], VALUE_MAX)
@@ -221,10 +221,10 @@ def _meet(model: SecondOrder, context: Features, row: int, weight: float, most: 
         if not always:
             _enter_size(model, abs(x))
         h, z = _size(model, context.index[j], x), _place(model, context.index[j], x)
+        norm += h * h + z * z
         words += h * h
-        places += z * z
     enter_words(model, row, words, weight)
-    return (words + places) * _prior(row)
+    return norm * _prior(row)
 
 
 @kernel
