@@ -27,7 +27,8 @@ The bias begins in the middle of the rewards' range, and moves with it by as muc
 Departs from its sources: the coordinates, r and _CARE are ours, measured (`benchmarks/sparse.py`), without a bound.
 Errors are those of the prediction clipped to the rewards seen so far.
 State: 44 bytes a slot, float64 weights and float32 statistics. Cost: O(nonzeros of the shared and of the actions' rows)
-for `predict` and `spread`, O(nonzeros of the shared and the action's row) for `fit`; never the size of the table.
+for `predict` and `spread`, O(nonzeros of the shared and the action's row) for `fit`, and of all rows where words are
+compared; never the size of the table.
 """
 
 from __future__ import annotations
@@ -81,7 +82,10 @@ class Compared(NamedTuple):
     words: Array  # float64[2] sums over feedbacks of a row's squared sizes: of shared rows, and of those of actions
 
 
-def second_order(problem: Problem, *, half_life: float | None = None, compared: bool = True) -> SecondOrder | Compared:
+SecondOrderRule = SecondOrder | Compared
+
+
+def second_order(problem: Problem, *, half_life: float | None = None, compared: bool = True) -> SecondOrderRule:
     """Return a model of named features that knows nothing yet.
 
     After `half_life` >= 1 feedbacks that hold a feature, the older ones count half for its mean and its variance; after
@@ -107,7 +111,7 @@ def taken(model: Any, context: Features, row: int) -> float:
 
 
 @kernel
-def predict(model: SecondOrder, context: Features, available: Array, scores: Array) -> None:
+def predict(model: SecondOrderRule, context: Features, available: Array, scores: Array) -> None:
     """Write the predicted reward of each available action."""
     _approach(model, context, 0)
     for a in range(len(available)):
@@ -117,7 +121,7 @@ def predict(model: SecondOrder, context: Features, available: Array, scores: Arr
 
 
 @kernel
-def spread(model: SecondOrder, context: Features, available: Array, widths: Array) -> None:
+def spread(model: SecondOrderRule, context: Features, available: Array, widths: Array) -> None:
     """Write the width of each available action: sqrt(v / r), the standard error in units of the noise."""
     noise = _noise(model)
     shared = _bias_variance(model) + _variance(model, context, 0)
@@ -127,7 +131,7 @@ def spread(model: SecondOrder, context: Features, available: Array, widths: Arra
 
 
 @kernel
-def fit(model: SecondOrder, context: Features, action: int, reward: float, weight: float) -> float:
+def fit(model: SecondOrderRule, context: Features, action: int, reward: float, weight: float) -> float:
     """Take one step towards the reward; return how far the prediction was off."""
     _approach(model, context, 0)
     _approach(model, context, action + 1)
@@ -159,7 +163,7 @@ def fit(model: SecondOrder, context: Features, action: int, reward: float, weigh
 
 
 @kernel
-def _approach(model: SecondOrder, context: Features, row: int) -> None:
+def _approach(model: SecondOrderRule, context: Features, row: int) -> None:
     """Let what is known of the features of a row be brought near, all at once: the table is large."""
     for j in range(context.start[row], context.start[row + 1]):
         i = context.index[j]
@@ -169,7 +173,7 @@ def _approach(model: SecondOrder, context: Features, row: int) -> None:
 
 
 @kernel
-def _enter(model: SecondOrder, reward: float) -> None:
+def _enter(model: SecondOrderRule, reward: float) -> None:
     """Let the bias follow the middle of the range of rewards, by as much as is not known of it."""
     total = model.total
     if total[FEEDBACKS] == 0.0:
@@ -181,7 +185,7 @@ def _enter(model: SecondOrder, reward: float) -> None:
 
 
 @kernel
-def _most(model: SecondOrder, context: Features, row: int, weight: float) -> float:
+def _most(model: SecondOrderRule, context: Features, row: int, weight: float) -> float:
     """Return how often the most frequent feature of a row that never changed will have been there with this one."""
     most = 0.0
     for j in range(context.start[row], context.start[row + 1]):
@@ -193,7 +197,7 @@ def _most(model: SecondOrder, context: Features, row: int, weight: float) -> flo
 
 
 @kernel
-def _meet(model: SecondOrder, context: Features, row: int, weight: float, most: float) -> float:
+def _meet(model: SecondOrderRule, context: Features, row: int, weight: float, most: float) -> float:
     """Update what is known of the values of a row; return the sum of prior variances times squared coordinates.
 
     A feature that was there `most` times, or as often as the bias, is a number if it changes; its size says nothing.
@@ -239,7 +243,7 @@ def _kind_of(seen: Array, always: bool) -> float:
 
 
 @kernel
-def _enter_size(model: SecondOrder, size: float) -> None:
+def _enter_size(model: SecondOrderRule, size: float) -> None:
     """Let the mean size of all values follow; one that is far off counts as four times more, or less."""
     total = model.total
     if total[VALUES] == 0.0:
@@ -251,7 +255,7 @@ def _enter_size(model: SecondOrder, size: float) -> None:
 
 @kernel
 def _move(
-    model: SecondOrder, context: Features, row: int, scale: float, step: float, noise: float, variance: float
+    model: SecondOrderRule, context: Features, row: int, scale: float, step: float, noise: float, variance: float
 ) -> None:
     prior = _prior(row)
     for j in range(context.start[row], context.start[row + 1]):
@@ -272,7 +276,7 @@ def _move(
 
 
 @kernel
-def _bias(model: SecondOrder, context: Features) -> float:
+def _bias(model: SecondOrderRule, context: Features) -> float:
     return model.total[BIAS]
 
 
@@ -295,7 +299,7 @@ def _taken(model: Compared, context: Features, row: int) -> float:
 
 
 @kernel
-def _nothing_taken(model: SecondOrder, context: Features, row: int) -> float:
+def _nothing_taken(model: SecondOrderRule, context: Features, row: int) -> float:
     return 0.0
 
 
@@ -332,7 +336,7 @@ def _passing(model: Compared, context: Features, row: int) -> tuple[float, float
 
 
 @kernel
-def _part(model: SecondOrder, i: int, value: float, scale: float) -> float:
+def _part(model: SecondOrderRule, i: int, value: float, scale: float) -> float:
     """Return what a feature adds to the prediction."""
     x = bounded(value, VALUE_MAX)
     h = scale * _size(model, i, x)
@@ -340,13 +344,13 @@ def _part(model: SecondOrder, i: int, value: float, scale: float) -> float:
 
 
 @kernel
-def _variance(model: SecondOrder, context: Features, row: int) -> float:
+def _variance(model: SecondOrderRule, context: Features, row: int) -> float:
     """Return what the features of a row add to the variance of the prediction."""
     return _part_and_variance(model, context, row, by_parts.scale(model, context, row))[1]
 
 
 @kernel
-def _part_and_variance(model: SecondOrder, context: Features, row: int, scale: float) -> tuple[float, float]:
+def _part_and_variance(model: SecondOrderRule, context: Features, row: int, scale: float) -> tuple[float, float]:
     """Return what the features of a row add to the prediction, and to its variance."""
     part, variance, prior = 0.0, 0.0, _prior(row)
     for j in range(context.start[row], context.start[row + 1]):
@@ -380,17 +384,17 @@ def _count_words(model: Compared, row: int, words: float, weight: float) -> None
 
 
 @kernel
-def _count_nothing(model: SecondOrder, row: int, words: float, weight: float) -> None:
+def _count_nothing(model: SecondOrderRule, row: int, words: float, weight: float) -> None:
     pass
 
 
 @kernel
-def _bias_variance(model: SecondOrder) -> float:
+def _bias_variance(model: SecondOrderRule) -> float:
     return 1.0 / (1.0 + model.total[KNOWN_BIAS])
 
 
 @kernel
-def _noise(model: SecondOrder) -> float:
+def _noise(model: SecondOrderRule) -> float:
     total = model.total
     return _NOISE * max(total[NORM] / total[FEEDBACKS], 1.0) if total[FEEDBACKS] > 0.0 else _NOISE
 
@@ -401,7 +405,7 @@ def _prior(row: int) -> float:
 
 
 @kernel
-def _size(model: SecondOrder, i: int, x: float) -> float:
+def _size(model: SecondOrderRule, i: int, x: float) -> float:
     """Return the size of a value, with its sign: 1 for a word far from 0, 0 for a number; 1 before any feedback."""
     kind, size = float(model.seen[i, KIND]), float(model.seen[i, SIZE])
     if kind == _NUMBER or x == 0.0:
@@ -419,7 +423,7 @@ def _size(model: SecondOrder, i: int, x: float) -> float:
 
 
 @kernel
-def _place(model: SecondOrder, i: int, x: float) -> float:
+def _place(model: SecondOrderRule, i: int, x: float) -> float:
     """Return the distance of a number, or of a word far from 0, from its mean in units of the largest one."""
     if float(model.seen[i, KIND]) == _WORD:
         return 0.0

@@ -17,14 +17,14 @@ from . import by_parts, few_slots, second_order
 from .few_slots import FewSlots
 from .forgetting import let_shares_shrink
 from .oracle import register_model
-from .second_order import Compared, SecondOrder
+from .second_order import SecondOrderRule
 
 
 class SparseRows(NamedTuple):
     """The two models."""
 
     few: FewSlots
-    many: Compared | SecondOrder
+    many: SecondOrderRule
 
 
 def sparse_rows(
