@@ -26,9 +26,11 @@ from .forgetting import check_half_life, kept, let_shares_shrink
 from .oracle import register_model
 from .second_order import (
     AT_COUNT,
+    AT_DISTANCE,
     AT_H,
     AT_KNOWN,
     AT_KNOWN_CENTRED,
+    AT_MEAN,
     AT_ONCE,
     AT_UNIT,
     AT_X,
@@ -37,8 +39,6 @@ from .second_order import (
     CARE,
     CENTRED,
     COLUMNS,
-    COUNT,
-    DISTANCE,
     FEEDBACKS,
     HIGH,
     KNOWN,
@@ -51,14 +51,17 @@ from .second_order import (
     approach,
     bias_variance,
     bring,
+    bring_one,
+    constant_count,
     enter,
     enter_values,
     measure,
-    most_frequent,
+    most_constant,
     noise_of,
     part_of,
     place,
     prior_of,
+    rounded,
     whole,
 )
 
@@ -108,7 +111,7 @@ def predict(model: Compared, context: Features, available: Array, scores: Array)
     shared, passing = model.total[BIAS] + _row_part(model.scratch_shared, model, context, 0)[0], 0.0
     for a in range(len(context.start) - 2):
         _approach_next(model, context, a + 1)
-        part, of_words = _row_part(model.scratch_some, model, context, a + 1)
+        part, of_words, _ = _row_part(model.scratch_some, model, context, a + 1)
         passing += of_words
         if a < len(available) and available[a]:
             scores[a] = shared + part
@@ -135,7 +138,7 @@ def fit(model: Compared, context: Features, action: int, reward: float, weight: 
     some, shared = model.scratch_some, model.scratch_shared
     mean = _mean_before(model, context, own_row)
     shared_part = _row_part(shared, model, context, 0)[0]
-    part, passing = _row_part(some, model, context, own_row)
+    part, passing, most = _row_part(some, model, context, own_row)
     mean += _mean(context, passing)
     error = reward - (total[BIAS] + shared_part + part - mean)
     enter(model, reward)
@@ -143,8 +146,10 @@ def fit(model: Compared, context: Features, action: int, reward: float, weight: 
     total[KNOWN_BIAS] *= keep
     total[TIMES] = np.float32(keep * total[TIMES] + weight)  # rounded as the counts of features are
     _meet(shared, model, context, 0, weight, total[TIMES])
-    _meet(some, model, context, own_row, weight, most_frequent(model, context, own_row, weight))
-    of_shared, of_own = _tell(shared, model, context, 0, weight), _tell(some, model, context, own_row, weight)
+    most = rounded(keep * most + weight)
+    _meet(some, model, context, own_row, weight, most)
+    of_shared = _tell(shared, model, context, 0, weight, 0.0)
+    of_own = _tell(some, model, context, own_row, weight, most)
     total[NORM] = keep * total[NORM] + weight * (1.0 + of_shared.norm + of_own.norm)
     error_clipped = reward - min(max(total[BIAS] - mean + of_shared.part + of_own.part, total[LOW]), total[HIGH])
     noise, own = noise_of(model) / weight, bias_variance(model)
@@ -191,28 +196,23 @@ def _mean_before(model: Compared, context: Features, own_row: int) -> float:
     return _mean(context, passing)
 
 
-@kernel
-def _most_constant(model: Compared, context: Features, row: int) -> float:
-    """Return how often the most frequent feature of an action's row came that never changed.
-
-    Words that came less often come and go. 0 for the shared row: what all actions share is not compared.
-    """
-    most = 0.0
-    if row > 0:
-        for j in range(context.start[row], context.start[row + 1]):
-            i = context.index[j]
-            most = max(most, 0.0 if float(model.seen[i, DISTANCE]) != 0.0 else float(model.seen[i, COUNT]))
-    return most
-
-
 @routine
-def _row_part(some: Array, model: Compared, context: Features, row: int) -> tuple[float, float]:
-    """Return what the features of a row add to the prediction, and what of it words add that come and go."""
-    sized, centred, passing, words = 0.0, 0.0, 0.0, 0.0
-    at, end, most = context.start[row], context.start[row + 1], _most_constant(model, context, row)
+def _row_part(some: Array, model: Compared, context: Features, row: int) -> tuple[float, float, float]:
+    """Return what a row adds to the prediction, what of it words add that come and go, and the most frequent constant.
+
+    Words come and go that were there less often than this constant. What all actions share is not compared.
+    """
+    sized, centred, passing, words, most = 0.0, 0.0, 0.0, 0.0, 0.0
+    at, end = context.start[row], context.start[row + 1]
+    if end - at > AT_ONCE:
+        most = most_constant(model, context, row)
     while at < end:
         n = min(end - at, AT_ONCE)
-        measure(some, model, context, at, n)
+        for j in range(n):
+            bring_one(some, model, context, at, j)
+            count, mean, farthest = some[AT_COUNT + j], some[AT_MEAN + j], some[AT_DISTANCE + j]
+            most = max(most, constant_count(some[AT_X + j], count, mean, farthest))
+        place(some, model, n)
         for j in range(n):
             i, h, count = context.index[at + j], some[AT_H + j], some[AT_COUNT + j]
             by_size = model.weight[i, SIZED] * h
@@ -222,7 +222,7 @@ def _row_part(some: Array, model: Compared, context: Features, row: int) -> tupl
             passing += by_size if 0.0 < count < most else 0.0
         at += n
     scale = _even(model, row, words)
-    return scale * sized + centred, scale * passing
+    return scale * sized + centred, scale * passing, most
 
 
 @routine
@@ -239,10 +239,10 @@ def _meet(some: Array, model: Compared, context: Features, row: int, weight: flo
 
 
 @routine
-def _tell(some: Array, model: Compared, context: Features, row: int, weight: float) -> _Told:
+def _tell(some: Array, model: Compared, context: Features, row: int, weight: float, most: float) -> _Told:
     """Enter the sum of the squared sizes of a row, which was met, and return what the row tells with them."""
     sized, centred, variance, variance_centred, taken, words, places = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    at, end, most = context.start[row], context.start[row + 1], _most_constant(model, context, row)
+    at, end = context.start[row], context.start[row + 1]
     brought = end - at <= AT_ONCE
     while at < end:
         n = min(end - at, AT_ONCE)

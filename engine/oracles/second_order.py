@@ -53,7 +53,7 @@ SIZED, CENTRED = 0, 1  # columns of `weight`
 COUNT, MEAN, SIZE, DISTANCE, KNOWN, KNOWN_CENTRED, KIND = 0, 1, 2, 3, 4, 5, 6  # columns of `seen`
 FEEDBACKS, NORM, BIAS, KNOWN_BIAS, LOW, HIGH, UNIT, VALUES, TIMES = 0, 1, 2, 3, 4, 5, 6, 7, 8  # places in `total`
 _WORD, _FAR_WORD, _NUMBER = 0.0, 1.0, 2.0  # what KIND says of a feature
-AT_ONCE = 64  # features of a row that are worked on at once: loops over columns of so many are vectors in machine code
+AT_ONCE = 128  # features of a row that are worked on at once: loops over columns of so many are vectors in machine code
 OF_SEEN, COLUMNS = 7, 11  # columns of `seen`, and of `scratch_some`
 # Where columns of `scratch_some` begin: those of `seen`, values, units, coordinates.
 AT_COUNT, AT_MEAN, AT_SIZE, AT_DISTANCE, AT_KNOWN, AT_KNOWN_CENTRED, AT_KIND, AT_X, AT_UNIT, AT_H, AT_Z = range(
@@ -122,7 +122,7 @@ def fit(model: SecondOrder, context: Features, action: int, reward: float, weigh
     total[KNOWN_BIAS] *= keep
     total[TIMES] = np.float32(keep * total[TIMES] + weight)  # rounded as the counts of features are
     norm = 1.0 + _meet(model, context, 0, weight, total[TIMES])
-    norm += _meet(model, context, action + 1, weight, most_frequent(model, context, action + 1, weight))
+    norm += _meet(model, context, action + 1, weight, keep * most_constant(model, context, action + 1) + weight)
     total[NORM] = keep * total[NORM] + weight * norm
     shared_part, shared_variance = _part_and_variance(model, context, 0)
     part, variance = _part_and_variance(model, context, action + 1)
@@ -161,25 +161,37 @@ def enter(model: Any, reward: float) -> None:
 
 
 @kernel
-def most_frequent(model: Any, context: Features, row: int, weight: float) -> float:
-    """Return how often the most frequent feature of a row that never changed will have been there with this one."""
+def most_constant(model: Any, context: Features, row: int) -> float:
+    """Return how often the most frequent feature of a row was there that never changed, this value included."""
     most = 0.0
     for j in range(context.start[row], context.start[row + 1]):
         seen = model.seen[context.index[j]]
-        count = np.float64(seen[COUNT])
-        moved = _distance_of(bounded(context.value[j], VALUE_MAX), float(seen[MEAN])) != 0.0 and count != 0.0
-        most = max(most, 0.0 if moved or float(seen[DISTANCE]) != 0.0 else count)
-    return model.keep[0] * most + weight
+        count, mean, farthest = float(seen[COUNT]), float(seen[MEAN]), float(seen[DISTANCE])
+        most = max(most, constant_count(bounded(context.value[j], VALUE_MAX), count, mean, farthest))
+    return most
+
+
+@kernel
+def constant_count(x: float, count: float, mean: float, farthest: float) -> float:
+    """Return how often a feature was there; 0 if it ever changed, or does with this value."""
+    moved = _distance_of(x, mean) != 0.0 and count != 0.0
+    return 0.0 if moved or farthest != 0.0 else count
 
 
 @kernel
 def bring(some: Array, model: Any, context: Features, at: int, n: int) -> None:
     """Write n values from entry `at` on, and what is known of their features, side by side."""
     for j in range(n):
-        some[AT_X + j] = bounded(context.value[at + j], VALUE_MAX)
-        seen = model.seen[context.index[at + j]]
-        for column in range(OF_SEEN):
-            some[column * AT_ONCE + j] = seen[column]
+        bring_one(some, model, context, at, j)
+
+
+@kernel
+def bring_one(some: Array, model: Any, context: Features, at: int, j: int) -> None:
+    """Write the value of entry `at` + j, and what is known of its feature, to place j of each column."""
+    some[AT_X + j] = bounded(context.value[at + j], VALUE_MAX)
+    seen = model.seen[context.index[at + j]]
+    for column in range(OF_SEEN):
+        some[column * AT_ONCE + j] = seen[column]
 
 
 @routine
