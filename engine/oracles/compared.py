@@ -219,7 +219,7 @@ def _row_part(some: Array, model: Compared, context: Features, row: int) -> tupl
             sized += by_size
             centred += model.weight[i, CENTRED] * some[AT_Z + j]
             words += h * h
-            passing += by_size if 0.0 < count < most else 0.0
+            passing += by_size if count < most else 0.0
         at += n
     scale = _even(model, row, words)
     return scale * sized + centred, scale * passing, most
@@ -259,7 +259,7 @@ def _tell(some: Array, model: Compared, context: Features, row: int, weight: flo
             varied = some[_OWN + j] * h * h
             variance += varied
             variance_centred += some[_OWN_CENTRED + j] * z * z
-            taken += varied if 0.0 < count < most else 0.0
+            taken += varied if count < most else 0.0
         at += n
     model.words[min(row, 1)] = model.keep[0] * model.words[min(row, 1)] + weight * words
     scale = _even(model, row, words)
