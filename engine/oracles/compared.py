@@ -51,7 +51,6 @@ from .second_order import (
     approach,
     bias_variance,
     bring,
-    bring_one,
     constant_count,
     enter,
     enter_values,
@@ -208,17 +207,17 @@ def _row_part(some: Array, model: Compared, context: Features, row: int) -> tupl
         most = most_constant(model, context, row)
     while at < end:
         n = min(end - at, AT_ONCE)
+        bring(some, model, context, at, n)
         for j in range(n):
-            bring_one(some, model, context, at, j)
             count, mean, farthest = some[AT_COUNT + j], some[AT_MEAN + j], some[AT_DISTANCE + j]
             most = max(most, constant_count(some[AT_X + j], count, mean, farthest))
         place(some, model, n)
         for j in range(n):
             i, h, count = context.index[at + j], some[AT_H + j], some[AT_COUNT + j]
+            words += h * h
             by_size = model.weight[i, SIZED] * h
             sized += by_size
             centred += model.weight[i, CENTRED] * some[AT_Z + j]
-            words += h * h
             passing += by_size if count < most else 0.0
         at += n
     scale = _even(model, row, words)

@@ -54,7 +54,7 @@ COUNT, MEAN, SIZE, DISTANCE, KNOWN, KNOWN_CENTRED, KIND = 0, 1, 2, 3, 4, 5, 6  #
 FEEDBACKS, NORM, BIAS, KNOWN_BIAS, LOW, HIGH, UNIT, VALUES, TIMES = 0, 1, 2, 3, 4, 5, 6, 7, 8  # places in `total`
 _WORD, _FAR_WORD, _NUMBER = 0.0, 1.0, 2.0  # what KIND says of a feature
 AT_ONCE = 128  # features of a row that are worked on at once: loops over columns of so many are vectors in machine code
-OF_SEEN, COLUMNS = 7, 11  # columns of `seen`, and of `scratch_some`
+_OF_SEEN, COLUMNS = 7, 11  # columns of `seen`, and of `scratch_some`
 # Where columns of `scratch_some` begin: those of `seen`, values, units, coordinates.
 AT_COUNT, AT_MEAN, AT_SIZE, AT_DISTANCE, AT_KNOWN, AT_KNOWN_CENTRED, AT_KIND, AT_X, AT_UNIT, AT_H, AT_Z = range(
     0, COLUMNS * AT_ONCE, AT_ONCE
@@ -182,16 +182,10 @@ def constant_count(x: float, count: float, mean: float, farthest: float) -> floa
 def bring(some: Array, model: Any, context: Features, at: int, n: int) -> None:
     """Write n values from entry `at` on, and what is known of their features, side by side."""
     for j in range(n):
-        bring_one(some, model, context, at, j)
-
-
-@kernel
-def bring_one(some: Array, model: Any, context: Features, at: int, j: int) -> None:
-    """Write the value of entry `at` + j, and what is known of its feature, to place j of each column."""
-    some[AT_X + j] = bounded(context.value[at + j], VALUE_MAX)
-    seen = model.seen[context.index[at + j]]
-    for column in range(OF_SEEN):
-        some[column * AT_ONCE + j] = seen[column]
+        some[AT_X + j] = bounded(context.value[at + j], VALUE_MAX)
+        seen = model.seen[context.index[at + j]]
+        for column in range(_OF_SEEN):
+            some[column * AT_ONCE + j] = seen[column]
 
 
 @routine
@@ -297,7 +291,7 @@ def _write_back(some: Array, model: Any, context: Features, at: int, n: int) -> 
             if size != unit:  # as it is for words without a weight: a division is saved
                 unit += (min(max(size, 0.25 * unit), 4.0 * unit) - unit) / values
         some[AT_UNIT + j] = unit if values > 0.0 else some[AT_SIZE + j]
-        for column in range(OF_SEEN):
+        for column in range(_OF_SEEN):
             seen[column] = some[column * AT_ONCE + j]
     total[UNIT], total[VALUES] = unit, values
 
