@@ -7,7 +7,8 @@
   speaks against the other. Where there is a single action nothing is taken away.
 
 The scale of a row is known when its sizes are. So sums of sizes and of places are kept apart, and a row is read once.
-`fit` holds two rows, the shared one and the action's, from its first step to its last, if they are not too long.
+`fit` holds two rows, the shared one and the action's, from its first step to its last, if they are not too long: a slot
+that names of both have is then counted once. The norm is taken when both rows have been counted.
 State: as `second_order.py` says, and two sums. Cost: O(nonzeros of all rows) for `predict` and `fit`; never the size of
 the table.
 """

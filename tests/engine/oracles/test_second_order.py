@@ -308,6 +308,38 @@ def test_rows_that_are_learned_in_parts_have_the_bits_of_one_feature_after_anoth
     assert sha256(b"".join(array.tobytes() for array in kept)).hexdigest() == IN_PARTS
 
 
+def beside_zeros(n: int, zeros: int) -> list[Learned]:
+    """Return contexts whose three rows hold up to 120 features, one that is always there, and so many that are 0."""
+    rng = np.random.default_rng(4)
+    found = []
+    for t in range(n):
+        start, slots, values = [0], [], []
+        for row in range(3):
+            own = np.sort(rng.choice(np.arange(1, 200), rng.integers(60, 120), replace=False))
+            slots.append(1000 * row + np.concatenate([[0], own, 200 + np.arange(zeros)]))
+            values.append(np.concatenate([[1.0], rng.integers(1, 9, len(own)) / 4.0, np.zeros(zeros)]))
+            start.append(start[-1] + len(slots[-1]))
+        features = Features(np.array(start), np.concatenate(slots).astype(np.uint32), np.concatenate(values))
+        found.append((features, t % 2, float(rng.integers(5)) / 4.0))
+    return found
+
+
+def test_rows_that_are_brought_twice_are_learned_as_those_that_are_held() -> None:
+    """A row of more than 128 features is not held from one step to the next: here by zeros, which say nothing."""
+    learned_from, both = [], np.ones(2, np.bool_)
+    for zeros in (0, 90):
+        model, found = compared_words(Problem(2, (2, 4096), None, 700), half_life=50.0), []
+        for features, action, reward in beside_zeros(30, zeros):
+            scores, widths = np.zeros(2), np.zeros(2)
+            predict(model, features, both, scores)
+            spread(model, features, both, widths)
+            error = fit(model, features, action, reward, 1.0)
+            assert error == pytest.approx(reward - scores[action], abs=1e-12)
+            found.append([error, *scores, *widths])
+        learned_from.append((found, model.weight[model.weight != 0.0].tolist(), model.total.tolist()))
+    assert learned_from[0] == learned_from[1]
+
+
 def test_models_can_be_stacked() -> None:
     one, other = compared_words(PROBLEM), compared_words(PROBLEM)
     both = type(one)(*(np.stack(arrays) for arrays in zip(one, other, strict=True)))
