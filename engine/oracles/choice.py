@@ -26,6 +26,7 @@ def oracle(
     scaling: str = "online",
     origin: float = 0.0,
     second_order: bool = True,
+    compared: bool = True,
 ) -> Model:
     """Return the model for the kind of a problem's contexts, before any feedback.
 
@@ -34,7 +35,8 @@ def oracle(
     as they are. Only ridge regressions have a prior, and contexts as they are. Rewards are learned less `origin`; NaN
     stands for the first of them, and for 0 where contexts are taken as they are: without an intercept a model cannot
     predict what all rewards have in common. Named features are learned by `SparseRows`, or by `SparseLinear` where
-    `second_order` is false, as in specs that were stored before it was.
+    `second_order` is false, as in specs that were stored before it was; `compared` is false in those that were stored
+    before words were compared (`compared.py`).
 
     >>> problems = Problem(3), Problem(3, (8,)), Problem(3, (3, 8)), Problem(3, (3, 64), nonzeros=9)
     >>> [type(oracle(problem)).__name__ for problem in problems]
@@ -44,24 +46,34 @@ def oracle(
     """
     if math.isnan(origin) and scaling == "none":
         origin = 0.0
-    found: Model = relative(_oracle(problem, regularisation, half_life, scaling, second_order), origin, problem.n_arms)
+    if problem.context_kind == "named" and second_order:
+        made: Model = sparse_rows(problem, regularisation=regularisation, half_life=half_life, compared=compared)
+    else:
+        made = _oracle(problem, regularisation, half_life, scaling)
+    found: Model = relative(made, origin, problem.n_arms)
     return found
 
 
 def check_second_order(second_order: bool) -> bool:
     """Return whether named features are learned by a second-order rule."""
-    if not isinstance(second_order, bool):
-        raise InvalidInput("bad_param", f"second_order is {as_seen(second_order)}: it must be true or false")
-    return second_order
+    return _checked_bool("second_order", second_order)
 
 
-def _oracle(
-    problem: Problem, regularisation: float, half_life: float | None, scaling: str, second_order: bool
-) -> Model:
+def check_compared(compared: bool) -> bool:
+    """Return whether that rule compares words."""
+    return _checked_bool("compared", compared)
+
+
+def _checked_bool(name: str, given: bool) -> bool:
+    if not isinstance(given, bool):
+        raise InvalidInput("bad_param", f"{name} is {as_seen(given)}: it must be true or false")
+    return given
+
+
+def _oracle(problem: Problem, regularisation: float, half_life: float | None, scaling: str) -> Model:
+    """Return the model of a problem whose named features, if it has such, are learned by the rule of before."""
     if problem.context_kind == "named":
-        if not second_order:
-            return sparse_linear(problem, half_life=half_life)
-        return sparse_rows(problem, regularisation=regularisation, half_life=half_life)
+        return sparse_linear(problem, half_life=half_life)
     if problem.context_shape == (0,):
         return arm_mean(problem, regularisation=regularisation, half_life=half_life)
     make = action_ridge if problem.context_kind == "actions" else arm_ridge
@@ -75,6 +87,7 @@ def bending_oracle(
     half_life: float | None = None,
     coordinates: int = 0,
     second_order: bool = True,
+    compared: bool = True,
 ) -> Model | FourierRidge | FourierRoot:
     """Return the model for the kind of a problem's contexts, whose predictions bend where contexts are dense.
 
@@ -85,7 +98,13 @@ def bending_oracle(
     ['ArmMean', 'FourierRidge', 'ActionRidge', 'SparseRows']
     """
     if not bends(problem):
-        return oracle(problem, regularisation=regularisation, half_life=half_life, second_order=second_order)
+        return oracle(
+            problem,
+            regularisation=regularisation,
+            half_life=half_life,
+            second_order=second_order,
+            compared=compared,
+        )
     if coordinates == 0:
         return fourier_ridge(problem, regularisation=regularisation, half_life=half_life)
     return fourier_root(problem, coordinates, regularisation=regularisation, half_life=half_life)

@@ -22,7 +22,7 @@ import numpy as np
 from ..kernel import kernel, routine
 from ..problem import check_param
 from ..vocabulary import Array, Features, Problem
-from .by_parts import bounded, predict, row_part, split
+from .by_parts import as_it_is, bounded, predict, row_part, split
 from .forgetting import check_half_life
 from .oracle import register_model
 
@@ -223,12 +223,12 @@ def _variance(model: FewSlots, context: Features, action: int) -> float:
 
 
 @kernel
-def _bias(model: FewSlots) -> float:
+def _bias(model: FewSlots, context: Features) -> float:
     return model.mean[0]
 
 
 @kernel
-def _part(model: FewSlots, slot: int, value: float) -> float:
+def _part(model: FewSlots, slot: int, value: float, scale: float) -> float:
     """Return what a feature adds to the prediction."""
     c = int(model.coordinate[slot])
     if c == _NONE:
@@ -245,4 +245,6 @@ def _place(model: FewSlots, c: int, value: float) -> float:
     return min(max((bounded(value, _FARTHEST) - model.first[c]) / model.unit[c], -3.0), 3.0)
 
 
-register_model(FewSlots, predict=predict, spread=spread, fit=fit, split=split, part=_part, bias=_bias, decay=decay)
+register_model(
+    FewSlots, predict=predict, spread=spread, fit=fit, split=split, part=_part, bias=_bias, scale=as_it_is, decay=decay
+)

@@ -55,12 +55,13 @@ def check_origin(origin: float | None) -> float:
     return math.nan if origin is None else check_param("origin", origin, low=-REWARD_MAX, high=REWARD_MAX)
 
 
-def version_of(origin: float | None, second_order: bool = False) -> int:
+def version_of(origin: float | None, second_order: bool = False, compared: bool = False) -> int:
     """Return the version of a policy with this origin: 1 for 0, with which it decides as it did without one, else 2.
 
-    It is one more where named features are learned by a second-order rule, which came later.
+    It is one more where named features are learned by a second-order rule, which came later, and one more where that
+    compares words, which came later still.
     """
-    return (1 if origin == 0.0 else 2) + second_order
+    return (1 if origin == 0.0 else 2) + second_order + (second_order and compared)
 
 
 def relative(model: Any, origin: float, k: int) -> Any:

@@ -5,7 +5,7 @@ Crammer 2011, with a diagonal covariance. The weights are taken to be normal and
 and variance 1 in units of the rewards' spread (`_SHARED_VARIANCE` of what all actions share: these change no ranking).
 A reward y with the prediction m, coordinates h_i and variances s_i has the predictive variance r + v,
 v = sum s_i h_i^2, and Bayes' rule moves each mean by s_i h_i (y - m) / (r + v). The variances lose what the rule says
-if the other weights were nearly known: 1 / s_i grows by h_i^2 / (r + _CARE (v - s_i h_i^2)). With _CARE = 1 that is the
+if the other weights were nearly known: 1 / s_i grows by h_i^2 / (r + CARE (v - s_i h_i^2)). With CARE = 1 that is the
 exact diagonal of the rule, which learns for too long from words that came together; 0 is AROW's, which stops too soon.
 r is `_NOISE` times the mean of 1 + sum h_i^2: however many features there are, a reward says as much of their sum.
 
@@ -16,9 +16,10 @@ What h is, so that neither a feature's unit nor its origin matters:
   such features, within a ninth and nine times the feature's own mean size: of weighted words the rare ones count for
   more, and beside a price they count as well. The square root is for repeated words, which say less each time.
 - A word far from 0, whose values lie within a tenth of their mean, has both: 1, and the distance.
+Where words are compared, the rule goes on as `compared.py` says.
 The bias begins in the middle of the rewards' range, and moves with it by as much as is not known of it.
 
-Departs from its sources: the coordinates, r and _CARE are ours, measured (`benchmarks/sparse.py`), without a bound.
+Departs from its sources: the coordinates, r and CARE are ours, measured (`benchmarks/sparse.py`), without a bound.
 Errors are those of the prediction clipped to the rewards seen so far.
 State: 44 bytes a slot, float64 weights and float32 statistics. Cost: O(nonzeros of the shared and of the actions' rows)
 for `predict` and `spread`, O(nonzeros of the shared and the action's row) for `fit`; never the size of the table.
@@ -27,21 +28,21 @@ for `predict` and `spread`, O(nonzeros of the shared and the action's row) for `
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..featuriser.words import fetch
 from ..kernel import kernel, kernel_beside, routine
 from ..vocabulary import Array, Features, Problem
-from .by_parts import bounded, split
+from .by_parts import as_it_is, bounded, split
 from .forgetting import check_half_life, kept, let_shares_shrink
 from .oracle import register_model
 
 VALUE_MAX = 1e30  # beyond, a value counts as this: float32 holds its size
 _SHARED_VARIANCE = 1.0 / 32.0  # variance of a shared feature's weight before any feedback; that of an action's is 1
 _NOISE = 0.1
-_CARE = 0.1
+CARE = 0.1
 _ALIKE = 9.0  # by how much the unit of a feature may differ from its own mean size, and a value from that
 _FAR = 0.1  # of its mean size: a feature whose values all lie as near to their mean is far from 0
 _OFTEN = 16.0  # feedbacks that hold a feature, before it is found to be far from 0
@@ -52,11 +53,11 @@ SIZED, CENTRED = 0, 1  # columns of `weight`
 COUNT, MEAN, SIZE, DISTANCE, KNOWN, KNOWN_CENTRED, KIND = 0, 1, 2, 3, 4, 5, 6  # columns of `seen`
 FEEDBACKS, NORM, BIAS, KNOWN_BIAS, LOW, HIGH, UNIT, VALUES, TIMES = 0, 1, 2, 3, 4, 5, 6, 7, 8  # places in `total`
 _WORD, _FAR_WORD, _NUMBER = 0.0, 1.0, 2.0  # what KIND says of a feature
-_AT_ONCE = 64  # features of a row that are worked on at once: loops over columns of so many are vectors in machine code
-_OF_SEEN, _COLUMNS = 7, 11  # columns of `seen`, and of `scratch_some`
+AT_ONCE = 128  # features of a row that are worked on at once: loops over columns of so many are vectors in machine code
+_OF_SEEN, COLUMNS = 7, 11  # columns of `seen`, and of `scratch_some`
 # Where columns of `scratch_some` begin: those of `seen`, values, units, coordinates.
-_COUNT, _MEAN, _SIZE, _DISTANCE, _KNOWN, _KNOWN_CENTRED, _KIND, _X, _UNIT, _H, _Z = range(
-    0, _COLUMNS * _AT_ONCE, _AT_ONCE
+AT_COUNT, AT_MEAN, AT_SIZE, AT_DISTANCE, AT_KNOWN, AT_KNOWN_CENTRED, AT_KIND, AT_X, AT_UNIT, AT_H, AT_Z = range(
+    0, COLUMNS * AT_ONCE, AT_ONCE
 )
 _LANES = 8  # numbers in a vector
 _NO_SIZE = -1.0  # in the column of units: of a feature whose size says nothing
@@ -69,7 +70,7 @@ class SecondOrder(NamedTuple):
     seen: Array  # float32[2^bits, 7] how often; means of value and size; largest distance; what is known; the kind
     total: Array  # float64[9] feedbacks; norms; bias, known of it; lowest, highest reward; sizes (2); a float32 count
     keep: Array  # float64[1] what of a count is left after the next feedback, in (0, 1]
-    scratch_some: Array  # float64[11 * _AT_ONCE] of some features of a row, a column behind the other
+    scratch_some: Array  # float64[11 * AT_ONCE] of some features of a row, a column behind the other
 
 
 def second_order(problem: Problem, *, half_life: float | None = None) -> SecondOrder:
@@ -82,18 +83,18 @@ def second_order(problem: Problem, *, half_life: float | None = None) -> SecondO
     slots = problem.context_shape[1]
     weight, seen = np.zeros((slots, 2)), np.zeros((slots, 7), np.float32)
     keep = np.array([kept(check_half_life(half_life))])
-    return SecondOrder(weight, seen, np.zeros(9), keep, np.ones(_COLUMNS * _AT_ONCE))
+    return SecondOrder(weight, seen, np.zeros(9), keep, np.ones(COLUMNS * AT_ONCE))
 
 
 @kernel
 def predict(model: SecondOrder, context: Features, available: Array, scores: Array) -> None:
     """Write the predicted reward of each available action."""
-    _approach(model, context, 0)
-    _approach(model, context, 1)
+    approach(model, context, 0)
+    approach(model, context, 1)
     shared = model.total[BIAS] + _row_part(model, context, 0)
     for a in range(len(available)):
         if a + 1 < len(available):
-            _approach(model, context, a + 2)
+            approach(model, context, a + 2)
         if available[a]:
             scores[a] = shared + _row_part(model, context, a + 1)
 
@@ -101,8 +102,8 @@ def predict(model: SecondOrder, context: Features, available: Array, scores: Arr
 @kernel
 def spread(model: SecondOrder, context: Features, available: Array, widths: Array) -> None:
     """Write the width of each available action: sqrt(v / r), the standard error in units of the noise."""
-    noise = _noise(model)
-    shared = _bias_variance(model) + _part_and_variance(model, context, 0)[1]
+    noise = noise_of(model)
+    shared = bias_variance(model) + _part_and_variance(model, context, 0)[1]
     for a in range(len(available)):
         if available[a]:
             widths[a] = math.sqrt((shared + _part_and_variance(model, context, a + 1)[1]) / noise)
@@ -111,34 +112,34 @@ def spread(model: SecondOrder, context: Features, available: Array, widths: Arra
 @kernel
 def fit(model: SecondOrder, context: Features, action: int, reward: float, weight: float) -> float:
     """Take one step towards the reward; return how far the prediction was off."""
-    _approach(model, context, 0)
-    _approach(model, context, action + 1)
+    approach(model, context, 0)
+    approach(model, context, action + 1)
     error = reward - model.total[BIAS] - _row_part(model, context, 0) - _row_part(model, context, action + 1)
     total = model.total
-    _enter(model, reward)
+    enter(model, reward)
     keep = model.keep[0]
     total[FEEDBACKS] = keep * total[FEEDBACKS] + weight
     total[KNOWN_BIAS] *= keep
     total[TIMES] = np.float32(keep * total[TIMES] + weight)  # rounded as the counts of features are
     norm = 1.0 + _meet(model, context, 0, weight, total[TIMES])
-    norm += _meet(model, context, action + 1, weight, _most(model, context, action + 1, weight))
+    norm += _meet(model, context, action + 1, weight, keep * most_constant(model, context, action + 1) + weight)
     total[NORM] = keep * total[NORM] + weight * norm
     shared_part, shared_variance = _part_and_variance(model, context, 0)
     part, variance = _part_and_variance(model, context, action + 1)
     error_clipped = reward - min(max(total[BIAS] + shared_part + part, total[LOW]), total[HIGH])
-    noise = _noise(model) / weight
-    own = _bias_variance(model)
+    noise = noise_of(model) / weight
+    own = bias_variance(model)
     variance = own + shared_variance + variance
     step = error_clipped / (noise + variance)
     total[BIAS] += step * own
-    total[KNOWN_BIAS] += 1.0 / (noise + _CARE * (variance - own))
+    total[KNOWN_BIAS] += 1.0 / (noise + CARE * (variance - own))
     _move(model, context, 0, step, noise, variance)
     _move(model, context, action + 1, step, noise, variance)
     return error
 
 
 @kernel
-def _approach(model: SecondOrder, context: Features, row: int) -> None:
+def approach(model: Any, context: Features, row: int) -> None:
     """Let what is known of the features of a row be brought near, all at once: the table is large."""
     for j in range(context.start[row], context.start[row + 1]):
         i = context.index[j]
@@ -148,87 +149,99 @@ def _approach(model: SecondOrder, context: Features, row: int) -> None:
 
 
 @kernel
-def _enter(model: SecondOrder, reward: float) -> None:
+def enter(model: Any, reward: float) -> None:
     """Let the bias follow the middle of the range of rewards, by as much as is not known of it."""
     total = model.total
     if total[FEEDBACKS] == 0.0:
         total[BIAS] = total[LOW] = total[HIGH] = reward
     low, high = min(total[LOW], reward), max(total[HIGH], reward)
-    total[BIAS] += (0.5 * (low - total[LOW]) + 0.5 * (high - total[HIGH])) * _bias_variance(model)
+    total[BIAS] += (0.5 * (low - total[LOW]) + 0.5 * (high - total[HIGH])) * bias_variance(model)
     total[LOW] = low
     total[HIGH] = high
 
 
 @kernel
-def _most(model: SecondOrder, context: Features, row: int, weight: float) -> float:
-    """Return how often the most frequent feature of a row that never changed will have been there with this one."""
+def most_constant(model: Any, context: Features, row: int) -> float:
+    """Return how often the most frequent feature of a row was there that never changed, this value included."""
     most = 0.0
     for j in range(context.start[row], context.start[row + 1]):
         seen = model.seen[context.index[j]]
-        count = np.float64(seen[COUNT])
-        moved = _distance(bounded(context.value[j], VALUE_MAX), float(seen[MEAN])) != 0.0 and count != 0.0
-        most = max(most, 0.0 if moved or float(seen[DISTANCE]) != 0.0 else count)
-    return model.keep[0] * most + weight
+        count, mean, farthest = float(seen[COUNT]), float(seen[MEAN]), float(seen[DISTANCE])
+        most = max(most, constant_count(bounded(context.value[j], VALUE_MAX), count, mean, farthest))
+    return most
 
 
 @kernel
-def _bring(model: SecondOrder, context: Features, at: int, n: int) -> None:
+def constant_count(x: float, count: float, mean: float, farthest: float) -> float:
+    """Return how often a feature was there; 0 if it ever changed, or does with this value."""
+    moved = _distance_of(x, mean) != 0.0 and count != 0.0
+    return 0.0 if moved or farthest != 0.0 else count
+
+
+@kernel
+def bring(some: Array, model: Any, context: Features, at: int, n: int) -> None:
     """Write n values from entry `at` on, and what is known of their features, side by side."""
-    some = model.scratch_some
     for j in range(n):
-        some[_X + j] = bounded(context.value[at + j], VALUE_MAX)
+        some[AT_X + j] = bounded(context.value[at + j], VALUE_MAX)
         seen = model.seen[context.index[at + j]]
         for column in range(_OF_SEEN):
-            some[column * _AT_ONCE + j] = seen[column]
+            some[column * AT_ONCE + j] = seen[column]
 
 
 @routine
 def _meet(model: SecondOrder, context: Features, row: int, weight: float, most: float) -> float:
-    """Update what is known of the values of a row; return the sum of prior variances times squared coordinates.
-
-    A feature that was there `most` times, or as often as the bias, is a number if it changes; its size says nothing.
-    """
-    some, keep, times, rounded_most = model.scratch_some, model.keep[0], model.total[TIMES], _rounded(most)
+    """Update what is known of the values of a row; return the sum of prior variances times squared coordinates."""
+    some = model.scratch_some
     norm, at, end = 0.0, context.start[row], context.start[row + 1]
     while at < end:
-        n = min(end - at, _AT_ONCE)
-        _bring(model, context, at, n)
-        lanes = _whole(n)
+        n = min(end - at, AT_ONCE)
+        bring(some, model, context, at, n)
+        enter_values(some, model, context, at, n, weight, most)
+        lanes = whole(n)
         for j in range(lanes):
-            _count(some, j, keep, weight)
-            always = some[_COUNT + j] == rounded_most or some[_COUNT + j] == times
-            some[_KIND + j] = _kind_of(some[_COUNT + j], some[_SIZE + j], some[_DISTANCE + j], always)
-            some[_UNIT + j] = _NO_SIZE if always else abs(some[_X + j])
-        _keep(model, context, at, n)
-        for j in range(lanes):
-            h = _size(some[_X + j], some[_KIND + j], some[_SIZE + j], some[_UNIT + j])
-            z = _place(some[_X + j], some[_KIND + j], some[_MEAN + j], some[_DISTANCE + j])
-            some[_H + j] = h * h + z * z
+            h = _size_of(some[AT_X + j], some[AT_KIND + j], some[AT_SIZE + j], some[AT_UNIT + j])
+            z = _place_of(some[AT_X + j], some[AT_KIND + j], some[AT_MEAN + j], some[AT_DISTANCE + j])
+            some[AT_H + j] = h * h + z * z
         for j in range(n):
-            norm += some[_H + j]
+            norm += some[AT_H + j]
         at += n
-    return norm * _prior(row)
+    return norm * prior_of(row)
 
 
 @kernel
-def _count(some: Array, j: int, keep: float, weight: float) -> None:
+def enter_values(some: Array, model: Any, context: Features, at: int, n: int, weight: float, most: float) -> None:
+    """Update what is known of n values from entry `at` on, which were brought before, and write it to the table.
+
+    A feature that was there `most` times, or as often as the bias, is a number if it changes; its size says nothing.
+    """
+    keep, times, rounded_most = model.keep[0], model.total[TIMES], rounded(most)
+    for j in range(whole(n)):
+        _count_in(some, j, keep, weight)
+        always = some[AT_COUNT + j] == rounded_most or some[AT_COUNT + j] == times
+        some[AT_KIND + j] = _kind_of(some[AT_COUNT + j], some[AT_SIZE + j], some[AT_DISTANCE + j], always)
+        some[AT_UNIT + j] = _NO_SIZE if always else abs(some[AT_X + j])
+    _write_back(some, model, context, at, n)
+
+
+@kernel
+def _count_in(some: Array, j: int, keep: float, weight: float) -> None:
     """Update how often a feature was there, the means of its value and size, the largest distance, what is known."""
-    x, farthest = some[_X + j], some[_DISTANCE + j]
-    count = keep * some[_COUNT + j] + weight
+    x, farthest = some[AT_X + j], some[AT_DISTANCE + j]
+    count = keep * some[AT_COUNT + j] + weight
     share = weight / count
-    mean = _rounded(some[_MEAN + j] + (x - some[_MEAN + j]) * share)
-    known_centred = _rounded(keep * some[_KNOWN_CENTRED + j])
-    distance = abs(_distance(x, mean))
+    mean = rounded(some[AT_MEAN + j] + (x - some[AT_MEAN + j]) * share)
+    known_centred = rounded(keep * some[AT_KNOWN_CENTRED + j])
+    distance = abs(_distance_of(x, mean))
     if distance > farthest:
         ratio = farthest / distance
-        known_centred = _rounded(known_centred * ratio * ratio)
-        farthest = _rounded(distance)
-    some[_COUNT + j] = _rounded(count)
-    some[_MEAN + j] = mean
-    some[_SIZE + j] = _rounded(some[_SIZE + j] + (abs(x) - some[_SIZE + j]) * share)
-    some[_DISTANCE + j] = farthest
-    some[_KNOWN + j] = _rounded(keep * some[_KNOWN + j])
-    some[_KNOWN_CENTRED + j] = known_centred
+        known_centred = rounded(known_centred * ratio * ratio)
+        farthest = rounded(distance)
+    some[AT_COUNT + j] = rounded(count)
+    some[AT_MEAN + j] = mean
+    some[AT_SIZE + j] = rounded(some[AT_SIZE + j] + (abs(x) - some[AT_SIZE + j]) * share)
+    some[AT_DISTANCE + j] = farthest
+    some[AT_KNOWN + j] = rounded(keep * some[AT_KNOWN + j])
+    some[AT_KNOWN_CENTRED + j] = known_centred
 
 
 def _as_many(n: int) -> int:
@@ -236,7 +249,7 @@ def _as_many(n: int) -> int:
 
 
 @kernel_beside(_as_many)
-def _whole(n: int) -> int:
+def whole(n: int) -> int:
     """Return how many of some features are worked on: whole vectors, of which the rest holds what was there before.
 
     In Python as many as there are.
@@ -245,7 +258,7 @@ def _whole(n: int) -> int:
 
 
 @kernel
-def _rounded(x: float) -> float:
+def rounded(x: float) -> float:
     """Return a number as `seen` holds it."""
     return np.float64(np.float32(x))
 
@@ -261,37 +274,43 @@ def _kind_of(count: float, size: float, farthest: float, always: bool) -> float:
 
 
 @kernel
-def _keep(model: SecondOrder, context: Features, at: int, n: int) -> None:
+def _write_back(some: Array, model: Any, context: Features, at: int, n: int) -> None:
     """Write what is known of n features to the table, let the mean size of all values follow, write the units.
 
     A size that is far off counts as four times more, or less. Without any the unit of a feature is its own size. Each
     unit waits for the one before: meanwhile there is time to write.
     """
-    some, total = model.scratch_some, model.total
+    total = model.total
     unit, values = total[UNIT], total[VALUES]
     for j in range(n):
-        size, seen = some[_UNIT + j], model.seen[context.index[at + j]]
+        size, seen = some[AT_UNIT + j], model.seen[context.index[at + j]]
         if size != _NO_SIZE:
             if values == 0.0:
                 unit = size
             values = min(values + 1.0, _NEWEST)
             if size != unit:  # as it is for words without a weight: a division is saved
                 unit += (min(max(size, 0.25 * unit), 4.0 * unit) - unit) / values
-        some[_UNIT + j] = unit if values > 0.0 else some[_SIZE + j]
+        some[AT_UNIT + j] = unit if values > 0.0 else some[AT_SIZE + j]
         for column in range(_OF_SEEN):
-            seen[column] = some[column * _AT_ONCE + j]
+            seen[column] = some[column * AT_ONCE + j]
     total[UNIT], total[VALUES] = unit, values
 
 
 @kernel
-def _measure(model: SecondOrder, context: Features, at: int, n: int) -> None:
+def measure(some: Array, model: Any, context: Features, at: int, n: int) -> None:
     """Write the coordinates of n values from entry `at` on, sizes and places, beside what is known of them."""
-    _bring(model, context, at, n)
-    some, unit, has_unit = model.scratch_some, model.total[UNIT], model.total[VALUES] > 0.0
-    for j in range(_whole(n)):
-        x, kind, size = some[_X + j], some[_KIND + j], some[_SIZE + j]
-        some[_H + j] = _size(x, kind, size, unit if has_unit else size)
-        some[_Z + j] = _place(x, kind, some[_MEAN + j], some[_DISTANCE + j])
+    bring(some, model, context, at, n)
+    place(some, model, n)
+
+
+@kernel
+def place(some: Array, model: Any, n: int) -> None:
+    """Write the coordinates of n values, sizes and places, that lie beside what is known of them."""
+    unit, has_unit = model.total[UNIT], model.total[VALUES] > 0.0
+    for j in range(whole(n)):
+        x, kind, size = some[AT_X + j], some[AT_KIND + j], some[AT_SIZE + j]
+        some[AT_H + j] = _size_of(x, kind, size, unit if has_unit else size)
+        some[AT_Z + j] = _place_of(x, kind, some[AT_MEAN + j], some[AT_DISTANCE + j])
 
 
 @routine
@@ -300,11 +319,11 @@ def _row_part(model: SecondOrder, context: Features, row: int) -> float:
     some, part = model.scratch_some, 0.0
     at, end = context.start[row], context.start[row + 1]
     while at < end:
-        n = min(end - at, _AT_ONCE)
-        _measure(model, context, at, n)
+        n = min(end - at, AT_ONCE)
+        measure(some, model, context, at, n)
         for j in range(n):
             i = context.index[at + j]
-            part += model.weight[i, SIZED] * some[_H + j] + model.weight[i, CENTRED] * some[_Z + j]
+            part += model.weight[i, SIZED] * some[AT_H + j] + model.weight[i, CENTRED] * some[AT_Z + j]
         at += n
     return part
 
@@ -312,20 +331,20 @@ def _row_part(model: SecondOrder, context: Features, row: int) -> float:
 @routine
 def _part_and_variance(model: SecondOrder, context: Features, row: int) -> tuple[float, float]:
     """Return what the features of a row add to the prediction, and to its variance."""
-    some, part, variance, prior = model.scratch_some, 0.0, 0.0, _prior(row)
+    some, part, variance, prior = model.scratch_some, 0.0, 0.0, prior_of(row)
     at, end = context.start[row], context.start[row + 1]
     while at < end:
-        n = min(end - at, _AT_ONCE)
-        _measure(model, context, at, n)
-        for j in range(_whole(n)):
-            h, z = some[_H + j], some[_Z + j]
-            some[_KNOWN + j] = h * h * prior / (1.0 + prior * some[_KNOWN + j])
-            some[_KNOWN_CENTRED + j] = z * z * prior / (1.0 + prior * some[_KNOWN_CENTRED + j])
+        n = min(end - at, AT_ONCE)
+        measure(some, model, context, at, n)
+        for j in range(whole(n)):
+            h, z = some[AT_H + j], some[AT_Z + j]
+            some[AT_KNOWN + j] = h * h * prior / (1.0 + prior * some[AT_KNOWN + j])
+            some[AT_KNOWN_CENTRED + j] = z * z * prior / (1.0 + prior * some[AT_KNOWN_CENTRED + j])
         for j in range(n):
             i = context.index[at + j]
-            part += model.weight[i, SIZED] * some[_H + j] + model.weight[i, CENTRED] * some[_Z + j]
-            variance += some[_KNOWN + j]
-            variance += some[_KNOWN_CENTRED + j]
+            part += model.weight[i, SIZED] * some[AT_H + j] + model.weight[i, CENTRED] * some[AT_Z + j]
+            variance += some[AT_KNOWN + j]
+            variance += some[AT_KNOWN_CENTRED + j]
         at += n
     return part, variance
 
@@ -333,20 +352,20 @@ def _part_and_variance(model: SecondOrder, context: Features, row: int) -> tuple
 @routine
 def _move(model: SecondOrder, context: Features, row: int, step: float, noise: float, variance: float) -> None:
     """Move the weights of a row by a step, and count what the feedback says of them."""
-    some, prior = model.scratch_some, _prior(row)
+    some, prior = model.scratch_some, prior_of(row)
     at, end = context.start[row], context.start[row + 1]
     while at < end:
-        n = min(end - at, _AT_ONCE)
-        _measure(model, context, at, n)
-        for j in range(_whole(n)):
-            _learn_of(some, _H + j, _KNOWN + j, step, noise, variance, prior)
-            _learn_of(some, _Z + j, _KNOWN_CENTRED + j, step, noise, variance, prior)
+        n = min(end - at, AT_ONCE)
+        measure(some, model, context, at, n)
+        for j in range(whole(n)):
+            _learn_of(some, AT_H + j, AT_KNOWN + j, step, noise, variance, prior)
+            _learn_of(some, AT_Z + j, AT_KNOWN_CENTRED + j, step, noise, variance, prior)
         for j in range(n):
             i = context.index[at + j]
-            model.weight[i, SIZED] += some[_H + j]
-            model.weight[i, CENTRED] += some[_Z + j]
-            model.seen[i, KNOWN] = some[_KNOWN + j]
-            model.seen[i, KNOWN_CENTRED] = some[_KNOWN_CENTRED + j]
+            model.weight[i, SIZED] += some[AT_H + j]
+            model.weight[i, CENTRED] += some[AT_Z + j]
+            model.seen[i, KNOWN] = some[AT_KNOWN + j]
+            model.seen[i, KNOWN_CENTRED] = some[AT_KNOWN_CENTRED + j]
         at += n
 
 
@@ -356,42 +375,45 @@ def _learn_of(some: Array, place: int, known: int, step: float, noise: float, va
     h = some[place]
     own = prior / (1.0 + prior * some[known])
     some[place] = step * own * h
-    some[known] += h * h / (noise + _CARE * max(variance - own * h * h, 0.0))
+    some[known] += h * h / (noise + CARE * max(variance - own * h * h, 0.0))
 
 
 @kernel
-def _bias(model: SecondOrder) -> float:
+def _bias(model: SecondOrder, context: Features) -> float:
     return model.total[BIAS]
 
 
 @kernel
-def _part(model: SecondOrder, i: int, value: float) -> float:
-    """Return what a feature adds to the prediction."""
+def part_of(model: Any, i: int, value: float, scale: float) -> float:
+    """Return what a feature adds to the prediction, in a row whose sizes count `scale` times."""
     x, seen = bounded(value, VALUE_MAX), model.seen[i]
     kind, size = float(seen[KIND]), float(seen[SIZE])
     unit = model.total[UNIT] if model.total[VALUES] > 0.0 else size
-    place = _place(x, kind, float(seen[MEAN]), float(seen[DISTANCE]))
-    return model.weight[i, SIZED] * _size(x, kind, size, unit) + model.weight[i, CENTRED] * place
+    h, z = scale * _size_of(x, kind, size, unit), _place_of(x, kind, float(seen[MEAN]), float(seen[DISTANCE]))
+    return model.weight[i, SIZED] * h + model.weight[i, CENTRED] * z
 
 
 @kernel
-def _bias_variance(model: SecondOrder) -> float:
+def bias_variance(model: Any) -> float:
+    """Return the variance of the bias."""
     return 1.0 / (1.0 + model.total[KNOWN_BIAS])
 
 
 @kernel
-def _noise(model: SecondOrder) -> float:
+def noise_of(model: Any) -> float:
+    """Return the variance of the noise."""
     total = model.total
     return _NOISE * max(total[NORM] / total[FEEDBACKS], 1.0) if total[FEEDBACKS] > 0.0 else _NOISE
 
 
 @kernel
-def _prior(row: int) -> float:
+def prior_of(row: int) -> float:
+    """Return the variance of a row's weights before any feedback."""
     return _SHARED_VARIANCE if row == 0 else 1.0
 
 
 @kernel
-def _size(x: float, kind: float, size: float, unit: float) -> float:
+def _size_of(x: float, kind: float, size: float, unit: float) -> float:
     """Return the size of a value, with its sign: 1 for a word far from 0, 0 for a number; 1 before any feedback."""
     if kind == _NUMBER or x == 0.0:
         return 0.0
@@ -402,19 +424,27 @@ def _size(x: float, kind: float, size: float, unit: float) -> float:
 
 
 @kernel
-def _place(x: float, kind: float, mean: float, farthest: float) -> float:
+def _place_of(x: float, kind: float, mean: float, farthest: float) -> float:
     """Return the distance of a number, or of a word far from 0, from its mean in units of the largest one."""
     if kind == _WORD:
         return 0.0
-    return min(max(_distance(x, mean) / farthest, -1.0), 1.0)
+    return min(max(_distance_of(x, mean) / farthest, -1.0), 1.0)
 
 
 @kernel
-def _distance(x: float, mean: float) -> float:
+def _distance_of(x: float, mean: float) -> float:
     distance = x - mean
     return 0.0 if abs(distance) <= _SAME * abs(mean) else distance
 
 
 register_model(
-    SecondOrder, predict=predict, spread=spread, fit=fit, split=split, part=_part, bias=_bias, decay=let_shares_shrink
+    SecondOrder,
+    predict=predict,
+    spread=spread,
+    fit=fit,
+    split=split,
+    part=part_of,
+    bias=_bias,
+    scale=as_it_is,
+    decay=let_shares_shrink,
 )

@@ -23,7 +23,7 @@ import numpy as np
 
 from ..kernel import kernel
 from ..vocabulary import Array, Features, Problem
-from .by_parts import bounded, predict, row_part, split
+from .by_parts import as_it_is, bounded, predict, row_part, split
 from .forgetting import check_half_life, kept, let_shares_shrink
 from .oracle import register_model
 
@@ -199,12 +199,12 @@ def _mark_of(count: float) -> int:
 
 
 @kernel
-def _bias(model: SparseLinear) -> float:
+def _bias(model: SparseLinear, context: Features) -> float:
     return model.total[BIAS]
 
 
 @kernel
-def _part(model: SparseLinear, i: int, x: float) -> float:
+def _part(model: SparseLinear, i: int, x: float, scale: float) -> float:
     """Return what a feature adds to the prediction."""
     distance = _centred(bounded(x, VALUE_MAX), float(model.seen[i, MEAN]))
     return model.weight[i, PRESENCE] + model.weight[i, SLOPE] * distance
@@ -240,5 +240,13 @@ def _centred(x: float, mean: float) -> float:
 
 
 register_model(
-    SparseLinear, predict=predict, spread=spread, fit=fit, split=split, part=_part, bias=_bias, decay=let_shares_shrink
+    SparseLinear,
+    predict=predict,
+    spread=spread,
+    fit=fit,
+    split=split,
+    part=_part,
+    bias=_bias,
+    scale=as_it_is,
+    decay=let_shares_shrink,
 )

@@ -13,31 +13,38 @@ from typing import NamedTuple
 
 from ..kernel import kernel
 from ..vocabulary import Array, Features, Problem
-from . import by_parts, few_slots, second_order
+from . import by_parts, few_slots, oracle
+from .compared import Compared, compared_words
 from .few_slots import FewSlots
 from .forgetting import let_shares_shrink
 from .oracle import register_model
-from .second_order import SecondOrder
+from .second_order import SecondOrder, second_order
 
 
 class SparseRows(NamedTuple):
     """The two models."""
 
     few: FewSlots
-    many: SecondOrder
+    many: SecondOrder | Compared
 
 
-def sparse_rows(problem: Problem, *, regularisation: float = 1.0, half_life: float | None = None) -> SparseRows:
-    """Return a model of named features before any feedback; `regularisation` is the prior's of the exact regression."""
+def sparse_rows(
+    problem: Problem, *, regularisation: float = 1.0, half_life: float | None = None, compared: bool = True
+) -> SparseRows:
+    """Return a model of named features before any feedback; `regularisation` is the prior's of the exact regression.
+
+    Where there are many words are compared (`compared.py`), unless `compared` is false.
+    """
     few = few_slots.few_slots(problem, regularisation=regularisation, half_life=half_life)
-    return SparseRows(few, second_order.second_order(problem, half_life=half_life))
+    make = compared_words if compared else second_order
+    return SparseRows(few, make(problem, half_life=half_life))
 
 
 @kernel
 def predict(model: SparseRows, context: Features, available: Array, scores: Array) -> None:
     """Write the predicted reward of each available action."""
     if model.few.full[0]:
-        second_order.predict(model.many, context, available, scores)
+        oracle.predict(model.many, context, available, scores)
     else:
         by_parts.predict(model.few, context, available, scores)
 
@@ -46,7 +53,7 @@ def predict(model: SparseRows, context: Features, available: Array, scores: Arra
 def spread(model: SparseRows, context: Features, available: Array, widths: Array) -> None:
     """Write the standard error of each available action, in units of the noise."""
     if model.few.full[0]:
-        second_order.spread(model.many, context, available, widths)
+        oracle.spread(model.many, context, available, widths)
     else:
         few_slots.spread(model.few, context, available, widths)
 
@@ -55,7 +62,7 @@ def spread(model: SparseRows, context: Features, available: Array, widths: Array
 def fit(model: SparseRows, context: Features, action: int, reward: float, weight: float) -> float:
     """Learn one reward of one action; return how far the prediction was off."""
     was_full = model.few.full[0]
-    error = second_order.fit(model.many, context, action, reward, weight)
+    error = oracle.fit(model.many, context, action, reward, weight)
     if was_full:
         return error
     return few_slots.fit(model.few, context, action, reward, weight)

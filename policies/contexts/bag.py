@@ -24,7 +24,7 @@ from ...engine.errors import InvalidInput, as_seen
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, work_of
-from ...engine.oracles.choice import check_second_order, oracle
+from ...engine.oracles.choice import check_compared, check_second_order, oracle
 from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.oracle import fit, origin_of, predict, split
 from ...engine.oracles.relative import check_origin, version_of
@@ -44,6 +44,7 @@ class BagParams(NamedTuple):
     half_life: float  # in times that a model learns; inf where nothing is forgotten
     origin: float  # what rewards are measured from; NaN where it is the first of them
     second_order: bool  # how named features are learned: `SparseRows`, or `SparseLinear` as in specs stored before
+    compared: bool  # whether the first of these compares words, which it did not in specs stored before
 
 
 class BagState(NamedTuple):
@@ -58,13 +59,14 @@ class BagState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
-@earlier(origin=0.0, second_order=False)
+@earlier(origin=0.0, second_order=False, compared=False)
 def bag(
     models: int = 8,
     regularisation: float = 0.2,
     half_life: float | None = None,
     origin: float | None = None,
     second_order: bool = True,
+    compared: bool = True,
 ) -> Policy:
     """Play what a model drawn at random among `models` bootstrapped ones expects most of."""
     if isinstance(models, bool) or not isinstance(models, int) or not 1 <= models <= MODELS_MAX:
@@ -77,9 +79,15 @@ def bag(
         check_half_life(half_life),
         check_origin(origin),
         check_second_order(second_order),
+        check_compared(compared),
     )
     return Policy(
-        "bag", params, init, version_of(origin, second_order), ("dense", "actions", "named"), grow=by_padding(init)
+        "bag",
+        params,
+        init,
+        version_of(origin, second_order, compared),
+        ("dense", "actions", "named"),
+        grow=by_padding(init),
     )
 
 
@@ -91,6 +99,7 @@ def init(params: BagParams, problem: Problem) -> BagState:
         half_life=params.half_life,
         origin=params.origin,
         second_order=params.second_order,
+        compared=params.compared,
     )
     m = problem.nonzeros or problem.context_shape[-1]
     learned = np.zeros((params.models, problem.n_arms if problem.layout == "dense" else 0), np.bool_)

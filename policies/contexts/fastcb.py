@@ -23,7 +23,7 @@ from ...engine.draws import UniformBlock, uniform_block, uniform_from
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, inverse_gap, leader_of, power, span_of, work_of
-from ...engine.oracles.choice import check_second_order, oracle
+from ...engine.oracles.choice import check_compared, check_second_order, oracle
 from ...engine.oracles.forgetting import check_half_life, kept
 from ...engine.oracles.oracle import expect, fit, origin_of, predict, split, spread
 from ...engine.oracles.relative import check_origin, version_of
@@ -47,6 +47,7 @@ class FastCbParams(NamedTuple):
     half_life: float  # in feedbacks; inf where nothing is forgotten
     origin: float  # what rewards are measured from; NaN where it is the first of them
     second_order: bool  # how named features are learned: `SparseRows`, or `SparseLinear` as in specs stored before
+    compared: bool  # whether the first of these compares words, which it did not in specs stored before
 
 
 class FastCbState(NamedTuple):
@@ -59,7 +60,7 @@ class FastCbState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
-@earlier(origin=0.0, second_order=False)
+@earlier(origin=0.0, second_order=False, compared=False)
 def fastcb(
     gamma: float = 3.0,
     exponent: float = 0.5,
@@ -68,6 +69,7 @@ def fastcb(
     half_life: float | None = None,
     origin: float | None = None,
     second_order: bool = True,
+    compared: bool = True,
 ) -> Policy:
     """Play by inverse gap weighting, in units of the best action's loss, over a linear oracle."""
     forgetting = check_half_life(half_life)
@@ -80,9 +82,15 @@ def fastcb(
         forgetting,
         check_origin(origin),
         check_second_order(second_order),
+        check_compared(compared),
     )
     return Policy(
-        "fastcb", params, init, version_of(origin, second_order), ("dense", "actions", "named"), grow=by_padding(init)
+        "fastcb",
+        params,
+        init,
+        version_of(origin, second_order, compared),
+        ("dense", "actions", "named"),
+        grow=by_padding(init),
     )
 
 
@@ -94,6 +102,7 @@ def init(params: FastCbParams, problem: Problem) -> FastCbState:
         half_life=params.half_life,
         origin=params.origin,
         second_order=params.second_order,
+        compared=params.compared,
     )
     return FastCbState(model, residuals(), np.full(1, params.reward_max), work_of(problem.n_arms), uniform_block())
 

@@ -36,7 +36,7 @@ from ...engine.growth import padded
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, leader_of, softmax, span_of, work_of
 from ...engine.oracles.aspiration import enter, narrow, noise, write_index
-from ...engine.oracles.choice import bending_oracle, bends, check_second_order
+from ...engine.oracles.choice import bending_oracle, bends, check_compared, check_second_order
 from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.fourier_root import FourierRoot, bytes_of, check_coordinates, coordinates_for, more_for
 from ...engine.oracles.heavy_tails import HeavyTails, check_robust, cut, cuts, heavy_tails, varies
@@ -50,7 +50,7 @@ from ...engine.vocabulary import Array, Constant, Decision, Feedback, Instance, 
 _WILD = 10.0  # ranges of the rewards: an error beyond, of a context far from all others, counts as this
 _CUT = 2.0  # times wider where errors are cut, as their size is then understated
 _TEMPERATURE, _PRIOR = 0.1, 0.3  # up to ten arms with models of their own, and for actions that share one
-_NAMED_TEMPERATURE, _NAMED_PRIOR = 0.03, 2.0  # with named features, whose standard errors stay wide as new ones come
+_NAMED_TEMPERATURE, _NAMED_PRIOR = 0.003, 2.0  # with named features, whose standard errors stay wide as new ones come
 _SHARPEST = 1e300  # of what is multiplied with gaps: 0 times infinity is no number
 
 
@@ -64,6 +64,7 @@ class FourierSoftmaxParams(NamedTuple):
     robust: bool  # whether errors with heavy tails are cut
     coordinates: int  # of a dense context; -1 where that follows from the number of arms, 0 for `FourierRidge`
     second_order: bool  # how named features are learned: `SparseRows`, or `SparseLinear` as in specs stored before
+    compared: bool  # whether the first of these compares words, which it did not in specs stored before
 
 
 class FourierSoftmaxState(NamedTuple):
@@ -80,7 +81,7 @@ class FourierSoftmaxState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
-@earlier(coordinates=0, robust=False, widest=3.0, second_order=False)
+@earlier(coordinates=0, robust=False, widest=3.0, second_order=False, compared=False)
 def fourier_softmax(
     temperature: float | None = None,
     regularisation: float | None = None,
@@ -89,6 +90,7 @@ def fourier_softmax(
     coordinates: int | None = None,
     widest: float = 1.5,
     second_order: bool = True,
+    compared: bool = True,
 ) -> Policy:
     """Draw by a softmax of an optimistic index, on features that bend; nothing needs tuning.
 
@@ -105,6 +107,7 @@ def fourier_softmax(
         check_robust(robust),
         -1 if coordinates is None else check_coordinates(coordinates),
         check_second_order(second_order),
+        check_compared(compared),
     )
 
     def resolve(problem: Problem) -> Policy:
@@ -117,6 +120,7 @@ def fourier_softmax(
             "coordinates": None if found.coordinates < 0 else found.coordinates,
             "widest": widest,
             "second_order": second_order,
+            "compared": compared,
         }
         spec = {"name": policy.name, "params": settled}
         return dataclasses.replace(policy, params=found, spec=spec, resolve=None)
@@ -125,7 +129,7 @@ def fourier_softmax(
         "fourier_softmax",
         params,
         init,
-        version=(1 if coordinates == 0 and not robust else 2) + second_order,
+        version=(1 if coordinates == 0 and not robust else 2) + second_order + (second_order and compared),
         contexts=("dense", "actions", "named"),
         grow=grow,
         resolve=resolve if None in (temperature, regularisation, coordinates) else None,
@@ -158,6 +162,7 @@ def init(params: FourierSoftmaxParams, problem: Problem) -> FourierSoftmaxState:
         half_life=params.half_life,
         coordinates=params.coordinates,
         second_order=params.second_order,
+        compared=params.compared,
     )
     numbers = np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(2)
     temperature = np.full(1, params.temperature)

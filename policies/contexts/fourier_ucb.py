@@ -27,7 +27,7 @@ from ...engine.laws.awaited import check_wait
 from ...engine.laws.from_scores import Work, leader_of, work_of
 from ...engine.oracles.aspiration import enter, noise, write_index
 from ...engine.oracles.awaiting import awaiting
-from ...engine.oracles.choice import bending_oracle, check_second_order
+from ...engine.oracles.choice import bending_oracle, check_compared, check_second_order
 from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.oracle import (
     expect,
@@ -56,6 +56,7 @@ class FourierUcbParams(NamedTuple):
     wait: int  # for so many further decisions one counts whose feedback has not come
     origin: float  # what rewards are measured from; NaN where it is the first of them
     second_order: bool  # how named features are learned: `SparseRows`, or `SparseLinear` as in specs stored before
+    compared: bool  # whether the first of these compares words, which it did not in specs stored before
 
 
 class FourierUcbState(NamedTuple):
@@ -68,7 +69,7 @@ class FourierUcbState(NamedTuple):
     scratch_work: Work
 
 
-@earlier(origin=0.0, widest=3.0, second_order=False)
+@earlier(origin=0.0, widest=3.0, second_order=False, compared=False)
 def fourier_ucb(
     regularisation: float = 0.3,
     half_life: float | None = None,
@@ -76,6 +77,7 @@ def fourier_ucb(
     origin: float | None = None,
     widest: float = 1.5,
     second_order: bool = True,
+    compared: bool = True,
 ) -> Policy:
     """Play optimistically on features that bend; nothing needs tuning, and `half_life` makes it forget.
 
@@ -88,12 +90,13 @@ def fourier_ucb(
         check_wait(wait),
         check_origin(origin),
         check_second_order(second_order),
+        check_compared(compared),
     )
     return Policy(
         "fourier_ucb",
         params,
         init,
-        version=version_of(origin, second_order),
+        version=version_of(origin, second_order, compared),
         contexts=("dense", "actions", "named"),
         grow=by_padding(init),
         deterministic=True,
@@ -105,7 +108,11 @@ def init(params: FourierUcbParams, problem: Problem) -> FourierUcbState:
 
     def make() -> Any:
         model = bending_oracle(
-            problem, regularisation=params.regularisation, half_life=params.half_life, second_order=params.second_order
+            problem,
+            regularisation=params.regularisation,
+            half_life=params.half_life,
+            second_order=params.second_order,
+            compared=params.compared,
         )
         return relative(model, params.origin, problem.n_arms)
 

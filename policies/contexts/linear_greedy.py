@@ -17,7 +17,7 @@ from ...engine.draws import UniformBlock, uniform_block, uniform_from
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, greedy, work_of
-from ...engine.oracles.choice import check_second_order, oracle
+from ...engine.oracles.choice import check_compared, check_second_order, oracle
 from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.oracle import expect, fit, predict, split, spread
 from ...engine.oracles.relative import check_origin, version_of
@@ -35,6 +35,7 @@ class LinearGreedyParams(NamedTuple):
     half_life: float  # in feedbacks; inf where nothing is forgotten
     origin: float  # what rewards are measured from; NaN where it is the first of them
     second_order: bool  # how named features are learned: `SparseRows`, or `SparseLinear` as in specs stored before
+    compared: bool  # whether the first of these compares words, which it did not in specs stored before
 
 
 class LinearGreedyState(NamedTuple):
@@ -45,13 +46,14 @@ class LinearGreedyState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
-@earlier(origin=0.0, second_order=False)
+@earlier(origin=0.0, second_order=False, compared=False)
 def linear_greedy(
     epsilon: float = 0.05,
     regularisation: float = 0.2,
     half_life: float | None = None,
     origin: float | None = None,
     second_order: bool = True,
+    compared: bool = True,
 ) -> Policy:
     """Play the action of the highest predicted reward, and with probability `epsilon` any available one."""
     params = LinearGreedyParams(
@@ -60,12 +62,13 @@ def linear_greedy(
         check_half_life(half_life),
         check_origin(origin),
         check_second_order(second_order),
+        check_compared(compared),
     )
     return Policy(
         "linear_greedy",
         params,
         init,
-        version=version_of(origin, second_order),
+        version=version_of(origin, second_order, compared),
         contexts=("dense", "actions", "named"),
         grow=by_padding(init),
         deterministic=params.epsilon == 0.0,
@@ -80,6 +83,7 @@ def init(params: LinearGreedyParams, problem: Problem) -> LinearGreedyState:
         half_life=params.half_life,
         origin=params.origin,
         second_order=params.second_order,
+        compared=params.compared,
     )
     return LinearGreedyState(model, work_of(problem.n_arms), uniform_block())
 

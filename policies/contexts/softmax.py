@@ -22,7 +22,7 @@ from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, span_of, work_of
 from ...engine.laws.from_scores import softmax as softmax_law
-from ...engine.oracles.choice import check_second_order, oracle
+from ...engine.oracles.choice import check_compared, check_second_order, oracle
 from ...engine.oracles.forgetting import check_half_life, kept
 from ...engine.oracles.oracle import expect, fit, predict, split, spread
 from ...engine.oracles.relative import check_origin, version_of
@@ -45,6 +45,7 @@ class SoftmaxParams(NamedTuple):
     half_life: float  # in feedbacks; inf where nothing is forgotten
     origin: float  # what rewards are measured from; NaN where it is the first of them
     second_order: bool  # how named features are learned: `SparseRows`, or `SparseLinear` as in specs stored before
+    compared: bool  # whether the first of these compares words, which it did not in specs stored before
 
 
 class SoftmaxState(NamedTuple):
@@ -56,7 +57,7 @@ class SoftmaxState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
-@earlier(origin=0.0, second_order=False)
+@earlier(origin=0.0, second_order=False, compared=False)
 def softmax(
     sharpness: float | None = None,
     noise: float | None = None,
@@ -64,6 +65,7 @@ def softmax(
     half_life: float | None = None,
     origin: float | None = None,
     second_order: bool = True,
+    compared: bool = True,
 ) -> Policy:
     """Draw each action in proportion to exp(sharpness score / sd) over a linear oracle.
 
@@ -78,6 +80,7 @@ def softmax(
         forgetting,
         check_origin(origin),
         check_second_order(second_order),
+        check_compared(compared),
     )
 
     def resolve(problem: Problem) -> Policy:
@@ -90,6 +93,7 @@ def softmax(
             "half_life": half_life,
             "origin": origin,
             "second_order": second_order,
+            "compared": compared,
         }
         found = params._replace(sharpness=follows)
         return dataclasses.replace(policy, params=found, spec={"name": policy.name, "params": settled}, resolve=None)
@@ -98,7 +102,7 @@ def softmax(
         "softmax",
         params,
         init,
-        version=version_of(origin, second_order),
+        version=version_of(origin, second_order, compared),
         contexts=("dense", "actions", "named"),
         grow=by_padding(init),
         resolve=resolve if sharpness is None else None,
@@ -114,6 +118,7 @@ def init(params: SoftmaxParams, problem: Problem) -> SoftmaxState:
         half_life=params.half_life,
         origin=params.origin,
         second_order=params.second_order,
+        compared=params.compared,
     )
     return SoftmaxState(model, residuals(), work_of(problem.n_arms), uniform_block())
 

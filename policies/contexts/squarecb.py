@@ -21,7 +21,7 @@ from ...engine.draws import UniformBlock, uniform_block, uniform_from
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, inverse_gap, power, span_of, work_of
-from ...engine.oracles.choice import check_second_order, oracle
+from ...engine.oracles.choice import check_compared, check_second_order, oracle
 from ...engine.oracles.forgetting import check_half_life, kept
 from ...engine.oracles.oracle import expect, fit, predict, split, spread
 from ...engine.oracles.relative import check_origin, version_of
@@ -43,6 +43,7 @@ class SquareCbParams(NamedTuple):
     half_life: float  # in feedbacks; inf where nothing is forgotten
     origin: float  # what rewards are measured from; NaN where it is the first of them
     second_order: bool  # how named features are learned: `SparseRows`, or `SparseLinear` as in specs stored before
+    compared: bool  # whether the first of these compares words, which it did not in specs stored before
 
 
 class SquareCbState(NamedTuple):
@@ -55,7 +56,7 @@ class SquareCbState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
-@earlier(origin=0.0, second_order=False)
+@earlier(origin=0.0, second_order=False, compared=False)
 def squarecb(
     gamma: float = 10.0,
     exponent: float = 0.5,
@@ -64,6 +65,7 @@ def squarecb(
     half_life: float | None = None,
     origin: float | None = None,
     second_order: bool = True,
+    compared: bool = True,
 ) -> Policy:
     """Play by inverse gap weighting over a linear oracle; nothing needs tuning, and `half_life` makes it forget."""
     forgetting = check_half_life(half_life)
@@ -76,9 +78,15 @@ def squarecb(
         forgetting,
         check_origin(origin),
         check_second_order(second_order),
+        check_compared(compared),
     )
     return Policy(
-        "squarecb", params, init, version_of(origin, second_order), ("dense", "actions", "named"), grow=by_padding(init)
+        "squarecb",
+        params,
+        init,
+        version_of(origin, second_order, compared),
+        ("dense", "actions", "named"),
+        grow=by_padding(init),
     )
 
 
@@ -90,6 +98,7 @@ def init(params: SquareCbParams, problem: Problem) -> SquareCbState:
         half_life=params.half_life,
         origin=params.origin,
         second_order=params.second_order,
+        compared=params.compared,
     )
     return SquareCbState(model, residuals(), np.zeros(1), work_of(problem.n_arms), uniform_block())
 

@@ -75,7 +75,9 @@ def test_who_names_no_policy_asks_for_the_default_of_then(of: dict[str, Any], be
     assert not asks_for(asked | {"policy": before}, stored, said), "nor does one who names the one inside"
 
 
-@pytest.mark.parametrize("gone", [("within_rewards",), ("within_rewards", "second_order")])
+@pytest.mark.parametrize(
+    "gone", [("compared",), ("within_rewards", "compared"), ("within_rewards", "second_order", "compared")]
+)
 def test_the_default_for_named_features_of_an_earlier_version_is_known_again(gone: tuple[str, ...]) -> None:
     """It explored more, and lacked params that came later."""
     asked = {"experiment_id": "e", "arms": ARMS, "problem": {"context": {"kind": "features"}}}

@@ -42,7 +42,8 @@ def test_a_saved_tuner_goes_on_bit_for_bit(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "later"), [("squarecb", {"origin": 0.0, "second_order": False}), ("epsilon_greedy", {"origin": 0.0})]
+    ("name", "later"),
+    [("squarecb", {"origin": 0.0, "second_order": False, "compared": False}), ("epsilon_greedy", {"origin": 0.0})],
 )
 def test_a_tuner_that_was_saved_before_its_policy_had_an_origin_goes_on(name: str, later: dict[str, Any]) -> None:
     """Costs are counted from 0 then, in the first version of the policy, which lacks the params that came later."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
-from test_second_order import ALL, PROBLEM, one_row
+from test_second_order import ALL, PROBLEM, one_row, stream
 
 from onearm.engine.features import Encoder
+from onearm.engine.oracles.compared import compared_words
 from onearm.engine.oracles.few_slots import COORDINATES, FewSlots, few_slots
 from onearm.engine.oracles.oracle import fit, predict, split, spread
-from onearm.engine.oracles.second_order import second_order
-from onearm.engine.oracles.sparse_rows import sparse_rows
+from onearm.engine.oracles.sparse_rows import SparseRows, sparse_rows
 from onearm.engine.protocol import decay
 from onearm.engine.vocabulary import Array, Features, Problem
 
@@ -91,7 +93,7 @@ def test_few_slots_learn_numbers_whatever_their_unit_and_origin() -> None:
 def test_it_is_exact_while_few_slots_came_and_then_what_the_rule_has_learned() -> None:
     rows = visits(200, countries=40)
     model = sparse_rows(PROBLEM, regularisation=1.0)
-    few, many = few_slots(PROBLEM, regularisation=1.0), second_order(PROBLEM)
+    few, many = few_slots(PROBLEM, regularisation=1.0), compared_words(PROBLEM)
     was_full = []
     for features, action, reward in rows:
         alone = many if model.few.full[0] else few
@@ -135,3 +137,23 @@ def test_a_hundred_thousand_rewards_leave_the_covariance_positive() -> None:
     used = int(model.used[0])
     assert (np.linalg.eigvalsh(model.covariance[:used, :used]) > 0).all()
     assert isinstance(model, FewSlots)
+
+
+def test_words_that_are_not_compared_are_learned_as_by_the_version_before() -> None:
+    """The digest is that of the version before; logs on record were made by it."""
+    assert played(compared=False) == "f158a4c2ebcec90383258ada9e46f45807a9fdba0cf1beb85fb27d601c4dafd6"
+
+
+def played(*, compared: bool = True) -> str:
+    """Return the digest of all scores and widths of some decisions, and of the model after their rewards."""
+    made = hashlib.sha256()
+    for half_life, rows in ((None, [*visits(60), *stream(80)]), (20.0, stream(80))):
+        model = sparse_rows(PROBLEM, half_life=half_life, compared=compared)
+        for features, action, reward in rows:
+            made.update(scores_of(model, features).tobytes() + widths_of(model, features).tobytes())
+            fit(model, features, action, reward, 1.0)
+        assert isinstance(model, SparseRows)
+        kept = [array for name, array in model.many._asdict().items() if not name.startswith("scratch_")]
+        for array in [*model.few, *kept]:
+            made.update(np.ascontiguousarray(array).tobytes())
+    return made.hexdigest()

@@ -110,12 +110,13 @@ def test_what_follows_from_the_number_of_arms_stands_in_the_spec() -> None:
         "coordinates": 80,
         "widest": 1.5,
         "second_order": True,
+        "compared": True,
     }
     again = fitted(catalog.from_spec(settled.spec), Problem(3000, (64,)))
     assert (again.params, again.spec) == (settled.params, settled.spec)
     for problem in (Problem(1000), Problem(1000, (1000, 4)), Problem(1000, (1000, 64), nonzeros=9)):
         params = fitted(policy, problem).spec["params"]
-        settled = (0.03, 2.0) if problem.context_kind == "named" else (0.1, 0.3)
+        settled = (0.003, 2.0) if problem.context_kind == "named" else (0.1, 0.3)
         assert (params["temperature"], params["regularisation"], params["coordinates"]) == (*settled, None)
 
 

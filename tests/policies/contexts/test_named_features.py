@@ -51,7 +51,9 @@ def test_categories_are_learned_exactly_and_compiled_to_the_bit_as_in_python(mon
 
 def test_a_policy_takes_the_rule_that_its_spec_says() -> None:
     for name in ("bag", "fastcb", "fourier_softmax", "fourier_ucb", "linear_greedy", "regcb", "softmax", "squarecb"):
-        spec = catalog.make(name).spec
-        stored = {"name": name, "params": {k: value for k, value in spec["params"].items() if k != "second_order"}}
-        assert catalog.from_stored(stored).version == catalog.make(name).version - 1
-        assert spec["params"]["second_order"] is True
+        made = catalog.make(name)
+        assert made.spec["params"]["second_order"] is made.spec["params"]["compared"] is True
+        for earlier, gone in ((1, ("compared",)), (2, ("compared", "second_order"))):
+            params = {param: value for param, value in made.spec["params"].items() if param not in gone}
+            assert catalog.from_stored({"name": name, "params": params}).version == made.version - earlier
+        assert catalog.make(name, second_order=False).version == made.version - 2

@@ -10,7 +10,9 @@ from support import explorers as x
 
 from onearm.engine import loop
 from onearm.engine.errors import InvalidInput
+from onearm.engine.problem import fitted
 from onearm.engine.vocabulary import Array, Policy, Problem
+from onearm.policies import catalog
 from onearm.policies.contexts.regcb import regcb
 
 
@@ -66,3 +68,13 @@ def test_zeros_first_still_try_every_arm() -> None:
 def test_params_out_of_range_are_refused() -> None:
     with pytest.raises(InvalidInput, match="mellowness"):
         regcb(mellowness=-0.1)
+
+
+def test_the_mellowness_that_is_left_out_follows_from_the_kind_of_contexts() -> None:
+    policy, named = catalog.make("regcb"), Problem(3, (3, 64), nonzeros=9)
+    for problem, mellowness in ((Problem(3), 0.1), (Problem(3, (2,)), 0.1), (named, 0.03)):
+        settled = fitted(policy, problem)
+        assert settled.params.mellowness == settled.spec["params"]["mellowness"] == mellowness
+        assert settled.spec["params"].keys() == policy.spec["params"].keys()
+        assert fitted(catalog.from_spec(settled.spec), named).params == settled.params
+    assert fitted(catalog.make("regcb", mellowness=0.1), named).params.mellowness == 0.1
