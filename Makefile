@@ -75,6 +75,7 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/dsjson_out.py || echo "going on without Vowpal Wabbit on an exported log"
 	@$(PY) benchmarks/cluster_costs.py >/dev/null || echo "going on without PostgreSQL, or a node among several cost more than it should"
 	@$(PY) benchmarks/cluster_faults.py >/dev/null || echo "going on without PostgreSQL, or nodes were replaced too late, or erred"
+	@$(PY) benchmarks/workers.py >/dev/null || echo "going on without PostgreSQL, or workers cost more than they should"
 	@$(PY) benchmarks/publish.py >/dev/null || echo "going on without nats-server, or events were sent too slowly"
 	@$(PY) benchmarks/sweep_dask.py >/dev/null || echo "workers of Dask were slower than they should be, or the machine was busy"
 	@$(PY) benchmarks/tables.py

@@ -1,4 +1,4 @@
-"""The tables of nodes, streams and workers of Dask: from results/cluster_*.json, publish.json and sweep_dask.json."""
+"""The tables of nodes, workers, streams and Dask: from results/cluster_*, workers, publish and sweep_dask.json."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ PHASES = {
     "folding": "until the log is folded, and answered",
     "all": "all",
 }
+DATABASES = {"sqlite": "a file of SQLite", "postgresql": "a server of PostgreSQL"}
 WAYS = {"threads": "threads", "workers": "workers of Dask", "one_file": "one file, one thread"}
 PARTS = {
     "sweep": "a sweep of simulations",
@@ -71,6 +72,28 @@ def cluster_costs(result: dict[str, Any]) -> str:
     words = "The fence is looked at in each transaction; kernels ran as Python."
     text = [markdown(rows), markdown(asked), _with_missed(words, result), machine_line(result["machine"])]
     return "\n\n".join(text)
+
+
+def workers(result: dict[str, Any]) -> str:
+    """Show what a decision costs one process and several workers, and what they would make of free cores."""
+    n = result["workers"]
+    head = ["a decision, us of CPU", "one process", f"{n} workers", "of the database beside it: one process"]
+    rows = [[*head, f"{n} workers", f"times the decisions at most, {n} free cores for all", f"{n} for the workers"]]
+    for name, what in DATABASES.items():
+        one, several = result[name]["one"], result[name]["several"]
+        beside = [found["database_cpu_us"] for found in (one, several)]
+        times = [n * one["workers_cpu_us"] / (several["workers_cpu_us"] + more) for more in (beside[1], 0.0)]
+        costs = [f"{us:.0f}" for us in (one["workers_cpu_us"], several["workers_cpu_us"], *beside)]
+        rows.append([what, *costs, *(f"{each:.2f}" for each in times)])
+    cores = [result[name][runs]["cores"] for name in DATABASES for runs in ("one", "several")]
+    rates = [[result[name][runs]["decisions_a_second"] for runs in ("one", "several")] for name in DATABASES]
+    words = (
+        f"{result['clients']} clients ask for batches of {result['batch']} decisions of {result['experiments']} "
+        f"experiments; medians of {result['rounds']} rounds. The last two columns are computed, and not measured: "
+        f"all of this had {min(cores):.2f} to {max(cores):.2f} cores here, where workers made "
+        f"{' and '.join(f'{several / one:.2f}' for one, several in rates)} times the decisions a second."
+    )
+    return "\n\n".join([markdown(rows), _with_missed(words, result), machine_line(result["machine"])])
 
 
 SORTS = {

@@ -22,7 +22,7 @@ from evaluate_tables import coverage, evaluate_speed, evaluate_speed_more, prope
 from lists_tables import lists
 from lives_tables import lives
 from loop_tables import loop
-from scale_tables import cluster_costs, cluster_faults, cluster_takeover, publish, scale, sweep_dask
+from scale_tables import cluster_costs, cluster_faults, cluster_takeover, publish, scale, sweep_dask, workers
 from short_table import FILES, short
 from solver_tables import solver_speed, sor, sor_heat, sor_more
 from table_text import machine_line, markdown, plus_minus
@@ -382,6 +382,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "cluster_faults": cluster_faults,
     "cluster_costs": cluster_costs,
     "cluster_takeover": cluster_takeover,
+    "workers": workers,
     "publish": publish,
     "scale": scale,
     "sweep_dask": sweep_dask,

@@ -1,9 +1,11 @@
-"""Decisions a second of `onearm serve --workers 2` beside one process, asked by few clients in batches.
+"""What a decision costs `onearm serve --workers 2` and one process, asked by few clients in batches.
 
-Run: python benchmarks/workers.py [--sqlite] [--seconds 3] [--rounds 3] [--workers 2] [--json]. Needs PostgreSQL, or
-with --sqlite a disk. One process and several take turns; clients are threads of this process, each with a connection
-that stays open, and send the same bytes again and again. Seconds of the processor are those of the workers, of
-PostgreSQL and of the clients, each.
+Run: python benchmarks/workers.py [--seconds 3] [--rounds 3] [--workers 2] [--out FILE] [--json]. Needs PostgreSQL.
+They serve a file of SQLite and a server of PostgreSQL. One process and several take turns; clients are threads of this
+process, each with a connection that stays open, and send the same bytes again and again. Seconds of the processor are
+those of the workers, of PostgreSQL and of the clients, each.
+Exits with 1 where a request failed, or a decision cost workers half as much again as it costs one process. The result
+is in results/workers.json.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ BATCH = 500
 CLIENTS = 4
 WARM_SECONDS = 2.0
 READY_SECONDS = 60.0
+CPU_TIMES = 1.5  # what a decision of several workers may cost at most, in that of one process
+RESULT = Path(__file__).parent / "results" / "workers.json"
 
 
 class Place(NamedTuple):
@@ -59,30 +63,54 @@ def a_file() -> Iterator[Place]:
         yield Place(f"sqlite:///{folder}/run.db", lambda: 0.0)
 
 
+DATABASES = {"sqlite": a_file, "postgresql": a_server}
+
+
 def main() -> int:
     """Measure, and say what was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--sqlite", action="store_true", help="serve a file of SQLite")
+    parser.add_argument("--out", type=Path, default=RESULT, help="where the result is written")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
-    runs: dict[int, list[dict[str, float]]] = {1: [], options.workers: []}
-    with a_file() if options.sqlite else a_server() as place:
-        for _ in range(options.rounds):
-            for workers, some in runs.items():
-                some.append(_measured(place, workers, options.seconds))
-    found: dict[str, Any] = {
-        str(workers): {key: round(statistics.median(one[key] for one in some), 2) for key in some[0]}
-        for workers, some in runs.items()
-    }
-    several = found[str(options.workers)]
-    found["times_decisions_a_second"] = round(several["decisions_a_second"] / found["1"]["decisions_a_second"], 2)
-    found["times_cpu_of_a_decision"] = round(several["workers_cpu_us"] / found["1"]["workers_cpu_us"], 2)
-    found["machine"] = machine()
+    found: dict[str, Any] = {name: getattr(options, name) for name in ("seconds", "rounds", "workers")}
+    found |= {"experiments": EXPERIMENTS, "batch": BATCH, "clients": CLIENTS, "machine": machine()}
+    for name, a_database in DATABASES.items():
+        with a_database() as place:
+            found[name] = _compared(place, options.workers, options.rounds, options.seconds)
+    found["missed"] = missed(found)
+    options.out.write_text(json.dumps(found, indent=2) + "\n")
     print(json.dumps(found, indent=2) if options.json else "\n".join(f"{key}: {value}" for key, value in found.items()))
-    return 0
+    return 1 if found["missed"] else 0
+
+
+def missed(found: dict[str, Any]) -> list[str]:
+    """Return in words what failed or cost too much."""
+    says = []
+    for name in DATABASES:
+        one, several = found[name]["one"], found[name]["several"]
+        if failed := one["failed"] + several["failed"]:
+            says.append(f"{failed:.0f} requests failed ({name})")
+        times = several["workers_cpu_us"] / one["workers_cpu_us"]
+        if times > CPU_TIMES:
+            limit = f"{CPU_TIMES:g} are the limit"
+            says.append(f"a decision of workers costs {times:.2f} times that of one process ({name}), where {limit}")
+    return says
+
+
+def _compared(place: Place, workers: int, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
+    """Return what one process and several workers do: medians of the rounds, and all requests that failed."""
+    runs: dict[str, list[dict[str, float]]] = {"one": [], "several": []}
+    for _ in range(rounds):
+        for name, some in runs.items():
+            some.append(_measured(place, workers if name == "several" else 1, seconds))
+    return {
+        name: {key: round(statistics.median(one[key] for one in some), 2) for key in some[0]}
+        | {"failed": sum(one["failed"] for one in some)}
+        for name, some in runs.items()
+    }
 
 
 def _measured(place: Place, workers: int, seconds: float) -> dict[str, float]:

@@ -214,3 +214,12 @@ def postgres_url(postgres_database: str) -> str:
 
     postgres_server.empty(postgres_database)
     return postgres_database
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of a database without tables: of a file of SQLite, and of a real server of PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/run.db"
+    address: str = request.getfixturevalue("postgres_url")
+    return address

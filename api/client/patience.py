@@ -13,7 +13,7 @@ from .bodies import refusal
 AGAIN = frozenset({408, 429, 502, 503, 504})  # statuses after which the same call may succeed
 HOPELESS = frozenset({"cannot_open", "database_lost"})  # codes of 503 that last until somebody mends the service
 FIRST_S, LONGEST_S = 0.05, 2.0  # how long the first wait is at most, and any
-BETWEEN = frozenset({408, 502, 504})  # of these what stands between says them, and does not know what was done
+UNKNOWN = frozenset({408, 502, 504})  # of these nobody knows what was done: not the service, nor a proxy that says them
 UNSURE = frozenset({"node_unreachable"})  # codes of 503 that do not know either
 UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)  # losses before anything was sent
 
@@ -44,7 +44,7 @@ class Patience:
         refused = refusal(answer.status_code, answer.content)
         if answer.status_code not in AGAIN or refused.code in HOPELESS:
             raise refused
-        if self._once and (answer.status_code in BETWEEN or refused.code in UNSURE):
+        if self._once and (answer.status_code in UNKNOWN or refused.code in UNSURE):
             raise _unknown(str(refused))
         try:
             at_least = float(answer.headers.get("retry-after", 0))

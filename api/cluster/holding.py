@@ -23,7 +23,7 @@ class Holding:
         self.node = node
         self.shards = 0  # how many there are, with those of others
         self.epochs: dict[int, int] = {}  # of the shards that are had, by number
-        self.moving: set[int] = set()  # of these: they are given to others, and take nothing new
+        self.moving: set[int] = set()  # of these: given to others or just taken up, they take nothing new
         self.until = 0.0  # the lease, by the monotonic clock
         self.fenced: Callable[[], None] = lambda: None  # is told, in the writer's thread, that something was lost
         self.looking: Callable[[], Awaitable[None]]  # knows of all experiments after that

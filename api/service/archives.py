@@ -25,7 +25,7 @@ from ...engine.storage.tables import Experiment
 from ..log_files import module_of
 from ..offline.files import lies_elsewhere
 from .experiment_log import log_of
-from .shelves import Folder, Shelf, Storage
+from .storages import LocalFolder, RemoteFolder, Storage
 
 NAME_MAX = 100  # characters of an experiment's id in a name
 PARTIAL = ".part"  # the end of a name until the file is whole
@@ -42,8 +42,8 @@ class Written(NamedTuple):
 class Archives:
     """The archives of a database. For worker threads."""
 
-    def __init__(self, shelf: Shelf | None) -> None:
-        self._shelf = shelf  # None: there is none
+    def __init__(self, storage: Storage | None) -> None:
+        self._storage = storage  # None: there is none
 
     @classmethod
     def at(cls, place: str | Path) -> Archives:
@@ -51,30 +51,30 @@ class Archives:
 
         Raises `Unavailable` ("no_storage") where a package for a storage is missing.
         """
-        return cls(Storage(str(place)) if lies_elsewhere(str(place)) else Folder(Path(place), ours=False))
+        return cls(RemoteFolder(str(place)) if lies_elsewhere(str(place)) else LocalFolder(Path(place), ours=False))
 
     @classmethod
     def beside(cls, url: URL) -> Archives:
         """Return the folder that a database has without being told: NAME.archives beside a file of SQLite."""
         if url.get_backend_name() != "sqlite" or not url.database:
             return cls(None)
-        return cls(Folder(Path(f"{url.database}.archives"), ours=True))
+        return cls(LocalFolder(Path(f"{url.database}.archives"), ours=True))
 
     @property
     def place(self) -> str | None:
         """Where they are, None where they are nowhere."""
-        return None if self._shelf is None else self._shelf.place
+        return None if self._storage is None else self._storage.place
 
     def check(self) -> None:
         """Raise `Conflict` ("no_archives") or `Unavailable` ("archive_failed") where nothing can be written."""
-        if self._shelf is None:
+        if self._storage is None:
             raise Conflict(
                 "no_archives",
                 "there is no folder for archives: start the service with --archives FOLDER, or keep none with "
                 '"archive": false (onearm compact --drop)',
             )
         try:
-            self._shelf.check()
+            self._storage.check()
         except OSError as error:
             raise self._failed(error) from error
 
@@ -129,26 +129,26 @@ class Archives:
     def has(self, name: str) -> bool:
         """Tell whether there is an archive. Raises `Unavailable` ("archive_failed") where that cannot be seen."""
         try:
-            return self._shelf is not None and self._shelf.has(name)
+            return self._storage is not None and self._storage.has(name)
         except OSError as error:
             says = f"{self.place} cannot be read ({error}): see that it is there, and that you may read it"
             raise Unavailable("archive_failed", says) from error
 
     def reading(self, name: str) -> AbstractContextManager[Path]:
         """Have an archive on this machine for as long as the block lasts. Raises `OSError`."""
-        if self._shelf is None:
+        if self._storage is None:
             raise FileNotFoundError("there is no folder for archives (--archives)")
-        return self._shelf.reading(name)
+        return self._storage.reading(name)
 
     def replace(self, name: str) -> None:
         """Let what was written beside an archive take its name."""
-        assert self._shelf is not None
-        self._shelf.rename(f"{name}{PARTIAL}", name)
+        assert self._storage is not None
+        self._storage.rename(f"{name}{PARTIAL}", name)
 
     def _put(self, name: str, fill: Callable[[_Hashed], Any]) -> Written:
         """Write a file under the name that it has until it is whole; all of it is on the disk when this returns."""
-        assert self._shelf is not None
-        with self._shelf.writing(f"{name}{PARTIAL}") as out:
+        assert self._storage is not None
+        with self._storage.writing(f"{name}{PARTIAL}") as out:
             hashed = _Hashed(out)
             fill(hashed)
         return Written(name, hashed.digest.hexdigest(), hashed.size)
@@ -157,12 +157,12 @@ class Archives:
         """Take archives away, and what was begun of them; return those that could not be."""
         left = []
         for name in names:
-            if self._shelf is None:
+            if self._storage is None:
                 left.append(name)
                 continue
             for file in (name, f"{name}{PARTIAL}"):
                 try:
-                    self._shelf.remove(file)
+                    self._storage.remove(file)
                 except OSError:
                     left.append(name)
         return left

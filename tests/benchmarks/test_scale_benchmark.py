@@ -1,4 +1,4 @@
-"""The benchmarks of nodes, streams and Dask: what is missed is said, and the pages show each table."""
+"""The benchmarks of nodes, workers, streams and Dask: what is missed is said, and the pages show each table."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ PAGES = {
     "cluster_costs": "nodes.md",
     "cluster_faults": "nodes.md",
     "cluster_takeover": "nodes.md",
+    "workers": "nodes.md",
     "publish": "brokers.md",
     "sweep_dask": "sweeps.md",
 }
@@ -67,6 +68,8 @@ def test_the_pages_show_the_table_with_what_is_missed(module: Callable[[str], Mo
         ("cluster_costs", ("forwarding", "more_cpu_share"), 0.51, "51% more CPU time"),
         ("cluster_faults", ("seconds_without_an_answer", "killed", "most"), 4.1, "by nobody for 4.1 s"),
         ("cluster_takeover", ("seconds", "all", "most"), 4.1, "by nobody for 4.1 s after a kill"),
+        ("workers", ("sqlite", "several", "failed"), 1.0, "1 requests failed (sqlite)"),
+        ("workers", ("postgresql", "one", "workers_cpu_us"), 1.0, "where 1.5 are the limit"),
         ("cluster_faults", ("writes_refused_by_the_fence",), 0, "the fence refused no write"),
         ("sweep_dask", ("files", "speed"), 0.79, "workers have 0.79 of the speed without Dask (files)"),
         ("sweep_dask", ("learners", "same_bits"), False, "workers find something else (learners)"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import golden
@@ -11,20 +13,15 @@ import numpy as np
 import pytest
 from support import explorers as x
 
+from onearm.engine.errors import InvalidInput
 from onearm.engine.laws.from_scores import greedy, inverse_gap
 from onearm.engine.laws.from_scores import softmax as softmax_law
 from onearm.engine.protocol import appraise, explains
 from onearm.engine.vocabulary import Array, Instance, Policy, Problem
 from onearm.policies import catalog
 
-# These expect nothing of an action: they never learn, or learn probabilities alone.
-WITHOUT = {"exp3_ix", "fixed_arm", "log_barrier_omd", "tsallis_inf", "tsallis_inf_binned", "uniform"} | {
-    "fixed_omega",
-    "loop_mixture",
-    "split",
-    "ucrl2_vtr",
-    "young",
-}
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "arms.md").read_text()
+NAME = re.compile(r"`(\w+)`")
 # Arms and rewards on record, and contexts for those that read them
 ACTIONS = [1, 1, 0, 2, 1, 0, 2, 0]
 REWARDS = [0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0]
@@ -64,8 +61,32 @@ def learned(name: str, **params: Any) -> tuple[Policy, Any]:
     return policy, state
 
 
-def test_every_index_and_every_model_has_scores() -> None:
-    assert {name for name in golden.names("arm") if not explains(golden.specimen(name).params)} == WITHOUT
+def wraps(name: str) -> bool:
+    """Tell whether a policy goes around another one."""
+    return hasattr(golden.specimen(name).params, "inner")
+
+
+def test_the_page_says_which_policies_have_scores_and_which_refuse() -> None:
+    alone = {name for name in golden.names("arm") if not wraps(name)}
+    having = {name for name in alone if explains(golden.specimen(name).params)}
+    section = PAGE.partition("## What a policy expects: scores\n")[2].partition("\n## ")[0]
+    table, _, below = section.partition("\nWrappers tell")
+    rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    assert sorted(NAME.findall(" ".join(rows))) == sorted(having)
+    assert sorted(NAME.findall(below.partition("where that expects nothing.")[2])) == sorted(alone - having)
+
+
+@pytest.mark.parametrize("name", [name for name in golden.names("arm") if wraps(name)])
+def test_a_wrapper_has_scores_where_the_policy_inside_has(name: str) -> None:
+    """As the page says."""
+    params = golden.SPECIMENS[name]
+    assert explains(catalog.make(name, **params | {"policy": {"name": "squarecb", "params": {}}}).params)
+    without = params | {"policy": {"name": "tsallis_inf", "params": {}}}
+    if name == "paced_budget":
+        with pytest.raises(InvalidInput, match="does not foretell"):
+            catalog.make(name, **without)
+    else:
+        assert not explains(catalog.make(name, **without).params)
 
 
 def leaders(told: Told) -> Array:

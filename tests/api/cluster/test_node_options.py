@@ -46,7 +46,7 @@ def test_options_that_do_not_go_together_are_refused(
     assert says in capsys.readouterr().err
 
 
-def test_a_file_of_sqlite_has_one_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_node_by_itself_refuses_a_file_of_sqlite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     database = f"sqlite:///{tmp_path}/run.db"
     options = ["--node", "a", "--advertise", ADDRESS, "--database", database]
     assert run(["serve", "--port", "0", *options]) != 0

@@ -60,11 +60,11 @@ class One:
 
 
 @pytest.fixture
-def make(shared_url: str) -> Iterator[Callable[..., One]]:
+def make(url: str) -> Iterator[Callable[..., One]]:
     made: list[One] = []
 
     def one(*given: object, **named: object) -> One:
-        made.append(One(shared_url, *given, **named))  # type: ignore[arg-type]
+        made.append(One(url, *given, **named))  # type: ignore[arg-type]
         return made[-1]
 
     yield one
@@ -135,7 +135,7 @@ def test_a_lease_that_ended_writes_as_long_as_nobody_took_its_shards(make: Calla
     assert a.store.last(experiment.key) == (1, 1)
 
 
-@pytest.mark.parametrize("shared_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 def test_a_shard_in_which_somebody_writes_is_taken_when_that_is_written(make: Callable[..., One]) -> None:
     a, b = make("a"), make("b")
     a.take()
@@ -161,7 +161,7 @@ def test_a_shard_in_which_somebody_writes_is_taken_when_that_is_written(make: Ca
     assert b.store.last(experiment.key) == (1, 1)
 
 
-@pytest.mark.parametrize("shared_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 def test_who_sleeps_in_a_transaction_does_not_keep_its_shard(make: Callable[..., One]) -> None:
     """As a process that is paused there, or cut off."""
     a, b = make("a", idle=0.3), make("b")
@@ -206,8 +206,8 @@ def test_a_node_that_leaves_is_seen_no_more(make: Callable[..., One]) -> None:
     assert set(b.shards.see().nodes) == {"b"}
 
 
-def test_one_process_and_several_nodes_keep_each_other_out(shared_url: str, make: Callable[..., One]) -> None:
-    alone = Store.open(shared_url)
+def test_one_process_and_several_nodes_keep_each_other_out(url: str, make: Callable[..., One]) -> None:
+    alone = Store.open(url)
     with pytest.raises(OnearmError) as refused:
         make("a")
     assert refused.value.code == "database_in_use"
@@ -215,34 +215,32 @@ def test_one_process_and_several_nodes_keep_each_other_out(shared_url: str, make
     make("a")
     make("b")
     with pytest.raises(Unavailable) as refused:
-        Store.open(shared_url)
+        Store.open(url)
     assert refused.value.code == "database_in_use"
 
 
-def test_a_node_of_a_newer_version_waits_until_the_older_ones_have_ended(
-    shared_url: str, make: Callable[..., One]
-) -> None:
+def test_a_node_of_a_newer_version_waits_until_the_older_ones_have_ended(url: str, make: Callable[..., One]) -> None:
     a = make("a")
-    run_sql(shared_url, f"UPDATE {VERSION_TABLE} SET version_num = '0014'")
+    run_sql(url, f"UPDATE {VERSION_TABLE} SET version_num = '0014'")
     with pytest.raises(Unavailable, match="stop them all") as refused:
         make("b")
     assert refused.value.code == "older_schema"
     assert a.shards.renew(a.node, LEASE) is not None
-    run_sql(shared_url, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    run_sql(url, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     with pytest.raises(InvalidInput) as newer:
         make("b")
     assert newer.value.code == "newer_schema"
 
 
-def test_a_node_begins_where_a_newer_version_only_added_something(shared_url: str, make: Callable[..., One]) -> None:
+def test_a_node_begins_where_a_newer_version_only_added_something(url: str, make: Callable[..., One]) -> None:
     """Such revisions have the number of the one before, and a letter."""
     make("a")
     added = f"{newest()[:DIGITS]}z"
-    run_sql(shared_url, f"UPDATE {VERSION_TABLE} SET version_num = '{added}'")
+    run_sql(url, f"UPDATE {VERSION_TABLE} SET version_num = '{added}'")
     assert make("b").joined
-    with closing(Store.open(shared_url, write=False)) as reading:
+    with closing(Store.open(url, write=False)) as reading:
         assert reading.experiments() == []
-    run_sql(shared_url, f"UPDATE {VERSION_TABLE} SET version_num = '{int(newest()[:DIGITS]) + 1:04}a'")
+    run_sql(url, f"UPDATE {VERSION_TABLE} SET version_num = '{int(newest()[:DIGITS]) + 1:04}a'")
     with pytest.raises(InvalidInput, match="does not know") as refused:
         make("c")
     assert refused.value.code == "newer_schema"

@@ -142,8 +142,8 @@ class Asking(threading.Thread):
             time.sleep(0.03)
 
 
-def test_a_worker_that_is_killed_is_started_again_and_clients_lose_nothing(shared_url: str, tmp_path: Path) -> None:
-    with at_work(shared_url, tmp_path) as command:
+def test_a_worker_that_is_killed_is_started_again_and_clients_lose_nothing(url: str, tmp_path: Path) -> None:
+    with at_work(url, tmp_path) as command:
         command.create()
         clients = [Asking(command.url, number) for number in range(3)]
         for client in clients:
@@ -164,7 +164,7 @@ def test_a_worker_that_is_killed_is_started_again_and_clients_lose_nothing(share
         complained = command.complained.read_text()
         assert complained.count("ended by signal 9: it is started again") == 2 and "Traceback" not in complained
     told = [key for client in clients for key in client.told]
-    store = Store.open(shared_url)
+    store = Store.open(url)
     try:
         for name in NAMES:
             row, events = log_of(store, name)
@@ -178,10 +178,10 @@ def test_a_worker_that_is_killed_is_started_again_and_clients_lose_nothing(share
 
 @pytest.mark.parametrize(("number", "code", "says"), [(signal.SIGTERM, 0, ""), (signal.SIGINT, 130, "\nstopped\n")])
 def test_what_is_told_to_end_drains_all_workers_and_leaves_as_one_process(
-    shared_url: str, tmp_path: Path, number: signal.Signals, code: int, says: str
+    url: str, tmp_path: Path, number: signal.Signals, code: int, says: str
 ) -> None:
     """Both leave at once, and neither waits for the other to take what it has."""
-    with at_work(shared_url, tmp_path) as command:
+    with at_work(url, tmp_path) as command:
         command.create()
         workers = command.workers
         begun = time.monotonic()
@@ -190,13 +190,13 @@ def test_what_is_told_to_end_drains_all_workers_and_leaves_as_one_process(
         assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
         assert command.complained.read_text() == says
         assert command.said.read_text().count("stop with Ctrl-C") == 1
-    with Nodes(shared_url, "w-1") as nodes:  # the names are free at once
+    with Nodes(url, "w-1") as nodes:  # the names are free at once
         assert nodes.all[0].ask("GET", "/v1/experiments/e0").status_code == 200
 
 
-@pytest.mark.parametrize("shared_url", ["sqlite"], indirect=True)
-def test_workers_end_when_the_process_that_started_them_is_killed(shared_url: str, tmp_path: Path) -> None:
-    with at_work(shared_url, tmp_path) as command:
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_workers_end_when_the_process_that_started_them_is_killed(url: str, tmp_path: Path) -> None:
+    with at_work(url, tmp_path) as command:
         workers = command.workers
         command.process.kill()
         command.process.wait()
@@ -205,9 +205,9 @@ def test_workers_end_when_the_process_that_started_them_is_killed(shared_url: st
             command.get("/health/live")
 
 
-@pytest.mark.parametrize("shared_url", ["sqlite"], indirect=True)
-def test_both_workers_are_asked_and_each_answers_to_its_addresses_alone(shared_url: str, tmp_path: Path) -> None:
-    with at_work(shared_url, tmp_path) as command:
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_both_workers_are_asked_and_each_answers_to_its_addresses_alone(url: str, tmp_path: Path) -> None:
+    with at_work(url, tmp_path) as command:
         nodes = command.settle()
         assert [one["name"] for one in nodes] == ["w-1", "w-2"]
         asked = {command.get("/v1/cluster").json()["node"] for _ in range(200)}
@@ -222,10 +222,10 @@ def test_both_workers_are_asked_and_each_answers_to_its_addresses_alone(shared_u
             assert httpx.get(f"{address}/v1/experiments", headers=forged).status_code == 503
 
 
-@pytest.mark.parametrize("shared_url", ["sqlite"], indirect=True)
-def test_clients_speak_tls_and_workers_among_themselves_do_not(shared_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_clients_speak_tls_and_workers_among_themselves_do_not(url: str, tmp_path: Path) -> None:
     options = ["--tls-cert", str(TLS / "cert.pem"), "--tls-key", str(TLS / "key.pem")]
-    with at_work(shared_url, tmp_path, *options, scheme="https") as command:
+    with at_work(url, tmp_path, *options, scheme="https") as command:
         assert {one["address"][:5] for one in command.settle()} == {"http:"}
         trusting = httpx.Client(base_url=command.url, verify=ssl.create_default_context(cafile=TLS / "cert.pem"))
         with trusting as client:  # one connection, so one worker, which passes on what the other has

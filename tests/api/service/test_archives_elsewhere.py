@@ -16,7 +16,7 @@ from support.served import Served
 from onearm.api.cli import main
 from onearm.api.cli.verify import has_fault, verified
 from onearm.api.service.archives import Archives
-from onearm.api.service.shelves import Storage
+from onearm.api.service.storages import RemoteFolder
 from onearm.engine.errors import Unavailable
 
 PLACE = "memory://bucket/archives"
@@ -90,7 +90,7 @@ class Away:
 def test_a_storage_that_does_not_let_us_in_is_named_and_nothing_is_compacted(served: Served, files: Any) -> None:
     run = Run(served, "dense", "e")
     run.play(20)
-    away = Storage(PLACE)
+    away = RemoteFolder(PLACE)
     away._system = Away()
     served.service.compactions._archives = Archives(away)
     answer = served.client.post("/v1/experiments/e:compact", json={})

@@ -1,4 +1,4 @@
-"""The databases that the storage suite runs on: an SQLite file and a real PostgreSQL server."""
+"""The store that the storage suite runs on."""
 
 from __future__ import annotations
 
@@ -9,14 +9,6 @@ import pytest
 from support.stored import new_database
 
 from onearm.engine.storage.store import Store
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/run.db"
-    address: str = request.getfixturevalue("postgres_url")
-    return address
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
-"""Where archives lie: a folder of this machine, or one of a storage that fsspec reaches, such as s3://bucket/archives.
+"""Where archives lie: a folder of this machine, or a remote one that fsspec reaches, such as s3://bucket/archives.
 
-A file is written whole under a name, and given another name when all that goes with it is done. What lies in a storage
+A file is written whole under a name, and given another name when all that goes with it is done. What lies elsewhere
 is made in a temporary file here and sent in one piece; to be read it is copied here.
 """
 
@@ -17,7 +17,7 @@ from ...engine.storage.files import sync
 from ..offline.files import system_of
 
 
-class Shelf(Protocol):
+class Storage(Protocol):
     """Holds files by their names. For worker threads; all of it raises `OSError`."""
 
     place: str  # as people name it
@@ -41,7 +41,7 @@ class Shelf(Protocol):
         """Take a file away, where it is there."""
 
 
-class Folder:
+class LocalFolder:
     """A folder of this machine."""
 
     def __init__(self, path: Path, *, ours: bool) -> None:
@@ -83,8 +83,8 @@ class Folder:
         (self._path / name).unlink(missing_ok=True)
 
 
-class Storage:
-    """A folder of a storage, by its address. Raises `Unavailable` ("no_storage") where a package for it is missing."""
+class RemoteFolder:
+    """A folder elsewhere, by its address. Raises `Unavailable` ("no_storage") where a package for it is missing."""
 
     def __init__(self, address: str) -> None:
         self.place = address.rstrip("/")
