@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.oracles.chebyshev import FARTHEST, check_range, chebyshev, place
+from onearm.engine.oracles.chebyshev import FARTHEST, chebyshev, check_range, place
 
 
 @pytest.mark.parametrize("m", [1, 2, 6, 32])
