@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.every_run import AS_PYTHON, REPRESENTATIVES, cover, every_run, mark_further, written
+from support.kinds.arms import NAMES, contexts_of, with_features
 from support.subjects import policies_given, policy_of_file
 
 from onearm.engine.compiled import stamp
@@ -61,6 +62,15 @@ def test_of_a_matrix_every_run_tries_what_is_kept() -> None:
         (("c",), "slow"),
     ]
     assert (pairs[0].values, pairs[1]) == (("a", 1), ("b", 2))
+
+
+def test_policies_of_contexts_are_tried_with_features_and_those_of_arms_without_too() -> None:
+    kept = with_features([(name, context) for name in NAMES for context in contexts_of(name)])
+    assert {name for name, _ in kept} == set(NAMES)
+    family = {name: catalog.factory(name).__module__.split(".")[-2] for name in NAMES}
+    plain = {family[name] for name, context in kept if context == "none"}
+    assert "arms" in plain and "contexts" not in plain
+    assert with_features([("bag", "none"), ("ucb1", "dense")]) == [("bag", "none"), ("ucb1", "dense")]
 
 
 def test_what_is_kept_and_is_no_case_is_told() -> None:

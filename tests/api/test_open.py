@@ -381,7 +381,6 @@ def test_a_policy_without_reasons_is_refused_with_two_that_have_some() -> None:
         assert len(onearm.open(named, arms=3).explain()["ranking"]) == 3
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("policy", ["linucb", "squarecb", "fourier_softmax", "fourier_ucb"])
 @pytest.mark.parametrize("far", [1e200, 1e300])
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid value:RuntimeWarning")

@@ -35,7 +35,6 @@ def slots_enough(name: str) -> list[int]:
 ROOMS = [(name, slots) for name in NAMES for slots in slots_enough(name)]
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize(("arms", "trials"), KNOWN)
 @pytest.mark.parametrize(("name", "slots"), ROOMS)
 def test_moves_can_be_made_and_a_recommendation_is_an_arm_that_is_there(
@@ -74,7 +73,6 @@ def test_where_one_arm_alone_is_left_it_is_pulled(name: str, slots: int) -> None
         learn(policy, state, instance, decision, world.make(decision.action))
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize(("arms", "trials"), KNOWN)
 @pytest.mark.parametrize("name", NAMES)
 def test_arms_that_are_late_leave_a_move_that_can_be_made(name: str, arms: int, trials: int | None) -> None:
@@ -94,7 +92,6 @@ def test_arms_that_are_late_leave_a_move_that_can_be_made(name: str, arms: int, 
     assert world.read > 1
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize(("arms", "trials"), KNOWN)
 @pytest.mark.parametrize("name", NAMES)
 def test_fewer_pulls_than_asked_for_are_learned_as_what_they_are(name: str, arms: int, trials: int | None) -> None:
@@ -114,7 +111,6 @@ def test_fewer_pulls_than_asked_for_are_learned_as_what_they_are(name: str, arms
     assert world.read > 1
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("arms", [1, 2, 50])
 @pytest.mark.parametrize("trials", [1, 2, 3, 40])
@@ -136,7 +132,6 @@ def test_a_stream_that_ends_early_or_late_is_no_harm(name: str) -> None:
         assert sum(world.pulls.values()) == TRIALS
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("rewards", ["bernoulli", "normal"])
 @pytest.mark.parametrize(("name", "slots"), ROOMS)
 def test_a_simulation_makes_the_trials_within_the_slots_and_its_log_is_its_state(

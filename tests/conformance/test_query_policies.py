@@ -134,7 +134,6 @@ def test_a_batch_that_is_asked_at_once_holds_every_query(name: str, place: int) 
     assert sorted(asked) == list(range(n))
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("name", sorted({name for name, _ in CLASSICAL}))
 @pytest.mark.parametrize("queries", BUDGETS)
 def test_small_tasks_and_small_budgets_end_in_a_recommendation(name: str, queries: int) -> None:
@@ -156,7 +155,6 @@ def test_small_tasks_and_small_budgets_end_in_a_recommendation(name: str, querie
     assert played >= 4
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("name", [name for name, place in CASES if place == 0])
 @pytest.mark.parametrize("size", [1e9, ANSWER_MAX])
 @np.errstate(over="ignore", invalid="ignore")  # a score may be anything; no state and no law

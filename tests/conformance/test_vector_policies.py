@@ -28,7 +28,6 @@ def test_a_policy_takes_some_domain_for_each_kind_of_feedback(name: str) -> None
     assert {case.feedback for case in CASES if case.name == name} == set(golden.specimen(name).feedbacks)
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("timing", TIMINGS)
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("case", every_run(PLAIN, first_of_others(PLAIN, lambda case: case.name)), ids=str)

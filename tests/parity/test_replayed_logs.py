@@ -21,7 +21,6 @@ from onearm.engine.vocabulary import DECIDE, Array, Columns, Problem
 pytestmark = pytest.mark.usefixtures("few_cosines", "coarse_quadrature", "witness_in_the_catalogue")
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 @pytest.mark.parametrize(
     ("name", "world", "steps"),

@@ -89,7 +89,6 @@ def test_asking_and_telling_by_hand_is_what_run_does(rule: str) -> None:
     assert by_hand.commit() == run.commit()
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("arms", [1, 2, 3, 60])
 @pytest.mark.parametrize("trials", [1, 7, 60, 5000])
 @pytest.mark.parametrize("rule", RULES)

@@ -145,7 +145,6 @@ def test_spare_columns_are_left_out_one_by_one(
     assert "…" not in out
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("ending", READERS)
 @pytest.mark.parametrize("world", [SEA, EXPERTS, LATE, EXAMPLES])
 def test_a_log_holds_every_point_and_verifies(

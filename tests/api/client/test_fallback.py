@@ -119,7 +119,6 @@ def test_a_second_reward_of_one_is_refused_and_not_taken_for_the_first(
     assert (record["value"], record["reward_id"]) == (1.0, "click")
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("lost", [LOST, UNANSWERED])
 @pytest.mark.parametrize("request_lost", range(3))
 def test_it_is_told_once_whatever_is_lost_on_the_way(

@@ -32,7 +32,6 @@ def reach(served: Served) -> Iterator[Reach]:
         client.close()
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("fault", [LOST, UNANSWERED, BUSY, ELSEWHERE])
 @pytest.mark.parametrize("batch_ms", [None, 1.0])
 def test_whatever_is_lost_is_made_and_counted_once(
@@ -72,7 +71,6 @@ def test_other_calls_are_safe_to_try_again_too(reach: Reach, served: Served, cal
         assert len(client.experiments()) == before - 1
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("fault", [UNANSWERED, ELSEWHERE, BROKEN_OFF])
 @pytest.mark.parametrize("call", ["rollback", "call"])
 def test_what_would_do_more_a_second_time_is_not_tried_again_where_its_answer_is_lost(

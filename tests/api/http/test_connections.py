@@ -220,7 +220,6 @@ def test_what_is_not_http_is_refused_as_a_problem(large: Listening) -> None:
     refused(line, 400, "not_http", "send HTTP/1.1")
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("first", ["CONNECT localhost:80", "GET http://[", "GET http://localhost:99999999/"])
 @pytest.mark.parametrize("before", [0, 1])
 def test_a_target_that_is_no_address_is_refused_as_a_problem(large: Listening, first: str, before: int) -> None:

@@ -43,7 +43,6 @@ def learned(served: Windowed) -> list[tuple[int | None, int | None, float | None
     return [(e.number, e.action, e.propensity, e.reward, e.detail) for e in events if e.kind == LEARN]
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("propensity", [None, 0.25])
 @pytest.mark.parametrize("deferred", [False, True])
 def test_the_action_that_was_shown_is_learned(served: Windowed, propensity: float | None, deferred: bool) -> None:

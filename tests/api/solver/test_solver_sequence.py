@@ -35,7 +35,6 @@ def some(n: int, count: int, shift: float = 0.5) -> Iterator[tuple[sparse.csr_ar
         yield second(n, shift), rng.normal(size=n)
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("method", SOLVERS)
 @pytest.mark.parametrize("warm_start", [True, False])
 def test_each_result_is_a_solve_with_its_omega_from_the_last_solution(method: Any, warm_start: bool) -> None:

@@ -294,7 +294,6 @@ def test_a_preconditioner_from_outside_does_not_change_when_a_solve_ends(digits:
         assert outside.reason == inside.reason == ("iteration cap" if how else "stagnated")
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("solve", [*ALL, lambda *args, **how: cg(*args, M=lambda r: r, **how)])
 @pytest.mark.parametrize("scale", [1.0, 1e150])
 def test_an_x_that_is_not_finite_is_never_handed_out_as_one(solve: Callable[..., Any], scale: float) -> None:
@@ -352,7 +351,6 @@ def test_bad_rules_to_end_are_refused(solve: Callable[..., Any], how: dict[str, 
     assert error.code == code and (f"{name} is {value!r}" in str(error) or how == {"rtol": 0.0})
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("name", ["b", "x0"])
 @pytest.mark.parametrize("solve", ALL)
 @pytest.mark.parametrize(

@@ -33,7 +33,6 @@ def red_black(shape: tuple[int, int]) -> np.ndarray:
     return np.argsort(colour.reshape(-1), kind="stable")
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("off", [-1.0, (-1.0, -0.25), (0.5, -1.0), [-0.5, 0.0]])
 def test_iterates_are_those_of_the_matrix_in_red_black_order(shape: tuple[int, int], off: Any) -> None:

@@ -142,7 +142,6 @@ NASTY_NORMALS = [
 ]
 
 
-@pytest.mark.covering
 @both
 @pytest.mark.parametrize(("a", "b"), NASTY_BETAS)
 def test_betas_of_nasty_shapes(beta_law: Law, a: list[float], b: list[float]) -> None:
@@ -154,7 +153,6 @@ def test_normals_of_nasty_widths(mean: list[float], sd: list[float]) -> None:
     check(normal_law(mean, sd), law_by_quad([normal_arm(*arm) for arm in zip(mean, sd, strict=True)]))
 
 
-@pytest.mark.covering
 @both
 @pytest.mark.parametrize("seed", every_run(range(12), range(4)))
 def test_betas_of_random_shapes(beta_law: Law, seed: int) -> None:

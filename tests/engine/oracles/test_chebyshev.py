@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onearm.engine.oracles.chebyshev import chebyshev, place
+from onearm.engine.errors import InvalidInput
+from onearm.engine.oracles.chebyshev import FARTHEST, chebyshev, check_range, place
 
 
 @pytest.mark.parametrize("m", [1, 2, 6, 32])
@@ -21,3 +22,17 @@ def test_features_are_the_polynomials_of_numpy(m: int) -> None:
 )
 def test_a_value_has_its_place_in_the_range_or_at_the_end_next_to_it(value: float, z: float) -> None:
     assert place(value, 0.0, 10.0) == z
+
+
+@pytest.mark.parametrize("value", [-1.7e308, -1e100, 0.0, 1e100, 1.7e308])
+def test_any_value_has_a_place_in_the_widest_range(value: float) -> None:
+    low, high = check_range(-FARTHEST, FARTHEST)
+    assert place(value, low, high) == np.sign(value)
+
+
+def test_a_range_that_is_wider_than_a_number_can_be_is_refused() -> None:
+    """In it no value would have a place: its width is infinite."""
+    with pytest.raises(InvalidInput, match=r"low is -1\.7e\+308"):
+        check_range(-1.7e308, 1.7e308)
+    with pytest.raises(InvalidInput, match=r"high is 1\.7e\+308"):
+        check_range(0.0, 1.7e308)

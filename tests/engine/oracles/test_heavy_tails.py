@@ -63,7 +63,6 @@ def test_purchases_or_disasters_are_learned_whole_beside_small_noise(sign: float
         assert sign * kept.sum() > 0.95 * rewards[1000:].sum()
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("at", [30, 100, 1001])
 @pytest.mark.parametrize("size", [1e3, -1e50])
 def test_one_error_that_outweighs_all_others_is_cut_whenever_it_comes(at: int, size: float):

@@ -68,6 +68,17 @@ def test_few_slots_are_a_ridge_regression(regularisation: float) -> None:
         np.testing.assert_allclose(widths_of(model, features), [np.sqrt(r @ inverse @ r) for r in wanted], rtol=1e-9)
 
 
+def test_values_whose_distance_is_no_float_leave_few_slots_finite() -> None:
+    """The boundary lets none through, but a world of one's own may have them."""
+    model = few_slots(PROBLEM, regularisation=1.0)
+    for t, value in enumerate((1.7e308, -1.7e308, 1.0, 1.7e308)):
+        features = one_row({3: value})._replace(start=np.array([0, 0, 1, 1, 1]))
+        fit(model, features, 0, float(t % 2), 1.0)
+        assert np.isfinite(scores_of(model, features)).all()
+        assert np.isfinite(widths_of(model, features)).all()
+    assert all(np.isfinite(array).all() for array in model)
+
+
 def test_few_slots_learn_numbers_whatever_their_unit_and_origin() -> None:
     """Beside NumPy on presence and on the distance from the first value in units of the largest, known at the end."""
     rng = np.random.default_rng(1)

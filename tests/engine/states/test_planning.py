@@ -71,7 +71,6 @@ def test_the_river_has_the_bias_and_the_gaps_that_were_printed() -> None:
     np.testing.assert_allclose(gaps, [0.423622, 1.142993, 1.755311, 1.842785, 1.855281, 1.857066], atol=6e-7)
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("ends", [False, True])
 @pytest.mark.parametrize("seed", range(25))
 def test_no_policy_of_a_random_world_gains_more(seed: int, ends: bool) -> None:
@@ -102,7 +101,6 @@ def test_a_ring_of_one_way_is_planned_although_it_is_periodic() -> None:
     np.testing.assert_allclose(plan.bias[:states], [0.8, 0.0, 0.2, 0.4, 0.6], atol=1e-9)
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("shape", ["l1", "box"])
 def test_extended_value_iteration_solves_the_optimistic_equation(shape: str, seed: int) -> None:

@@ -119,7 +119,6 @@ def test_a_point_that_someone_else_decided_lies_within_too(form: str, tmp_path: 
     assert read.events.kind.tolist() == [EXTERNAL, LEARN]
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("large", [1.0000001e100, -1e200, np.finfo(float).max])
 @pytest.mark.parametrize("feedback", ["losses", "gradient", "example", "two_rewards"])

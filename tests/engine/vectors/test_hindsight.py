@@ -99,7 +99,6 @@ def least(domain: Domain, slope: np.ndarray) -> float:
     return float(total)
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("segments", CUTS)
 @pytest.mark.parametrize("domain", DOMAINS, ids=lambda domain: domain.parts[0].kind)
 def test_regret_of_linear_losses_is_that_against_what_a_solver_finds(domain: Domain, segments: int) -> None:

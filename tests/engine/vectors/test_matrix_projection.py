@@ -162,7 +162,6 @@ WITHIN = (  # a point on some limits, and one on none
 )
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("condition", [1.0, 100.0, 1e6])
 @pytest.mark.parametrize(("domain", "on_limits", "on_none"), WITHIN)
 def test_a_step_is_the_projection_of_where_the_push_leads(

@@ -18,7 +18,6 @@ def by_sorting(x: Array, size: float) -> Array:
     return np.maximum(x.astype(np.longdouble) - x.max() - threshold, 0).astype(np.float64)
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("dimension", [1, 2, 5, 100, 1000])
 @pytest.mark.parametrize("scale", [1e-12, 1e-3, 1.0, 1e3, 1e12])
 @pytest.mark.parametrize("size", [1.0, 2.5e-4, 1e6])

@@ -125,7 +125,6 @@ def test_steps_of_all_sizes_cost_as_little_as_those_of_bisection(loss: str, doma
         assert costs[0] <= costs[1] + 1e-13 * (costs[1] + float(np.abs(a) @ np.abs(other)) + 1.0)
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("domain", [FREE, *DOMAINS])
 def test_few_projections_are_enough(loss: str, domain: Domain, monkeypatch: pytest.MonkeyPatch) -> None:

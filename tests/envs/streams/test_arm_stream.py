@@ -142,7 +142,6 @@ SUMS = [
 ]
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize(("rewards", "n"), SUMS)
 @pytest.mark.parametrize("mean", [0.3, 0.9])
 def test_sums_of_rewards_have_their_mean_and_variance(rewards: str, n: int, mean: float) -> None:

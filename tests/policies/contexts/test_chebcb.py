@@ -245,6 +245,7 @@ def test_new_arms_are_tried_and_the_others_keep_what_they_know() -> None:
         ({"low": 0.0, "high": 1.0, "features": 2.5}, "features"),
         ({"low": 0.0, "high": 1.0, "features": 33}, "features"),
         ({"low": 0.0, "high": 1.0, "reward_max": math.nan}, "reward_max"),
+        ({"low": 0.0, "high": 1.0, "reward_max": 1e101}, "reward_max"),
     ],
 )
 def test_params_out_of_range_are_refused(params: dict[str, Any], word: str) -> None:

@@ -77,7 +77,6 @@ def test_action_sets_may_be_smaller_than_the_largest(name: str) -> None:
         x.learn(policy, state, two, 1, 0.5)
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("problem", [DENSE, ACTIONS], ids=["dense", "actions"])
 @pytest.mark.parametrize("name", OVER_AN_ORACLE)
 def test_a_decision_is_explained(name: str, problem: Problem) -> None:

@@ -21,7 +21,6 @@ from onearm.policies import catalog
 from onearm.policies.contexts.logistic_thompson import logistic, logistic_thompson, posterior_mode
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("mean", [-800.0, -30.0, -1.0, 0.0, 0.5, 40.0])
 @pytest.mark.parametrize("variance", [0.0, 1e-6, 0.1, 4.0, 1000.0])
 @pytest.mark.parametrize("reward", [0.0, 0.3, 1.0])

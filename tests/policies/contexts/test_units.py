@@ -20,10 +20,10 @@ NUMBERS = ("linucb", "linear_thompson")  # read rows of numbers
 ANY = ("bag", "fastcb", "linear_greedy", "regcb", "softmax", "squarecb")
 BENDING = ("fourier_ucb",)  # expects of the unknown the lowest reward
 PROBLEMS = {
-    "none": Problem(4),
     "dense": Problem(4, (3,)),
     "actions": Problem(4, (4, 3)),
     "named": Problem(4, (4, 64), None, 8),
+    "none": Problem(4),
 }
 CASES = [
     (name, kind) for name in NUMBERS + ANY + BENDING for kind in PROBLEMS if name not in NUMBERS or kind != "named"

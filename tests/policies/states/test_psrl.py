@@ -41,7 +41,6 @@ def drawn(steps: Steps, s: int, a: int, n: int) -> tuple[Array, Array]:
     return rewards, laws
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("pair", FOLLOWED)
 @pytest.mark.parametrize(("params", "prior"), [({}, 0.5), ({"prior": 1}, 1.0)])
 def test_worlds_are_drawn_from_what_is_believed(pair: tuple[int, int], params: dict[str, Any], prior: float) -> None:

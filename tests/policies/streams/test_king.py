@@ -59,7 +59,6 @@ def pseudo_code(
         yield king, math.inf
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("gap", [None, 0.02])
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("arms", [1, 2, 3, 40])

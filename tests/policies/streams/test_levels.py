@@ -89,7 +89,6 @@ COURSES = [
 ]
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("means", ["uniform", "hard"])
 @pytest.mark.parametrize(("kind", "k", "trials"), every_run(COURSES, COURSES[::3]))
 def test_every_batch_is_that_of_plain_python(kind: str, k: int, trials: int, means: str) -> None:
@@ -111,7 +110,6 @@ def test_every_batch_is_that_of_plain_python(kind: str, k: int, trials: int, mea
         assert run.peak <= slots + 1
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("kind", ["log", "loglog", "logstar", "theory"])
 @pytest.mark.parametrize("means", [[0.0, 1.0], [1.0, 0.0] * 30, [0.0] * 59 + [1.0], [1.0] + [0.0] * 59, [0.0] * 60])
 def test_arms_that_always_or_never_pay_are_told_apart(kind: str, means: list[float]) -> None:
@@ -160,7 +158,6 @@ def test_slots_are_asked_for_as_there_are_levels_that_arms_reach(kind: str, arms
         assert error.value.code == "policy_does_not_fit"
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("kind", ["log", "loglog", "logstar", "theory"])
 @pytest.mark.parametrize("slots", [1, 2, 8])
 @pytest.mark.parametrize("trials", [10**5, None])

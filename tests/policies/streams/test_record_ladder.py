@@ -36,7 +36,6 @@ def pseudo_code(arms: int, u: float, eps: float) -> Generator[tuple[int, float],
         yield king, math.inf
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("means", ["uniform", "hard"])
 @pytest.mark.parametrize("arms", [1, 2, 3, 100])

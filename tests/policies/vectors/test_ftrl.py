@@ -38,7 +38,6 @@ def test_steps_by_their_formula(gradient_max: float | None) -> None:
     assert np.linalg.norm(expected) < 50.0  # the last is not only a direction
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("params", [{}, {"gradient_max": 0.01}, {"gradient_max": 1e6}])
 @pytest.mark.parametrize("late", [False, True])
 def test_the_certificate_holds_for_any_point_on_any_course(params: dict[str, float], late: bool) -> None:

@@ -39,7 +39,6 @@ def test_a_trace_that_is_known_to_the_digit(
     assert abs(found.certificate.variation - variation) < 1e-8
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("params", [{}, {"gradient_max": 0.01}, {"gradient_max": 100.0}, {"convexity": 0.5}])
 @pytest.mark.parametrize("late", [False, True])
 def test_the_certificate_holds_for_any_point_on_any_course(params: dict[str, float], late: bool) -> None:

@@ -108,7 +108,6 @@ def test_the_certificate_holds_for_any_point_on_any_course(params: dict[str, Any
             assert size * linear.max() - earned <= bound + 1e-9 * scale, (course, t)
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("hint", ["last", "zero"])
 @pytest.mark.parametrize("drift", [0.0, 0.01, 1.0])
 def test_the_certificate_is_within_what_theory_allows(hint: str, drift: float) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import golden
 import numpy as np
 import pytest
-from support.every_run import every_run, first_of_others
-from support.kinds.arms import NAMES, ArmWorld, contexts_of, problem_of
+from support.every_run import every_run
+from support.kinds.arms import NAMES, ArmWorld, contexts_of, problem_of, with_features
 from support.kinds.course import Course
 
 from onearm.engine import snapshot
@@ -39,7 +39,7 @@ CASES = [
     for context in contexts_of(name)
     if name not in WRAPPERS and (context == "none" or name not in BLIND)
 ]
-EACH = pytest.mark.parametrize(("name", "context"), every_run(CASES, first_of_others(CASES, lambda case: case[0])))
+EACH = pytest.mark.parametrize(("name", "context"), every_run(CASES, with_features(CASES)))
 
 
 def around(name: str, look: float) -> Policy:

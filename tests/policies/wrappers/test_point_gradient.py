@@ -56,7 +56,6 @@ def learn(policy: Policy, state: Any, then: Instance, decision: Decision, reward
     entry(loop.learn, policy.params, state, then, decision, feedback, Key(RUN, then.t))
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("feedback", ["reward", "two_rewards"])
 @pytest.mark.parametrize("delta", [None, 0.9])
 @pytest.mark.parametrize("domain", DOMAINS)

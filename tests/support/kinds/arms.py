@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import golden
 import numpy as np
 from support.environments import WORLDS, kind_of
+from support.every_run import first_of_others
 from support.kinds.course import Course, Kind
 from support.quadratures import fewer
 
@@ -25,9 +27,20 @@ NAMES = golden.names("arm")
 
 
 def contexts_of(name: str) -> list[str]:
-    """Return the kinds of contexts that a policy reads; all that read dense ones can do without."""
+    """Return the kinds of contexts that a policy takes, and last "none": all that take dense ones can do without."""
     kinds = golden.specimen(name).contexts
-    return [*(("none",) if "dense" in kinds else ()), *kinds]
+    return [*kinds, *(("none",) if "dense" in kinds else ())]
+
+
+def with_features(cases: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return which cases, a policy and a kind of contexts, every run tries: of others than representatives the first.
+
+    What decides by contexts is tried without them only where it has no other case. What takes dense ones and states
+    alike decides by neither.
+    """
+    kept = first_of_others(cases, lambda case: case[0])
+    featured = {name for name, context in kept if context != "none" and "states" not in contexts_of(name)}
+    return [(name, context) for name, context in kept if context != "none" or name not in featured]
 
 
 def problem_of(policy: Policy, context: str, n_arms: int) -> Problem:
@@ -78,8 +91,8 @@ def mask(n: int, t: int) -> Array:
 
 
 def begin(name: str, context: str = "", n_arms: int = len(MEANS)) -> Course:
-    """Return a policy at its beginning; contexts are the first that it reads where none are named."""
-    policy, kind = golden.specimen(name), context or contexts_of(name)[0]
+    """Return a policy at its beginning; without contexts, or in states, where none are named."""
+    policy, kind = golden.specimen(name), context or contexts_of(name)[-1]
     problem = problem_of(policy, kind, n_arms)
     return Course(policy, problem, ArmWorld(problem), fewer(name, STEPS[kind]), patience=8)
 

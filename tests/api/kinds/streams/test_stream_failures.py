@@ -123,7 +123,6 @@ def test_the_commit_and_the_end_survive_a_restart(served: Served) -> None:
     assert_consistent(served)
 
 
-@pytest.mark.covering
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize("commits", [False, True])
 def test_those_who_left_where_no_pull_followed_are_named_with_what_comes_next(
