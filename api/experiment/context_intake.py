@@ -21,6 +21,7 @@ from .ids import check_fields
 from .intake import ACTIONS, Intake, Named
 
 LENGTH_MAX = 100_000  # numbers of a context, or of an action
+SIZES = ("length", "dimension")  # fields of different kinds of contexts, of which one is easily taken for the other
 ACTIONS_MAX = 10_000
 NUMBERS_MAX = 2**24  # of all actions of a call: 128 MB
 
@@ -264,8 +265,9 @@ def _context(context: Any) -> tuple[Literal["none", "dense", "features"], int, E
         raise InvalidInput("bad_context", f"the kind of context is {as_seen(kind)}: it must be none, dense or features")
     fields = {"none": {"kind"}, "dense": {"kind", "length"}, "features": known - {"length"}}[kind]
     if extra := sorted(set(context) - fields):
+        near = '; a context of two numbers is {"kind": "dense", "length": 2}' if extra[0] in SIZES else ""
         raise InvalidInput(
-            "bad_context", f"the context has the kind {kind!r} and the field {extra[0]!r}: leave the field out"
+            "bad_context", f"the context has the kind {kind!r} and the field {extra[0]!r}: leave the field out{near}"
         )
     if kind == "none":
         return "none", 0, None

@@ -41,6 +41,13 @@ def whole_of(given: Any, what: str) -> int | None:
     return None if given is None else int(given)
 
 
+def truth_of(given: Any, what: str) -> bool:
+    """Return True or False."""
+    if not isinstance(given, bool | np.bool_):
+        raise InvalidInput(f"bad_{what}", f"{what} is {as_seen(given)}: it must be True or False")
+    return bool(given)
+
+
 def number_of(given: Any, what: str) -> float | None:
     """Return a number, or None where there is none."""
     if given is not None and not _is_number(given):

@@ -34,6 +34,7 @@ from .arguments import (
     policy_of,
     range_of,
     texts_of,
+    truth_of,
     whole_of,
 )
 from .estimates import Estimates
@@ -98,8 +99,8 @@ def evaluate(
     log = _Asked(log_of(data, format, experiment), since, until, strict, library_of(data), report)
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
     wanted = _wanted(dimension, arms, segment, naming)
-    known = _checked(level, model, reward_range, weight_limit, weight_max)
-    options = {"interval": interval, "learn": learn, "law": law, "diagnostics": diagnostics, "seed": seed, **known}
+    known = _checked(level, model, diagnostics, reward_range, weight_limit, weight_max)
+    options = {"interval": interval, "learn": learn, "law": law, "seed": seed, **known}
     return log.answered(_several(target), method, ("snips",), wanted, embedding, baseline, options)
 
 
@@ -154,8 +155,8 @@ def replay(
     log = _Asked(log_of(data, format, experiment), since, until, strict, library_of(data), report)
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
     wanted = _wanted(dimension, arms, segment, naming)
-    known = _checked(level, model, reward_range, weight_limit, weight_max)
-    options = {"interval": interval, "learn": learn, "law": law, "diagnostics": diagnostics, "seed": seed, **known}
+    known = _checked(level, model, diagnostics, reward_range, weight_limit, weight_max)
+    options = {"interval": interval, "learn": learn, "law": law, "seed": seed, **known}
     return log.answered(found, method, ("match", "snips"), wanted, embedding, baseline, options)
 
 
@@ -171,7 +172,7 @@ class _Asked:
         library: str | None,
         report: str | os.PathLike[str] | None,
     ) -> None:
-        self._log, self._strict, self._library = log, strict, library
+        self._log, self._strict, self._library = log, truth_of(strict, "strict"), library
         self._report = None if report is None else Path(report)
         self._period = Period(*(None if each is None else microseconds_of(each) for each in (since, until)))
 
@@ -187,8 +188,8 @@ class _Asked:
     ) -> Estimates:
         """Read it and judge candidates on it."""
         shown, report = options["diagnostics"], self._report
-        pen = None if report is None else pen_for(self._log.name, report, None, diagnostics=shown)
         with ExitStack() as stack, as_arguments(evaluate):
+            pen = None if report is None else pen_for(self._log.name, report, None, diagnostics=shown)
             question = question_of(
                 self._log,
                 candidates,
@@ -215,11 +216,14 @@ def _wanted(dimension: Any, arms: Any, segment: str | None, naming: Naming) -> W
     )
 
 
-def _checked(level: Any, model: Any, reward_range: Any, weight_limit: Any, weight_max: Any) -> dict[str, Any]:
+def _checked(
+    level: Any, model: Any, diagnostics: Any, reward_range: Any, weight_limit: Any, weight_max: Any
+) -> dict[str, Any]:
     """Return what is asked of intervals and models, and known beforehand of rewards and weights, once it is checked."""
     return {
         "level": level_of(level),
         "model": model_of(model),
+        "diagnostics": truth_of(diagnostics, "diagnostics"),
         "reward_range": range_of(reward_range),
         "weight_limit": number_of(weight_limit, "weight_limit"),
         "weight_max": number_of(weight_max, "weight_max"),

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...engine.errors import OnearmError
-from ..offline.options import BY_RANGE
+from ..offline.options import BY_RANGE, WITHOUT_DIAGNOSTICS
 
 OPTION = re.compile(r"(?<!\S)--([a-z]+(?:-[a-z]+)*)(?: (\d[\d.e+-]*\d|\d)| ([A-Z](?:,[A-Z])+))?")
 
@@ -43,5 +43,6 @@ def spelled(message: str, names: Set[str]) -> str:
             return found.group()
         return name + (f"={number}" if number else "") + (f"={columns!r}" if columns else "")
 
-    parts = message.replace(BY_RANGE, "by reward_range=(LOW, HIGH)").split("`")
+    known = message.replace(BY_RANGE, "by reward_range=(LOW, HIGH)")
+    parts = known.replace(WITHOUT_DIAGNOSTICS, "diagnostics=False").split("`")
     return "`".join(part if i % 2 else OPTION.sub(argument, part) for i, part in enumerate(parts))

@@ -44,6 +44,7 @@ INTERVALS = (
 )
 LEVELS = (0.5, 0.9999)  # the least and the largest confidence of intervals
 BY_RANGE = "by --reward-range LOW:HIGH"  # in messages: how a command is told it; a form says that in its own way
+WITHOUT_DIAGNOSTICS = "--no-diagnostics"  # in messages, too
 
 
 @dataclass(frozen=True)

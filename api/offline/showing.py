@@ -10,6 +10,7 @@ from typing import Any
 from ...engine.errors import InvalidInput
 from .drawing import drawing
 from .evaluation import Evaluation
+from .options import WITHOUT_DIAGNOSTICS
 from .reading import Logged
 
 
@@ -18,7 +19,8 @@ def pen_for(log: str, report: Path | None, plots: Path | None, *, diagnostics: b
     if not diagnostics:
         raise InvalidInput(
             "no_diagnostics",
-            "a report shows how far the log can be trusted: it takes the diagnostics, so leave them in",
+            f"{'--plots' if report is None else '--report'} shows how far the log can be trusted, which "
+            f"{WITHOUT_DIAGNOSTICS} leaves out: leave one of the two away",
         )
     if report is not None:
         if report.suffix.lower() not in (".html", ".htm"):

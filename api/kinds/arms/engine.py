@@ -220,6 +220,7 @@ class Engine(ChoosingEngine):
         begins: bool = False,
     ) -> dict[str, Any]:
         """Say why `decide` would decide as it would, and change nothing: a ranking of the actions, and reasons."""
+        self._check_explains("cannot say why it decides")
         asked = self._asked_why(context, eligible, actions, unit_id, time, state, begins)
         found = explain(compile_explain(self.spec), self.spec.policy.params, self.state, *asked)
         found.model = leader_of(self.spec.policy, self.state)
@@ -246,8 +247,16 @@ class Engine(ChoosingEngine):
         NaN where there is no answer, as for what cannot be chosen. Arguments are those of `decide`. Raises
         `InvalidInput` ("no_explanation") where the policy has neither a model of the rewards nor an index.
         """
+        self._check_explains("expects nothing of its actions")
         asked = self._asked_why(context, eligible, actions, unit_id, time, state, begins)
         return score_all(compile_explain(self.spec), self.spec.policy.params, self.state, *asked)
+
+    def _check_explains(self, lack: str) -> None:
+        """Refuse a policy that lacks what was asked for."""
+        if self._journal is not None:
+            self._get_ready(self._journal)
+        if not explains(self.spec.policy.params):
+            raise InvalidInput("no_explanation", f"the policy {lack}: take {EXPLAINING}")
 
     def _asked_why(
         self,
@@ -260,10 +269,6 @@ class Engine(ChoosingEngine):
         begins: bool,
     ) -> tuple[Instance, Sequence[str], list[list[str]]]:
         """Return what would be decided, the labels of the actions and the names of their features."""
-        if self._journal is not None:
-            self._get_ready(self._journal)
-        if not explains(self.spec.policy.params):
-            raise InvalidInput("no_explanation", f"the policy cannot say why it decides: take {EXPLAINING}")
         labels, request = self._request(self.spec.intake.shown(context, state, begins), eligible, actions)
         asked = request._replace(unit=unit_of(checked_unit(unit_id)), time=self._when(time))
         names = self.spec.intake.names(context, self.roster.arms if actions is None else actions)

@@ -150,7 +150,10 @@ class Table:
         """Return lines whose cells are numbers where they are to be, None where one is not, or stands for nothing."""
         if not self._types:
             return None
-        found = self._read(block, places, self._types, skip)
+        types = self._types
+        if _may_hold_hexadecimal(block):
+            types = {place: kind for place, kind in types.items() if not pa.types.is_integer(kind)}
+        found = self._read(block, places, types, skip)
         if found is None:
             self._types = {}  # it will be so in the next lines too
         elif found.num_rows and any(map(_holds_nan, found.columns)):
@@ -255,13 +258,26 @@ def lies_within(numbers: Array, low: float, high: float) -> bool:
 
 
 def wholes(texts: pa.Array) -> Array:
-    """Return int64[n], something negative where a text is no whole number from 0 on."""
-    try:
-        return np.from_dlpack(texts.cast(pa.int64()))
-    except pa.ArrowInvalid:
-        found = floats(texts)
-        whole = (found >= 0.0) & (found == np.floor(found)) & (found < 2.0**53)
-        return np.where(whole, found, -1.0).astype(np.int64)
+    """Return int64[n], something negative where a text is no whole number from 0 on, in decimal digits."""
+    if not (pa.types.is_string(texts.type) and _may_hold_hexadecimal(_letters(texts))):
+        try:
+            return np.from_dlpack(texts.cast(pa.int64()))
+        except pa.ArrowInvalid:
+            pass
+    found = floats(texts)
+    whole = (found >= 0.0) & (found == np.floor(found)) & (found < 2.0**53)
+    return np.where(whole, found, -1.0).astype(np.int64)
+
+
+def _letters(texts: pa.Array) -> bytes:
+    """Return texts one after the other, and maybe some that lie beside them."""
+    buffer = texts.buffers()[2]
+    return b"" if buffer is None else buffer.to_pybytes()
+
+
+def _may_hold_hexadecimal(letters: bytes) -> bool:
+    """Whether a number like 0x1f may be among these letters: Arrow reads it as a whole number, and not as a float."""
+    return b"x" in letters or b"X" in letters
 
 
 def moments(texts: pa.Array) -> Array:

@@ -463,3 +463,13 @@ def test_logs_of_vowpal_wabbit_that_are_not_read_are_named(
     done = onearm("evaluate", str(tmp_path / name), "--target", "uniform")
     assert (done.code, said in " ".join(done.err.split())) == (2, True)
     assert "cascade" not in done.err
+
+
+@pytest.mark.parametrize(("option", "name"), [("--report", "page.html"), ("--plots", "pp")])
+def test_what_is_drawn_takes_the_diagnostics_and_says_which_option_asked_for_it(
+    onearm: Any, tmp_path: Path, option: str, name: str
+) -> None:
+    place = tmp_path / name
+    done = onearm("evaluate", str(rewarded(tmp_path)), "--target", "uniform", "--no-diagnostics", option, str(place))
+    assert (done.code, place.exists()) == (2, False)
+    assert f"{option} shows how far the log can be trusted, which --no-diagnostics leaves out" in done.err

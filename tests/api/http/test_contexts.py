@@ -198,3 +198,21 @@ def test_reasons_are_those_of_the_state_that_decided_where_deciding_changes_it(s
     for wanted in "abcab":
         made = served.decide({"explain": True}, "late").json()
         assert (made["action_id"], made["ranking"][0]) == (wanted, {"action_id": wanted, "probability": 1.0})
+
+
+@pytest.mark.parametrize(
+    "context", [{"kind": "dense", "dimension": 2}, {"kind": "features", "length": 2}, {"kind": "none", "length": 2}]
+)
+def test_a_field_of_another_kind_says_what_a_list_of_numbers_takes(asked: Served, context: dict[str, Any]) -> None:
+    answer = asked.create("numbers", policy=UNIFORM, problem={"context": context})
+    said = assert_refused(answer, 422, "bad_context")["detail"]
+    assert said.endswith('leave the field out; a context of two numbers is {"kind": "dense", "length": 2}')
+
+
+def test_the_page_of_contexts_shows_a_dense_one_that_a_service_takes(served: Served) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "contexts.md").read_text()
+    creation, decision = (
+        json.loads(line) for line in page.partition("```json\n")[2].partition("\n```")[0].splitlines()
+    )
+    assert served.create(creation.pop("experiment_id"), **creation).status_code == 201
+    assert served.decide(decision, "front").status_code == 201

@@ -55,8 +55,12 @@ def test_actions_of_a_call_are_in_its_order() -> None:
     assert engine.decide(actions=offers).action == int(np.argmax(found.score + found.width))
 
 
-def test_a_policy_that_expects_nothing_says_so() -> None:
+@pytest.mark.parametrize("policy", ["exp3_ix", "uniform"])
+def test_a_policy_that_expects_nothing_says_so(policy: str) -> None:
+    engine = onearm.open(policy, arms=ARMS)
     with pytest.raises(
-        InvalidInput, match="the policy cannot say why it decides: take one with a model of the rewards"
+        InvalidInput, match="the policy expects nothing of its actions: take one with a model of the rewards"
     ):
-        onearm.open("exp3_ix", arms=ARMS).scores()
+        engine.scores()
+    with pytest.raises(InvalidInput, match="the policy cannot say why it decides: take one with a model"):
+        engine.explain()

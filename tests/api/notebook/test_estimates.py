@@ -281,5 +281,31 @@ def test_without_diagnostics_the_estimates_are_the_same_and_it_is_said(tmp_path:
     assert found["estimates"] == whole["estimates"] and found["ranking"] == whole["ranking"]
     assert found["diagnostics"] == {"uniform": None, "action:hat": None} != whole["diagnostics"]
     assert any("diagnostics were left out" in note for note in found["notes"])
-    with pytest.raises(InvalidInput, match="it takes the diagnostics"):
+    with pytest.raises(InvalidInput, match=r"^report shows .* diagnostics=False leaves out: leave one of the two away"):
         onearm.evaluate(log, "uniform", diagnostics=False, report=tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize("given", ["no", 0, 1, None, [True]])
+@pytest.mark.parametrize("ask", [onearm.evaluate, onearm.replay])
+@pytest.mark.parametrize("what", ["diagnostics", "strict"])
+def test_what_is_true_or_false_is_nothing_else(tmp_path: Path, ask: Any, what: str, given: Any) -> None:
+    for report in (None, tmp_path / "report.html"):
+        with pytest.raises(InvalidInput, match=f"^{what} is .*: it must be True or False") as refused:
+            ask(pa.table(shop()), "ucb1", report=report, **{what: given})
+        assert refused.value.code == f"bad_{what}"
+
+
+def test_the_page_of_frames_names_their_columns() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "frames.md").read_text()
+    table = page.partition("| column | in the text |")[2].partition("\n\n")[0].splitlines()[2:]
+    found = onearm.evaluate(
+        pa.table(shop()), ["uniform", "action:hat"], baseline="logged", segment="country", features=FEATURES
+    )
+    text = repr(found).replace("\n", " ")
+    for row in table:
+        names, said, _ = (cell.strip() for cell in row.strip("|").split("|"))
+        frame = re.search(r'of `"(\w+)"`', names)
+        columns = found.to_frame(*frame.groups() if frame else ()).columns
+        assert set(re.findall(r"`(\w+)`", names)) <= set(columns), row
+        assert all(word in text for word in said.partition(",")[0].split()), row

@@ -383,3 +383,20 @@ def test_cells_that_are_read_as_numbers_say_what_they_say_as_texts(
             found.append((repr(said), rows.bad_lines.count, rows.bad_lines.lines, rows.problem, rows.notes))
         monkeypatch.setattr(cells.Table, "_numbers", lambda *arguments: None)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("cell", ["0x1", "0X1", '"0x1"', '"0"x1'])
+@pytest.mark.parametrize("last", ["1", " 1", "+1", "1.0"])
+@pytest.mark.parametrize("name", ["action", "arm"])
+def test_a_hexadecimal_number_is_no_action_whatever_stands_beside_it(
+    tmp_path: Path, name: str, last: str, cell: str
+) -> None:
+    path = written(tmp_path, f"{name},reward,propensity", "0,1,0.5", f"{cell},0,0.5", f"{last},1,0.5")
+    with read(path) as found:
+        assert found.columns().action.tolist() == [0, 1]
+        assert (found.bad_lines.count, found.bad_lines.lines) == ({"bad_action": 1}, {"bad_action": [3]})
+
+
+def test_a_hexadecimal_text_in_another_column_leaves_actions_as_they_are(tmp_path: Path) -> None:
+    with read(written(tmp_path, "action,reward,propensity,user_id", "0,1,0.5,0xab", "7,0,0.5,0x1")) as found:
+        assert (found.columns().action.tolist(), found.bad_lines.count) == ([0, 7], {})

@@ -387,12 +387,13 @@ def test_random_bytes_are_refused_in_words(tmp_path: Path, content: bytes) -> No
 
 def test_numbers_and_moments_are_read_one_by_one_as_in_columns() -> None:
     """A cell must not mean something else because another one in its block is bad."""
-    numbers = ["0", "7", "1.0", "0.5", "-1", "1e3", "nan", "9" * 25, "", "x", "1_0"]
+    numbers = ["0", "7", "1.0", "0.5", "-1", "1e3", "nan", "9" * 25, "", "x", "1_0", "0x1", "0X1"]
     for text in numbers:
         alone, beside = (cells.floats(pa.array(texts))[0] for texts in ([text], [text, "?"]))
         assert alone == beside or (math.isnan(alone) and math.isnan(beside)), text
         one, two = (int(cells.wholes(pa.array(texts))[0]) for texts in ([text], [text, "?"]))
         assert one == two or (one < 0 and two < 0), text
     assert np.isnan(cells.floats(pa.array(["1_0"]))).all()
+    assert (cells.wholes(pa.array(["0x1", "0X1"])) < 0).all()
     for text in ["2019-11-24 00:00:01+00:00", "2019-11-24T00:00:01.25Z", "2019-11-24 09:00:01+09:00", "2019", "x"]:
         assert cells.moments(pa.array([text]))[0] == cells.moments(pa.array([text, "?"]))[0], text
