@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import socket
 import statistics
@@ -23,11 +22,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
-from cluster_running import Database, database, free_port
+from cluster_running import database, free_port
+from cpu_time import cpu_of, cpu_of_database
 from machine import machine
 
 from onearm.engine.storage.shards import SHARDS
@@ -53,7 +52,7 @@ class Place(NamedTuple):
 def a_server() -> Iterator[Place]:
     """Start PostgreSQL."""
     with database() as server:
-        yield Place(server.url, lambda: _cpu_of_database(server))
+        yield Place(server.url, lambda: cpu_of_database(server))
 
 
 @contextmanager
@@ -126,11 +125,12 @@ def _measured(place: Place, workers: int, seconds: float) -> dict[str, float]:
                 client.start()
             time.sleep(WARM_SECONDS)
             before, begun = sum(one.done for one in clients), time.perf_counter()
-            cpu = _cpu(process.pid), place.cpu(), time.process_time()
+            cpu = cpu_of(process.pid), place.cpu(), time.process_time()
             time.sleep(seconds)
             done, took = sum(one.done for one in clients) - before, time.perf_counter() - begun
             spent = [
-                now - then for now, then in zip((_cpu(process.pid), place.cpu(), time.process_time()), cpu, strict=True)
+                now - then
+                for now, then in zip((cpu_of(process.pid), place.cpu(), time.process_time()), cpu, strict=True)
             ]
             for client in clients:
                 client.over.set()
@@ -194,32 +194,6 @@ class Client(threading.Thread):
                 else:
                     self.failed += 1
         self._socket.close()
-
-
-def _cpu(parent: int) -> float:
-    """Return the seconds of the processor that a process and its children have taken, without what compiles."""
-    children = map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
-    return sum(map(_cpu_of, (parent, *(child for child in children if not _compiles(child)))))
-
-
-def _compiles(process: int) -> bool:
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return b"onearm.engine.compiled" in Path(f"/proc/{process}/cmdline").read_bytes()
-    return False
-
-
-def _cpu_of_database(server: Database) -> float:
-    """Return the same of PostgreSQL, with its sessions that have ended."""
-    parent = int((server.folder / "data" / "postmaster.pid").read_text().split()[0])
-    return _cpu(parent) + _cpu_of(parent, ended=True)
-
-
-def _cpu_of(process: int, ended: bool = False) -> float:
-    with suppress(FileNotFoundError, ProcessLookupError):
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        place = 13 if ended else 11
-        return (int(fields[place]) + int(fields[place + 1])) / os.sysconf("SC_CLK_TCK")
-    return 0.0
 
 
 if __name__ == "__main__":

@@ -376,6 +376,7 @@ class Policy:
     foretells: bool = True  # False where it decides by contexts, and its scores are not rewards, or it has none
     probability_min: float = 0.0  # of each available arm at least, where it promises that
     deterministic: bool = False  # of arms, with contexts or without: whether it never draws, and each propensity is 1
+    even: bool = False  # of arms: whether it learns nothing, and takes each available one alike by `even_place`
     divides: bool = False  # of arms: whether it divides by the propensity of what it learns, or the policy inside does
     repeats: Callable[[Any, Any, Instance], bool] | None = None  # (params, state, instance) -> whether a unit gets what
     # it was given before: `policies/wrappers/sticky.py`

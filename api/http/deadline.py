@@ -47,7 +47,7 @@ def seconds_of(said: bytes) -> float:
     1.5
     """
     try:
-        seconds = float(said)
+        seconds = math.nan if b"_" in said else float(said)  # which Python reads "1_5" as 15
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:

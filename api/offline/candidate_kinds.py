@@ -146,7 +146,7 @@ class PolicyCandidate(Candidate):
     @property
     def reads_contexts(self) -> bool:
         """Whether it may look at contexts."""
-        return self.policy.name != UNIFORM
+        return not self.policy.even
 
     @property
     def needs_contexts(self) -> bool:
@@ -170,12 +170,12 @@ class PolicyCandidate(Candidate):
 
     def target(self, log: Beginning) -> Target:
         """Return the policy, which has learned nothing yet."""
-        kind = Even if self.policy.name == UNIFORM else Contender
+        kind = Even if self.policy.even else Contender
         return kind(self.policy, log.problem, log.n_rows, learn=log.learn, seed=log.seed, part=log.part)
 
     def stays(self, learn: Learning) -> bool:
         """Whether it learns nothing."""
-        return self.policy.name == UNIFORM or learn == "nothing"
+        return self.policy.even or learn == "nothing"
 
 
 @dataclass(frozen=True)

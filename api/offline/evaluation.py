@@ -181,7 +181,9 @@ def concluded(
             estimates += [_estimate(candidate, case, method, found, interval) for interval in options.intervals]
     if refusals and not terms:
         raise refusals[0]
-    facts = cases[0].log
+    facts, groups = cases[0].log, cases[0].groups
+    diagnostics, notes = _diagnostics(rows, logged, cases)
+    rows.notes += [note for note in (*_counted(_clusters(facts.unit, groups)), *notes) if note not in rows.notes]
     return Evaluation(
         rows,
         facts,
@@ -190,10 +192,10 @@ def concluded(
         cases,
         terms,
         estimates,
-        _diagnostics(rows, logged, cases),
-        _ranking(candidates, terms, options, cases[0].groups),
+        diagnostics,
+        _ranking(candidates, terms, options, groups),
         _differences(candidates, cases, terms, options),
-        _segments(rows, facts, terms, options, cases[0].groups),
+        _segments(rows, facts, terms, options, groups),
         [each.changes for each in scored],
     )
 
@@ -251,7 +253,6 @@ def _cases(rows: Rows, facts: Facts, scored: Sequence[Scored], options: Options)
     """Return all that methods need of each candidate."""
     judged = slice(math.floor(options.learn * len(rows)) if isinstance(options.learn, float) else 0, None)
     groups = groups_of(facts.unit[judged])
-    _tell(_clusters(facts.unit[judged], groups), rows)
     unknown = "match" in options.methods and np.isnan(facts.propensity).any()
     uneven = said_uneven(rows, facts, groups_of(facts.unit)) if unknown else None
     return [
@@ -271,15 +272,14 @@ def _clusters(unit: Array, groups: Array | None) -> Clusters | None:
     return Clusters(int(groups.max()) + 1 - alone, len(unit) - alone, alone)
 
 
-def _tell(clusters: Clusters | None, rows: Rows) -> None:
-    """Note in words what intervals count."""
+def _counted(clusters: Clusters | None) -> list[str]:
+    """Return in words what intervals count, where it is units."""
     if clusters is None:
-        return
+        return []
     note = f"intervals count {clusters.units:,} units, not their {clusters.decisions:,} decisions"
     if clusters.alone:
         note += f"; decisions without a unit count as one each: {clusters.alone:,}"
-    if note not in rows.notes:
-        rows.notes.append(note)
+    return [note]
 
 
 def _estimate(candidate: Candidate, case: Case, method: str, terms: Terms, interval: str) -> Estimate:
@@ -320,13 +320,13 @@ def _refused(candidate: Candidate, method: str, interval: str, refusal: InvalidI
     )
 
 
-def _diagnostics(rows: Rows, logged: Facts, cases: Sequence[Case]) -> list[Diagnostics | None]:
+def _diagnostics(rows: Rows, logged: Facts, cases: Sequence[Case]) -> tuple[list[Diagnostics | None], list[str]]:
+    """Return what the log says of each candidate's weights, and in words what was not looked at, or how exactly."""
     facts, options = cases[0].log, cases[0].options
     if not options.diagnostics:
-        rows.notes.append(UNASKED)
-        return [None] * len(cases)
+        return [None] * len(cases), [UNASKED]
     if rows.ratios_only or (len(facts.propensity) and math.isnan(facts.propensity.min())):
-        return [None] * len(cases)
+        return [None] * len(cases), []
     k = rows.problem.n_arms
     numbered = rows.problem.layout == "dense" and bool(
         facts.choices.min(initial=k) == k == facts.choices.max(initial=k)
@@ -342,16 +342,24 @@ def _diagnostics(rows: Rows, logged: Facts, cases: Sequence[Case]) -> list[Diagn
     if laws is not None:
         law = laws[1]
         drawn = drawn or (laws[0], np.ones(len(law)))  # whose propensities nobody asks for without `n_arms`
-    _tell_tests(rows, laws)
-    told = action, n_arms, rows.decisions or None, rewarded
-    targets = [case.plain.target for case in cases]
-    return [*diagnose_each(facts.propensity, targets, *told, drawn=drawn, law=law, room=room)]
+    found = diagnose_each(
+        facts.propensity,
+        [case.plain.target for case in cases],
+        action=action,
+        n_arms=n_arms,
+        decisions=rows.decisions or None,
+        rewarded=rewarded,
+        drawn=drawn,
+        law=law,
+        room=room,
+    )
+    return [*found], _tested(rows, laws)
 
 
-def _tell_tests(rows: Rows, laws: tuple[Array, Array] | None) -> None:
-    """Note which tests of propensities were exact."""
+def _tested(rows: Rows, laws: tuple[Array, Array] | None) -> list[str]:
+    """Return in words which tests of propensities were exact, where the log says whole laws."""
     if rows.law is None:
-        return
+        return []
     exact = (
         "some decisions have no reward, and were not kept: whether actions are drawn by the probabilities of all of "
         "them was not tested"
@@ -359,8 +367,7 @@ def _tell_tests(rows: Rows, laws: tuple[Array, Array] | None) -> None:
         else f"whether actions are drawn by the probabilities of all of them was tested exactly, on {len(laws[0]):,} "
         "decisions; weights and counts of actions by the propensities of those that were taken"
     )
-    if exact not in rows.notes:
-        rows.notes.append(exact)
+    return [exact]
 
 
 def _ranking(

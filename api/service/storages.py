@@ -16,6 +16,8 @@ from typing import IO, Protocol
 from ...engine.storage.files import sync
 from ..offline.files import system_of
 
+TRIED = "onearm-tried"  # the name of a file that is written to a storage, and taken away, to see that it takes files
+
 
 class Storage(Protocol):
     """Holds files by their names. For worker threads; all of it raises `OSError`."""
@@ -23,7 +25,7 @@ class Storage(Protocol):
     place: str  # as people name it
 
     def check(self) -> None:
-        """Raise where it cannot be used."""
+        """Raise where no file can be written."""
 
     def has(self, name: str) -> bool:
         """Tell whether there is a file."""
@@ -91,9 +93,13 @@ class RemoteFolder:
         self._system, self._root = system_of(self.place)
 
     def check(self) -> None:
-        """Raise where the storage does not answer, or does not let us in."""
+        """Raise where it takes no file: it does not answer or let us in, or has no such bucket or folder.
+
+        So one is written: a folder of a bucket is there with its first file, and before that cannot be asked for.
+        """
         with _told():
-            self._system.exists(self._root)
+            self._system.pipe_file(self._path(TRIED), b"onearm")
+        self.remove(TRIED)
 
     def has(self, name: str) -> bool:
         """Tell whether there is a file."""

@@ -106,13 +106,24 @@ def diagnose(
     log took one for sure, with propensity 1, in more than a hundredth of its decisions.
     Refuses: unknown propensities, and those outside (0, 1].
     """
-    told = action, n_arms, decisions, rewarded, propensity_min, alpha, drawn, law
-    return diagnose_each(propensity, [target], *told)[0]
+    return diagnose_each(
+        propensity,
+        [target],
+        action=action,
+        n_arms=n_arms,
+        decisions=decisions,
+        rewarded=rewarded,
+        propensity_min=propensity_min,
+        alpha=alpha,
+        drawn=drawn,
+        law=law,
+    )[0]
 
 
 def diagnose_each(
     propensity: Array,
     targets: Sequence[Array],
+    *,
     action: Array | None = None,
     n_arms: int | None = None,
     decisions: int | None = None,

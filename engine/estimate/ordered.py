@@ -17,6 +17,7 @@ from ..vocabulary import Array
 LONG = 1 << 22  # rows from which on a column is not sorted
 _PART = 1 << 20  # rows of which the largest are looked for at once
 _BITS = 16
+_UNSIGNED = (1 << 63) - 1  # all bits but the sign, which -0.0 has: as a whole number that would be the least of all
 
 
 def quantiles(ranked: Array, shares: Sequence[float], n: int) -> list[float]:
@@ -75,8 +76,9 @@ def largest(values: Array, count: int) -> Array:
 def _count(bits: Array, known: Array, shift: int, counts: Array) -> None:
     """Count numbers by the 16 bits above `shift`, among those whose bits above are one of the `known`, int64[m]."""
     for i in range(len(bits)):
-        begin = (bits[i] >> shift) >> 16
+        number = bits[i] & _UNSIGNED
+        begin = (number >> shift) >> 16
         for row in range(len(known)):
             if known[row] == begin:
-                counts[row, (bits[i] >> shift) & 0xFFFF] += 1
+                counts[row, (number >> shift) & 0xFFFF] += 1
                 break

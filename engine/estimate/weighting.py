@@ -135,7 +135,7 @@ def _check(propensity: Array, target: Array, rows: slice, method: str) -> None:
     # The least and the largest of numbers with a NaN among them are NaN, which compares as false.
     of_target_holds = of_target.min() >= 0.0 and of_target.max() <= 1.0 + _ROUNDING
     if not of_target_holds:
-        some = propensity
+        some = propensity  # a bad one may stand in later rows, and is told before any target
     if not (some.min() > 0.0 and some.max() <= 1.0 + _ROUNDING):
         _refuse_propensity(propensity, method)
     if not of_target_holds:

@@ -1,4 +1,4 @@
-"""Which arms can be chosen: counting the available ones, and finding the n-th of them.
+"""Which arms can be chosen: counting the available ones, finding the n-th of them, and drawing a place among them.
 
 >>> import numpy as np
 >>> mask = np.array([True, False, True])
@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
+from ..draws import uniform
 from ..kernel import kernel
-from ..vocabulary import Array
+from ..vocabulary import Array, Key
 
 
 @kernel
@@ -31,3 +32,9 @@ def nth_available(available: Array, place: int) -> int:
                 action = a
             place -= 1
     return action
+
+
+@kernel
+def even_place(count: int, key: Key) -> int:
+    """Return one of the places 0 .. count - 1, each as likely, by the first draw of a key: that of an `even` policy."""
+    return int(uniform(key, 0) * count)

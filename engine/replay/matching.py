@@ -25,10 +25,10 @@ import numpy as np
 from .. import loop
 from ..changes.worlds import changes_of
 from ..columns import take
-from ..draws import EVALUATION, run_key, uniform
+from ..draws import EVALUATION, run_key
 from ..errors import InvalidInput
 from ..kernel import loop as compiled_loop
-from ..laws.availability import count_available, nth_available
+from ..laws.availability import count_available, even_place, nth_available
 from ..problem import check_seed, fitted
 from ..vocabulary import Array, Change, Columns, Judged, Key, Policy, Problem
 
@@ -112,7 +112,7 @@ class Contender:
 
 
 class Even(Contender):
-    """The policy `uniform`, whose draws and laws depend on nothing but what is available: the same bits, in one loop.
+    """An `even` policy, whose draws and laws depend on nothing but what is available: the same bits, in one loop.
 
     >>> from onearm.policies import catalog
     >>> from onearm.engine.columns import empty
@@ -141,13 +141,13 @@ def _evenly(
     n, k = len(action), available.shape[1]
     if every:
         for row in range(n):
-            found.chosen[row] = int(uniform(Key(run, start + row), 0) * k)
+            found.chosen[row] = even_place(k, Key(run, start + row))
             found.target[row] = 1.0 / k
     else:
         for row in range(n):
             mask = available[min(row, len(available) - 1)]
             count = count_available(mask)
-            found.chosen[row] = nth_available(mask, int(uniform(Key(run, start + row), 0) * count))
+            found.chosen[row] = nth_available(mask, even_place(count, Key(run, start + row)))
             found.target[row] = 1.0 / count if mask[action[row]] else 0.0
     if predicted.shape[1] > 0:
         for row in range(n):

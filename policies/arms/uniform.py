@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...engine.draws import uniform as draw_uniform
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
-from ...engine.laws.availability import count_available, nth_available
+from ...engine.laws.availability import count_available, even_place, nth_available
 from ...engine.protocol import register_policy
 from ...engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
 
@@ -27,7 +26,12 @@ class UniformState(NamedTuple):
 def uniform() -> Policy:
     """Play each available arm with the same probability."""
     return Policy(
-        "uniform", UniformParams(), init, contexts=("dense", "actions", "named", "states"), grow=by_padding(init)
+        "uniform",
+        UniformParams(),
+        init,
+        contexts=("dense", "actions", "named", "states"),
+        grow=by_padding(init),
+        even=True,
     )
 
 
@@ -40,7 +44,7 @@ def init(params: UniformParams, problem: Problem) -> UniformState:
 def select(params: UniformParams, state: UniformState, instance: Instance, key: Key) -> Decision:
     """Draw one of the available arms."""
     count = count_available(instance.available)
-    return Decision(nth_available(instance.available, int(draw_uniform(key, 0) * count)), 1.0 / count)
+    return Decision(nth_available(instance.available, even_place(count, key)), 1.0 / count)
 
 
 @kernel

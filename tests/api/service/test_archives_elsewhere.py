@@ -101,6 +101,20 @@ def test_a_storage_that_does_not_let_us_in_is_named_and_nothing_is_compacted(ser
         Archives(away).has("x")
 
 
+def test_a_storage_without_the_folder_is_named_before_anything_is_written(tmp_path: Path) -> None:
+    archives = Archives.at(f"file://{tmp_path}/kept")
+    with pytest.raises(Unavailable, match=rf"as file://{tmp_path}/kept cannot be used \(.*No such file"):
+        archives.check()
+    (tmp_path / "kept").mkdir()
+    archives.check()
+    assert list((tmp_path / "kept").iterdir()) == []
+
+
+def test_a_bucket_needs_no_folder_and_a_check_leaves_nothing_in_it(files: Any) -> None:
+    Archives.at(PLACE).check()
+    assert names(files) == []
+
+
 def test_the_commands_take_an_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "kept").mkdir()
     place = f"file://{tmp_path}/kept"

@@ -15,6 +15,7 @@ COLUMNS = {
     "few values": np.random.default_rng(1).choice([0.0, 0.5, 2.0], 3000),
     "small": np.array([0.0, 5e-324, 1e300, 1.0]),
     "one": np.array([2.5]),
+    "minus nothing": np.array([-0.0, 1.0, 2.0, 0.0]),  # a probability may be -0.0
 }
 
 

@@ -25,6 +25,7 @@ from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
 MEAN = [0.3, 0.5, 0.7]
+EVEN = [name for name in golden.names("arm") if golden.specimen(name).even]
 
 
 def rows(actions: list[int], rewards: list[float], n_arms: int = 2) -> Columns:
@@ -186,13 +187,14 @@ def test_what_is_expected_is_the_mean_of_predictions_by_the_law() -> None:
 
 @pytest.mark.parametrize("masks", ["every", "one", "each"])
 @pytest.mark.parametrize("predicts", [False, True])
-def test_what_is_drawn_evenly_at_once_is_what_the_policy_uniform_draws(masks: str, predicts: bool) -> None:
+@pytest.mark.parametrize("name", EVEN)
+def test_what_is_drawn_evenly_at_once_is_what_an_even_policy_draws(name: str, masks: str, predicts: bool) -> None:
     log, problem = squalls(60), Problem(4, (2,))
     if masks != "each":
         mask = np.array([[True, masks == "every", True, True]])
         log = log._replace(available=mask, action=np.where(mask[0, log.action], log.action, 0))
     predicted = np.random.default_rng(1).normal(size=(60, 4)) if predicts else np.zeros((60, 0))
-    plain, even = (each(policies.make("uniform"), problem, 60, seed=5, part=2) for each in (Contender, Even))
+    plain, even = (each(policies.make(name), problem, 60, seed=5, part=2) for each in (Contender, Even))
     for page in (slice(0, 17), slice(17, 60)):
         expected, found = (each.judge(take(log, page), predicted[page]) for each in (plain, even))
         for one, other in zip(expected, found, strict=True):
