@@ -270,6 +270,18 @@ def test_workers_beside_nodes_of_another_command_are_refused(
     assert "the database is served by 'a'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["w-1", "v-1"], ids=["of the same names", "of other names"])
+def test_workers_of_a_file_that_other_workers_have_are_told_so(name: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/run.db"
+    with Nodes(url, name):
+        command = Command(url, tmp_path)
+        assert command.process.wait(PATIENCE) == 2
+    complained = " ".join(command.complained.read_text().split())
+    assert "run.db is in use by workers of another command: end the service" in complained
+    assert "or name another database" in complained
+    assert "--node" not in complained and "--advertise" not in complained
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
