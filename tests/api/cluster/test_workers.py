@@ -195,6 +195,23 @@ def test_what_is_told_to_end_drains_all_workers_and_leaves_as_one_process(
 
 
 @pytest.mark.parametrize("shared_url", ["sqlite"], indirect=True)
+def test_once_workers_say_that_they_decide_the_first_calls_are_done(shared_url: str, tmp_path: Path) -> None:
+    command = Command(shared_url, tmp_path)
+    try:
+        until(lambda: "stop with Ctrl-C" in command.said.read_text())
+        answers = [
+            httpx.post(f"{command.url}/v1/experiments", json={"experiment_id": name, "arms": ARMS, "policy": RANDOM})
+            for name in NAMES  # each over a connection of its own, so to either worker
+        ]
+        assert [answer.status_code for answer in answers] == [201] * len(NAMES), [one.text for one in answers]
+        said = command.said.read_text()
+        assert said.count("decides at") == 1 and "w-1, w-2" in said
+        assert "/decisions" not in said  # there is no experiment yet
+    finally:
+        command.end()
+
+
+@pytest.mark.parametrize("shared_url", ["sqlite"], indirect=True)
 def test_workers_end_when_the_process_that_started_them_is_killed(shared_url: str, tmp_path: Path) -> None:
     with at_work(shared_url, tmp_path) as command:
         workers = command.workers
