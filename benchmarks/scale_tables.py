@@ -118,11 +118,11 @@ def _worked_out(result: dict[str, Any]) -> str:
     core, seconds = BUSY * MICRO / us, f"{BUSY:g} s"
     return (
         f"The row of {need['rate']:,.0f} decisions a second of 10 arms, one in a request, is worked out like this. "
-        f"With {SHARDS} nodes a decision takes {own:,.0f} us at the node that has the experiment, {beside:+,.0f} us "
-        f"because there are others, and {SHARDS - 1}/{SHARDS} of {passed:,.0f} us, as so many requests come to "
-        f"another node and are passed on: {us:,.0f} us together. In the {seconds} of each second in which a core is busy it makes "
-        f"{core:,.0f} of them, and {SHARDS} nodes, the most for the {SHARDS} shards of a database, make "
-        f"{SHARDS * core:,.0f}. The table has {need['databases']:,} databases with "
+        f"With {SHARDS} nodes a decision takes {own:,.0f} us at the node that has the experiment, "
+        f"{beside:+,.0f} us because there are others, and {SHARDS - 1}/{SHARDS} of {passed:,.0f} us, as so many "
+        f"requests come to another node and are passed on: {us:,.0f} us together. In the {seconds} of each second in "
+        f"which a core is busy it makes {core:,.0f} of them, and {SHARDS} nodes, the most for the {SHARDS} shards of "
+        f"a database, make {SHARDS * core:,.0f}. The table has {need['databases']:,} databases with "
         f"{need['nodes'] // need['databases']:,} nodes each: the fewest that are enough."
     )
 
