@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from scale_model import BUSY, MICRO, SHARDS, Cost
 from table_text import machine_line, markdown
 
 FAULTS = {
@@ -127,7 +128,26 @@ def scale(result: dict[str, Any]) -> str:
         f"{passed[1]:.0f} us. A node that is asked nothing takes {idle:.0f} ms of CPU a second, and one that decides "
         f"{memory:,.0f} MB of memory."
     )
-    return "\n\n".join([*text, _with_missed(words, result), machine_line(result["machine"])])
+    text += [_worked_out(result), _with_missed(words, result)]
+    return "\n\n".join([*text, machine_line(result["machine"])])
+
+
+def _worked_out(result: dict[str, Any]) -> str:
+    """Say how the nodes of one row are computed."""
+    need = next(one for one in result["capacity"] if (one["sort"], one["batch"], one["rate"]) == ("arms", 1, 10_000))
+    parts = result["sorts"]["arms"]["node_us"], result["several"]["beside"], result["several"]["passed"]
+    own, beside, passed = (Cost(*part).at(1) for part in parts)
+    us = own + beside + (SHARDS - 1) / SHARDS * passed
+    core, seconds = BUSY * MICRO / us, f"{BUSY:g} s"
+    return (
+        f"The row of {need['rate']:,.0f} decisions a second of 10 arms, one in a request, is worked out like this. "
+        f"With {SHARDS} nodes a decision takes {own:,.0f} us at the node that has the experiment, "
+        f"{beside:+,.0f} us because there are others, and {SHARDS - 1}/{SHARDS} of {passed:,.0f} us, as so many "
+        f"requests come to another node and are passed on: {us:,.0f} us together. In the {seconds} of each second in "
+        f"which a core is busy it makes {core:,.0f} of them, and {SHARDS} nodes, the most for the {SHARDS} shards of "
+        f"a database, make {SHARDS * core:,.0f}. The table has {need['databases']:,} databases with "
+        f"{need['nodes'] // need['databases']:,} nodes each: the fewest that are enough."
+    )
 
 
 def _costs(result: dict[str, Any]) -> str:

@@ -13,11 +13,12 @@ import click
 from ...engine.errors import InvalidInput, Unavailable
 from ...engine.storage.access import Access
 from ...engine.storage.connections import parse_url, without_password
+from ...engine.storage.files import in_use
 from ...engine.storage.shards import SHARDS, Shards
 from ...engine.storage.store import Store
 from ..cluster.membership import LEASE
 from ..cluster.nodes import Nodes
-from ..cluster.opening import open_node
+from ..cluster.opening import WORKERS, open_node
 from ..cluster.workers import Worker, worker_among
 from ..service.clocks import Clocks
 from .options import Finite
@@ -115,6 +116,8 @@ class Among(NamedTuple):
                 "several machines start nodes, also several on one machine, each with its own --port",
             )
         if others := sorted(_at_work(database) - set(self.names)):
+            if parse_url(database).get_backend_name() == "sqlite":
+                raise in_use(without_password(database), WORKERS)
             raise InvalidInput(
                 "database_in_use",
                 f"the database is served by {', '.join(map(repr, others[:5]))}, who could not reach workers of this "

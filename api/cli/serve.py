@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from ...engine.storage.access import Access
 from ...engine.storage.connections import without_password
 from ...engine.storage.tables import Experiment
 from ..access.rates import Rates
+from ..cluster.nodes import Nodes
 from ..cluster.workers import Worker
 from ..console import say_what_compiles
 from ..experiment.ids import in_url
@@ -237,7 +238,7 @@ def serve(
             archives=archives,
             refused=refused,
             watcher=None if spans is None else spans.commit,
-            started=functools.partial(_begun, worker, in_text, address, without_password(database)),
+            started=functools.partial(_begun, worker, opened.nodes, in_text, address, without_password(database)),
             advanced=_Progress(_say if in_text else service_log.log.info).advanced,
         )
         _serve(_served(app, guard, spans), limits, network, refused, listener, worker)
@@ -257,12 +258,21 @@ def _serve(
         SharingServer(app, limits, listener, worker.private, network=network, refused=refused).run()
 
 
-def _begun(worker: Worker | None, in_text: bool, address: str, database: str, service: Service) -> None:
-    """Say that the service answers, once for all workers."""
-    if worker is not None:
-        worker.ready()
-    if worker is None or worker.is_first:
-        (_welcome if in_text else _log_start)(address, database, service)
+def _begun(
+    worker: Worker | None, nodes: Nodes | None, in_text: bool, address: str, database: str, service: Service
+) -> None:
+    """Say that the service answers; of workers the last one does, when each has its share of the experiments."""
+
+    def say() -> None:
+        workers = [] if worker is None or nodes is None else sorted(nodes.membership.view.nodes)
+        (_welcome if in_text else _log_start)(address, database, service, workers)
+
+    if worker is None or nodes is None:
+        say()
+        return
+    worker.ready()
+    if worker.is_last:
+        nodes.membership.settled = say
 
 
 def _be_a_server(limits: Limits, in_text: bool) -> None:
@@ -378,24 +388,30 @@ def _checked_prefix(context: click.Context, option: click.Parameter, root_path: 
     return root_path
 
 
-def _welcome(address: str, database: str, service: Service) -> None:
+def _welcome(address: str, database: str, service: Service, workers: Sequence[str]) -> None:
     open_ids = [name for name, one in service.listed(None).items() if not _archived(one)]
-    first = in_url(open_ids[0]) if open_ids else "ID"
     console.print(f"[bold]onearm[/bold] decides at [bold]{address}[/bold]   database: {escape(database)}")
+    if workers:
+        console.print(f"workers      {escape(', '.join(workers))}", highlight=False)
     console.print(f"experiments: {escape(', '.join(open_ids[:5]) or 'none is open')}")
     if service.waiting:
         console.print(f"recovering   reading the logs of {_count(service.waiting)}; one that is asked for goes first")
     console.print(f"open         {address}/   and   {address}/docs")
     console.print("try          ", end="")
     keyed = ' -H "Authorization: Bearer $ONEARM_KEY"' if service.keyring.rows else ""
-    click.echo(f"curl -d '{{}}'{keyed} {address}/v1/experiments/{first}/decisions")
-    click.echo(f"             {_command()} demo --url {address}        (in a second terminal)")
+    if open_ids:
+        click.echo(
+            f"curl -d '{{}}'{keyed} {address}/v1/experiments/{in_url(open_ids[0])}/decisions\n             ", nl=False
+        )
+    click.echo(f"{_command()} demo --url {address}        (in a second terminal)")
     console.print("stop with Ctrl-C", highlight=False)
     sys.stdout.flush()  # a log file shows it at once
 
 
-def _log_start(address: str, database: str, service: Service) -> None:
+def _log_start(address: str, database: str, service: Service, workers: Sequence[str]) -> None:
     about = {"address": address, "database": database, "experiments": service.known, "recovering": service.waiting}
+    if workers:
+        about["workers"] = list(workers)
     service_log.log.info("onearm decides", extra={"about": about})
 
 

@@ -31,6 +31,24 @@ def wanted(me: str, nodes: Mapping[str, Node], shards: Iterable[Shard]) -> int:
     return max(0, fair(nodes, some).get(me, 0) - sum(shard.owner == me for shard in some))
 
 
+def is_settled(nodes: Mapping[str, Node], shards: Iterable[Shard]) -> bool:
+    """Tell whether each shard is at a node that has its share and has looked since: no shard is about to move.
+
+    >>> nodes = {name: Node(name, "", "", "", 0, 7, 0, False) for name in "ab"}
+    >>> [is_settled(nodes, [Shard(0, "a", 1, since), Shard(1, owner, 1, 0)]) for owner, since in (("b", 5), ("b", 9))]
+    [True, False]
+    >>> [is_settled(nodes, [Shard(0, "a", 1, 5), Shard(1, owner, 1, 0)]) for owner in ("a", None)]
+    [False, False]
+    """
+    some = list(shards)
+    looked = min((node.renewed_at for node in nodes.values()), default=0)
+    return (
+        bool(some)
+        and all(shard.owner in nodes and shard.since < looked for shard in some)
+        and not any(wanted(name, nodes, some) for name in nodes)
+    )
+
+
 def moves(me: str, nodes: Mapping[str, Node], shards: Iterable[Shard]) -> dict[int, str]:
     """Return which shards a node should give to which others, by number."""
     some = list(shards)

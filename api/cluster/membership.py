@@ -15,7 +15,7 @@ from ...engine.storage.shards import Shards, View
 from ...engine.storage.tables import Experiment, Node
 from ..service.service import Service
 from ..tasks import ended
-from .balance import moves, wanted
+from .balance import is_settled, moves, wanted
 from .clock import DatabaseClock
 from .holding import Holding
 
@@ -37,6 +37,7 @@ class Membership:
         self.view = View(0, {}, [])  # what was seen last
         self.viewed = 0.0  # when, by the monotonic clock
         self.changed: Callable[[], None] = lambda: None  # is called whenever owners are others
+        self.settled: Callable[[], None] | None = None  # is called once, when all shards are where they stay
         self._shards, self._clock = shards, clock
         self._service: Service
         self._thread = ThreadPoolExecutor(1, "onearm-node")
@@ -169,6 +170,11 @@ class Membership:
                 self._lost.add(number)
         if others:
             self.changed()
+        mine = {shard.number for shard in view.shards if shard.owner == self.node.name}
+        works = not holding.moving and mine == holding.epochs.keys()
+        if self.settled is not None and works and is_settled(view.nodes, view.shards):
+            say, self.settled = self.settled, None
+            say()
 
     # -- one thing after another, beside the renewals ------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ class Worker(NamedTuple):
 
     name: str  # of the node
     private: socket.socket  # where the other nodes reach it; it does not listen yet
-    is_first: bool  # of all that were started: it speaks for the others
+    is_last: bool  # of those that were to be started: it speaks for all
     ready: Callable[[], None]  # is to be called once it answers
 
     @property
@@ -73,10 +73,10 @@ class _Parent:
         while True:
             if self._due and self._starting is None:
                 name = self._due.popleft()
-                is_first = not self._begun
+                is_last = name not in self._begun and len(self._begun) == len(self._names) - 1
                 if self._forked(name):
                     signal.pthread_sigmask(signal.SIG_SETMASK, before)
-                    return self._become(name, is_first)
+                    return self._become(name, is_last)
             if not self._running:
                 if self._interrupted:
                     raise KeyboardInterrupt
@@ -95,7 +95,7 @@ class _Parent:
             self._starting = process
         return not process
 
-    def _become(self, name: str, is_first: bool) -> Worker:
+    def _become(self, name: str, is_last: bool) -> Worker:
         """Be a worker: out of reach of the terminal's Ctrl-C, which comes as SIGTERM, and no longer than the parent."""
         os.setpgid(0, 0)
         read, write = self._pulse
@@ -103,7 +103,7 @@ class _Parent:
         threading.Thread(target=_end_with, args=(read,), daemon=True).start()
         private = _bound(self._shared.getsockname()[1] + 1 + self._names.index(name))
         parent = os.getppid()
-        return Worker(name, private, is_first, lambda: os.kill(parent, signal.SIGUSR1))
+        return Worker(name, private, is_last, lambda: os.kill(parent, signal.SIGUSR1))
 
     def _hear(self, number: int) -> None:
         if number == signal.SIGUSR1:

@@ -151,5 +151,5 @@ def in_use(name: str, by: str) -> Unavailable:
     """Return what is raised where a database has another writer."""
     return Unavailable(
         "database_in_use",
-        f"{name} is in use by {by}: there is one writer; stop that one or name another database",
+        f"{name} is in use by {by}: end the service or program that has it, or name another database",
     )

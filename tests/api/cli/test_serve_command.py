@@ -161,7 +161,7 @@ def test_the_service_says_what_to_open_and_what_it_says_works_as_pasted(onearm: 
         assert f" {sys.executable} -m onearm demo --url {address} " in said
         second = onearm("serve", "--port", "0", "--database", "sqlite:///run.db")
         assert second.code == 2
-        assert f"is in use by process {process.pid}: there is one writer" in second.err
+        assert f"is in use by process {process.pid}: end the service or program" in second.err
         beside = onearm("verify", "--database", "sqlite:///run.db", "--json")
         assert beside.json["experiments"][0]["decisions"] == 1, beside.err
         process.send_signal(signal.SIGINT)

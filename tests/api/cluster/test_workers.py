@@ -195,6 +195,23 @@ def test_what_is_told_to_end_drains_all_workers_and_leaves_as_one_process(
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_once_workers_say_that_they_decide_the_first_calls_are_done(url: str, tmp_path: Path) -> None:
+    command = Command(url, tmp_path)
+    try:
+        until(lambda: "stop with Ctrl-C" in command.said.read_text())
+        answers = [
+            httpx.post(f"{command.url}/v1/experiments", json={"experiment_id": name, "arms": ARMS, "policy": RANDOM})
+            for name in NAMES  # each over a connection of its own, so to either worker
+        ]
+        assert [answer.status_code for answer in answers] == [201] * len(NAMES), [one.text for one in answers]
+        said = command.said.read_text()
+        assert said.count("decides at") == 1 and "w-1, w-2" in said
+        assert "/decisions" not in said  # there is no experiment yet
+    finally:
+        command.end()
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_workers_end_when_the_process_that_started_them_is_killed(url: str, tmp_path: Path) -> None:
     with at_work(url, tmp_path) as command:
         workers = command.workers
@@ -268,6 +285,18 @@ def test_workers_beside_nodes_of_another_command_are_refused(
         options = ["--port", "0", "--workers", "2", "--node", "w", "--database", postgres_url]
         assert run(["serve", *options]) == 2
     assert "the database is served by 'a'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["w-1", "v-1"], ids=["of the same names", "of other names"])
+def test_workers_of_a_file_that_other_workers_have_are_told_so(name: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/run.db"
+    with Nodes(url, name):
+        command = Command(url, tmp_path)
+        assert command.process.wait(PATIENCE) == 2
+    complained = " ".join(command.complained.read_text().split())
+    assert "run.db is in use by workers of another command: end the service" in complained
+    assert "or name another database" in complained
+    assert "--node" not in complained and "--advertise" not in complained
 
 
 @pytest.mark.parametrize(

@@ -175,5 +175,9 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
             said = process.stdout.readline()
             process.communicate(120)
             assert process.returncode == 0
-        assert said.startswith("database_in_use ") and "is in use by process" in said and "there is one writer" in said
+        assert (
+            said.startswith("database_in_use ")
+            and "is in use by process" in said
+            and "end the service or program" in said
+        )
         engine.decide()
