@@ -136,6 +136,8 @@ def diagnose_each(
 ) -> list[Diagnostics]:
     """Return what `diagnose` does for each of several targets on one log, of which the draws are looked at once.
 
+    `propensity`, float64[n], `action`, int64[n], `drawn` and `law`, float64[m, k], are as there. Each target is
+    float64[n].
     `alpha` is the share of logs where any of them has a warning that propensities are false. `room` returns an array
     for as many numbers, into which weights are written: those of long logs may lie in files.
     """
