@@ -71,7 +71,7 @@ def test_a_name_that_there_is_not_and_a_lost_heading_end_the_build(tmp_path: Pat
         page.unlink()
     reference = root / SITE / "reference" / "gym.md"
 
-    reference.write_text("# Gym\n\n::: onearm.gym.run\n\n::: onearm.engine.estimate.Diagnostics\n")  # a class has fields
+    reference.write_text("# Gym\n\n::: onearm.gym.run\n\n::: onearm.engine.estimate.Diagnostics\n")  # with fields
     done = built(root, tmp_path / "docs")
     assert done.returncode == 0, done.stdout + done.stderr
 
