@@ -23,13 +23,6 @@ TAKEN = 30
 
 
 @pytest.fixture
-def nats(tmp_path: Path) -> Iterator[NatsServer]:
-    server = NatsServer(tmp_path)
-    yield server
-    server.kill()
-
-
-@pytest.fixture
 def service(tmp_path: Path) -> Iterator[Listening]:
     with Listening(tmp_path) as service, client_of(service.url, None) as client:
         for number in range(TAKEN):

@@ -10,8 +10,9 @@ import pytest
 from confluent_kafka import Producer
 from support.listening import Listening
 from support.mock_kafka import mock_kafka
+from support.rewarded import more
 from support.served import Served
-from test_publishing import assert_whole, database, more  # noqa: F401 - a fixture
+from test_publishing import assert_whole
 
 from onearm.api.brokers import on_kafka
 from onearm.api.brokers.broker import Message, address_of
@@ -39,7 +40,7 @@ def received(address: str, count: int) -> list[dict[str, object]]:
     return found
 
 
-def test_every_event_is_in_the_topic_in_the_order_of_its_log(database: str, brokers: str) -> None:  # noqa: F811
+def test_every_event_is_in_the_topic_in_the_order_of_its_log(database: str, brokers: str) -> None:
     address = f"kafka://{brokers}/onearm"
     for _ in range(2):
         publisher = open_publisher(database, address_of(address), "*", lambda text: None)
@@ -91,7 +92,7 @@ def test_a_mock_is_no_process_of_its_own() -> None:
     assert Served is not None
 
 
-def test_a_topic_that_is_new_is_filled_from_the_start(database: str, brokers: str) -> None:  # noqa: F811
+def test_a_topic_that_is_new_is_filled_from_the_start(database: str, brokers: str) -> None:
     said: list[str] = []
     address = address_of(f"kafka://{brokers}/onearm")
     publisher = open_publisher(database, address, "*", said.append)

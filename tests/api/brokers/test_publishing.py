@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.direct import Direct
 from support.nats_server import NatsCluster, NatsServer
-from support.served import Served
-from support.stored import decide, learn
+from support.rewarded import NAMES, more
 
 from onearm.api.brokers.broker import Address, Message, address_of
 from onearm.api.brokers.publishing import Publisher, open_publisher
@@ -23,44 +22,6 @@ from onearm.api.http.app import create_app
 from onearm.engine.errors import InvalidInput, Unavailable
 from onearm.engine.storage.store import Store
 from onearm.engine.storage.tables import Experiment
-
-NAMES = ("e", "two.words")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> str:
-    """Return a database with the experiments `e` and `two.words`, each of 40 decisions with their rewards."""
-    with Served(tmp_path) as served:
-        for name in NAMES:
-            served.create(name)
-        url = served.url
-    more(url, 40)
-    return url
-
-
-def more(url: str, count: int, names: Sequence[str] = NAMES) -> None:
-    """Make decisions, each with its reward, in experiments."""
-    with closing(Store.open(url)) as store:
-        for row in store.experiments():
-            if row.id not in names:
-                continue
-            seq, number = store.last(row.key)
-            events = [
-                event
-                for i in range(count)
-                for event in (
-                    decide(row.key, seq + 2 * i + 1, number + i, time=10**15 + i),
-                    learn(row.key, seq + 2 * i + 2, number + i),
-                )
-            ]
-            store.append(events)
-
-
-@pytest.fixture
-def nats(tmp_path: Path) -> Iterator[NatsServer]:
-    server = NatsServer(tmp_path)
-    yield server
-    server.kill()
 
 
 def opened(url: str, address: str, pattern: str = "*") -> Publisher:

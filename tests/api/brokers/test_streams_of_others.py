@@ -7,7 +7,6 @@ import gc
 import threading
 import time
 import warnings
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,9 @@ import pytest
 from nats.js import JetStreamContext
 from support.nats_server import NatsServer
 from support.postgres_server import new_database, running
+from support.rewarded import more
 from support.served import Served
-from test_publishing import assert_whole, database, more, opened, received  # noqa: F401 - a fixture
+from test_publishing import assert_whole, opened, received
 
 from onearm.api.brokers.broker import Message, address_of
 from onearm.api.brokers.publishing import Publisher, open_publisher
@@ -26,13 +26,6 @@ from onearm.engine.errors import InvalidInput
 from onearm.engine.storage.store import Store
 
 ONE = Message("m", "e", b"{}")
-
-
-@pytest.fixture
-def nats(tmp_path: Path) -> Iterator[NatsServer]:
-    server = NatsServer(tmp_path)
-    yield server
-    server.kill()
 
 
 def ask(nats: NatsServer, method: str, *given: Any, **named: Any) -> Any:
@@ -58,7 +51,7 @@ def publish(url: str, nats: NatsServer, said: list[str] | None = None) -> Publis
     return publisher
 
 
-def test_two_databases_lose_nothing_in_one_stream(database: str, nats: NatsServer, tmp_path: Path) -> None:  # noqa: F811
+def test_two_databases_lose_nothing_in_one_stream(database: str, nats: NatsServer, tmp_path: Path) -> None:
     folder = tmp_path / "other"
     folder.mkdir()
     with Served(folder) as served:
@@ -73,7 +66,7 @@ def test_two_databases_lose_nothing_in_one_stream(database: str, nats: NatsServe
 
 
 def test_a_message_of_another_sender_between_two_of_ours_is_no_failure(
-    database: str,  # noqa: F811
+    database: str,
     nats: NatsServer,
 ) -> None:
     publisher = opened(database, nats.address())
@@ -87,7 +80,7 @@ def test_a_message_of_another_sender_between_two_of_ours_is_no_failure(
 
 @pytest.mark.parametrize("made_anew", [False, True])
 def test_a_stream_that_vanished_is_filled_from_the_start(
-    database: str,  # noqa: F811
+    database: str,
     nats: NatsServer,
     made_anew: bool,
 ) -> None:
@@ -103,7 +96,7 @@ def test_a_stream_that_vanished_is_filled_from_the_start(
     assert_whole(received(nats.address(), 160), 80)
 
 
-def test_a_stream_that_vanishes_at_work_is_filled_from_the_start(database: str, nats: NatsServer) -> None:  # noqa: F811
+def test_a_stream_that_vanishes_at_work_is_filled_from_the_start(database: str, nats: NatsServer) -> None:
     said: list[str] = []
     publisher = open_publisher(database, address_of(nats.address()), "*", said.append)
     publisher.round()
@@ -115,13 +108,13 @@ def test_a_stream_that_vanishes_at_work_is_filled_from_the_start(database: str, 
     assert_whole(received(nats.address(), 180), 90)
 
 
-def test_a_purged_stream_is_not_filled_again(database: str, nats: NatsServer) -> None:  # noqa: F811
+def test_a_purged_stream_is_not_filled_again(database: str, nats: NatsServer) -> None:
     publish(database, nats)
     ask(nats, "purge_stream", "onearm")
     assert publish(database, nats).tally.sent == 0
 
 
-def test_a_stream_with_other_subjects_ends_it(database: str, nats: NatsServer) -> None:  # noqa: F811
+def test_a_stream_with_other_subjects_ends_it(database: str, nats: NatsServer) -> None:
     ask(nats, "add_stream", name="onearm", subjects=["else.>"])
     ask(nats, "add_stream", name="wide", subjects=["onearm.>"])
     with pytest.raises(InvalidInput, match=r"takes the subjects else.>, and not onearm.EXPERIMENT: add onearm.>"):
@@ -139,7 +132,7 @@ def test_no_message_is_stored_in_another_stream(nats: NatsServer) -> None:
     assert ask(nats, "stream_info", "wide").state.messages == 0
 
 
-def test_a_stream_that_cannot_be_made_ends_it(database: str, nats: NatsServer) -> None:  # noqa: F811
+def test_a_stream_that_cannot_be_made_ends_it(database: str, nats: NatsServer) -> None:
     ask(nats, "add_stream", name="wide", subjects=["onearm.banner"])
     with pytest.raises(InvalidInput, match="subjects overlap with an existing stream"):
         publish(database, nats)
@@ -158,7 +151,7 @@ def test_a_message_that_is_too_large_is_named(nats: NatsServer) -> None:
     sender.close()
 
 
-def test_a_deleted_experiment_is_told_once(database: str, nats: NatsServer) -> None:  # noqa: F811
+def test_a_deleted_experiment_is_told_once(database: str, nats: NatsServer) -> None:
     publish(database, nats)
     with closing(Store.open(database)) as store:
         row = next(row for row in store.experiments() if row.id == "e")
