@@ -42,9 +42,7 @@ from .second_order import (
     COLUMNS,
     FEEDBACKS,
     HIGH,
-    KNOWN,
     KNOWN_BIAS,
-    KNOWN_CENTRED,
     LOW,
     NORM,
     SIZED,
@@ -57,6 +55,7 @@ from .second_order import (
     enter_values,
     measure,
     most_constant,
+    move_weights,
     noise_of,
     part_of,
     place,
@@ -300,12 +299,7 @@ def _move(
             some[AT_Z + j] = step * own_centred * z
             some[AT_KNOWN + j] += h * h / (noise + CARE * max(variance - own * h * h, 0.0))
             some[AT_KNOWN_CENTRED + j] += z * z / (noise + CARE * max(variance - own_centred * z * z, 0.0))
-        for j in range(n):
-            i = context.index[at + j]
-            model.weight[i, SIZED] += some[AT_H + j]
-            model.weight[i, CENTRED] += some[AT_Z + j]
-            model.seen[i, KNOWN] = some[AT_KNOWN + j]
-            model.seen[i, KNOWN_CENTRED] = some[AT_KNOWN_CENTRED + j]
+        move_weights(some, model, context, at, n)
         at += n
 
 

@@ -360,13 +360,19 @@ def _move(model: SecondOrder, context: Features, row: int, step: float, noise: f
         for j in range(whole(n)):
             _learn_of(some, AT_H + j, AT_KNOWN + j, step, noise, variance, prior)
             _learn_of(some, AT_Z + j, AT_KNOWN_CENTRED + j, step, noise, variance, prior)
-        for j in range(n):
-            i = context.index[at + j]
-            model.weight[i, SIZED] += some[AT_H + j]
-            model.weight[i, CENTRED] += some[AT_Z + j]
-            model.seen[i, KNOWN] = some[AT_KNOWN + j]
-            model.seen[i, KNOWN_CENTRED] = some[AT_KNOWN_CENTRED + j]
+        move_weights(some, model, context, at, n)
         at += n
+
+
+@kernel
+def move_weights(some: Array, model: Any, context: Features, at: int, n: int) -> None:
+    """Move the weights of n features from entry `at` on by what lies in their places; keep what is known of them."""
+    for j in range(n):
+        i = context.index[at + j]
+        model.weight[i, SIZED] += some[AT_H + j]
+        model.weight[i, CENTRED] += some[AT_Z + j]
+        model.seen[i, KNOWN] = some[AT_KNOWN + j]
+        model.seen[i, KNOWN_CENTRED] = some[AT_KNOWN_CENTRED + j]
 
 
 @kernel
