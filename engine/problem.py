@@ -120,6 +120,12 @@ def fitted(policy: Policy, problem: Problem) -> Policy:
     return dataclasses.replace(policy, params=_ranged(policy.params, RewardRange.of(*problem.reward_range)))
 
 
+def settled(policy: Policy, asked: dict[str, Any], **found: Any) -> Policy:
+    """Return a policy with params that were left open until the problem was known; `asked` has all of its spec."""
+    spec = {"name": policy.name, "params": asked | found}
+    return dataclasses.replace(policy, params=policy.params._replace(**found), spec=spec, resolve=None)
+
+
 def check_same_range(policy: Policy, limits: tuple[float, float]) -> None:
     """Refuse a policy whose `reward_max` was given, and is not the highest reward of the declared range."""
     own = policy.reward_range

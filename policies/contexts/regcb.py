@@ -15,7 +15,6 @@ Cost: prediction and width of all actions per decision, O(K p^2) with p features
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any, NamedTuple
 
@@ -28,7 +27,7 @@ from ...engine.oracles.forgetting import check_half_life, kept
 from ...engine.oracles.oracle import expect, fit, predict, split, spread
 from ...engine.oracles.relative import check_origin, version_of
 from ...engine.oracles.residuals import Residuals, add_residual, residual_sd, residuals
-from ...engine.problem import check_param
+from ...engine.problem import check_param, settled
 from ...engine.protocol import register_policy
 from ...engine.registry import earlier
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
@@ -83,20 +82,19 @@ def regcb(
         check_compared(compared),
     )
 
+    asked = {
+        "mellowness": mellowness,
+        "noise": noise,
+        "regularisation": regularisation,
+        "half_life": half_life,
+        "origin": origin,
+        "second_order": second_order,
+        "compared": compared,
+    }
+
     def resolve(problem: Problem) -> Policy:
         named = second_order and problem.context_kind == "named"
-        follows = _NAMED_MELLOWNESS if named else _MELLOWNESS
-        settled = {
-            "mellowness": follows,
-            "noise": noise,
-            "regularisation": regularisation,
-            "half_life": half_life,
-            "origin": origin,
-            "second_order": second_order,
-            "compared": compared,
-        }
-        found = params._replace(mellowness=follows)
-        return dataclasses.replace(policy, params=found, spec={"name": policy.name, "params": settled}, resolve=None)
+        return settled(policy, asked, mellowness=_NAMED_MELLOWNESS if named else _MELLOWNESS)
 
     policy = Policy(
         "regcb",

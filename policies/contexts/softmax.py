@@ -14,7 +14,6 @@ Cost: a prediction of all actions and an exponential for each per decision; one 
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, NamedTuple
 
 from ...engine.draws import UniformBlock, uniform_block, uniform_from
@@ -27,7 +26,7 @@ from ...engine.oracles.forgetting import check_half_life, kept
 from ...engine.oracles.oracle import expect, fit, predict, split, spread
 from ...engine.oracles.relative import check_origin, version_of
 from ...engine.oracles.residuals import Residuals, add_residual, residual_sd, residuals
-from ...engine.problem import check_param
+from ...engine.problem import check_param, settled
 from ...engine.protocol import register_policy
 from ...engine.registry import earlier
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
@@ -83,20 +82,19 @@ def softmax(
         check_compared(compared),
     )
 
+    asked = {
+        "sharpness": sharpness,
+        "noise": noise,
+        "regularisation": regularisation,
+        "half_life": half_life,
+        "origin": origin,
+        "second_order": second_order,
+        "compared": compared,
+    }
+
     def resolve(problem: Problem) -> Policy:
         named = second_order and problem.context_kind == "named"
-        follows = _NAMED_SHARPNESS if named else _SHARPNESS
-        settled = {
-            "sharpness": follows,
-            "noise": noise,
-            "regularisation": regularisation,
-            "half_life": half_life,
-            "origin": origin,
-            "second_order": second_order,
-            "compared": compared,
-        }
-        found = params._replace(sharpness=follows)
-        return dataclasses.replace(policy, params=found, spec={"name": policy.name, "params": settled}, resolve=None)
+        return settled(policy, asked, sharpness=_NAMED_SHARPNESS if named else _SHARPNESS)
 
     policy = Policy(
         "softmax",
