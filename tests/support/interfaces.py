@@ -80,9 +80,11 @@ class Run:
     """A policy simulated for `steps` decisions, with its log, the digest of its last state and what it proves."""
 
     def __init__(self, name: str, env: Environment, steps: int) -> None:
-        self.policy: Policy = golden.specimen(name) if ":" not in name else policies.parse(name)
+        asked: Policy = golden.specimen(name) if ":" not in name else policies.parse(name)
+        self.asked = asked.spec
         self.problem = problem_of(env, steps)
-        simulation = Simulation(self.policy, env, horizon=steps, seed=SEED)
+        simulation = Simulation(asked, env, horizon=steps, seed=SEED)
+        self.policy = simulation.policy  # with what was left open until the problem was known
         self.key = simulation.run
         self.log = simulation.advance_logged(steps)
         self.digest = snapshot.digest(simulation.state)
@@ -99,11 +101,11 @@ class Run:
             domain, feedback = self.problem.domain.to_json(), self.problem.feedback
             kind = {"kind": "vector", "domain": domain, "feedback": feedback}
             problem = {**kind, "context": context, "horizon": self.problem.horizon}
-            named = hashlib.sha256(repr((self.policy.spec, problem)).encode()).hexdigest()
-            return {"experiment_id": named, "policy": self.policy.spec, "problem": problem, "seed": SEED}
+            named = hashlib.sha256(repr((self.asked, problem)).encode()).hexdigest()
+            return {"experiment_id": named, "policy": self.asked, "problem": problem, "seed": SEED}
         return {
-            "experiment_id": hashlib.sha256(repr((self.policy.spec, self.problem)).encode()).hexdigest(),
-            "policy": self.policy.spec,
+            "experiment_id": hashlib.sha256(repr((self.asked, self.problem)).encode()).hexdigest(),
+            "policy": self.asked,
             "arms": [{"id": f"arm-{arm}"} for arm in range(self.problem.n_arms)],
             "problem": {"context": context, "horizon": self.problem.horizon},
             "seed": SEED,
@@ -222,7 +224,7 @@ class HttpOfVectors(Http):
 
     def __init__(self, run: Run, client: Direct) -> None:
         super().__init__(run, client)
-        self.hints = "context" in str(run.policy.spec)
+        self.hints = "context" in str(run.asked)
         self.told = told_of(run)
 
     def decide(self, number: int, context: Array, available: Array) -> tuple[Array, float]:
