@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
@@ -21,7 +21,7 @@ from ...engine.snapshot import size
 from ...engine.storage.tables import Event, Experiment
 from ...engine.vocabulary import CHANGE, DECIDE, DECISIONS, EXTERNAL, Columns, Decision, Feedback
 from ..experiment.spec import Spec
-from ..experiment.weights import on_record
+from ..experiment.weights import Shown, on_record
 from ..kinds.decided import Decided
 from ..kinds.kind import Kind, Request, Work, known
 from ..service.clocks import microseconds
@@ -108,9 +108,10 @@ class Journal:
         self._bytes = (found.seq - found.kept_at) * EVENT_BYTES
         return found
 
-    def meet(self, spec: Spec, arms: Sequence[dict[str, Any]]) -> None:
-        """Let this thread meet the features of the newest decisions."""
-        on_record(self.store, self.row.key, self.seq, spec.intake, arms)
+    def shown(self) -> Iterator[Shown]:
+        """Yield what was shown of the newest decisions, those that are written down."""
+        self.flush()
+        return on_record(self.store, self.row.key, self.seq)
 
     def check(self) -> None:
         """Raise `Unavailable` where nothing more can be written, or where a commit in the background failed.

@@ -1,14 +1,16 @@
 """Which features weigh most in what a policy expects of rewards: those of the context, and those of each action.
 
 A weight is what a feature adds to the reward that is expected where its value is 1, as it is of words and strings. The
-table of weights knows slots alone: names are those of the features that a thread met lately, and of those in the newest
-decisions on record, so that they are there after a restart.
+table of weights knows slots alone: names are those of the features in the newest decisions on record, and where there
+is no record in those that the engine remembers. Nobody is told a name that came to another experiment.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -21,7 +23,7 @@ from ...engine.storage.store import Store
 from ...engine.vocabulary import Array, Features, Instance
 from .definition import Definition
 from .explanation import EXPLAINING
-from .intake import Intake, Named
+from .intake import Named
 from .weights_schemas import ActionWeights, Weight, Weights
 
 TOP_MAX = 1000
@@ -29,9 +31,11 @@ ACTIONS_WEIGHED = 100  # arms, the first ones
 MET_MAX = 20_000  # features of contexts, those that weigh most by themselves
 SLOTS_MAX = 1 << 20  # of a table that is looked through for weights without a name
 CHUNK = 2048  # slots that are asked for at once
-TAIL = 1000  # events of the log that names are taken from
+TAIL = 2000  # events of the log that names are taken from
+KEPT = 1000  # contexts that an engine without a log remembers,
+EVERY = 16  # and of those that follow the first ones it takes only some: to write one down takes a third of a decision
 
-Met = dict[tuple[str, str], int]  # features, a namespace and a name each; the numbers are not needed
+Shown = tuple[Any, Sequence[Named] | None]  # the context of a decision, and its actions where they came with the call
 Tell = Callable[[Array], Array]  # of slots int64[n] their weights float64[n]
 
 
@@ -90,23 +94,42 @@ def _told(explain: Callable[..., None], params: Any, state: Any, k: int, slots: 
     return np.where(np.isfinite(found), found, 0.0)[place]
 
 
-def on_record(store: Store, experiment: int, seq: int, intake: Intake, arms: Sequence[Named]) -> None:
-    """Let this thread meet the features of the newest decisions on record, up to a seq."""
-    for event in store.read_events(experiment, max(seq - TAIL, 0), TAIL):
-        if event.sent is None:
-            continue
-        said = json.loads(event.sent)
+class Remembered:
+    """The contexts that were shown lately to an engine without a log."""
+
+    def __init__(self) -> None:
+        self._kept: deque[bytes] = deque(maxlen=KEPT)
+        self._n = 0
+
+    def add(self, context: Any, actions: Sequence[Named] | None) -> None:
+        """Remember what was shown of a decision, as it is now: the caller may write into the same object again."""
+        self._n += 1
+        if self._n > KEPT and self._n % EVERY:
+            return
         try:
-            intake.read(said.get("context"), said.get("actions") or arms)
-        except (InvalidInput, AttributeError, TypeError):
-            continue  # a change, or what is read in another way: it has no names
+            self._kept.append(pickle.dumps((context, actions)))
+        except (pickle.PicklingError, AttributeError, TypeError):
+            return  # what is left out, behind a name with an underscore, may be anything
+
+    def __iter__(self) -> Iterator[Shown]:
+        return map(pickle.loads, self._kept)
 
 
-def weigh(encoder: Encoder, tell: Tell, met: Met, arms: Sequence[Named], labels: Sequence[str], top: int) -> Weights:
-    """Return the features that weigh most, with the names of those `met`; `arms` are none where a call lists them."""
+def on_record(store: Store, experiment: int, seq: int) -> Iterator[Shown]:
+    """Yield what was shown of the newest decisions on record, up to a seq."""
+    for event in store.read_events(experiment, max(seq - TAIL, 0), TAIL):
+        said = None if event.sent is None else json.loads(event.sent)
+        if isinstance(said, dict) and ("context" in said or "actions" in said):
+            yield said.get("context"), said.get("actions")
+
+
+def weigh(
+    encoder: Encoder, tell: Tell, shown: Iterable[Shown], arms: Sequence[Named], labels: Sequence[str], top: int
+) -> Weights:
+    """Return the features that weigh most, with the names of those `shown`; `arms` are none where a call lists them."""
     owned = [encoder.entries(None, [arm])[0] for arm in arms[:ACTIONS_WEIGHED]]
     taken = {(space, name) for entries in owned for space, name, _ in entries}
-    known = [(space, name, 1.0) for space, name in met if (space, name) not in taken]
+    known = [(space, name, 1.0) for space, name in _met(encoder, shown, arms) if (space, name) not in taken]
     alone = Encoder(encoder.bits, interactions=())
     weight = np.abs(tell(alone.slots(alone.cells(known, [0] * len(known)))))
     most = min(MET_MAX, np.count_nonzero(weight))
@@ -124,6 +147,18 @@ def weigh(encoder: Encoder, tell: Tell, met: Met, arms: Sequence[Named], labels:
         named_slots.append(slots)
     unnamed = _unnamed(encoder, tell, np.concatenate(named_slots), top) if is_small(encoder) else []
     return Weights(shared, actions, unnamed)
+
+
+def _met(encoder: Encoder, shown: Iterable[Shown], arms: Sequence[Named]) -> dict[tuple[str, str], None]:
+    """Return the features of what was shown, a namespace and a name each, in the order in which they came."""
+    met: dict[tuple[str, str], None] = {}
+    for context, actions in shown:
+        try:
+            entries, _ = encoder.entries(context, actions or arms[:1])
+        except InvalidInput:
+            continue  # written down by a version that read it in another way
+        met.update(dict.fromkeys((space, name) for space, name, _ in entries))
+    return met
 
 
 def _largest(

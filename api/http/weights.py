@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from ...engine.featuriser.desk import desk
 from ...engine.protocol import explains
 from ..experiment.weights import TOP_MAX, encoder_of, is_small, no_weights, on_record, table_of, teller, weigh
 from ..experiment.weights_schemas import Weights
@@ -32,7 +31,7 @@ async def weights_of(service: Service, live: Live, top: int) -> Weights:
     if live.kind is not ARMS or not explains(policy.params):
         raise no_weights()
     await live.prepare_explanations()
-    explain, met = live.explainer, desk().met()
+    explain = live.explainer
     assert explain is not None, "it was prepared"
     if not explain.compiled:  # as Python it takes seconds, in which rewards would wait
         await service.pools.creations.run(explain.wait)
@@ -40,8 +39,7 @@ async def weights_of(service: Service, live: Live, top: int) -> Weights:
     arms = [] if intake.per_call else listed
 
     def told(tell: Any) -> Weights:
-        on_record(service.store, live.row.key, live.seq, intake, listed)
-        return weigh(encoder, tell, met | desk().met(), arms, labels, top)
+        return weigh(encoder, tell, on_record(service.store, live.row.key, live.seq), arms, labels, top)
 
     if not is_small(encoder):
         return await live.read_state(lambda state: told(teller(explain, policy.params, state, k)))

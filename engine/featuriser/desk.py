@@ -16,7 +16,7 @@ from ..kernel import Entry, kernel, loop, routine
 from ..vocabulary import Array, Features
 from .cells import Slots, Wanted, empty_slots
 from .json_text import read_json
-from .names import Names, empty_names, features_in, make_room
+from .names import Names, empty_names, make_room
 from .slots import fill, fill_dense
 from .tape import LIST, NO_ROOM, NOTHING, UNSURE, Tape, empty_tape, read_marshalled
 from .walk import FoundFeatures, behind, no_features_found, walk
@@ -155,10 +155,6 @@ class Desk:
     def entries(self) -> tuple[Entry, Entry, Entry]:
         """Return what is called for slots of objects, of actions in JSON, and for rows."""
         return self._encode, self._sent, self._dense
-
-    def met(self) -> dict[tuple[str, str], int]:
-        """Return the features that are remembered, a namespace and a name each, with their numbers."""
-        return self.plain | {(space, name): number for space, name, number in features_in(self._names)}
 
     def encode(self, wanted: Bound[Wanted], shared: Any, actions: Sequence[Any]) -> Features | None:
         """Return the features of one context; None where that is not sure, or nothing is compiled yet."""

@@ -8,7 +8,6 @@ What new features are known by is worked out for several at once: until `settle`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -63,19 +62,6 @@ def empty_names() -> Names:
     late = Late(np.zeros((WORDS + 2) * LANES, np.uint64), np.zeros(LANES, np.int64), np.zeros(1, np.int64))
     texts = words.view(np.uint8), used, message, message.view(np.uint8), np.zeros(8, np.uint64)
     return Names(entry, words, *texts, late)
-
-
-def features_in(names: Names) -> Iterator[tuple[str, str, int]]:
-    """Yield the namespace, the name and the number of each feature that is remembered. To be called from Python."""
-    spaces: dict[int, str] = {}
-    for key, known_by in names.entry[names.entry[:, KEY] != 0][:, [KEY, KNOWN_BY]].tolist():
-        start, size, parent = 8 * (key >> 32), key >> 17 & SIZE_MAX, (key & 0x1FFFF) >> 1
-        if key & 1 or size > MESSAGE or not known_by:
-            continue
-        if parent not in spaces:
-            whole, whole_size = whole_of(names, parent)
-            spaces[parent] = names.text[whole : whole + whole_size].tobytes().decode("utf-8", "surrogatepass")
-        yield spaces[parent], names.text[start : start + size].tobytes().decode("utf-8", "surrogatepass"), known_by
 
 
 @kernel

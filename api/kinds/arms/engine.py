@@ -18,7 +18,6 @@ from ....engine.compiled.binding import Bound
 from ....engine.contexts import context_at
 from ....engine.errors import InvalidInput, as_seen
 from ....engine.features import unit_of
-from ....engine.featuriser.desk import desk
 from ....engine.problem import (
     WAY_OUT,
     check_contexts,
@@ -53,7 +52,7 @@ from ...experiment.intake import check_propensity
 from ...experiment.plan import held_for
 from ...experiment.plan_schemas import Plan
 from ...experiment.spec import Spec
-from ...experiment.weights import encoder_of, is_small, no_weights, table_of, teller, weigh
+from ...experiment.weights import Remembered, encoder_of, is_small, no_weights, table_of, teller, weigh
 from ...experiment.weights_schemas import Weights
 from ...log_files import read_log
 from ..engine import NO_UNITS
@@ -73,6 +72,7 @@ class Engine(ChoosingEngine):
         super().__init__(spec, ARMS, ArmDecision, remember, journal)
         self._is_plain = self.spec.intake.is_plain
         self._limits = self.limits
+        self._remembered = Remembered()
 
     def _compile(self, kind: Kind) -> None:
         """Bind the policy at work: a call is then six times as fast."""
@@ -278,20 +278,19 @@ class Engine(ChoosingEngine):
         """Return the `top` features with the largest weights: of the context, and of each arm.
 
         A weight is what a feature with the value 1 adds to the reward that is expected. Names are those of features
-        that were met lately in this thread; of others the slot is told. Raises `InvalidInput` where contexts are no
-        named features, or the policy has no weights.
+        that came lately; of others the slot is told. Raises `InvalidInput` where contexts are no named features, or
+        the policy has no weights.
         """
         if self._journal is not None:
             self._get_ready(self._journal)
         encoder = encoder_of(self.spec, top)
         if not explains(self.spec.policy.params):
             raise no_weights()
-        if self._journal is not None:
-            self._journal.meet(self.spec, self.roster.arms)
         arms = [] if self.spec.intake.per_call else self.roster.arms
         tell = teller(compile_explain(self.spec), self.spec.policy.params, self.state, max(len(arms), 1))
         tell = table_of(encoder, tell) if is_small(encoder) else tell
-        return weigh(encoder, tell, desk().met(), arms, self.roster.labels, top)
+        shown = self._remembered if self._journal is None else self._journal.shown()
+        return weigh(encoder, tell, shown, arms, self.roster.labels, top)
 
     def learn(
         self,
@@ -480,6 +479,8 @@ class Engine(ChoosingEngine):
             called = of_call(actions, intake.actions_max)
             labels, numbers, active = called.labels or labels, called.numbers, called.active
         checked = intake.read(context, roster.arms if actions is None else actions)
+        if intake.encoder is not None and self._journal is None:
+            self._remembered.add(context, actions)
         return labels, Request(checked, eligible_mask(numbers, active, eligible))
 
 

@@ -450,3 +450,16 @@ def test_while_rows_become_blank_another_log_is_compacted(served: Served, tmp_pa
     folder = tmp_path / "run.db.archives"
     assert ANN.encode() in (folder / made[0].json()["archive"]).read_bytes(), "the other one goes on to know her"
     assert ANN.encode() not in (folder / made[1].json()["archive"]).read_bytes()
+
+
+def test_no_weight_has_the_name_of_what_somebody_wrote_who_is_erased(tmp_path: Path) -> None:
+    with Served(tmp_path) as served:
+        create(served, "named")
+        for i in range(16):
+            made = visit(served, "named", ANN if i % 2 else BOB, f"d{i}", rewarded=False)
+            served.reward(made["decision_id"], {"value": float(made["action_id"] == "a")}, "p")
+        before = served.get("/v1/experiments/p/weights").text
+        assert ANN in before and BOB in before
+        assert erased(served, unit_id=ANN)[0] == 8
+        after = served.get("/v1/experiments/p/weights").text
+        assert ANN not in after and BOB in after

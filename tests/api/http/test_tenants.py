@@ -222,3 +222,21 @@ def test_the_log_tells_of_a_fold_that_failed_whose_it_is(tmp_path: Path, caplog:
 
         served.client.portal.call(refolded)
     assert "experiment '~shop~e' cannot be folded yet: the database is away" in caplog.messages
+
+
+def test_no_weight_has_a_name_that_came_to_another_tenant(tmp_path: Path) -> None:
+    new_database(tmp_path / "run.db")
+    context = {"kind": "features", "bits": 4}  # the features of one are in the slots of the other
+    body = {"experiment_id": "words", "arms": [{"id": "a"}, {"id": "b"}], "policy": "squarecb"}
+    with Keyed(tmp_path) as keyed:
+        tenants = {tenant: keyed.asking("admin", tenant=tenant) for tenant in ("shop", "market")}
+        for tenant, client in tenants.items():
+            client.post("/v1/experiments", json=body | {"problem": {"context": context}})
+            for step in range(12):
+                shown = {"context": {"q": f"{tenant}{step % 3}"}}
+                decided = client.post("/v1/experiments/words/decisions", json=shown).json()
+                reward = {"value": float(decided["action_id"] == "a")}
+                client.post(f"/v1/experiments/words/decisions/{decided['decision_id']}/reward", json=reward)
+        told = {tenant: client.get("/v1/experiments/words/weights").text for tenant, client in tenants.items()}
+    assert [tenant in told[tenant] for tenant in tenants] == [True, True], told
+    assert "market" not in told["shop"] and "shop" not in told["market"], told

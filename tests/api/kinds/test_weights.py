@@ -8,23 +8,11 @@ from typing import Any
 import pytest
 
 import onearm
+from onearm.api.experiment.weights import EVERY, KEPT
 from onearm.engine.errors import InvalidInput
-from onearm.engine.features import Encoder
-from onearm.engine.featuriser import desk as desks
 
 WORDS = ["red", "blue", "green", "old"]
 CONTEXT = {"kind": "features", "bits": 10}
-
-
-@pytest.fixture(autouse=True)
-def nothing_met(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return what lets this thread forget all names, as where a process begins."""
-
-    def forget() -> None:
-        monkeypatch.setattr(desks, "_THREADS", desks.threading.local())
-
-    forget()
-    return forget
 
 
 def learned(engine: Any, n: int = 60) -> Any:
@@ -67,24 +55,63 @@ def test_a_weight_is_what_explain_says_that_a_word_adds() -> None:
     assert said["id=a"] == weights["id=a"]
 
 
-def test_what_nobody_has_a_name_for_is_told_by_its_slot(nothing_met: Any) -> None:
+def test_what_nobody_has_a_name_for_is_told_by_its_slot() -> None:
     engine = learned(onearm.open(arms=["a", "b"], policy="squarecb", context=CONTEXT, seed=1))
     before = engine.weights()
-    nothing_met()
-    after = engine.weights()
+    after = type(engine).load(engine.save()).weights()  # with the state, and without what was shown
     assert after.shared == [] and names(after.actions[0].features) == ["id=a"]
     slot = {weight.name: weight.slot for weight in before.actions[0].features}["q.red*id=a"]
     assert slot in {weight.slot for weight in after.unnamed}
     assert all(weight.name is None for weight in after.unnamed)
 
 
-def test_names_are_there_again_after_a_restart(tmp_path: Path, nothing_met: Any) -> None:
+def test_names_are_there_again_after_a_restart(tmp_path: Path) -> None:
     log: dict[str, Any] = {"database": f"sqlite:///{tmp_path / 'shop.db'}", "experiment": "words"}
     with onearm.open(**log, arms=["a", "b"], policy="squarecb", context=CONTEXT, seed=1) as engine:
         before = learned(engine).weights()
-    nothing_met()
+        assert before.unnamed == []
     with onearm.open(**log, arms=["a", "b"], policy="squarecb", context=CONTEXT, seed=1) as engine:
         assert engine.weights() == before
+
+
+def pay(engine: Any, context: dict[str, Any]) -> None:
+    """Let an engine decide, and learn that arm a pays."""
+    decision = engine.decide(context)
+    engine.learn(decision, reward=float(decision.action_id == "a"))
+
+
+def features_named(found: Any) -> set[str]:
+    """Return the features that are named in any list, those of contexts."""
+    told = [*found.shared, *(weight for one in found.actions for weight in one.features)]
+    parts = {part for weight in told for name in weight.name.split(" + ") for part in name.split("*")}
+    return {part for part in parts if part.startswith("q")}
+
+
+def test_names_are_of_what_came_to_this_engine() -> None:
+    few = CONTEXT | {"bits": 4}  # every feature of one is in a slot of the other
+    engines = [onearm.open(arms=["a", "b"], policy="squarecb", context=few, seed=1) for _ in "ab"]
+    learned(engines[0])
+    for _ in range(20):
+        pay(engines[1], {"q": "mine"})
+    assert features_named(engines[1].weights()) == {"q=mine"}
+
+
+def test_a_context_that_is_written_over_was_shown_as_it_was() -> None:
+    engine = onearm.open(arms=["a", "b"], policy="squarecb", context=CONTEXT, seed=1)
+    pay(engine, {"q": "lost", "_about": lambda: None})  # cannot be written down: its slot is told
+    context: dict[str, Any] = {}
+    for step in range(8):
+        context["q"] = f"word{step % 2}"
+        pay(engine, context)
+    found = engine.weights()
+    assert features_named(found) == {"q=word0", "q=word1"} and found.unnamed != []
+
+
+def test_of_many_decisions_those_that_came_last_have_names() -> None:
+    engine = onearm.open(arms=["a", "b"], policy="squarecb", context=CONTEXT | {"bits": 18}, seed=1)
+    for step in range(KEPT + 40 * EVERY):
+        pay(engine, {"q": "old" if step < KEPT else "new"})
+    assert features_named(engine.weights()) == {"q=old", "q=new"}
 
 
 def test_of_listed_actions_all_features_are_in_one_list() -> None:
@@ -107,20 +134,6 @@ def test_interactions_that_are_named_are_told(interactions: list[list[str]]) -> 
     found = engine.weights()
     assert any(name.startswith("q.red*q.shoes") or "q.red*q.red*q.shoes" in name for name in names(found.shared))
     assert found.unnamed == []
-
-
-@pytest.mark.jit
-def test_names_that_compiled_code_met_are_those_of_python() -> None:
-    here = desks.desk()
-    for entry in here.entries():
-        entry.wait()
-    shared = {"user": {"city": "é", "tags": ["new", "a" * 40]}, "q": {"_text": "red shoes"}, "deep": {"er": {"x": 1.5}}}
-    encoder = Encoder(bits=10)
-    assert here.encode(encoder.slots_wanted, shared, [{"id": "a"}]) is not None and not here.plain
-    compiled = here.met()
-    here.plain.clear()
-    encoder.plainly_encoded(shared, [{"id": "a"}])
-    assert compiled.items() >= here.plain.items() and ("user.tags", "a" * 40) in compiled
 
 
 @pytest.mark.parametrize(
