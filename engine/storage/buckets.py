@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from ..vocabulary import BESIDE, CORRECTED, DECIDE, EXTERNAL, LEARN, Array
 from .moments import Moments, together, without
+from .statements import in_lists, in_runs, marks
 from .tables import COUNTED, EXPERIMENT, Bucket
 from .windows import Windows
 
@@ -28,7 +29,6 @@ HOUR, DAY = 3_600, 86_400  # seconds
 SPANS = (HOUR, DAY)
 ALL = -1  # the action of a bucket that counts all
 PAGE = 5_000  # events that are counted at once
-ROWS_MAX = 200  # of one INSERT
 EVER = 2**63 - 1
 _FIELDS = ", ".join(Bucket._fields)
 _KEY = ", ".join(Bucket._fields[:4])
@@ -126,9 +126,8 @@ class Buckets(Windows):
             if (known or 0) != part.after:
                 return
             cursor = connection.connection.cursor()  # the driver's own: 88 rows by SQLAlchemy took 48 ms
-            for start in range(0, len(part.buckets), ROWS_MAX):
-                rows = part.buckets[start : start + ROWS_MAX]
-                places = ",".join([f"({','.join('?' * len(Bucket._fields))})"] * len(rows))
+            for rows in in_runs(part.buckets):
+                places = ",".join([f"({marks(len(Bucket._fields))})"] * len(rows))
                 sql = f"INSERT INTO bucket ({_FIELDS}) VALUES {places} ON CONFLICT ({_KEY}) DO UPDATE SET {_NEW}"
                 cursor.execute(self._in_dialect(sql), [value for row in rows for value in row])
             cursor.close()
@@ -145,10 +144,10 @@ class Buckets(Windows):
         """Return what is `known`, or else in the table, of new buckets together with these."""
         if not new:
             return []
-        begins = sorted({bucket.begins for bucket in new})
-        places = ",".join("?" * len(begins))
-        sql = f"SELECT {_FIELDS} FROM bucket WHERE experiment = ? AND begins IN ({places})"
-        there = {bucket[:4]: bucket for bucket in map(Bucket._make, self._read(sql, (experiment, *begins)))}
+        there: dict[tuple[int, int, int, int], Bucket] = {}
+        for begins in in_lists(sorted({bucket.begins for bucket in new})):
+            sql = f"SELECT {_FIELDS} FROM bucket WHERE experiment = ? AND begins IN ({marks(len(begins))})"
+            there |= {bucket[:4]: bucket for bucket in map(Bucket._make, self._read(sql, (experiment, *begins)))}
         there |= known
         return [together(there[one[:4]], one) if one[:4] in there else one for one in new]
 

@@ -7,8 +7,7 @@ found again. Their names stay, by number, as a blank row looks like one of which
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -16,10 +15,11 @@ import sqlalchemy as sa
 from ..vocabulary import DECISIONS, LEARN
 from . import schema
 from .connections import Connections
+from .statements import in_lists, marks
 from .tables import BASE, ERASED, EVENT, EXPERIMENT, SNAPSHOT, SNAPSHOT_PART
 from .windows import said_of_windows
 
-NAMED_MAX = 500  # numbers of one statement
+NAMED_MAX = 512  # numbers of one statement that writes
 BLANKS = ("context", "available", "detail", "sent", "decision_id", "reward_id", "body_hash", "actions", "vector")
 NOTHING = dict.fromkeys((*BLANKS, "unit_id"))
 # What windows say of a reward, that it came late or why it was learned, tells nothing of anybody, and is counted.
@@ -47,18 +47,18 @@ class Erasures(Connections):
         """
         with self._transaction(experiment) as connection:
             cursor = connection.connection.cursor()  # the driver's own: SQLAlchemy's way takes ten times as long
-            for some in _pieces(numbers):
-                rows = ",".join([f"({experiment}, ?, FALSE)"] * len(some))
+            for some in in_lists(numbers, NAMED_MAX):
+                rows = ",".join(["(?, ?, FALSE)"] * len(some))
                 sql = f"INSERT INTO erased (experiment, number, blank) VALUES {rows} ON CONFLICT DO NOTHING"
-                cursor.execute(self._in_dialect(sql), tuple(some))
+                cursor.execute(self._in_dialect(sql), [value for number in some for value in (experiment, number)])
             cursor.close()
 
     def counted(self, experiment: int, numbers: Sequence[int]) -> Counted:
         """Count decisions of which nothing is learned any more, and their rewards, by their numbers, none twice."""
         found: Counter[int] = Counter()
-        for some in _pieces(numbers):
-            places = ",".join("?" * len(some))
-            sql = f"SELECT kind, count(*) FROM event WHERE experiment = ? AND number IN ({places}) GROUP BY kind"
+        for some in in_lists(numbers):
+            within = f"experiment = ? AND number IN ({marks(len(some))})"
+            sql = f"SELECT kind, count(*) FROM event WHERE {within} GROUP BY kind"
             found.update(dict(map(tuple, self._read(sql, (experiment, *some)))))
         decisions = sum(found[kind] for kind in DECISIONS)
         return Counted(decisions, found.total(), decisions - found[LEARN])
@@ -80,6 +80,7 @@ class Erasures(Connections):
                     older = (table.c.experiment == experiment) & (table.c.seq < base)
                     connection.execute(sa.delete(table).where(older))
                 return False
+            some = next(in_lists(some, NAMED_MAX))
             rows = (EVENT.c.experiment == experiment) & EVENT.c.number.in_(some)
             connection.execute(sa.update(EVENT).where(rows).values(NOTHING | {"detail": _KEPT_DETAIL}))
             done = (ERASED.c.experiment == experiment) & ERASED.c.number.in_(some)
@@ -126,9 +127,3 @@ class Erasures(Connections):
         for row in self._read_core(query):
             found.setdefault(row.experiment, []).append(row.number)
         return found
-
-
-def _pieces(numbers: Sequence[int]) -> Iterator[list[int]]:
-    left = iter(numbers)
-    while some := list(islice(left, NAMED_MAX)):
-        yield some

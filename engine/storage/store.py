@@ -2,7 +2,7 @@
 
 The log is append-only and there is one writer: `Store.open` takes a lock that only one process can hold,
 `append` writes everything of a batch in one transaction, and an answer may leave once it returns. Snapshots
-are derived data. Hot statements are plain SQL over many rows, built once for each number of rows:
+are derived data. Hot statements are plain SQL over many rows, built once for each length (`statements.py`):
 `executemany` gives up the GIL at every row.
 
 >>> import tempfile
@@ -36,6 +36,7 @@ from .buckets import Buckets
 from .erasures import IS_BLANK, IS_ERASED, Erasures
 from .event_columns import Seen, columns_of
 from .outbox import Places
+from .statements import in_lists, in_runs, marks
 from .states import PARTS, States, put_snapshot, put_snapshot_part, touched_by
 from .tables import (
     ARTEFACT,
@@ -55,9 +56,7 @@ from .tables import (
 )
 from .windows import Windows
 
-ROWS_MAX = 200  # rows of one INSERT
 PAGE = 5_000  # events of one SELECT
-KEYS_MAX = 5_000  # numbers or ids of one SELECT
 PAGE_FIRST = 100  # events of the first page where a context may be large
 PAGE_BYTES = 1 << 25  # of the contexts of a page
 
@@ -161,8 +160,7 @@ class Store(States, Erasures, Buckets, Windows, Places):
 
     def _put_events(self, connection: Connection, events: Sequence[Event]) -> None:
         cursor = connection.connection.cursor()  # the driver's own: SQLAlchemy's way costs 20 us a statement
-        for start in range(0, len(events), ROWS_MAX):
-            page = events[start : start + ROWS_MAX]
+        for page in in_runs(events):
             rows = [e if e.propensity == e.propensity else e._replace(propensity=None) for e in page]
             cursor.execute(self._insert(len(rows)), tuple(chain.from_iterable(rows)))
         cursor.close()
@@ -236,7 +234,7 @@ class Store(States, Erasures, Buckets, Windows, Places):
         return until < seq
 
     def _insert_sql(self, n_rows: int) -> str:
-        row = f"({_marks(len(Event._fields))})"
+        row = f"({marks(len(Event._fields))})"
         return self._in_dialect(f"INSERT INTO event ({', '.join(Event._fields)}) VALUES {','.join([row] * n_rows)}")
 
     # Reading
@@ -298,12 +296,12 @@ class Store(States, Erasures, Buckets, Windows, Places):
         In the order of seq; what does not exist, or is blank, is not in the answer.
         """
         wanted = set(numbers)
-        for ids in _parts(list(dict.fromkeys(decision_ids))):
-            sql = f"SELECT number FROM event WHERE experiment = ? AND decision_id IN ({_marks(len(ids))})"
+        for ids in in_lists(list(dict.fromkeys(decision_ids))):
+            sql = f"SELECT number FROM event WHERE experiment = ? AND decision_id IN ({marks(len(ids))})"
             wanted.update(number for (number,) in self._read(sql, (experiment, *ids)))
         events: list[Event] = []
-        for some in _parts(sorted(wanted)):
-            sql = f"SELECT {self._all} FROM event WHERE experiment = ? AND number IN ({_marks(len(some))})"
+        for some in in_lists(sorted(wanted)):
+            sql = f"SELECT {self._all} FROM event WHERE experiment = ? AND number IN ({marks(len(some))})"
             sql += f" AND NOT EXISTS ({IS_BLANK})" if self.revision >= schema.UNITS else ""
             events += map(Event._make, self._read(sql, (experiment, *some)))
         return sorted(events, key=lambda event: event.seq)
@@ -438,10 +436,10 @@ class Store(States, Erasures, Buckets, Windows, Places):
     def _older(self, experiment: int, seen: str, numbers: Array) -> Seen:
         """Return what decisions saw; `numbers` ascend."""
         rows: list[Any] = []
-        for some in _parts(numbers.tolist()):
+        for some in in_lists(numbers.tolist()):
             sql = (
                 f"SELECT number, {seen} FROM event WHERE experiment = ? AND kind IN ({DECIDE}, {EXTERNAL}) "
-                f"AND number IN ({_marks(len(some))}) ORDER BY number"
+                f"AND number IN ({marks(len(some))}) ORDER BY number"
             )
             rows += self._read(sql, (experiment, *some))
         found, *fields = zip(*rows, strict=True) if rows else ((),)
@@ -485,16 +483,7 @@ def _put_artefact(connection: Connection, artefact: StoredArtefact) -> None:
         connection.execute(sa.insert(ARTEFACT).values(artefact._asdict()))
 
 
-def _marks(n: int) -> str:
-    return ",".join("?" * n)
-
-
 def _fitting(problem: Problem) -> int:
     """Return how many events of dense contexts make a page, at least 1."""
     numbers = problem.context_shape[0] + problem.dimension + problem.detail_length
     return max(1, PAGE_BYTES // (8 * numbers + 1))
-
-
-def _parts(keys: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(keys), KEYS_MAX):
-        yield keys[start : start + KEYS_MAX]

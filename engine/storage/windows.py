@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -21,6 +20,7 @@ from ..actions import pack_detail
 from ..vocabulary import ACTIVATION, CORRECTED, DECISIONS, EARLY, LEARN, OUTCOME, Array
 from . import schema
 from .corrections import Corrections
+from .statements import in_lists, marks
 from .tables import Event
 
 CLOSED_BY_REWARD = '{"closed": "reward"}'
@@ -39,7 +39,6 @@ BESIDE = '"beside": '  # before what was told beside a reward, the last of a det
 TAKEN = '{"early": '  # so begins the detail of an OUTCOME that came before its decision
 SHOWN = '{"shown": '  # so begins that of the ACTIVATION of a decision in whose place another one was shown
 PAGE = 5_000  # events of one SELECT
-ASKED_MAX = 500  # numbers or ids of one statement
 
 
 class Windowed(NamedTuple):
@@ -200,9 +199,10 @@ class Windows(Corrections):
     def values_at_once(self, experiment: int, numbers: Sequence[int]) -> dict[int, Valued]:
         """Return what was learned at once of decisions of some numbers, as it is corrected, also where it is erased."""
         found: dict[int, Valued] = {}
-        for some in _some(numbers):
+        for some in in_lists(numbers):
             sql = (
-                f"SELECT number, kind, action, reward FROM event WHERE experiment = ? AND number IN ({_marks(some)}) "
+                "SELECT number, kind, action, reward FROM event "
+                f"WHERE experiment = ? AND number IN ({marks(len(some))}) "
                 f"AND ((kind = {LEARN} AND detail LIKE ?) OR kind = {CORRECTED}) ORDER BY seq"
             )
             for number, kind, action, reward in self._read(sql, (experiment, *some, _begins(LEARNED_AT_ONCE))):
@@ -256,9 +256,9 @@ class Windows(Corrections):
     def activated(self, experiment: int, numbers: Sequence[int]) -> set[int]:
         """Return which decisions were activated, of some numbers, also where they are erased."""
         found: set[int] = set()
-        for some in _some(numbers):
+        for some in in_lists(numbers):
             sql = (
-                f"SELECT number FROM event WHERE experiment = ? AND number IN ({_marks(some)}) "
+                f"SELECT number FROM event WHERE experiment = ? AND number IN ({marks(len(some))}) "
                 f"AND kind = {ACTIVATION} AND detail = ?"
             )
             found.update(number for (number,) in self._read(sql, (experiment, *some, DONE)))
@@ -288,24 +288,24 @@ class Windows(Corrections):
             for seq, number, reward, reward_id, detail, time in self._read(sql, (experiment, after))
         ]
         made: set[str] = set()
-        for ids in _some(sorted({decision_of(event) for event in found})):
-            sql = f"SELECT decision_id FROM event WHERE experiment = ? AND decision_id IN ({_marks(ids)})"
+        for ids in in_lists(sorted({decision_of(event) for event in found})):
+            sql = f"SELECT decision_id FROM event WHERE experiment = ? AND decision_id IN ({marks(len(ids))})"
             made.update(id for (id,) in self._read(sql, (experiment, *ids)))
         return [event for event in found if decision_of(event) not in made]
 
     def related(self, experiment: int, numbers: Sequence[int]) -> list[int]:
         """Return the numbers of what belongs to some decisions: EARLY events, and decisions shown in their place."""
         found: list[int] = []
-        for some in _some(numbers):
+        for some in in_lists(numbers):
             sql = (
-                f"SELECT detail FROM event WHERE experiment = ? AND number IN ({_marks(some)}) "
+                f"SELECT detail FROM event WHERE experiment = ? AND number IN ({marks(len(some))}) "
                 f"AND ((kind = {OUTCOME} AND detail LIKE ?) OR (kind = {ACTIVATION} AND detail LIKE ?))"
             )
             rows = self._read(sql, (experiment, *some, f"{TAKEN}%", f"{SHOWN}%"))
             told = [json.loads(detail) for (detail,) in rows]
             found += [-one["early"] if "early" in one else one["shown"] for one in told]
             sql = (
-                f"SELECT decision_id FROM event WHERE experiment = ? AND number IN ({_marks(some)}) "
+                f"SELECT decision_id FROM event WHERE experiment = ? AND number IN ({marks(len(some))}) "
                 "AND decision_id IS NOT NULL"
             )
             found += self.early_of(experiment, [name for (name,) in self._read(sql, (experiment, *some))])
@@ -317,10 +317,10 @@ class Windows(Corrections):
         Reads all events from OUTCOME on.
         """
         found: list[int] = []
-        for some in _some([early_detail(name) for name in decision_ids]):
+        for some in in_lists([early_detail(name) for name in decision_ids]):
             sql = (
                 f"SELECT number FROM event WHERE experiment = ? AND kind >= {OUTCOME} AND kind = {EARLY} "
-                f"AND detail IN ({_marks(some)})"
+                f"AND detail IN ({marks(len(some))})"
             )
             found += [number for (number,) in self._read(sql, (experiment, *some))]
         return found
@@ -434,13 +434,3 @@ def said_of_windows(event: Any) -> sa.ColumnElement[str | None]:
 def _begins(said: str) -> str:
     """Return a pattern for details that say so, whatever is told beside the reward."""
     return f"{said[:-1]}%"
-
-
-def _some(keys: Sequence[Any]) -> Iterator[list[Any]]:
-    left = iter(keys)
-    while some := list(islice(left, ASKED_MAX)):
-        yield some
-
-
-def _marks(keys: Sequence[Any]) -> str:
-    return ",".join("?" * len(keys))
