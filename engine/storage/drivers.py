@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from ..errors import InvalidInput
 
 BUSY_SECONDS = 30  # for which SQLite waits for another writer
+READER_CACHE_KB = 256  # pages of the file that a connection keeps; each commit empties it, and 2 MB are read no faster
 
 
 def engine_of(url: URL, *, write: bool, **options: Any) -> Engine:
@@ -57,6 +58,8 @@ def _sqlite_engine(url: URL, *, write: bool, **options: Any) -> Engine:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA secure_delete = ON")  # zeros over what is deleted
+        else:
+            connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KB}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -1,15 +1,17 @@
-"""Statements over many rows have few lengths: those that a driver keeps compiled take the same room after hours."""
+"""What connections keep takes the same room after hours: statements over many rows have few lengths, pages are few."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from support.stored import add, decide
+from support.stored import add, decide, new_database
 
 from onearm.engine.storage.buckets import HOUR
 from onearm.engine.storage.connections import Connections
+from onearm.engine.storage.drivers import READER_CACHE_KB
 from onearm.engine.storage.statements import KEYS_MAX, ROWS_MAX, in_lists, in_runs
 from onearm.engine.storage.store import Store
 
@@ -76,6 +78,14 @@ def test_any_number_of_rows_goes_by_a_few_statements(store: Store, monkeypatch: 
         for n in range(1, N + 1):
             work(store, key, n)
     assert len(heard) <= most, sorted(map(len, heard))
+
+
+def test_a_reader_keeps_few_pages(tmp_path: Path) -> None:
+    """What it keeps is empty after each commit, so it grows to its limit whenever there is nothing to write."""
+    store = Store.open(new_database(tmp_path / "run.db"))
+    ((kept,),) = store._read("PRAGMA cache_size", ())
+    store.close()
+    assert kept == -READER_CACHE_KB and READER_CACHE_KB <= 256, "that is KB; above 0 it were pages"
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, ROWS_MAX - 1, ROWS_MAX, ROWS_MAX + 1, 200])
