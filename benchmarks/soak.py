@@ -4,7 +4,8 @@ Run: python benchmarks/soak.py [--minutes 20] [--experiments 1000] [--json]. Cli
 connections, on all experiments in turn, at half of the rate that the service reaches when it is asked as fast as it
 answers (`bystander.py`, a process of its own). Then it is told to end, and started again with twice as many
 experiments. The cache of decisions is small, so that it is full within the first minute: what grows afterwards is a
-leak. Exits with 1 where a limit is missed.
+leak. How much of each window its event loop was ready and got no processor is told beside the latencies: where others
+took the machine, so did they. Exits with 1 where a limit is missed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
@@ -46,6 +48,12 @@ class Limits(NamedTuple):
 
 
 LIMITS = Limits()
+
+
+def starved_seconds(server: Server) -> float:
+    """Return how long the thread of its event loop was ready until now, and waited for a processor; 0 where untold."""
+    told = Path(f"/proc/{server.process.pid}/schedstat")
+    return int(told.read_text().split()[1]) / 1e9 if told.exists() else 0.0
 
 
 def create(server: Server, first: int, count: int) -> None:
@@ -79,8 +87,11 @@ def measure(minutes: float, experiments: int) -> dict[str, Any]:
             top = load(server, experiments, TOP_RATE, TOP_REQUESTS / TOP_RATE)["per_second"]
             begun, windows = time.monotonic(), []
             for _ in track(range(WINDOWS), description="soaking", console=CONSOLE, disable=not CONSOLE.is_terminal):
+                at, before = time.monotonic(), starved_seconds(server)
                 window = load(server, experiments, SHARE * top, 60 * minutes / WINDOWS)
-                windows.append(window | {"minute": (time.monotonic() - begun) / 60, "rss_mb": rss_mb(server)})
+                now = time.monotonic()
+                starved = (starved_seconds(server) - before) / (now - at)
+                windows.append(window | {"minute": (now - begun) / 60, "rss_mb": rss_mb(server), "starved": starved})
             create(server, experiments, experiments)
             server.process.send_signal(signal.SIGTERM)
             ended = server.process.wait(30)
@@ -145,7 +156,8 @@ def main() -> int:
         for one in found["windows"]:
             print(
                 f"minute {one['minute']:5.1f}   {one['per_second']:7.0f} requests/s   p50 {one['p50_ms']:7.2f} ms   "
-                f"p99 {one['p99_ms']:7.2f} ms   {one['rss_mb']:6.1f} MB   refused {one['refused']}"
+                f"p99 {one['p99_ms']:7.2f} ms   {one['rss_mb']:6.1f} MB   starved {one['starved']:4.0%}   "
+                f"refused {one['refused']}"
             )
         for name, value in found.items():
             if not isinstance(value, (list, dict)):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ...engine import snapshot
@@ -29,6 +29,8 @@ from .paths import Reset
 
 log = logging.getLogger("onearm")
 Made = TypeVar("Made")
+Say = Callable[[str], None]
+warn: Say = log.warning  # of what a fold went without
 
 
 class Recovered(NamedTuple):
@@ -54,18 +56,19 @@ class Recovered(NamedTuple):
 
 
 def fold_log(
-    row: Experiment, spec: Spec, kind: Kind, store: Store, until: int | None = None
+    row: Experiment, spec: Spec, kind: Kind, store: Store, until: int | None = None, say: Say = warn
 ) -> Generator[None, None, Recovered]:
     """Fold the log, up to a seq or to its end, a page a step.
 
     `spec` is that of the experiment as it was created; a change of policies comes with a base, so that no fold goes
-    over it. Snapshots of other versions are not good. Steps run in worker threads, one after another. Where a base is
-    made meanwhile, what was read may have been slim: then it begins anew. Raises `Damaged` where a base cannot be read.
+    over it. Snapshots of other versions are not good: `say` is told of each that is skipped. Steps run in worker
+    threads, one after another. Where a base is made meanwhile, what was read may have been slim: then it begins anew.
+    Raises `Damaged` where a base cannot be read.
     """
     while True:
         bases = store.bases(row.key)
         try:
-            recovered = yield from _folded(row, spec, kind, store, until, bases)
+            recovered = yield from _folded(row, spec, kind, store, until, bases, say)
         except Damaged:
             if store.base_seq(row.key) == _newest(bases):
                 raise
@@ -90,7 +93,7 @@ def _newest(bases: Iterable[Base]) -> int:
 
 
 def _folded(
-    row: Experiment, created: Spec, kind: Kind, store: Store, until: int | None, bases: Sequence[Base]
+    row: Experiment, created: Spec, kind: Kind, store: Store, until: int | None, bases: Sequence[Base], say: Say
 ) -> Generator[None, None, Recovered]:
     changes = [change for change in store.changes(row.key) if until is None or change.seq <= until]
     history = History(created, changes, kind.change_types)
@@ -98,7 +101,7 @@ def _folded(
     snapshots = [stored for stored in store.newest_snapshots(row.key) if until is None or stored.seq <= until]
     spec = history.spec(counts.seq)
     assert isinstance(spec, Spec)
-    kept, tally, after = newest_state(row, spec, kind, store, history, snapshots, counts.seq, bases)
+    kept, tally, after = newest_state(row, spec, kind, store, history, snapshots, counts.seq, bases, say)
     assert not history.recasts(after, counts.seq), "a change of policies comes with a base"
     assert all(seq <= after for seq in history.paths.resets), "so does one that sets states"
     policy = spec.policy
@@ -178,8 +181,12 @@ def newest_state(
     snapshots: list[Snapshot],
     last: int,
     bases: Sequence[Base],
+    say: Say = warn,
 ) -> tuple[Any, Tally | None, int]:
-    """Return what the newest good snapshot holds, its sums where it has any, and its seq; else the same of a base."""
+    """Return what the newest good snapshot holds, its sums where it has any, and its seq; else the same of a base.
+
+    `say` is told of what is skipped.
+    """
     first = _newest(bases)
     for stored in snapshots:
         if stored.seq < first:
@@ -191,14 +198,10 @@ def newest_state(
                 raise Damaged("ahead_of_log", f"the log ends at seq {last}")
             problem = history.problem(stored.seq)
             state = state_of(stored, fresh(spec, kind, problem), store)
-            return state, _tally_of(stored, kind.tally(spec, problem), row, store), stored.seq
+            return state, _tally_of(stored, kind.tally(spec, problem), row, store, say), stored.seq
         except Damaged as error:
-            log.warning(
-                "experiment %r: the snapshot at seq %d is skipped (%s); the log is folded instead",
-                row.id,
-                stored.seq,
-                error,
-            )
+            which = f"experiment {row.id!r}: the snapshot at seq {stored.seq}"
+            say(f"{which} is skipped ({error}); the log is folded instead")
     begun = beginning(store, bases, spec, kind, history, last)
     return begun.kept, begun.tally, begun.seq
 
@@ -209,7 +212,7 @@ def state_of(stored: Snapshot, like: Any, store: Store) -> Any:
     return snapshot.unpack(parts, like=like)
 
 
-def _tally_of(stored: Snapshot, like: Tally, row: Experiment, store: Store) -> Tally | None:
+def _tally_of(stored: Snapshot, like: Tally, row: Experiment, store: Store, say: Say) -> Tally | None:
     """Return the sums of a snapshot; None where they are not there, or not whole: then the log is counted."""
     try:
         content = store.snapshot_sums(stored.experiment, stored.seq)
@@ -217,11 +220,7 @@ def _tally_of(stored: Snapshot, like: Tally, row: Experiment, store: Store) -> T
             raise Damaged("no_sums", "an earlier version wrote it")
         unpack(content, like.sums)
     except Damaged as error:
-        log.warning(
-            "experiment %r: the snapshot at seq %d has no sums for reports (%s); the log is counted instead",
-            row.id,
-            stored.seq,
-            error,
-        )
+        which = f"experiment {row.id!r}: the snapshot at seq {stored.seq}"
+        say(f"{which} has no sums for reports ({error}); the log is counted instead")
         return None
     return like

@@ -34,7 +34,7 @@ from ..kinds.kind import ChangeHandler, Encoded, Kind, Request, Work, known
 from . import arriving
 from .clocks import Clocks
 from .entered import Place, Sent, corrected_event, decision_event, reward_event
-from .folded import Recovered, finished, fold_log
+from .folded import Recovered, Say, finished, fold_log, warn
 from .history import Archived, Change, Restored, Roster, detail_of, packed_mask
 from .keeping import Keeping
 from .pools import Pools
@@ -119,9 +119,9 @@ class Live(Work):
         """Take all steps of a recovery. Runs in a worker thread."""
         return finished(self.recovery())
 
-    def recovery(self) -> Generator[None, None, Recovered]:
+    def recovery(self, say: Say = warn) -> Generator[None, None, Recovered]:
         """Fold the log, a page a step, and in the last one take the kernels. Steps run in worker threads, in turn."""
-        found = yield from fold_log(self.row, self.created, self.kind, self._store)
+        found = yield from fold_log(self.row, self.created, self.kind, self._store, say=say)
         return found._replace(kernels=self.kind.kernels(found.spec))
 
     def open(self, recovered: Recovered) -> None:

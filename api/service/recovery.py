@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Generator, Iterable
+from functools import partial
 from typing import NamedTuple
 
 from ...engine.errors import OnearmError, Unavailable, exhausted
@@ -101,6 +102,7 @@ class Recovery:
         self._store, self._read, self._opened = store, read, opened
         self._queue = Queue()
         self._begun: dict[str, Begun] = {}  # of these
+        self._skipped: dict[str, list[str]] = {}  # what was said of snapshots that are not good, by experiment
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -177,13 +179,14 @@ class Recovery:
             if self._queue.holds(row):
                 self._queue.remove(row.id)
             advanced()
+        self._tell_skipped()
 
     def _fold(self, row: Experiment) -> Recovered | None:
         """Go on with a recovery until it is done, or another one comes first: then None. Runs in a worker thread."""
         begun = self._begun.get(row.id)
         if begun is None or begun.live.row is not row:
             live = self._read(row)
-            begun = self._begun[row.id] = Begun(live, live.recovery())
+            begun = self._begun[row.id] = Begun(live, live.recovery(partial(self._skip, row.id)))
         with self._store.one_connection():
             while self._queue.next is row:
                 try:
@@ -192,6 +195,20 @@ class Recovery:
                     recovered: Recovered = done.value
                     return recovered
         return None
+
+    def _skip(self, name: str, said: str) -> None:
+        log.debug(said)
+        self._skipped.setdefault(name, []).append(said)
+
+    def _tell_skipped(self) -> None:
+        """Say that snapshots were skipped: in one line, as an earlier version may have left thousands."""
+        skipped, self._skipped = self._skipped, {}
+        said = [line for lines in skipped.values() for line in lines]
+        if len(said) > 1:
+            more = f"{len(said) - 1:,} more lines like this, about {len(skipped):,} experiments"
+            log.warning("%s (%s in all, are of the level DEBUG)", said[0], more)
+        elif said:
+            log.warning(said[0])
 
     def _give_up(self, row: Experiment, error: Exception) -> None:
         """Refuse from now on what is asked of an experiment that cannot be opened."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -378,3 +379,23 @@ def test_an_empty_database_has_its_experiment_ready_at_once(tmp_path: Path, monk
         assert served.get("/health/ready").json() == {"status": "ready"}
         assert_refused(served.create("hello"), 409, "experiment_exists")
         assert [row.id for row in served.store.experiments()] == ["hello"]
+
+
+def test_an_old_database_is_opened_with_one_line_about_its_snapshots(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was a line or two for each experiment: thousands after an upgrade."""
+    with Served(tmp_path) as served:
+        for name in NAMES[1:]:
+            served.create(name)
+            served.decide({}, name)
+        served.stop()
+        alter(served, sa.update(SNAPSHOT).values(versions='{"onearm": "0.0.0"}'))
+        with caplog.at_level(logging.DEBUG, "onearm"):
+            served.start()
+            served.recover()
+    said = [(one.levelno, one.getMessage()) for one in caplog.records if "is skipped" in one.getMessage()]
+    (line,) = [text for level, text in said if level >= logging.WARNING]
+    assert line.startswith("experiment 'a': the snapshot at seq 1 is skipped (it is of other versions")
+    assert line.endswith("(2 more lines like this, about 3 experiments in all, are of the level DEBUG)")
+    assert [text.split("'")[1] for level, text in said if level == logging.DEBUG] == NAMES[1:]
