@@ -87,7 +87,7 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
                 changes.extend(line.detail or "" for line in lines if isinstance(line, Change))
                 yield page
 
-        rows = rows_of_events(source.path, problem, pages(), bad_lines, wanted)
+        rows = rows_of_events(source.path, problem, pages(), RewardJoin(problem, bad_lines), bad_lines, wanted)
         rows.labels = arm_labels(spec, changes, problem)
         return rows
 
