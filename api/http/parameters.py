@@ -47,8 +47,15 @@ AS = {
     "schema": {"type": "string", "minLength": 1, "maxLength": ID_LENGTH_MAX},
     "description": "The id that it gets here; default: the one that it had.",
 }
+ROWS = {
+    "name": "rows",
+    "in": "query",
+    "schema": {"enum": list(logs.ROWS), "default": "events"},
+    "description": "A row for each event, or for each decision with its reward.",
+}
 LOG = (
     FORMAT,
+    ROWS,
     seq_of("after", "Only events after this one."),
     seq_of("until", "Only events up to this one."),
     seq_of("epoch", "X-Log-Epoch of what was read before: 409 where the database was restored since."),

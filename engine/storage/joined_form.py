@@ -1,10 +1,10 @@
 """The joined form of an export: a row for each decision, with what was learned of it.
 
-Such a row holds two events, a decision and the first reward that was learned from it, and the `seq` of both. Its `reward`
-is what is known in the end: the sum of all rewards, or what the last correction says; None where nothing was learned, or
-it is taken back. All other events have rows of their own, as in the form of events: further rewards of a decision, its
-corrections, and what is no decision. Rows are in the order of their own seqs. So who evaluates reads rows of decisions
-and nothing else, and who takes the rows apart and sorts them by `seq` has the log, event by event.
+Such a row holds two events, a decision and the first reward that was learned from it, and the `seq` of both. Its
+`reward` is what is known in the end: the sum of all rewards, or what the last correction says; None where nothing was
+learned, or it is taken back. All other events have rows of their own, as in the form of events: further rewards of a
+decision, its corrections, and what is no decision. Rows are in the order of their own seqs. So who evaluates reads rows
+of decisions and nothing else, and who takes the rows apart and sorts them by `seq` has the log, event by event.
 
 >>> decision, reward = Event(0, 1, kind=0, number=0, action=2), Event(0, 2, kind=1, number=0, reward=1.0)
 >>> rows = Joining(lambda numbers: [reward]).rows([decision, reward])
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,7 +49,7 @@ class JoinedRow(NamedTuple):
 
 
 class Joining:
-    """Pages of a log on their way into rows. `learned` returns the LEARN and CORRECTED events of decisions, in order."""
+    """Pages of a log on their way into rows; `learned` returns LEARN and CORRECTED events of decisions, in order."""
 
     def __init__(self, learned: Callable[[Sequence[int]], Iterable[Event]]) -> None:
         self._learned = learned
@@ -174,6 +174,9 @@ class RewardCheck:
                 self._bad_lines.add("other_reward", seq)
                 self._bad_lines.reasons.setdefault(
                     "other_reward",
-                    f"the reward of decision {number} is {reward:.17g}, and by its events it is {known:.17g}",
+                    f"the reward of decision {number} is {_told(reward)}, and by its events it is {_told(known)}",
                 )
 
+
+def _told(reward: float) -> str:
+    return "unknown" if math.isnan(reward) else repr(reward)

@@ -20,15 +20,17 @@ from ....vocabulary import CORRECTED, DECIDE, EXTERNAL, LEARN, Array, Columns, P
 from ...arm_labels import arm_labels
 from ...corrections import Corrected as Correctives
 from ...events import Events
+from ...joined_form import extent_of
 from ...log import BadLines, Log, begins_of, gathered, log_of_events, read_header, reading, say_what_came_next
-from ...reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
+from ...reward_join import EventPage, KnownRewards, RewardJoin, Rewards, in_order, rows_of_events
 from ...rows import Rows, Wanted
 from ...source import Source
 from ...tables import Event
 from ...windows import CLOSINGS, with_beside
 from ..table_rows import events_of_table
+from .apart import lines_apart
 from .beside import event_of
-from .decoding import FORM, decoded, opened
+from .decoding import FORM, Lines, decoded, opened
 from .lines import (
     BESIDE,
     Change,
@@ -52,7 +54,7 @@ def read(path: Path) -> Log:
                 return Log(rows.problem, rows=rows.columns(), bad_lines=bad_lines)
         problem, spec = read_header(path, header)
         pages, changes, corrected = [], [], []
-        for page, lines, numbers in _pages(source, blocks, problem, bad_lines):
+        for page, lines, numbers in _events(source, header, blocks, problem, bad_lines):
             pages.append(in_order(page, problem))
             corrected.append(page.corrected)
             changes += [
@@ -60,8 +62,8 @@ def read(path: Path) -> Log:
                 for number, line in zip(numbers.tolist(), lines, strict=True)
                 if isinstance(line, Change)
             ]
-        begins = begins_of(header)
-        return log_of_events(problem, spec, pages, changes, corrected, bad_lines, header_lines=1, begins=begins)
+        begins, before = begins_of(header), 1 if extent_of(header) is None else 0
+        return log_of_events(problem, spec, pages, changes, corrected, bad_lines, header_lines=before, begins=begins)
 
 
 def read_rows(source: Source, wanted: Wanted) -> Rows:
@@ -83,11 +85,13 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
         changes: list[str] = []
 
         def pages() -> Iterator[EventPage]:
-            for page, lines, _ in _pages(source, blocks, problem, bad_lines, kinds):
+            for lines, numbers in _lines(source, blocks, bad_lines, kinds):
                 changes.extend(line.detail or "" for line in lines if isinstance(line, Change))
-                yield page
+                yield _page(lines, numbers, problem, bad_lines)
 
-        rows = rows_of_events(source.path, problem, pages(), RewardJoin(problem, bad_lines), bad_lines, wanted)
+        is_joined = extent_of(header) is not None
+        join = KnownRewards(problem, bad_lines) if is_joined else RewardJoin(problem, bad_lines)
+        rows = rows_of_events(source.path, problem, pages(), join, bad_lines, wanted)
         rows.labels = arm_labels(spec, changes, problem)
         return rows
 
@@ -100,14 +104,16 @@ def read_events(source: Source) -> Events:
         if header is None:
             return events_of_table("jsonl", source, lambda again: read_rows(again, Wanted()), table_lines, blocks)
         problem, spec = read_header(source.path, header)
-    events = _good_events(source, blocks, problem, bad_lines)
+    events = _good_events(source, header, blocks, problem, bad_lines)
     return Events(problem, events, spec, bad_lines, begins_of(header))
 
 
-def _good_events(source: Source, blocks: Iterator[bytes], problem: Problem, bad_lines: BadLines) -> Iterator[Event]:
+def _good_events(
+    source: Source, header: bytes, blocks: Iterator[bytes], problem: Problem, bad_lines: BadLines
+) -> Iterator[Event]:
     join = RewardJoin(problem, bad_lines)
     with reading(source.path, FORM):
-        for page, lines, numbers in _pages(source, blocks, problem, bad_lines):
+        for page, lines, numbers in _events(source, header, blocks, problem, bad_lines):
             good = join.add(page).lines(page)
             for line, number in zip(lines, numbers.tolist(), strict=True):
                 if number in good or (isinstance(line, BESIDE) and line.code != CORRECTED):
@@ -143,13 +149,21 @@ def _event(line: Decide | Learn | BESIDE, problem: Problem) -> Event:
     )
 
 
-def _pages(
-    source: Source, blocks: Iterator[bytes], problem: Problem, bad_lines: BadLines, kinds: Any = Decide | External
+def _events(
+    source: Source, header: bytes, blocks: Iterator[bytes], problem: Problem, bad_lines: BadLines
 ) -> Iterator[tuple[EventPage, list[Any], Array]]:
-    """Yield the events of an export page by page, and the lines that they are from with their numbers."""
-    decoder = msgspec.json.Decoder(kinds | Learn | BESIDE)
-    for lines, numbers in decoded(source, blocks, decoder, bad_lines, start=2):
-        yield _page(lines, numbers, problem, bad_lines), lines, numbers
+    """Yield the events of an export of either form page by page, and the lines that they are from.
+
+    With these come their numbers, in the joined form the seqs of the events.
+    """
+    lines, extent = _lines(source, blocks, bad_lines, Decide | External), extent_of(header)
+    for some, numbers in lines if extent is None else lines_apart(lines, extent, bad_lines):
+        yield _page(some, numbers, problem, bad_lines), some, numbers
+
+
+def _lines(source: Source, blocks: Iterator[bytes], bad_lines: BadLines, decisions: Any) -> Lines:
+    """Yield the lines of an export, and their numbers."""
+    return decoded(source, blocks, msgspec.json.Decoder(decisions | Learn | BESIDE), bad_lines, start=2)
 
 
 def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLines) -> EventPage:
@@ -186,7 +200,7 @@ def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLine
         _numbers(decided, "number"),
         actions_of(list(map(attrgetter("action"), decided)), problem),
         np.array(list(map(attrgetter("propensity"), decided)), np.float64),
-        np.full(n, np.nan),
+        np.array(list(map(attrgetter("reward"), decided)), np.float64),  # in the form of events there is none
         np.full((n, problem.detail_length), np.nan),
         context,
         available,

@@ -1,4 +1,4 @@
-"""The rows of an export in the joined form, taken apart: the events that they hold, one by one, in the order of the log."""
+"""The rows of an export in the joined form, taken apart: the events that they hold, in the order of the log."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Apart = tuple[pa.RecordBatch, Array]  # some events as rows of their own, and th
 def events_apart(rows: Iterator[pa.RecordBatch], extent: Extent, bad_lines: BadLines) -> Iterator[Apart]:
     """Yield events as rows of the form of events; `rows` have all columns of both forms but those that nobody reads.
 
-    Rewards wait until the rows came by whose events lie before them: no more than that is kept. Events that are missing,
-    or are there twice, are counted, and so are decisions with another reward than their events have.
+    Rewards wait until the rows came by whose events lie before them: no more than that is kept. Events that are
+    missing, or are there twice, are counted, and so are decisions with another reward than their events have.
     """
     order, check = Order(extent, bad_lines), RewardCheck(bad_lines)
     waiting: pa.Table | None = None
@@ -71,7 +71,9 @@ def _own(batch: pa.RecordBatch, check: RewardCheck) -> pa.Table:
 
 def _learned(batch: pa.RecordBatch, check: RewardCheck) -> pa.Table:
     """Return what was learned of decisions, where their rows say it."""
-    there = pc.and_(pc.is_valid(batch.column("learn_seq")), pc.is_in(batch.column("kind"), pa.array(DECISIONS, pa.int8())))
+    there = pc.and_(
+        pc.is_valid(batch.column("learn_seq")), pc.is_in(batch.column("kind"), pa.array(DECISIONS, pa.int8()))
+    )
     part = pa.table(batch).filter(there)
     said = dict(zip(part.column_names, part.columns, strict=True))
     corrected = part.filter(pc.is_valid(said["learn_reward"])).select(["number", "seq", "reward", "learn_reward"])

@@ -32,8 +32,8 @@ from ....vocabulary import (
 from ...arm_labels import arm_labels
 from ...corrections import Corrected
 from ...events import Events
-from ...log import BadLines, Log, begins_of, gathered, log_of_events, read_header, say_what_came_next
 from ...joined_form import extent_of
+from ...log import BadLines, Log, begins_of, gathered, log_of_events, read_header, say_what_came_next
 from ...reward_join import EventPage, KnownRewards, RewardJoin, Rewards, in_order, rows_of_events
 from ...rows import Rows, Wanted
 from ...source import STDIN, Source
@@ -59,7 +59,8 @@ def read(path: Path) -> Log:
             with read_batches(FileTable(source, file), Wanted(), bad_lines) as rows:
                 return Log(rows.problem, rows=rows.columns(), bad_lines=bad_lines)
         problem, spec = read_header(path, header)
-        pages, corrected, changes = [], [], []
+        pages, corrected = [], []
+        changes: list[tuple[int, str]] = []
         wanted = _wanted(file, problem)
         wanted += [name for name in ("detail",) if name in file.schema_arrow.names and name not in wanted]
         for batch, lines in _events(source, file, header, wanted, bad_lines):

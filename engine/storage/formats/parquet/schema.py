@@ -35,9 +35,7 @@ def schema(problem: Problem, experiment: dict[str, Any], begins: int = 0) -> pa.
 def joined_schema(problem: Problem, experiment: dict[str, Any], extent: Extent) -> pa.Schema:
     """Return the same of an export in the joined form, whose `reward` is what is known in the end."""
     further = [_field(name, *about) for name, (_, *about) in LEARNED.items()]
-    return pa.schema(
-        [*_fields(problem), *further], {"onearm": json.dumps(joined_header(problem, experiment, extent))}
-    )
+    return pa.schema([*_fields(problem), *further], {"onearm": json.dumps(joined_header(problem, experiment, extent))})
 
 
 def _fields(problem: Problem) -> list[pa.Field]:

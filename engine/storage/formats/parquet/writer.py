@@ -181,7 +181,9 @@ class JoinedWriter(_Export):
         super().__init__(file, problem, joined_schema(problem, experiment, extent))
 
     @classmethod
-    def onto(cls, file: IO[bytes], problem: Problem, experiment: dict[str, Any], extent: Extent = WHOLE) -> JoinedWriter:
+    def onto(
+        cls, file: IO[bytes], problem: Problem, experiment: dict[str, Any], extent: Extent = WHOLE
+    ) -> JoinedWriter:
         """Write to what is open already, as `Writer.onto`."""
         return cls(file, problem, experiment, extent)
 
