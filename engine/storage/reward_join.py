@@ -132,20 +132,22 @@ class KnownRewards:
 
     def __init__(self, problem: Problem, bad_lines: BadLines) -> None:
         self._problem, self._bad_lines = problem, bad_lines
-        self._count = 0
+        self._count, self._misses = 0, False
 
     def add(self, page: EventPage) -> tuple[Array, Array]:
         """Return which decisions of a page are good, and the places of all; the bad ones are counted."""
         first, self._count = self._count, self._count + len(page.line)
         kept = good_decisions(page.decided, page.line, self._problem, self._bad_lines)
-        reward = page.decided.reward
-        wrong = ~(np.isnan(reward) | possible_rewards(reward, self._problem))
-        self._bad_lines.drop("bad_reward", wrong, page.line, kept)
+        possible = possible_rewards(page.decided.reward, self._problem)
+        if not possible.all():
+            self._misses = True
+            self._bad_lines.drop("bad_reward", ~(possible | np.isnan(page.decided.reward)), page.line, kept)
         return kept, np.arange(first, self._count)
 
     def rewarded(self, columns: Columns) -> tuple[Array, Array]:
         """Return whether decisions were rewarded, bool[n], and their rewards, float64[n]."""
-        return ~np.isnan(columns.reward), columns.reward
+        every = np.broadcast_to(np.True_, len(columns.reward))
+        return ~np.isnan(columns.reward) if self._misses else every, columns.reward
 
 
 def rows_of_events(

@@ -22,7 +22,8 @@ from ....vocabulary import (
     BESIDE,
     CHANGE,
     CORRECTED,
-    DECISIONS,
+    DECIDE,
+    EXTERNAL,
     LEARN,
     Array,
     Columns,
@@ -85,10 +86,9 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
         problem, spec = read_header(source.path, header)
         if problem.layout == "dense" and not wanted.contexts and wanted.segment is None:
             problem = replace(problem, context_shape=(0,))
-        pages = (
-            _page(batch, lines, problem, bad_lines) for batch, lines in _rows(source, file, _wanted(file, problem))
-        )
         is_joined = extent_of(header) is not None
+        columns = [name for name in _wanted(file, problem) if not (is_joined and name == "number")]
+        pages = (_page(batch, lines, problem, bad_lines) for batch, lines in _rows(source, file, columns))
         join = KnownRewards(problem, bad_lines) if is_joined else RewardJoin(problem, bad_lines)
         rows = rows_of_events(source.path, problem, pages, join, bad_lines, wanted)
         changes = (text for batch, lines in _rows(source, file, DETAILS) for _, text in _changes(batch, lines))
@@ -202,13 +202,10 @@ def _wanted(file: pq.ParquetFile, problem: Problem) -> list[str]:
 
 def _page(batch: pa.RecordBatch, lines: Array, problem: Problem, bad_lines: BadLines) -> EventPage:
     """Return the DECIDE, EXTERNAL, LEARN and CORRECTED rows of a batch, with where they stand."""
-    kind = integers(batch.column("kind"), fill=-1)
-    known = np.isin(kind, (*DECISIONS, LEARN, *BESIDE))
-    if not known.all():
-        bad_lines.add("unknown_kind", *lines[~known].tolist())
+    kind = _kinds(batch, lines, bad_lines)
     learns = kind == LEARN
-    decides = np.isin(kind, DECISIONS)
-    number, reward = integers(batch.column("number"), fill=-1), floats(batch.column("reward"))
+    decides = (kind == DECIDE) | (kind == EXTERNAL)
+    number, reward = _numbers(batch, lines), floats(batch.column("reward"))
     if problem.states is not None:
         learns = _with_next_state(batch, learns, lines, problem, bad_lines)
     rows = np.flatnonzero(learns)  # as indices: masks that alternate take a third longer to read a page
@@ -222,10 +219,10 @@ def _page(batch: pa.RecordBatch, lines: Array, problem: Problem, bad_lines: BadL
     if not good.all():
         bad_lines.add("bad_context", *lines[decides & ~good].tolist())
         decides &= good
-    rows = np.flatnonzero(decides)
-    n = len(rows)
+    rows = slice(None) if decides.all() else np.flatnonzero(decides)
+    n = len(lines[rows])
     columns = Columns(
-        kind[rows].astype(np.int8),
+        kind[rows],
         number[rows],
         _actions(batch.column("action"), problem)[rows],
         floats(batch.column("propensity"))[rows],
@@ -238,7 +235,22 @@ def _page(batch: pa.RecordBatch, lines: Array, problem: Problem, bad_lines: BadL
     return EventPage(columns, lines[rows], rewards, corrected)
 
 
-def _whose(batch: pa.RecordBatch, rows: Array) -> tuple[Array, Array]:
+def _kinds(batch: pa.RecordBatch, lines: Array, bad_lines: BadLines) -> Array:
+    """Return the kind of each row, int8[n], -1 where there is no such kind: that is a bad line."""
+    kind = integers(batch.column("kind"), fill=-1)
+    if len(kind) and not (kind.min() >= 0 and kind.max() <= max(BESIDE)):  # the numbers of kinds have no gaps
+        unknown = (kind < 0) | (kind > max(BESIDE))
+        bad_lines.add("unknown_kind", *lines[unknown].tolist())
+        kind = np.where(unknown, -1, kind)
+    return kind.astype(np.int8)
+
+
+def _numbers(batch: pa.RecordBatch, lines: Array) -> Array:
+    """Return the numbers of decisions, int64[n]; any will do where they are not read, as no reward is looked for."""
+    return integers(batch.column("number"), fill=-1) if "number" in batch.schema.names else lines
+
+
+def _whose(batch: pa.RecordBatch, rows: Array | slice) -> tuple[Array, Array]:
     """Return whom the decisions of some rows are for, and when they were made, as `Columns` has it."""
     unit, time = np.zeros(1, np.uint64), np.zeros(1, np.int64)
     if "unit_id" in batch.schema.names:

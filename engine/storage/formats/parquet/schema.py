@@ -64,5 +64,14 @@ def _list_types(problem: Problem) -> dict[str, pa.DataType]:
     return {"context": rows, "available": pa.list_(pa.bool_())}
 
 
+def leaves(name: str, kind: pa.DataType) -> list[str]:
+    """Return what Parquet calls the columns of which one of Arrow consists."""
+    if pa.types.is_struct(kind):
+        return [leaf for field in kind for leaf in leaves(f"{name}.{field.name}", field.type)]
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        return leaves(f"{name}.list.element", kind.value_type)
+    return [name]
+
+
 def _field(name: str, kind: pa.DataType, unit: str, meaning: str) -> pa.Field:
     return pa.field(name, kind, metadata={"unit": unit, "meaning": meaning})

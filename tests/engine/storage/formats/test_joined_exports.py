@@ -140,6 +140,16 @@ def test_simulated_logs_are_written_whole(form: types.ModuleType, tmp_path: Path
     assert_same(one, other)
 
 
+def test_pages_become_large_row_groups(tmp_path: Path) -> None:
+    """Small ones, as pages of a database are, would take most of the time to read."""
+    with pq.ParquetFile(write(parquet, tmp_path / "joined", pages=6)) as file:
+        assert file.num_row_groups == 1
+        leaves = [file.metadata.row_group(0).column(j) for j in range(file.metadata.num_columns)]
+        encodings = {leaf.path_in_schema: leaf.encodings for leaf in leaves}
+    assert "DELTA_BINARY_PACKED" in encodings["seq"]
+    assert "RLE_DICTIONARY" in encodings["context.list.element"]
+
+
 Damage = Callable[[list[dict[str, object]]], object]
 DAMAGES: dict[str, tuple[Damage, str, str]] = {
     "a row is missing": (lambda rows: rows.pop(4), "missing_event", "no row holds event 6:"),
