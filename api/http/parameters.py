@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...engine.vectors.hindsight import NUMBERS_MAX
+from .. import log_files
 from ..experiment.ids import ID_LENGTH_MAX
 from ..experiment.weights import TOP_MAX
 from . import curves, logs, units
@@ -50,7 +51,7 @@ AS = {
 ROWS = {
     "name": "rows",
     "in": "query",
-    "schema": {"enum": list(logs.ROWS), "default": "events"},
+    "schema": {"enum": list(log_files.ROWS), "default": log_files.ROWS[0]},
     "description": "A row for each event, or for each decision with its reward.",
 }
 LOG = (

@@ -252,7 +252,7 @@ def test_tables_show_rates_beside_the_fastest_peer(module: Callable[[str], Modul
     tables = module("evaluate_tables")
     found = result() | {"claims": module("evaluate_claims").claims(result())}
     short = tables.evaluate_speed(found)
-    assert "| Parquet, our export | 12 M | polars: 8 M | 1.50 |" in short
+    assert "| Parquet, our export in the joined form | 12 M | polars: 8 M | 1.50 |" in short
     assert "| dsjson | 0.5 M | vowpalwabbit, workspace: 0.1 M | 5.00 |" in short
     assert "| `dr` | 30 M | obp: 7 M | 4.29 |" in short
     assert "| `dr` with its normal interval | 20 M | - | - |" in short

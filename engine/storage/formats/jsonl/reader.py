@@ -41,7 +41,7 @@ from .lines import (
     Learn,
 )
 from .table import read_table, table_lines
-from .values import actions_of, array_of, context_of, detail_of
+from .values import action_field, actions_of, array_of, context_of, detail_of, field_of
 
 
 def read(path: Path) -> Log:
@@ -178,8 +178,8 @@ def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLine
         learned = list(compress(learned, whole.tolist()))
         learns[learns] = whole
     rewards = Rewards(
-        _numbers(learned, "number"),
-        np.array(list(map(attrgetter("reward"), learned)), np.float64),
+        field_of(learned, "number", np.int64),
+        field_of(learned, "reward", np.float64),
         np.array([detail_of(line, problem) for line in learned]).reshape(len(learned), problem.detail_length)
         if problem.detail_length
         else np.zeros((len(learned), 0)),
@@ -187,9 +187,7 @@ def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLine
     )
     others = code == CORRECTED
     told = list(compress(lines, others.tolist()))
-    corrected = Correctives(
-        _numbers(told, "number"), np.array(list(map(attrgetter("reward"), told)), np.float64), numbers[others]
-    )
+    corrected = Correctives(field_of(told, "number", np.int64), field_of(told, "reward", np.float64), numbers[others])
     decided, code, numbers = list(compress(lines, decides.tolist())), code[decides], numbers[decides]
     context, available, good = _contexts(decided, numbers, problem, bad_lines)
     if not good.all():
@@ -197,21 +195,25 @@ def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLine
     n = len(decided)
     columns = Columns(
         code,
-        _numbers(decided, "number"),
-        actions_of(list(map(attrgetter("action"), decided)), problem),
-        np.array(list(map(attrgetter("propensity"), decided)), np.float64),
-        np.array(list(map(attrgetter("reward"), decided)), np.float64),  # in the form of events there is none
+        field_of(decided, "number", np.int64),
+        action_field(decided, problem),
+        field_of(decided, "propensity", np.float64),
+        field_of(decided, "reward", np.float64),  # in the form of events there is none
         np.full((n, problem.detail_length), np.nan),
         context,
         available,
-        units_of([line.unit_id for line in decided]),
-        np.fromiter((line.time or 0 for line in decided), np.int64, n),
+        units_of(list(map(attrgetter("unit_id"), decided))),
+        _times(decided),
     )
     return EventPage(columns, numbers, rewards, corrected)
 
 
-def _numbers(lines: list[Any], field: str) -> Array:
-    return np.fromiter(map(attrgetter(field), lines), np.int64, len(lines))
+def _times(lines: list[Any]) -> Array:
+    """Return when decisions were made, int64[n], or int64[1], 0, where no line says it."""
+    times = list(map(attrgetter("time"), lines))
+    if times.count(None) == len(times):
+        return np.zeros(1, np.int64)
+    return np.fromiter((time or 0 for time in times), np.int64, len(times))
 
 
 def _contexts(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLines) -> tuple[Any, Array, Array]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from contextlib import suppress
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -31,6 +34,25 @@ def actions_of(actions: list[Any], problem: Problem) -> Array:
         else:
             row[:] = [_in_range(number) for number in numbers] if fits else -1
     return found
+
+
+def field_of(lines: Sequence[Any], name: str, dtype: type[np.generic]) -> Array:
+    """Return a field of n lines that holds numbers; null becomes NaN. Raises `OverflowError` where one does not fit."""
+    values = attrgetter(name)
+    try:
+        return np.fromiter(map(values, lines), dtype, len(lines))  # half the time of an array of a list
+    except TypeError:
+        return np.array(list(map(values, lines)), np.float64)
+
+
+def action_field(lines: Sequence[Any], problem: Problem) -> Array:
+    """Return the actions of n lines, as `actions_of` does of a list."""
+    if problem.is_numbered:
+        with suppress(OverflowError):
+            found = field_of(lines, "action", np.int64)
+            if found.dtype == np.int64:
+                return found
+    return actions_of(list(map(attrgetter("action"), lines)), problem)
 
 
 def array_of(values: list[Any], dtype: Any = np.float64) -> Array | None:

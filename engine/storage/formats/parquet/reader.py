@@ -219,20 +219,20 @@ def _page(batch: pa.RecordBatch, lines: Array, problem: Problem, bad_lines: BadL
     if not good.all():
         bad_lines.add("bad_context", *lines[decides & ~good].tolist())
         decides &= good
-    rows = slice(None) if decides.all() else np.flatnonzero(decides)
-    n = len(lines[rows])
+    of_decisions = slice(None) if decides.all() else np.flatnonzero(decides)
+    n = len(lines[of_decisions])
     columns = Columns(
-        kind[rows],
-        number[rows],
-        _actions(batch.column("action"), problem)[rows],
-        floats(batch.column("propensity"))[rows],
-        reward[rows],  # in the form of events there is none
+        kind[of_decisions],
+        number[of_decisions],
+        _actions(batch.column("action"), problem)[of_decisions],
+        floats(batch.column("propensity"))[of_decisions],
+        reward[of_decisions],  # in the form of events there is none
         np.full((n, problem.detail_length), np.nan),
         context,
         mask,
-        *_whose(batch, rows),
+        *_whose(batch, of_decisions),
     )
-    return EventPage(columns, lines[rows], rewards, corrected)
+    return EventPage(columns, lines[of_decisions], rewards, corrected)
 
 
 def _kinds(batch: pa.RecordBatch, lines: Array, bad_lines: BadLines) -> Array:
