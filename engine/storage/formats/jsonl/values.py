@@ -42,7 +42,8 @@ def field_of(lines: Sequence[Any], name: str, dtype: type[np.generic]) -> Array:
     try:
         return np.fromiter(map(values, lines), dtype, len(lines))  # half the time of an array of a list
     except TypeError:
-        return np.array(list(map(values, lines)), np.float64)
+        found = list(map(values, lines))
+        return np.full(len(found), np.nan) if found.count(None) == len(found) else np.array(found, np.float64)
 
 
 def action_field(lines: Sequence[Any], problem: Problem) -> Array:
