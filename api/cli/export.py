@@ -38,7 +38,7 @@ def export(experiment: str, file: Path, database: str, form: str | None, rows: s
     is left out and counted. A running service is not disturbed; what it logs in the meantime is left out.
 
     With --rows decisions, the joined form, rewards stand in the rows of their decisions: verify and convert read such
-    a file as any other, evaluate and replay several times as fast, and pandas or DuckDB have nothing to join.
+    a file as any other, evaluate and replay faster, and pandas or DuckDB have nothing to join.
 
     \b
     Examples:

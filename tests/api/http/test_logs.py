@@ -97,6 +97,14 @@ def test_both_forms_have_the_digest_of_the_database(served: Served, tmp_path: Pa
     assert (code, found["experiments"][0]["first_difference"]) == (1, 40)
 
 
+def test_formats_of_others_have_no_rows_of_decisions(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "e.dsjson"
+    assert command("export", "e", str(file), "--database", served.url, "--rows", "decisions") == (2, None)
+    assert "--rows is for jsonl and parquet" in capsys.readouterr().err and not file.exists()
+
+
 def test_an_experiment_is_made_of_either_form(served: Served) -> None:
     for rows in ROWS:
         exported = served.get(f"{EXPERIMENTS}/e/log?rows={rows}").content

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import compress
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_args
 
@@ -41,7 +40,7 @@ from .lines import (
     Learn,
 )
 from .table import read_table, table_lines
-from .values import action_field, actions_of, array_of, context_of, detail_of, field_of
+from .values import actions_of, array_of, context_of, detail_of, numbers_of
 
 KINDS = (Choice, ExternalChoice, Decide, External, Learn, *get_args(BESIDE))
 CODES: dict[type[Any], int] = {kind: kind.code for kind in KINDS}  # half the time of asking each line for its own
@@ -177,8 +176,8 @@ def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLine
         learned = list(compress(learned, whole.tolist()))
         learns[learns] = whole
     rewards = Rewards(
-        field_of(learned, "number", np.int64),
-        field_of(learned, "reward", np.float64),
+        numbers_of([line.number for line in learned], np.int64),
+        numbers_of([line.reward for line in learned], np.float64),
         np.array([detail_of(line, problem) for line in learned]).reshape(len(learned), problem.detail_length)
         if problem.detail_length
         else np.zeros((len(learned), 0)),
@@ -186,7 +185,11 @@ def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLine
     )
     others = code == CORRECTED
     told = list(compress(lines, others.tolist()))
-    corrected = Correctives(field_of(told, "number", np.int64), field_of(told, "reward", np.float64), numbers[others])
+    corrected = Correctives(
+        numbers_of([line.number for line in told], np.int64),
+        numbers_of([line.reward for line in told], np.float64),
+        numbers[others],
+    )
     decided, code, numbers = list(compress(lines, decides.tolist())), code[decides], numbers[decides]
     context, available, good = _contexts(decided, numbers, problem, bad_lines)
     if not good.all():
@@ -194,14 +197,14 @@ def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLine
     n = len(decided)
     columns = Columns(
         code,
-        field_of(decided, "number", np.int64),
-        action_field(decided, problem),
-        field_of(decided, "propensity", np.float64),
-        field_of(decided, "reward", np.float64),  # in the form of events there is none
+        numbers_of([line.number for line in decided], np.int64),
+        actions_of([line.action for line in decided], problem),
+        numbers_of([line.propensity for line in decided], np.float64),
+        numbers_of([line.reward for line in decided], np.float64),  # in the form of events there is none
         np.full((n, problem.detail_length), np.nan),
         context,
         available,
-        units_of(list(map(attrgetter("unit_id"), decided))),
+        units_of([line.unit_id for line in decided]),
         _times(decided),
     )
     return EventPage(columns, numbers, rewards, corrected)
@@ -217,7 +220,7 @@ def _changes(lines: list[Any], numbers: Array) -> list[tuple[int, str]]:
 
 def _times(lines: list[Any]) -> Array:
     """Return when decisions were made, int64[n], or int64[1], 0, where no line says it."""
-    times = list(map(attrgetter("time"), lines))
+    times = [line.time for line in lines]
     if times.count(None) == len(times):
         return np.zeros(1, np.int64)
     return np.fromiter((time or 0 for time in times), np.int64, len(times))
@@ -225,7 +228,7 @@ def _times(lines: list[Any]) -> Array:
 
 def _contexts(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLines) -> tuple[Any, Array, Array]:
     """Return the contexts and masks of the decisions that have good ones, and which those are, bool[n]."""
-    listed = list(map(attrgetter("available"), lines))
+    listed = [line.available for line in lines]
     good = np.ones(len(lines), np.bool_)
     if problem.layout == "dense" and listed.count(None) == len(lines):
         shape = (len(lines), *problem.context_shape)

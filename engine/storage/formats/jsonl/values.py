@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from contextlib import suppress
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,9 @@ from .lines import Learn
 def actions_of(actions: list[Any], problem: Problem) -> Array:
     """Return actions as they stand in lines; what is none of this problem becomes -1 or NaN."""
     dtype, fractions = problem.choice.dtype, problem.choice.dtype.kind == "f"
+    if problem.is_numbered:
+        with suppress(TypeError, ValueError, OverflowError):
+            return np.fromiter(actions, dtype, len(actions))
     if problem.is_numbered or fractions:
         found = array_of(actions, dtype)
         if found is not None and found.shape == empty_actions(len(actions), problem).shape:
@@ -36,24 +37,15 @@ def actions_of(actions: list[Any], problem: Problem) -> Array:
     return found
 
 
-def field_of(lines: Sequence[Any], name: str, dtype: type[np.generic]) -> Array:
-    """Return a field of n lines that holds numbers; null becomes NaN. Raises `OverflowError` where one does not fit."""
-    values = attrgetter(name)
+def numbers_of(values: list[Any], dtype: type[np.generic]) -> Array:
+    """Return n numbers, where null becomes NaN. Raises `OverflowError` where one does not fit.
+
+    They come as a list that names its field, `[line.reward for line in lines]`: so Python finds it in half the time.
+    """
     try:
-        return np.fromiter(map(values, lines), dtype, len(lines))  # half the time of an array of a list
+        return np.fromiter(values, dtype, len(values))
     except TypeError:
-        found = list(map(values, lines))
-        return np.full(len(found), np.nan) if found.count(None) == len(found) else np.array(found, np.float64)
-
-
-def action_field(lines: Sequence[Any], problem: Problem) -> Array:
-    """Return the actions of n lines, as `actions_of` does of a list."""
-    if problem.is_numbered:
-        with suppress(OverflowError):
-            found = field_of(lines, "action", np.int64)
-            if found.dtype == np.int64:
-                return found
-    return actions_of(list(map(attrgetter("action"), lines)), problem)
+        return np.full(len(values), np.nan) if values.count(None) == len(values) else np.array(values, np.float64)
 
 
 def array_of(values: list[Any], dtype: Any = np.float64) -> Array | None:
