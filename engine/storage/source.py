@@ -65,8 +65,8 @@ class Source:
             if self.path != STDIN:
                 raw.close()
 
-    def blocks(self, size: int = BLOCK) -> Iterator[bytes]:
-        """Yield whole lines, about `size` bytes of them at a time; the last one may lack its newline.
+    def blocks(self, parts: int = 1) -> Iterator[bytes]:
+        """Yield whole lines, about `BLOCK` / `parts` bytes of them at a time; the last one may lack its newline.
 
         A packed file that ends too early gives what it holds; `broken` then says why. Raises `InvalidInput`
         ("binary_log") for a log of Vowpal Wabbit's that is no text.
@@ -74,7 +74,7 @@ class Source:
         begins = True
         rest = b""
         with self.open() as file:
-            while block := self._block(file, size):
+            while block := self._block(file, BLOCK // parts):
                 if begins and block.startswith(BINARY):
                     raise InvalidInput(
                         "binary_log",

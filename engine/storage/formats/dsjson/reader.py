@@ -26,7 +26,7 @@ from ....featuriser.vw_lines import ACTION, LINE, SIZE
 from ....vocabulary import Array, Columns, Features, Problem
 from ...log import Log, no_good_line, reading
 from ...rows import Page, Rows, Wanted
-from ...source import BLOCK, Source
+from ...source import Source
 from ..segments import Segments
 from .blocks import Labels, joined, labels_of, n_lines, pieces, usual
 from .labels import Line, line_of
@@ -57,7 +57,7 @@ def _read(source: Source, wanted: Wanted, encoder: Encoder) -> Rows:
     reader = _Reader(wanted, encoder)
     try:
         with reading(source.path, "a dsjson log"):
-            for block in source.blocks(BLOCK // 2):  # more at a time takes a tenth longer
+            for block in source.blocks(parts=2):  # more at a time takes a tenth longer
                 reader.read(block)
         if source.broken is not None:
             reader.bad_lines.add("truncated", reader.lines + 1)
