@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MODULES = {"csv": "csv_table"}  # of engine/storage, where one is not called as its format
 READERS = ("jsonl", "parquet", "dsjson", "vw", "obd", "li", "csv")  # modules with `read_rows` and `read_events`
 EXPORTS = ("jsonl", "parquet")  # modules with a class `Writer` that holds all that an experiment logs
+ROWS = ("events", "decisions")  # of what an export has rows; of decisions in the joined form
 EXPORTED = (*EXPORTS, "dsjson", "vw")  # as what a log is exported; the last two hold what others train on
 WRITERS = READERS  # modules with a class `Writer`
 ENDINGS = {  # of a name without that of its packing, .gz or .zst
@@ -98,9 +99,18 @@ def open_writer(form: str, path: Path, *header: Any) -> Any:
 
     `header` is what its `Writer` takes beside the path: the problem, the experiment ...
     """
+    return _opened(module_of(form).Writer, path, *header)
+
+
+def open_joined(form: str, path: Path, *header: Any) -> Any:
+    """Open an export in the joined form for writing, as `open_writer`."""
+    return _opened(module_of(form).JoinedWriter, path, *header)
+
+
+def _opened(make: Any, path: Path, *header: Any) -> Any:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return module_of(form).Writer(path, *header)
+        return make(path, *header)
     except OSError as error:
         raise InvalidInput("cannot_write", f"cannot write {path} ({error.strerror}): name another file") from None
 

@@ -8,7 +8,7 @@ from evaluate_files import difference
 
 ALONE = "onearm, uniform, no diagnostics"
 # million events a second of SNIPS with its interval, from a file's first byte to what `onearm.evaluate` returns
-FILES = {("parquet table", "onearm, uniform"): 10.0, ("parquet table", ALONE): 30.0, ("parquet export", ALONE): 12.0}
+FILES = {("parquet table", "onearm, uniform"): 10.0, ("parquet table", ALONE): 30.0, ("parquet joined", ALONE): 12.0}
 BESIDE_POLARS = ("csv table", "obd campaign", "jsonl export", "jsonl table")  # without diagnostics, which it has not
 OF_POLARS = 0.8
 ARRAYS = {"dr": 30.0, "dr, normal": 20.0}  # million rows a second

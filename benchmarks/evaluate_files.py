@@ -33,7 +33,7 @@ from onearm.policies import catalog as policies
 ARMS = 34  # as in the men's campaign of the Open Bandit Dataset
 POLICY = {"minimum": 0.005, "policy": {"name": "exp3_ix", "params": {}}}  # of `floor`
 FORMS = {"csv": csv_table, "dsjson": dsjson, "jsonl": jsonl, "obd": obd, "parquet": parquet}
-FILES = 7  # of `make_files`
+FILES = 8  # of `make_files`
 USERS = (3, 6, 10, 10)  # categories of the user features
 DRINKS = ("Cappucino", "Cold brew", "Iced mocha", "Latte")
 MODEL = "ff0744c1aa494e1ab39ba0c78d048146/550c12cbd3aa47f09fbed3387fb9c6ec"  # of `VWState`
@@ -78,7 +78,12 @@ def make_files(folder: Path, events: int, dsjson_events: int) -> list[File]:
             for writer in writers:
                 writer.write(part)
             parts.append(part)
-    table = table_of(concat(parts))
+    log = concat(parts)
+    with parquet.JoinedWriter(
+        folder / "joined.parquet", run.problem, {"policy": run.policy.spec, "seed": "0"}
+    ) as joined:
+        joined.write(log)
+    table = table_of(log)
     pq.write_table(table, folder / "table.parquet")
     write_csv(folder / "table.csv", table)
     write_lines(folder / "table.jsonl", table)
@@ -86,6 +91,7 @@ def make_files(folder: Path, events: int, dsjson_events: int) -> list[File]:
     write_dsjson(folder / "log.dsjson", dsjson_events)
     return [
         File("parquet", "export", exports["parquet"], events, None),
+        File("parquet", "joined", folder / "joined.parquet", events, None),
         File("parquet", "table", folder / "table.parquet", events, ARMS),
         File("csv", "table", folder / "table.csv", events, ARMS),
         File("obd", "campaign", folder / "campaign.csv", events, None),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from ...engine.errors import Conflict, InvalidInput
-from ..log_files import EXPORTS
+from ..log_files import EXPORTS, ROWS
 from ..service.experiment_log import log_of
-from ..service.exporting import exported
+from ..service.exporting import exported, exported_joined
 from ..service.importing import read_export
 from ..service.live import Live
 from ..service.service import Service
@@ -23,15 +23,17 @@ MEDIA_TYPES = {"jsonl": b"application/jsonl", "parquet": b"application/vnd.apach
 async def log(service: Service, call: Call) -> Answer:
     """Stream the log, as `onearm export` writes it; JSON lines can be gone on with after any event.
 
+    With rows=decisions it comes in the joined form, as `--rows decisions` writes it, and from its beginning.
     One that was compacted begins after its base, which X-Log-Begins names; so does one that is read from 0 on.
     """
     form = call.parameter("format") or "jsonl"
     if form not in EXPORTS:
         raise InvalidInput("bad_format", f"format is {form[:20]!r}: it must be one of {', '.join(EXPORTS)}")
     after, until = _seq(call, "after") or None, _seq(call, "until")
+    joined = _joined(call, after)
     live = service.live(call.path["experiment_id"])
     _check_epoch(service, call)
-    parts = _parts(service, live, form, after, until, call.caller.tenant)
+    parts = _parts(service, live, form, joined, after, until, call.caller.tenant)
     begins, last = (await anext(parts)).split()  # from here on it has a place, until it is closed
     headers = ((b"x-log-until", last), (b"x-log-begins", begins), (b"x-log-epoch", b"%d" % service.epoch))
     return Answer(200, b"", headers, MEDIA_TYPES[form], parts)
@@ -47,7 +49,7 @@ async def import_log(service: Service, call: Call) -> Answer:
 
 
 async def _parts(
-    service: Service, live: Live, form: str, after: int | None, until: int | None, tenant: str | None
+    service: Service, live: Live, form: str, joined: bool, after: int | None, until: int | None, tenant: str | None
 ) -> AsyncGenerator[bytes]:
     """Yield the seq after which the log begins and that of the last event that is told, and then the log."""
     pool = service.pools.exports
@@ -61,8 +63,23 @@ async def _parts(
             )
         found.check_after(min(found.size, found.begins if after is None else after))
         yield b"%d %d" % (found.begins, found.size)
-        async for part in exported(pool, found, form, after):
+        written = exported_joined(pool, found, form) if joined else exported(pool, found, form, after)
+        async for part in written:
             yield part
+
+
+def _joined(call: Call, after: int | None) -> bool:
+    """Return whether the joined form is asked for, which no part of a log has."""
+    form = call.parameter("rows") or "events"
+    if form not in ROWS:
+        raise InvalidInput("bad_rows", f"rows is {form[:20]!r}: it must be one of {', '.join(ROWS)}")
+    if form == "decisions" and after is not None:
+        raise InvalidInput(
+            "bad_after",
+            "rows of decisions hold rewards that came later, so a log cannot be gone on with: leave out after, or "
+            "read rows=events",
+        )
+    return form == "decisions"
 
 
 def _check_epoch(service: Service, call: Call) -> None:

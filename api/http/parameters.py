@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...engine.vectors.hindsight import NUMBERS_MAX
+from .. import log_files
 from ..experiment.ids import ID_LENGTH_MAX
 from ..experiment.weights import TOP_MAX
 from . import curves, logs, units
@@ -47,8 +48,15 @@ AS = {
     "schema": {"type": "string", "minLength": 1, "maxLength": ID_LENGTH_MAX},
     "description": "The id that it gets here; default: the one that it had.",
 }
+ROWS = {
+    "name": "rows",
+    "in": "query",
+    "schema": {"enum": list(log_files.ROWS), "default": log_files.ROWS[0]},
+    "description": "A row for each event, or for each decision with its reward.",
+}
 LOG = (
     FORMAT,
+    ROWS,
     seq_of("after", "Only events after this one."),
     seq_of("until", "Only events up to this one."),
     seq_of("epoch", "X-Log-Epoch of what was read before: 409 where the database was restored since."),

@@ -7,7 +7,7 @@ Decisions from before whose rewards came later come first.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,10 +15,11 @@ from typing import Any
 from ...engine.errors import Conflict, NotFound
 from ...engine.storage import database
 from ...engine.storage.events import Events
+from ...engine.storage.joined_form import Extent, JoinedRow, Joining
 from ...engine.storage.rows import Rows, Wanted
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Base, Event, Experiment
-from ...engine.vocabulary import Problem
+from ...engine.vocabulary import CORRECTED, LEARN, Problem
 from ..experiment.spec import Spec
 from ..kinds.table import kind_of
 from .artefacts import keep_all
@@ -83,6 +84,22 @@ class ExperimentLog:
             after = self.begins
         self.check_after(after)
         yield from self._masked(database.event_pages(self.store, self.key, after, self.size))
+
+    @property
+    def extent(self) -> Extent:
+        """Which of its events an export holds."""
+        return Extent(self.begins, self.size, self.store.erased(self.key) > 0)
+
+    def joined_pages(self) -> Iterator[list[JoinedRow]]:
+        """Read all events, in pages of rows as an export in the joined form is written in."""
+        joining = Joining(self._learned)
+        for page in self.pages():
+            yield joining.rows(page)
+
+    def _learned(self, numbers: Sequence[int]) -> list[Event]:
+        """Return what was learned of decisions, and corrections of it, as far as the log holds that."""
+        found = self.store.find(self.key, numbers)
+        return [event for event in found if event.kind in (LEARN, CORRECTED) and self.begins < event.seq <= self.size]
 
     def check_after(self, after: int) -> None:
         """Refuse to read on from a seq before the base."""

@@ -7,7 +7,7 @@ a transaction of the database: who reads slowly, or leaves in the middle, keeps 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,8 @@ from ...engine.errors import Unavailable
 from ..log_files import module_of
 from .experiment_log import ExperimentLog
 from .pools import EXPORTS_EACH, EXPORTS_MAX, Pool
+
+Write = Callable[[], bool]  # writes a page, and says whether there was one
 
 
 class Exports:
@@ -40,22 +42,44 @@ async def exported(pool: Pool, log: ExperimentLog, form: str, after: int | None)
     """Yield the bytes of an export of the events after a seq, or of all; JSON lines after the first have no header."""
     sink = _Sink()
 
-    def begun() -> Any:
+    def begun() -> Write:
         writer = module_of(form).Writer.onto(sink, log.problem, log.spec, log.begins)
         if after and form == "jsonl":
             sink.take()  # whoever goes on has it
-        return writer
+        return _written(writer, writer.write_events, log.pages(after))
+
+    async for part in _streamed(pool, sink, begun):
+        yield part
+
+
+async def exported_joined(pool: Pool, log: ExperimentLog, form: str) -> AsyncGenerator[bytes]:
+    """Yield the bytes of an export in the joined form."""
+    sink = _Sink()
+
+    def begun() -> Write:
+        writer = module_of(form).JoinedWriter.onto(sink, log.problem, log.spec, log.extent)
+        return _written(writer, writer.write_rows, log.joined_pages())
+
+    async for part in _streamed(pool, sink, begun):
+        yield part
+
+
+def _written(writer: Any, write: Callable[[Any], None], pages: Iterator[Any]) -> Write:
+    """Return what writes one page after another, and says whether there was one."""
 
     def written() -> bool:
         page = next(pages, None)
         if page is None:
             writer.__exit__(None, None, None)
             return False
-        writer.write_events(page)
+        write(page)
         return True
 
-    writer = await pool.run(begun)
-    pages = log.pages(after)
+    return written
+
+
+async def _streamed(pool: Pool, sink: _Sink, begun: Callable[[], Write]) -> AsyncGenerator[bytes]:
+    written = await pool.run(begun)
     while await pool.run(written):
         if part := sink.take():
             yield part

@@ -17,7 +17,7 @@ from .corrections import Corrected
 from .event_columns import Seen, columns_of, row_of
 from .events import Events
 from .log import BadLines
-from .reward_join import EventPage, Rewards, rows_of_events
+from .reward_join import EventPage, RewardJoin, Rewards, rows_of_events
 from .rows import Rows, Wanted
 from .store import Store
 from .tables import Event
@@ -46,7 +46,8 @@ def read_rows(
     last = store.last(key)[0] if until is None else until
     own = _pages(store, key, problem, after, last, sizes, progress)
     pages = chain(_carried(store, key, problem, after, last, sizes), own)
-    return rows_of_events("the log", problem, pages, BadLines(), wanted)
+    bad_lines = BadLines()
+    return rows_of_events("the log", problem, pages, RewardJoin(problem, bad_lines), bad_lines, wanted)
 
 
 def read_events(

@@ -25,6 +25,7 @@ from ..vocabulary import LEARN, Array, Columns, Problem
 from .corrections import NONE, Corrected, Correction, amended
 
 FORMAT = 1  # of our own exports
+JOINED = 2  # of those in the joined form: joined_form.py
 LINES_KEPT = 20  # line numbers kept for each kind of bad line
 ADVICE = "name its format if it has another; docs/logs.md says what each one holds"
 
@@ -142,10 +143,10 @@ def read_header(path: Path, text: bytes) -> tuple[Problem, dict[str, Any]]:
     """Return the problem and the experiment's spec of an export's header, a JSON object."""
     try:
         header = json.loads(text)
-        if (form := header["onearm"]) != FORMAT:
+        if (form := header["onearm"]) not in (FORMAT, JOINED):
             raise InvalidInput(
                 "unknown_format",
-                f"{path} is an export of the format {form!r}: this version of onearm reads {FORMAT}",
+                f"{path} is an export of the format {form!r}: this version of onearm reads {FORMAT} and {JOINED}",
             )
         shape = header["problem"]
         context_shape = tuple(map(int, shape["context_shape"]))

@@ -48,7 +48,7 @@ class Joined(NamedTuple):
     """What of a page is good."""
 
     kept: Array  # bool[n], which decisions
-    places: Array  # int64[n], of the decisions: what `RewardJoin.rewarded` takes
+    places: Array  # int64[n], of the decisions: the numbers that `RewardJoin.rewarded` looks up
     learned: Array  # bool[m], which rewards
     corrected: Array  # bool[l], which corrections: something was learned before
 
@@ -78,8 +78,12 @@ class RewardJoin:
         self._flag[first : first + n] = kept
         return Joined(kept, places, self._learn(page, first), self._correct(page.corrected))
 
-    def rewarded(self, places: Array) -> tuple[Array, Array]:
-        """Return whether decisions were rewarded so far, bool[n], and the sums of their rewards, float64[n]."""
+    def rewarded(self, columns: Columns) -> tuple[Array, Array]:
+        """Return whether decisions were rewarded so far, bool[n], and the sums of their rewards, float64[n].
+
+        Their numbers are the places that `add` gave them.
+        """
+        places = columns.number
         return self._flag[places] == REWARDED, self._reward[places]
 
     def _learn(self, page: EventPage, first: int) -> Array:
@@ -123,17 +127,45 @@ class RewardJoin:
         self._flags.reach(n)
 
 
+class KnownRewards:
+    """The decisions of a log whose pages say what is known of each: exports in the joined form."""
+
+    def __init__(self, problem: Problem, bad_lines: BadLines) -> None:
+        self._problem, self._bad_lines = problem, bad_lines
+        self._count, self._misses = 0, False
+
+    def add(self, page: EventPage) -> tuple[Array, Array]:
+        """Return which decisions of a page are good, and the places of all; the bad ones are counted."""
+        first, self._count = self._count, self._count + len(page.line)
+        kept = good_decisions(page.decided, page.line, self._problem, self._bad_lines)
+        possible = possible_rewards(page.decided.reward, self._problem)
+        if not possible.all():
+            self._misses = True
+            self._bad_lines.drop("bad_reward", ~(possible | np.isnan(page.decided.reward)), page.line, kept)
+        return kept, np.arange(first, self._count)
+
+    def rewarded(self, columns: Columns) -> tuple[Array, Array]:
+        """Return whether decisions were rewarded, bool[n], and their rewards, float64[n]."""
+        every = np.broadcast_to(np.True_, len(columns.reward))
+        return ~np.isnan(columns.reward) if self._misses else every, columns.reward
+
+
 def rows_of_events(
-    name: Path | str, problem: Problem, pages: Iterable[EventPage], bad_lines: BadLines, wanted: Wanted
+    name: Path | str,
+    problem: Problem,
+    pages: Iterable[EventPage],
+    join: RewardJoin | KnownRewards,
+    bad_lines: BadLines,
+    wanted: Wanted,
 ) -> Rows:
     """Return the rewarded decisions of an export, whose pages have the contexts that `wanted` asks for."""
-    rows, join = Rows(bad_lines), RewardJoin(problem, bad_lines)
+    rows = Rows(bad_lines)
     segments = Segments(rows.segments)
     feature = None if wanted.segment is None else feature_of(wanted.segment, problem)
     dimension = wanted.dimension if problem.layout == "named" and wanted.contexts else None
     unweighed, known = [np.zeros(0, np.int64)], 0
     for page in pages:
-        kept, places, _, _ = join.add(page)
+        kept, places, *_ = join.add(page)
         decided, lines = page.decided._replace(number=places), page.line
         if not kept.all():
             decided, lines = take(decided, kept), lines[kept]
@@ -158,7 +190,7 @@ def rows_of_events(
         )
 
     def rewarded(page: Page) -> Page:
-        there, reward = join.rewarded(page.columns.number)
+        there, reward = join.rewarded(page.columns)
         columns = page.columns._replace(reward=reward)
         return page._replace(columns=columns) if there.all() else part_of(page._replace(columns=columns), there)
 

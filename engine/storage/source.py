@@ -65,8 +65,8 @@ class Source:
             if self.path != STDIN:
                 raw.close()
 
-    def blocks(self) -> Iterator[bytes]:
-        """Yield whole lines, some MB of them at a time; the last one may lack its newline.
+    def blocks(self, parts: int = 1) -> Iterator[bytes]:
+        """Yield whole lines, about `BLOCK` / `parts` bytes of them at a time; the last one may lack its newline.
 
         A packed file that ends too early gives what it holds; `broken` then says why. Raises `InvalidInput`
         ("binary_log") for a log of Vowpal Wabbit's that is no text.
@@ -74,7 +74,7 @@ class Source:
         begins = True
         rest = b""
         with self.open() as file:
-            while block := self._block(file):
+            while block := self._block(file, BLOCK // parts):
                 if begins and block.startswith(BINARY):
                     raise InvalidInput(
                         "binary_log",
@@ -99,13 +99,13 @@ class Source:
                 number += 1
                 yield number, line
 
-    def _block(self, file: Any) -> bytes:
-        """Read some MB, less at the end."""
-        parts, size = [], 0
+    def _block(self, file: Any, size: int) -> bytes:
+        """Read so many bytes, less at the end."""
+        parts, found = [], 0
         try:
-            while size < BLOCK and self.broken is None and (part := file.read1(BLOCK - size)):
+            while found < size and self.broken is None and (part := file.read1(size - found)):
                 parts.append(part)
-                size += len(part)
+                found += len(part)
         except (EOFError, zlib.error, OSError) as error:
             if self.packing is None:
                 raise

@@ -16,7 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = [
-    *("parquet export", "parquet table", "csv table", "obd campaign", "jsonl export", "jsonl table", "dsjson actions"),
+    *("parquet export", "parquet joined", "parquet table", "csv table", "obd campaign", "jsonl export", "jsonl table"),
+    "dsjson actions",
 ]
 ECHO = """
 import json, sys
@@ -64,7 +65,7 @@ def rates(**per_second: float) -> dict[str, Any]:
 def result() -> dict[str, Any]:
     """Return a run in which everything is just as fast as it must be."""
     ways = ("onearm, uniform", "onearm, uniform, no diagnostics", "onearm, action:0, no diagnostics")
-    fast = {"parquet table": (10e6, 30e6), "parquet export": (3e6, 12e6)}
+    fast = {"parquet table": (10e6, 30e6), "parquet joined": (3e6, 12e6)}
     files = {
         name: {
             "events": 10,
@@ -140,8 +141,8 @@ def test_all_files_hold_the_same_log_without_a_bad_line(module: Callable[[str], 
     assert len(set(propensity.tolist())) > 100
     expected = (reward / propensity).sum() / (1.0 / propensity).sum()
     values = [files.value_of(file, "uniform", diagnostics=False) for file in written[:-1]]
-    assert values == pytest.approx([expected] * 6, rel=1e-12)
-    assert files.value_of(written[2], "uniform", diagnostics=True) == pytest.approx(expected, rel=1e-12)
+    assert values == pytest.approx([expected] * 7, rel=1e-12)
+    assert files.value_of(written[3], "uniform", diagnostics=True) == pytest.approx(expected, rel=1e-12)
     took_first = columns[-1].action == 0
     weight = took_first / columns[-1].propensity
     of_first = files.value_of(written[-1], "action:0", diagnostics=False)
@@ -251,7 +252,7 @@ def test_tables_show_rates_beside_the_fastest_peer(module: Callable[[str], Modul
     tables = module("evaluate_tables")
     found = result() | {"claims": module("evaluate_claims").claims(result())}
     short = tables.evaluate_speed(found)
-    assert "| Parquet, our export | 12 M | polars: 8 M | 1.50 |" in short
+    assert "| Parquet, our export in the joined form | 12 M | polars: 8 M | 1.50 |" in short
     assert "| dsjson | 0.5 M | vowpalwabbit, workspace: 0.1 M | 5.00 |" in short
     assert "| `dr` | 30 M | obp: 7 M | 4.29 |" in short
     assert "| `dr` with its normal interval | 20 M | - | - |" in short

@@ -2,7 +2,7 @@
 
 A job is {"way", "form", "shape", "file", "arms"}, the answer {"value", "seconds"}, in CPU seconds of all threads.
 Files are plain tables, campaigns of the Open Bandit Dataset, and exports, in which a decision and its reward are two
-rows of one number.
+rows of one number, or in the joined form one.
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ def lazy(job: dict[str, Any]) -> pl.LazyFrame:
     file, shape = job["file"], job["shape"]
     if job["form"] == "parquet":
         frame = pl.scan_parquet(file)
+        if shape == "joined":
+            frame = frame.filter(pl.col("kind") == DECIDE, pl.col("reward").is_not_null())
     elif job["form"] == "jsonl":
         schema = {"kind": pl.String, "number": pl.Int64} if shape == "export" else {}
         frame = pl.scan_ndjson(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from support.served import Served, assert_refused
 
 from onearm.api.cli.main import run as command
 from onearm.api.cli.verify import verify_file
+from onearm.api.log_files import ROWS
 from onearm.api.service import archives as archives_module
 from onearm.api.service.archives import Archives
 from onearm.engine.errors import InvalidInput
@@ -158,9 +160,9 @@ def test_what_is_compacted_to_its_end_is_neither_imported_nor_called_clean(tmp_p
         assert compact(served).status_code == 200
         export = served.get(f"{E}/log")
         assert export.headers["x-log-begins"] == "6"
-        for form in ("jsonl", "parquet"):
+        for form, rows in product(("jsonl", "parquet"), ROWS):
             file = tmp_path / f"e.{form}"
-            file.write_bytes(served.get(f"{E}/log?format={form}").content)
+            file.write_bytes(served.get(f"{E}/log?format={form}&rows={rows}").content)
             with pytest.raises(
                 InvalidInput, match=r"nothing of .* was verified: .* begins behind event 6, .*--database"
             ):

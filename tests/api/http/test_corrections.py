@@ -16,7 +16,7 @@ from support.corrected import Correcting
 from support.served import Served, assert_refused, log_of
 
 from onearm.api.cli.verify import has_fault, verified
-from onearm.api.log_files import module_of, read_log, source_of
+from onearm.api.log_files import ROWS, module_of, read_log, source_of
 from onearm.engine.storage.database import read_rows
 from onearm.engine.storage.rows import Wanted
 from onearm.engine.vocabulary import Problem
@@ -154,13 +154,16 @@ def by_hand(served: Served) -> list[float | None]:
     return found
 
 
+@pytest.mark.parametrize("rows_of", ROWS)
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
-def test_exports_carry_corrections_and_are_read_with_them(served: Served, tmp_path: Path, form: str) -> None:
+def test_exports_carry_corrections_and_are_read_with_them(
+    served: Served, tmp_path: Path, form: str, rows_of: str
+) -> None:
     names = rewarded(served, [1.0, 2.0, 3.0, 4.0])
     correct(served, names[1], 7.0)
     retract(served, names[2])
     file = tmp_path / f"log.{form}"
-    answer = served.get(f"{E}/log?format={form}")
+    answer = served.get(f"{E}/log?format={form}&rows={rows_of}")
     assert answer.status_code == 200, answer.text
     file.write_bytes(answer.content)
     with module_of(form).read_rows(source_of(file), Wanted()) as rows:

@@ -312,6 +312,10 @@ def test_exports_and_evaluations_leave_out_what_is_blank(served: Served, tmp_pat
     (tmp_path / "log.jsonl").write_bytes(left)
     of_database = rows(served.url, "p")
     assert of_database == rows(str(tmp_path / "log.jsonl"))
+    joined = tmp_path / "joined.jsonl"
+    joined.write_bytes(served.get("/v1/experiments/p/log?rows=decisions").content)
+    assert not jsonl.read(joined).bad_lines.count, "events that are erased are not missing"
+    assert of_database == rows(str(joined))
     assert len(of_database) == sum(e.kind == LEARN and e.number not in numbers for e in served.events("p")) > 5
     refused = served.client.post("/v1/experiments:import?experiment_id=again", content=left)
     assert_refused(refused, 422, "missing_events")

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support.every_run import every_run
 from support.keyed import Keyed
@@ -18,6 +20,7 @@ from support.listening import Listening
 from support.old_logs import FIXTURES, Reader, command, once_read
 from support.served import Served
 
+from onearm.api.log_files import ROWS
 from onearm.api.service import importing, pools
 from onearm.engine.errors import Unavailable
 from onearm.engine.storage.tables import Event
@@ -47,14 +50,15 @@ def served(tmp_path: Path, written: Path) -> Iterator[Served]:
         yield served
 
 
-def export(url: str, experiment: str, file: Path) -> bytes:
-    assert command("export", experiment, str(file), "--database", url)[0] == 0
+def export(url: str, experiment: str, file: Path, *options: str) -> bytes:
+    assert command("export", experiment, str(file), "--database", url, *options)[0] == 0
     return file.read_bytes()
 
 
+@pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
-def test_the_stream_is_what_the_command_writes(served: Served, tmp_path: Path, form: str) -> None:
-    answer = served.get(f"{EXPERIMENTS}/e/log?format={form}")
+def test_the_stream_is_what_the_command_writes(served: Served, tmp_path: Path, form: str, rows: str) -> None:
+    answer = served.get(f"{EXPERIMENTS}/e/log?format={form}&rows={rows}")
     assert (answer.status_code, answer.headers["x-log-until"]) == (200, "300")
     assert (
         answer.headers["content-type"]
@@ -63,8 +67,50 @@ def test_the_stream_is_what_the_command_writes(served: Served, tmp_path: Path, f
             "parquet": "application/vnd.apache.parquet",
         }[form]
     )
-    assert answer.content == export(served.url, "e", tmp_path / f"e.{form}")
+    assert answer.content == export(served.url, "e", tmp_path / f"e.{form}", "--rows", rows)
     assert len(answer.content) > 10_000
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_both_forms_have_the_digest_of_the_database(served: Served, tmp_path: Path, form: str) -> None:
+    """A changed propensity is found in the joined form too."""
+    digest = command("verify", "--database", served.url)[1]["experiments"][0]["digest"]
+    for rows in ROWS:
+        export(served.url, "e", tmp_path / f"{rows}.{form}", "--rows", rows)
+        code, found = command("verify", str(tmp_path / f"{rows}.{form}"))
+        assert (code, found["experiments"][0]["digest"]) == (0, digest), found
+    file = tmp_path / f"decisions.{form}"
+    if form == "jsonl":
+        lines = file.read_text().splitlines(keepends=True)
+        assert len(lines) == 1 + 150
+        line = json.loads(lines[41])
+        lines[41] = json.dumps(line | {"propensity": line["propensity"] * 0.9}) + "\n"
+        file.write_text("".join(lines))
+    else:
+        table = pq.read_table(file)
+        assert table.num_rows == 150
+        propensity = table["propensity"].to_pylist()
+        propensity[40] *= 0.9
+        place = table.schema.get_field_index("propensity")
+        pq.write_table(table.set_column(place, table.schema.field(place), pa.array(propensity)), file)
+    code, found = command("verify", str(file))
+    assert (code, found["experiments"][0]["first_difference"]) == (1, 40)
+
+
+def test_formats_of_others_have_no_rows_of_decisions(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "e.dsjson"
+    assert command("export", "e", str(file), "--database", served.url, "--rows", "decisions") == (2, None)
+    assert "--rows is for jsonl and parquet" in capsys.readouterr().err and not file.exists()
+
+
+def test_an_experiment_is_made_of_either_form(served: Served) -> None:
+    for rows in ROWS:
+        exported = served.get(f"{EXPERIMENTS}/e/log?rows={rows}").content
+        answer = served.post(f"{IMPORT}?experiment_id={rows}", exported)
+        assert answer.status_code == 201, answer.text
+        assert served.get(f"{EXPERIMENTS}/{rows}").json()["digest"] == served.get(f"{EXPERIMENTS}/e").json()["digest"]
 
 
 @pytest.mark.parametrize("seen", [1, 99, 100, 101, 299, 300])
@@ -81,6 +127,8 @@ def test_who_was_cut_off_goes_on_with_the_next_event(served: Served, seen: int) 
     ("query", "code"),
     [
         ("format=csv", "bad_format"),
+        ("rows=all", "bad_rows"),
+        ("rows=decisions&after=5", "bad_after"),
         ("after=-1", "bad_after"),
         ("after=1.5", "bad_after"),
         ("until=9999999999999999999", "bad_until"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 from support.lives import TSALLIS, UNIFORM, Life, law
 from support.old_logs import command
 from support.served import Served, assert_refused
+
+from onearm.api.log_files import ROWS
 
 GREEDY = law("epsilon_greedy", epsilon=0.1, origin=None)
 PATH = "/v1/experiments/e/policies"
@@ -73,9 +76,9 @@ def test_the_log_is_whole_without_where_it_came_from(served: Served, tmp_path: P
     body = served.get("/v1/experiments/e/log").content
     assert served.post("/v1/experiments:import?experiment_id=twin", body).status_code == 201
     assert served.digest("twin") == served.digest()
-    for form in ("jsonl", "parquet"):
+    for form, rows in product(("jsonl", "parquet"), ROWS):
         file = tmp_path / f"log.{form}"
-        file.write_bytes(served.get(f"/v1/experiments/e/log?format={form}").content)
+        file.write_bytes(served.get(f"/v1/experiments/e/log?format={form}&rows={rows}").content)
         status, found = command("verify", str(file))
         assert (status, found["experiments"][0]["digest"]) == (0, served.digest())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from support.old_logs import command
 from support.served import Served, assert_refused, log_of
 
 from onearm.api.cli.verify import has_fault, verified
+from onearm.api.log_files import ROWS
 from onearm.api.service import policies as policies_module
 from onearm.api.service.watching import Watch
 
@@ -207,9 +209,9 @@ def test_an_export_carries_the_life_and_an_import_goes_on_with_it(served: Served
 
 def test_an_export_verifies_alone(served: Served, tmp_path: Path) -> None:
     lived(served)
-    for form in ("jsonl", "parquet"):
+    for form, rows in product(("jsonl", "parquet"), ROWS):
         file = tmp_path / f"log.{form}"
-        file.write_bytes(served.get(f"/v1/experiments/e/log?format={form}").content)
+        file.write_bytes(served.get(f"/v1/experiments/e/log?format={form}&rows={rows}").content)
         status, found = command("verify", str(file))
         assert status == 0 and found["experiments"][0]["first_difference"] is None
         assert found["experiments"][0]["digest"] == served.digest()

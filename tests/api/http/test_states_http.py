@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from support.old_logs import verified as verified_file
 from support.served import Served, assert_refused
 
 from onearm.api.cli.verify import has_fault, verified, verify_file
+from onearm.api.log_files import ROWS
 from onearm.engine.storage.formats import jsonl
 from onearm.engine.storage.rows import Wanted
 from onearm.engine.storage.source import Source
@@ -89,8 +91,9 @@ def test_a_log_with_states_is_folded_exported_imported_and_verified(
     assert told[0]["status"] == "accepted" and told[1]["code"] == "unknown_state"
     digest, log = served.digest(), served.get(f"{E}/log").content
     assert served.post("/v1/experiments:import?experiment_id=f", log).status_code == 201
-    for name, content in (("e.jsonl", log), ("e.parquet", served.get(f"{E}/log?format=parquet").content)):
-        (tmp_path / name).write_bytes(content)
+    for form, rows in product(("jsonl", "parquet"), ROWS):
+        name = f"e.{form}"
+        (tmp_path / name).write_bytes(served.get(f"{E}/log?format={form}&rows={rows}").content)
         assert not any(map(has_fault, verified_file(str(tmp_path / name)).values()))
     served.restart()
     assert (served.digest(), served.digest("f")) == (digest, digest)

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from support.old_logs import command
 from support.served import assert_refused
 
 from onearm.api.cli.verify import has_fault, verified
+from onearm.api.log_files import ROWS
 from onearm.api.service import correcting
 from onearm.engine.storage.store import Store
 
@@ -192,9 +194,9 @@ def test_old_corrections_of_a_long_log(served: Correcting) -> None:
 
 def assert_exports_verify(served: Correcting, folder: Path) -> None:
     """Check that a file is verified as the database is."""
-    for form in ("jsonl", "parquet"):
+    for form, rows in product(("jsonl", "parquet"), ROWS):
         file = folder / f"log.{form}"
-        file.write_bytes(served.get(f"{E}/log?format={form}").content)
+        file.write_bytes(served.get(f"{E}/log?format={form}&rows={rows}").content)
         status, found = command("verify", str(file))
         assert (status, found["experiments"][0]["digest"]) == (0, served.digest()), found
 

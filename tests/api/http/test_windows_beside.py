@@ -15,6 +15,7 @@ from support.served import assert_refused, log_of
 from support.windowed import Windowed, assert_clean, learned
 
 from onearm.api.cli.verify import has_fault, verified
+from onearm.api.log_files import ROWS
 from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, LATE, with_beside
 from onearm.engine.vocabulary import LEARN, OUTCOME
 
@@ -150,8 +151,9 @@ def test_exports_and_a_start_keep_what_was_told(served: Windowed, tmp_path: Path
     assert plan(served) == before
     served.pass_time(30)
     file = tmp_path / f"log.{form}"
-    file.write_bytes(served.get(f"{E}/log?format={form}").content)
-    assert command("verify", str(file))[0] == 0
+    for rows in ROWS:
+        file.write_bytes(served.get(f"{E}/log?format={form}&rows={rows}").content)
+        assert command("verify", str(file))[0] == 0
     copied = served.post("/v1/experiments:import?experiment_id=copy", served.get(f"{E}/log").content)
     assert copied.status_code == 201, copied.text
     assert served.report("copy")["plan"] == plan(served)

@@ -20,8 +20,12 @@ class _Outcome(msgspec.Struct, gc=False):
     v: Any = None
 
 
+class _Action(msgspec.Struct, gc=False):
+    """An action, which counts, and of which nothing is read: to keep it as it stands takes a tenth more of a line."""
+
+
 class _Context(msgspec.Struct, gc=False):
-    actions: list[msgspec.Raw] = msgspec.field(name="_multi")
+    actions: list[_Action] = msgspec.field(name="_multi")
 
 
 class _Usual(msgspec.Struct, gc=False):
@@ -65,15 +69,15 @@ def pieces(block: bytes) -> Iterator[bytes]:
         start = end
 
 
-def usual(block: bytes, first: int, bad_lines: BadLines) -> Labels | None:
-    """Return the decisions of lines that are all as usual, without those that were not activated; or None."""
+def usual(block: bytes, n: int, first: int, bad_lines: BadLines) -> Labels | None:
+    """Return the decisions of n lines that are all as usual, without those that were not activated; or None."""
     if not _has_usual_keys(block):
         return None
     try:
         lines = USUAL.decode_lines(block)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if not lines or len(lines) != n_lines(block):  # empty lines are not decoded, but have numbers
+    if not lines or len(lines) != n:  # empty lines are not decoded, but have numbers
         return None
     action = np.array([line.index for line in lines])
     size = np.array([len(line.c.actions) for line in lines])

@@ -57,7 +57,7 @@ def _read(source: Source, wanted: Wanted, encoder: Encoder) -> Rows:
     reader = _Reader(wanted, encoder)
     try:
         with reading(source.path, "a dsjson log"):
-            for block in source.blocks():
+            for block in source.blocks(parts=2):  # more at a time takes a tenth longer
                 reader.read(block)
         if source.broken is not None:
             reader.bad_lines.add("truncated", reader.lines + 1)
@@ -121,12 +121,13 @@ class _Reader:
 
     def _at_once(self, block: bytes) -> list[Labels]:
         """Return lines without their contexts; where one of them is not as usual, the others still are."""
-        labels = usual(block, self.lines + 1, self.bad_lines)
+        n = n_lines(block)
+        labels = usual(block, n, self.lines + 1, self.bad_lines)
         if labels is not None:
-            self.lines += n_lines(block)
+            self.lines += n
             return [labels]
         middle = block.find(b"\n", len(block) // 2) + 1
-        if middle in (0, len(block)) or n_lines(block) <= BISECT:
+        if middle in (0, len(block)) or n <= BISECT:
             return [self._one_by_one(block)[0]]
         return [*self._at_once(block[:middle]), *self._at_once(block[middle:])]
 

@@ -13,12 +13,16 @@ row first, of slot, value, slot, value ... A propensity of null is unknown; `ava
 the positions) that could be chosen, and is left out where all could. Where arms stream, an action is a list, [what,
 slot, pulls], and a learn line has a `detail`, [pulls done, arm read]: `engine/actions.py`.
 
+In the joined form (`joined_form.py`) what was learned of a decision stands in its line, and the header says so:
+
+    {"kind": "decide", "seq": 1, "number": 0, "action": 2, "propensity": 0.25, "reward": 1.0, "learned": {"seq": 2}}
+
 A plain table has one decision a line, {"action": 2, "reward": 1.0}, with propensity and context if they are known.
 
 Lines are decoded some MB at a time, and one by one only where a block holds a bad one: 0.3 us a line instead of 1.
 """
 
 from .reader import read, read_events, read_rows
-from .writer import Writer
+from .writer import JoinedWriter, Writer
 
-__all__ = ["Writer", "read", "read_events", "read_rows"]
+__all__ = ["JoinedWriter", "Writer", "read", "read_events", "read_rows"]

@@ -14,6 +14,18 @@ Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Time = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # microseconds since 1970 UTC
 
 
+class Learned(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
+    """In the joined form what was learned of a decision, in the line of that: see joined_form.py."""
+
+    seq: Natural
+    reward: float | None = None  # None where it is the reward of the line
+    detail: list[float] | None = None
+    reward_id: str | None = None
+    closed: Closed | None = None
+    sent: str | None = None
+    time: Time | None = None
+
+
 class Choice(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True, kw_only=True, gc=False):
     """What is read of a decision where its context is not wanted."""
 
@@ -25,6 +37,7 @@ class Choice(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True,
     available: list[Natural] | None = None
     unit_id: str | None = None  # whom it is for
     time: Time | None = None
+    reward: float | None = None  # in the joined form what is known in the end
 
 
 class ExternalChoice(Choice, tag="given"):
@@ -50,6 +63,8 @@ class Decide(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True,
     policy: Natural | None = None  # the number of the one that decided, where that is not 0
     sent: str | None = None
     time: Time | None = None
+    reward: float | None = None  # in the joined form what is known in the end
+    learned: Learned | None = None  # and what was learned
 
 
 class External(Decide, tag="given"):

@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import compress
-from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -20,15 +19,17 @@ from ....vocabulary import CORRECTED, DECIDE, EXTERNAL, LEARN, Array, Columns, P
 from ...arm_labels import arm_labels
 from ...corrections import Corrected as Correctives
 from ...events import Events
+from ...joined_form import extent_of
 from ...log import BadLines, Log, begins_of, gathered, log_of_events, read_header, reading, say_what_came_next
-from ...reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
+from ...reward_join import EventPage, KnownRewards, RewardJoin, Rewards, in_order, rows_of_events
 from ...rows import Rows, Wanted
 from ...source import Source
 from ...tables import Event
 from ...windows import CLOSINGS, with_beside
 from ..table_rows import events_of_table
+from .apart import lines_apart
 from .beside import event_of
-from .decoding import FORM, decoded, opened
+from .decoding import FORM, Lines, decoded, opened
 from .lines import (
     BESIDE,
     Change,
@@ -39,7 +40,10 @@ from .lines import (
     Learn,
 )
 from .table import read_table, table_lines
-from .values import actions_of, array_of, context_of, detail_of
+from .values import actions_of, array_of, context_of, detail_of, numbers_of
+
+KINDS = (Choice, ExternalChoice, Decide, External, Learn, *get_args(BESIDE))
+CODES: dict[type[Any], int] = {kind: kind.code for kind in KINDS}  # half the time of asking each line for its own
 
 
 def read(path: Path) -> Log:
@@ -51,17 +55,13 @@ def read(path: Path) -> Log:
             with read_table(source, blocks, Wanted(), bad_lines) as rows:
                 return Log(rows.problem, rows=rows.columns(), bad_lines=bad_lines)
         problem, spec = read_header(path, header)
-        pages, changes, corrected = [], [], []
-        for page, lines, numbers in _pages(source, blocks, problem, bad_lines):
+        pages, changes, corrected = [], list[tuple[int, str]](), []
+        for page, lines, numbers in _events(source, header, blocks, problem, bad_lines):
             pages.append(in_order(page, problem))
             corrected.append(page.corrected)
-            changes += [
-                (number, line.detail or "")
-                for number, line in zip(numbers.tolist(), lines, strict=True)
-                if isinstance(line, Change)
-            ]
-        begins = begins_of(header)
-        return log_of_events(problem, spec, pages, changes, corrected, bad_lines, header_lines=1, begins=begins)
+            changes += _changes(lines, numbers)
+        begins, before = begins_of(header), 1 if extent_of(header) is None else 0
+        return log_of_events(problem, spec, pages, changes, corrected, bad_lines, header_lines=before, begins=begins)
 
 
 def read_rows(source: Source, wanted: Wanted) -> Rows:
@@ -83,11 +83,13 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
         changes: list[str] = []
 
         def pages() -> Iterator[EventPage]:
-            for page, lines, _ in _pages(source, blocks, problem, bad_lines, kinds):
-                changes.extend(line.detail or "" for line in lines if isinstance(line, Change))
-                yield page
+            for lines, numbers in _lines(source, blocks, bad_lines, kinds):
+                changes.extend(detail for _, detail in _changes(lines, numbers))
+                yield _page(lines, numbers, problem, bad_lines)
 
-        rows = rows_of_events(source.path, problem, pages(), bad_lines, wanted)
+        is_joined = extent_of(header) is not None
+        join = KnownRewards(problem, bad_lines) if is_joined else RewardJoin(problem, bad_lines)
+        rows = rows_of_events(source.path, problem, pages(), join, bad_lines, wanted)
         rows.labels = arm_labels(spec, changes, problem)
         return rows
 
@@ -100,14 +102,16 @@ def read_events(source: Source) -> Events:
         if header is None:
             return events_of_table("jsonl", source, lambda again: read_rows(again, Wanted()), table_lines, blocks)
         problem, spec = read_header(source.path, header)
-    events = _good_events(source, blocks, problem, bad_lines)
+    events = _good_events(source, header, blocks, problem, bad_lines)
     return Events(problem, events, spec, bad_lines, begins_of(header))
 
 
-def _good_events(source: Source, blocks: Iterator[bytes], problem: Problem, bad_lines: BadLines) -> Iterator[Event]:
+def _good_events(
+    source: Source, header: bytes, blocks: Iterator[bytes], problem: Problem, bad_lines: BadLines
+) -> Iterator[Event]:
     join = RewardJoin(problem, bad_lines)
     with reading(source.path, FORM):
-        for page, lines, numbers in _pages(source, blocks, problem, bad_lines):
+        for page, lines, numbers in _events(source, header, blocks, problem, bad_lines):
             good = join.add(page).lines(page)
             for line, number in zip(lines, numbers.tolist(), strict=True):
                 if number in good or (isinstance(line, BESIDE) and line.code != CORRECTED):
@@ -143,18 +147,26 @@ def _event(line: Decide | Learn | BESIDE, problem: Problem) -> Event:
     )
 
 
-def _pages(
-    source: Source, blocks: Iterator[bytes], problem: Problem, bad_lines: BadLines, kinds: Any = Decide | External
+def _events(
+    source: Source, header: bytes, blocks: Iterator[bytes], problem: Problem, bad_lines: BadLines
 ) -> Iterator[tuple[EventPage, list[Any], Array]]:
-    """Yield the events of an export page by page, and the lines that they are from with their numbers."""
-    decoder = msgspec.json.Decoder(kinds | Learn | BESIDE)
-    for lines, numbers in decoded(source, blocks, decoder, bad_lines, start=2):
-        yield _page(lines, numbers, problem, bad_lines), lines, numbers
+    """Yield the events of an export of either form page by page, and the lines that they are from.
+
+    With these come their numbers, in the joined form the seqs of the events.
+    """
+    lines, extent = _lines(source, blocks, bad_lines, Decide | External), extent_of(header)
+    for some, numbers in lines if extent is None else lines_apart(lines, extent, bad_lines):
+        yield _page(some, numbers, problem, bad_lines), some, numbers
+
+
+def _lines(source: Source, blocks: Iterator[bytes], bad_lines: BadLines, decisions: Any) -> Lines:
+    """Yield the lines of an export, and their numbers."""
+    return decoded(source, blocks, msgspec.json.Decoder(decisions | Learn | BESIDE), bad_lines, start=2)
 
 
 def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLines) -> EventPage:
     """Return the DECIDE, EXTERNAL, LEARN and CORRECTED lines of a page."""
-    code = np.fromiter(map(attrgetter("code"), lines), np.int8, len(lines))
+    code = np.fromiter(map(CODES.__getitem__, map(type, lines)), np.int8, len(lines))
     decides, learns = (code == DECIDE) | (code == EXTERNAL), code == LEARN
     learned = list(compress(lines, learns.tolist()))
     if problem.states is not None:
@@ -164,8 +176,8 @@ def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLine
         learned = list(compress(learned, whole.tolist()))
         learns[learns] = whole
     rewards = Rewards(
-        _numbers(learned, "number"),
-        np.array(list(map(attrgetter("reward"), learned)), np.float64),
+        numbers_of([line.number for line in learned], np.int64),
+        numbers_of([line.reward for line in learned], np.float64),
         np.array([detail_of(line, problem) for line in learned]).reshape(len(learned), problem.detail_length)
         if problem.detail_length
         else np.zeros((len(learned), 0)),
@@ -174,7 +186,9 @@ def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLine
     others = code == CORRECTED
     told = list(compress(lines, others.tolist()))
     corrected = Correctives(
-        _numbers(told, "number"), np.array(list(map(attrgetter("reward"), told)), np.float64), numbers[others]
+        numbers_of([line.number for line in told], np.int64),
+        numbers_of([line.reward for line in told], np.float64),
+        numbers[others],
     )
     decided, code, numbers = list(compress(lines, decides.tolist())), code[decides], numbers[decides]
     context, available, good = _contexts(decided, numbers, problem, bad_lines)
@@ -183,26 +197,38 @@ def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLine
     n = len(decided)
     columns = Columns(
         code,
-        _numbers(decided, "number"),
-        actions_of(list(map(attrgetter("action"), decided)), problem),
-        np.array(list(map(attrgetter("propensity"), decided)), np.float64),
-        np.full(n, np.nan),
+        numbers_of([line.number for line in decided], np.int64),
+        actions_of([line.action for line in decided], problem),
+        numbers_of([line.propensity for line in decided], np.float64),
+        numbers_of([line.reward for line in decided], np.float64),  # in the form of events there is none
         np.full((n, problem.detail_length), np.nan),
         context,
         available,
         units_of([line.unit_id for line in decided]),
-        np.fromiter((line.time or 0 for line in decided), np.int64, n),
+        _times(decided),
     )
     return EventPage(columns, numbers, rewards, corrected)
 
 
-def _numbers(lines: list[Any], field: str) -> Array:
-    return np.fromiter(map(attrgetter(field), lines), np.int64, len(lines))
+def _changes(lines: list[Any], numbers: Array) -> list[tuple[int, str]]:
+    """Return the lines that are neither decisions nor rewards, each with its number."""
+    if Change not in set(map(type, lines)):
+        return []
+    pairs = zip(numbers.tolist(), lines, strict=True)
+    return [(number, line.detail or "") for number, line in pairs if isinstance(line, Change)]
+
+
+def _times(lines: list[Any]) -> Array:
+    """Return when decisions were made, int64[n], or int64[1], 0, where no line says it."""
+    times = [line.time for line in lines]
+    if times.count(None) == len(times):
+        return np.zeros(1, np.int64)
+    return np.fromiter((time or 0 for time in times), np.int64, len(times))
 
 
 def _contexts(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLines) -> tuple[Any, Array, Array]:
     """Return the contexts and masks of the decisions that have good ones, and which those are, bool[n]."""
-    listed = list(map(attrgetter("available"), lines))
+    listed = [line.available for line in lines]
     good = np.ones(len(lines), np.bool_)
     if problem.layout == "dense" and listed.count(None) == len(lines):
         shape = (len(lines), *problem.context_shape)

@@ -21,7 +21,7 @@ from ..segments import is_feature, reads_contexts
 from ..table_rows import TablePage, rows_of_table
 from .decoding import Lines, decoded
 from .lines import UNREADABLE, BareRow, Row
-from .values import actions_of, array_of, shaped
+from .values import actions_of, array_of, numbers_of, shaped
 
 _LOOKED_AT = 100  # lines that tell which keys there are
 
@@ -80,9 +80,9 @@ def _table_pages(lines: Lines, bad_lines: BadLines, segment: str | None, context
         shape = context.shape[1:]
         columns = empty(len(page), Problem(1))._replace(context=context)
         columns = columns._replace(
-            action=actions_of(list(map(attrgetter("action"), page)), Problem(1)),
-            propensity=np.array(list(map(attrgetter("propensity"), page)), np.float64),
-            reward=np.array(list(map(attrgetter("reward"), page)), np.float64),
+            action=actions_of([line.action for line in page], Problem(1)),
+            propensity=numbers_of([line.propensity for line in page], np.float64),
+            reward=numbers_of([line.reward for line in page], np.float64),
         )
         yield TablePage(columns, numbers, None if segment is None else list(map(attrgetter(segment), page)))
 

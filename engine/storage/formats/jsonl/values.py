@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from .lines import Learn
 def actions_of(actions: list[Any], problem: Problem) -> Array:
     """Return actions as they stand in lines; what is none of this problem becomes -1 or NaN."""
     dtype, fractions = problem.choice.dtype, problem.choice.dtype.kind == "f"
+    if problem.is_numbered:
+        with suppress(TypeError, ValueError, OverflowError):
+            return np.fromiter(actions, dtype, len(actions))
     if problem.is_numbered or fractions:
         found = array_of(actions, dtype)
         if found is not None and found.shape == empty_actions(len(actions), problem).shape:
@@ -31,6 +35,17 @@ def actions_of(actions: list[Any], problem: Problem) -> Array:
         else:
             row[:] = [_in_range(number) for number in numbers] if fits else -1
     return found
+
+
+def numbers_of(values: list[Any], dtype: type[np.generic]) -> Array:
+    """Return n numbers, where null becomes NaN. Raises `OverflowError` where one does not fit.
+
+    They come as a list that names its field, `[line.reward for line in lines]`: so Python finds it in half the time.
+    """
+    try:
+        return np.fromiter(values, dtype, len(values))
+    except TypeError:
+        return np.full(len(values), np.nan) if values.count(None) == len(values) else np.array(values, np.float64)
 
 
 def array_of(values: list[Any], dtype: Any = np.float64) -> Array | None:

@@ -1,4 +1,4 @@
-"""Writes an export."""
+"""Writes an export, in the form of events and in the joined one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import msgspec
 import numpy as np
@@ -14,76 +14,33 @@ import numpy as np
 from ....actions import unpack_actions
 from ....contexts import context_at, n_actions, unpack_contexts
 from ....vocabulary import BESIDE, EXTERNAL, LEARN, Columns, Problem
+from ...joined_form import WHOLE, Extent, JoinedRow, joined_header
 from ...log import header_of
 from ...tables import Event
 from ...windows import beside_in, why_closed
 from ..packed import open_packed
 from .beside import line_of
 from .lines import BESIDE as LINES
-from .lines import Decide, External, Learn
+from .lines import Decide, External, Learn, Learned
 from .values import as_list
 
 
-class Writer:
-    """An export under way; used in a `with` statement.
+class _Export:
+    """An export under way: what both forms have in common."""
 
-    `experiment` is what `verify` needs to make the decisions again: {"policy": spec, "seed": text, ...}. `begins` is
-    the seq of the base behind which the log begins, 0 without one.
-    """
-
-    def __init__(self, path: Path, problem: Problem, experiment: dict[str, Any], begins: int = 0) -> None:
-        self._begin(open_packed(path), problem, experiment, begins)
-
-    @classmethod
-    def onto(cls, file: IO[bytes], problem: Problem, experiment: dict[str, Any], begins: int = 0) -> Writer:
-        """Write to what is open already."""
-        writer = cls.__new__(cls)
-        writer._begin(file, problem, experiment, begins)
-        return writer
-
-    def _begin(self, file: IO[bytes], problem: Problem, experiment: dict[str, Any], begins: int) -> None:
+    def __init__(self, file: IO[bytes], problem: Problem, header: dict[str, Any]) -> None:
         self._problem = problem
         self._encoder = msgspec.json.Encoder()
         self._file = file
-        self._file.write(self._encoder.encode(header_of(problem, experiment, begins)) + b"\n")
-        self._seq = 0
+        self._file.write(self._encoder.encode(header) + b"\n")
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
-
-    def write(self, columns: Columns) -> None:
-        """Write events that have no ids and no time, as a simulation's, behind those written before."""
-        has_context = self._problem.context_shape != (0,)
-        masked = not columns.available.all()
-        lines: list[Decide | Learn] = []
-        for row, (kind, number, action, propensity, reward, detail) in enumerate(
-            zip(*(column.tolist() for column in columns[:6]), strict=True)
-        ):
-            self._seq += 1
-            if kind == LEARN:
-                lines.append(Learn(seq=self._seq, number=number, reward=reward, detail=_told(detail)))
-                continue
-            mask = columns.available[min(row, len(columns.available) - 1)] if masked else None
-            lines.append(
-                Decide(
-                    seq=self._seq,
-                    number=number,
-                    action=action,
-                    propensity=propensity,
-                    context=as_list(context_at(columns.context, row)) if has_context else None,
-                    available=None if mask is None or mask.all() else np.flatnonzero(mask).tolist(),
-                )
-            )
-        self._file.write(self._encoder.encode_lines(lines))
-
-    def write_events(self, events: Iterable[Event]) -> None:
-        """Write rows of the database."""
-        self._file.write(self._encoder.encode_lines([self.line(event) for event in events]))
 
     def line(self, event: Event) -> Decide | Learn | LINES:
         """Return the line of a row of the database."""
@@ -127,6 +84,110 @@ class Writer:
             sent=event.sent,
             time=event.time or None,
         )
+
+    def _lines(self, columns: Columns, seqs: Iterable[int]) -> list[Decide | Learn]:
+        """Return the lines of events that have no ids and no time."""
+        has_context = self._problem.context_shape != (0,)
+        masked = not columns.available.all()
+        lines: list[Decide | Learn] = []
+        for row, (seq, kind, number, action, propensity, reward, detail) in enumerate(
+            zip(seqs, *(column.tolist() for column in columns[:6]), strict=True)
+        ):
+            if kind == LEARN:
+                lines.append(Learn(seq=seq, number=number, reward=reward, detail=_told(detail)))
+                continue
+            mask = columns.available[min(row, len(columns.available) - 1)] if masked else None
+            lines.append(
+                Decide(
+                    seq=seq,
+                    number=number,
+                    action=action,
+                    propensity=propensity,
+                    context=as_list(context_at(columns.context, row)) if has_context else None,
+                    available=None if mask is None or mask.all() else np.flatnonzero(mask).tolist(),
+                )
+            )
+        return lines
+
+
+class Writer(_Export):
+    """An export under way; used in a `with` statement.
+
+    `experiment` is what `verify` needs to make the decisions again: {"policy": spec, "seed": text, ...}. `begins` is
+    the seq of the base behind which the log begins, 0 without one.
+    """
+
+    def __init__(self, path: Path, problem: Problem, experiment: dict[str, Any], begins: int = 0) -> None:
+        super().__init__(open_packed(path), problem, header_of(problem, experiment, begins))
+        self._seq = 0
+
+    @classmethod
+    def onto(cls, file: IO[bytes], problem: Problem, experiment: dict[str, Any], begins: int = 0) -> Writer:
+        """Write to what is open already."""
+        writer = cls.__new__(cls)
+        _Export.__init__(writer, file, problem, header_of(problem, experiment, begins))
+        writer._seq = 0
+        return writer
+
+    def write(self, columns: Columns) -> None:
+        """Write events that have no ids and no time, as a simulation's, behind those written before."""
+        first, self._seq = self._seq + 1, self._seq + len(columns.kind)
+        self._file.write(self._encoder.encode_lines(self._lines(columns, range(first, self._seq + 1))))
+
+    def write_events(self, events: Iterable[Event]) -> None:
+        """Write rows of the database."""
+        self._file.write(self._encoder.encode_lines([self.line(event) for event in events]))
+
+
+class JoinedWriter(_Export):
+    """An export in the joined form under way; used in a `with` statement."""
+
+    def __init__(self, path: Path, problem: Problem, experiment: dict[str, Any], extent: Extent = WHOLE) -> None:
+        super().__init__(open_packed(path), problem, joined_header(problem, experiment, extent))
+
+    @classmethod
+    def onto(
+        cls, file: IO[bytes], problem: Problem, experiment: dict[str, Any], extent: Extent = WHOLE
+    ) -> JoinedWriter:
+        """Write to what is open already."""
+        writer = cls.__new__(cls)
+        _Export.__init__(writer, file, problem, joined_header(problem, experiment, extent))
+        return writer
+
+    def write_rows(self, rows: Iterable[JoinedRow]) -> None:
+        """Write rows of the log of a database."""
+        lines = []
+        for row in rows:
+            line = self.line(row.event)
+            if row.learned is not None:
+                learned = self.line(row.learned)
+                assert isinstance(line, Decide) and isinstance(learned, Learn)
+                line.reward, line.learned = row.reward, _learned(learned, row.is_final)
+            lines.append(line)
+        self._file.write(self._encoder.encode_lines(lines))
+
+    def write(self, columns: Columns) -> None:
+        """Write a whole log of events that have no ids and no time, in which decisions are learned once at most."""
+        lines = self._lines(columns, range(1, len(columns.kind) + 1))
+        learned = {line.number: line for line in lines if isinstance(line, Learn)}
+        decided = [line for line in lines if isinstance(line, Decide)]
+        for line in decided:
+            if (reward := learned.get(line.number)) is not None:
+                line.reward, line.learned = reward.reward, _learned(reward, is_final=True)
+        self._file.write(self._encoder.encode_lines(decided))
+
+
+def _learned(line: Learn, is_final: bool) -> Learned:
+    """Return what was learned as the line of its decision says it, which says the reward where that `is_final`."""
+    return Learned(
+        seq=line.seq,
+        reward=None if is_final else line.reward,
+        detail=line.detail,
+        reward_id=line.reward_id,
+        closed=line.closed,
+        sent=line.sent,
+        time=line.time,
+    )
 
 
 def _told(detail: list[float]) -> list[float] | None:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,8 @@ from ....vocabulary import (
     BESIDE,
     CHANGE,
     CORRECTED,
-    DECISIONS,
+    DECIDE,
+    EXTERNAL,
     LEARN,
     Array,
     Columns,
@@ -33,8 +33,9 @@ from ....vocabulary import (
 from ...arm_labels import arm_labels
 from ...corrections import Corrected
 from ...events import Events
+from ...joined_form import extent_of
 from ...log import BadLines, Log, begins_of, gathered, log_of_events, read_header, say_what_came_next
-from ...reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
+from ...reward_join import EventPage, KnownRewards, RewardJoin, Rewards, in_order, rows_of_events
 from ...rows import Rows, Wanted
 from ...source import STDIN, Source
 from ...tables import Event
@@ -42,9 +43,12 @@ from ...windows import closing_in, why_closed
 from ..arrow_arrays import booleans, floats, integers, numbers, units, valid, values_of
 from ..arrow_batches import read_batches
 from ..table_rows import events_of_table
+from .apart import Apart, events_apart
 from .file import batches, header_in, holds, opened
-from .schema import FEATURES, OURS
+from .schema import FEATURES, LEARNED, OURS
 from .table import FileTable, table_lines
+
+DETAILS = ["kind", "detail"]  # what tells the changes of an experiment; a file need not have the latter
 
 
 def read(path: Path) -> Log:
@@ -56,9 +60,15 @@ def read(path: Path) -> Log:
             with read_batches(FileTable(source, file), Wanted(), bad_lines) as rows:
                 return Log(rows.problem, rows=rows.columns(), bad_lines=bad_lines)
         problem, spec = read_header(path, header)
-        found = list(_pages(source, file, problem, bad_lines))
-        pages, corrected = [in_order(page, problem) for page in found], [page.corrected for page in found]
-        changes = list(_changes(source, file))
+        pages, corrected = [], []
+        changes: list[tuple[int, str]] = []
+        wanted = _wanted(file, problem)
+        wanted += [name for name in ("detail",) if name in file.schema_arrow.names and name not in wanted]
+        for batch, lines in _events(source, file, header, wanted, bad_lines):
+            page = _page(batch, lines, problem, bad_lines)
+            pages.append(in_order(page, problem))
+            corrected.append(page.corrected)
+            changes += _changes(batch, lines)
         begins = begins_of(header)
         return log_of_events(problem, spec, pages, changes, corrected, bad_lines, header_lines=0, begins=begins)
 
@@ -76,8 +86,13 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
         problem, spec = read_header(source.path, header)
         if problem.layout == "dense" and not wanted.contexts and wanted.segment is None:
             problem = replace(problem, context_shape=(0,))
-        rows = rows_of_events(source.path, problem, _pages(source, file, problem, bad_lines), bad_lines, wanted)
-        rows.labels = arm_labels(spec, map(itemgetter(1), _changes(source, file)), problem)
+        is_joined = extent_of(header) is not None
+        columns = [name for name in _wanted(file, problem) if not (is_joined and name == "number")]
+        pages = (_page(batch, lines, problem, bad_lines) for batch, lines in _rows(source, file, columns))
+        join = KnownRewards(problem, bad_lines) if is_joined else RewardJoin(problem, bad_lines)
+        rows = rows_of_events(source.path, problem, pages, join, bad_lines, wanted)
+        changes = (text for batch, lines in _rows(source, file, DETAILS) for _, text in _changes(batch, lines))
+        rows.labels = arm_labels(spec, changes, problem)
         return rows
 
 
@@ -93,31 +108,49 @@ def read_events(source: Source) -> Events:
                 return events_of_table("parquet", source, lambda again: read_rows(again, Wanted()), table_lines)
             raise InvalidInput("piped_table", "a plain table of Parquet is read twice: name its file, and not -")
         problem, spec = read_header(source.path, header)
-        events = _good_events(source, file, problem, bad_lines, held.pop_all())
+        events = _good_events(source, file, header, problem, bad_lines, held.pop_all())
         return Events(problem, events, spec, bad_lines, begins_of(header))
     raise AssertionError("unreachable")
 
 
-def _changes(source: Source, file: pq.ParquetFile) -> Iterator[tuple[int, str]]:
-    """Yield the rows that are neither decisions nor rewards, each with its number from 1."""
-    if "detail" not in file.schema_arrow.names:
+def _rows(source: Source, file: pq.ParquetFile, wanted: list[str]) -> Iterator[Apart]:
+    """Yield the rows of a file as they stand there, and their numbers from 1; of columns `wanted` those that it has."""
+    there = set(file.schema_arrow.names)
+    for batch, before in batches(source, file, [name for name in wanted if name in there or name != "detail"]):
+        yield batch, np.arange(before + 1, before + batch.num_rows + 1)
+
+
+def _events(
+    source: Source, file: pq.ParquetFile, header: bytes, wanted: list[str], bad_lines: BadLines
+) -> Iterator[Apart]:
+    """Yield the events of an export of either form, a row each, and where each stands: its row, or its seq."""
+    extent = extent_of(header)
+    if extent is None:
+        yield from _rows(source, file, wanted)
         return
-    for batch, before in batches(source, file, ["kind", "detail"]):
+    columns = list(dict.fromkeys([*wanted, "seq"]))
+    columns += [name for name, (of, *_) in LEARNED.items() if of in columns]
+    yield from events_apart((batch for batch, _ in batches(source, file, columns)), extent, bad_lines)
+
+
+def _changes(batch: pa.RecordBatch, lines: Array) -> Iterator[tuple[int, str]]:
+    """Yield the rows that are neither decisions nor rewards, each with where it stands."""
+    if "detail" in batch.schema.names:
         for row in np.flatnonzero(integers(batch.column("kind"), fill=-1) == CHANGE).tolist():
-            yield before + row + 1, batch.column("detail")[row].as_py() or ""
+            yield int(lines[row]), batch.column("detail")[row].as_py() or ""
 
 
 def _good_events(
-    source: Source, file: pq.ParquetFile, problem: Problem, bad_lines: BadLines, held: ExitStack
+    source: Source, file: pq.ParquetFile, header: bytes, problem: Problem, bad_lines: BadLines, held: ExitStack
 ) -> Iterator[Event]:
     join = RewardJoin(problem, bad_lines)
     names = set(file.schema_arrow.names)
     with held:
         wanted = [*_wanted(file, problem), "seq", *(name for name in OURS if name in names)]
-        for batch, before in batches(source, file, list(dict.fromkeys(wanted))):
-            page = _page(batch, before, problem, bad_lines)
+        for batch, lines in _events(source, file, header, list(dict.fromkeys(wanted)), bad_lines):
+            page = _page(batch, lines, problem, bad_lines)
             good = join.add(page).lines(page)
-            for line, row in enumerate(batch.to_pylist(), before + 1):
+            for line, row in zip(lines.tolist(), batch.to_pylist(), strict=True):
                 if line in good or (row["kind"] in BESIDE and row["kind"] != CORRECTED):
                     yield _event(row, line, problem)
 
@@ -167,22 +200,12 @@ def _wanted(file: pq.ParquetFile, problem: Problem) -> list[str]:
     return names + [name for name in ("available", "unit_id", "time") if holds(file, name)]
 
 
-def _pages(source: Source, file: pq.ParquetFile, problem: Problem, bad_lines: BadLines) -> Iterator[EventPage]:
-    """Yield the events of an export page by page."""
-    for batch, before in batches(source, file, _wanted(file, problem)):
-        yield _page(batch, before, problem, bad_lines)
-
-
-def _page(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLines) -> EventPage:
-    """Return the DECIDE, EXTERNAL, LEARN and CORRECTED rows of a batch, with their numbers from 1."""
-    kind = integers(batch.column("kind"), fill=-1)
-    lines = np.arange(before + 1, before + len(kind) + 1)
-    known = np.isin(kind, (*DECISIONS, LEARN, *BESIDE))
-    if not known.all():
-        bad_lines.add("unknown_kind", *lines[~known].tolist())
+def _page(batch: pa.RecordBatch, lines: Array, problem: Problem, bad_lines: BadLines) -> EventPage:
+    """Return the DECIDE, EXTERNAL, LEARN and CORRECTED rows of a batch, with where they stand."""
+    kind = _kinds(batch, lines, bad_lines)
     learns = kind == LEARN
-    decides = np.isin(kind, DECISIONS)
-    number, reward = integers(batch.column("number"), fill=-1), floats(batch.column("reward"))
+    decides = (kind == DECIDE) | (kind == EXTERNAL)
+    number, reward = _numbers(batch, lines), floats(batch.column("reward"))
     if problem.states is not None:
         learns = _with_next_state(batch, learns, lines, problem, bad_lines)
     rows = np.flatnonzero(learns)  # as indices: masks that alternate take a third longer to read a page
@@ -196,23 +219,38 @@ def _page(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLi
     if not good.all():
         bad_lines.add("bad_context", *lines[decides & ~good].tolist())
         decides &= good
-    rows = np.flatnonzero(decides)
-    n = len(rows)
+    of_decisions = slice(None) if decides.all() else np.flatnonzero(decides)
+    n = len(lines[of_decisions])
     columns = Columns(
-        kind[rows].astype(np.int8),
-        number[rows],
-        _actions(batch.column("action"), problem)[rows],
-        floats(batch.column("propensity"))[rows],
-        np.full(n, np.nan),
+        kind[of_decisions],
+        number[of_decisions],
+        _actions(batch.column("action"), problem)[of_decisions],
+        floats(batch.column("propensity"))[of_decisions],
+        reward[of_decisions],  # in the form of events there is none
         np.full((n, problem.detail_length), np.nan),
         context,
         mask,
-        *_whose(batch, rows),
+        *_whose(batch, of_decisions),
     )
-    return EventPage(columns, lines[rows], rewards, corrected)
+    return EventPage(columns, lines[of_decisions], rewards, corrected)
 
 
-def _whose(batch: pa.RecordBatch, rows: Array) -> tuple[Array, Array]:
+def _kinds(batch: pa.RecordBatch, lines: Array, bad_lines: BadLines) -> Array:
+    """Return the kind of each row, int8[n], -1 where there is no such kind: that is a bad line."""
+    kind = integers(batch.column("kind"), fill=-1)
+    if len(kind) and not (kind.min() >= 0 and kind.max() <= max(BESIDE)):  # the numbers of kinds have no gaps
+        unknown = (kind < 0) | (kind > max(BESIDE))
+        bad_lines.add("unknown_kind", *lines[unknown].tolist())
+        kind = np.where(unknown, -1, kind)
+    return kind.astype(np.int8)
+
+
+def _numbers(batch: pa.RecordBatch, lines: Array) -> Array:
+    """Return the numbers of decisions, int64[n]; any will do where they are not read, as no reward is looked for."""
+    return integers(batch.column("number"), fill=-1) if "number" in batch.schema.names else lines
+
+
+def _whose(batch: pa.RecordBatch, rows: Array | slice) -> tuple[Array, Array]:
     """Return whom the decisions of some rows are for, and when they were made, as `Columns` has it."""
     unit, time = np.zeros(1, np.uint64), np.zeros(1, np.int64)
     if "unit_id" in batch.schema.names:

@@ -1,53 +1,47 @@
-"""Writes an export."""
+"""Writes an export, in the form of events and in the joined one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ....actions import pack_detail, unpack_actions
-from ....columns import every_mask
+from ....columns import every_mask, take
 from ....contexts import Contexts, context_at, first_actions, n_actions, unpack_contexts
 from ....errors import InvalidInput
 from ....vocabulary import DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
+from ...joined_form import WHOLE, Extent, JoinedRow
 from ...log import gathered
 from ...tables import Event
 from ..arrow_arrays import fixed, joined, varying
 from ..packing import packing_of
-from .schema import FEATURES, OURS, schema
+from .schema import FEATURES, LEARNED, OURS, joined_schema, leaves, schema
 
+ASCENDING = ("seq", "number", "learn_seq", "time", "learn_time")  # stored as differences: a third of a file less
+GROUP = 1 << 17  # rows of a row group in the joined form: many small ones are slow to read
+GROUP_BYTES = 1 << 24  # of it in memory, at most about
 REMEMBERED = 1 << 20  # decisions, so that their rewards repeat action and propensity
 
 
-class Writer:
-    """An export under way; used in a `with` statement. `experiment` is as for `jsonl.Writer`."""
+class _Export:
+    """An export under way: what both forms have in common."""
 
-    def __init__(self, path: Path, problem: Problem, experiment: dict[str, Any], begins: int = 0) -> None:
-        if packing_of(path) is not None:
-            raise InvalidInput("packed_parquet", f"{path} would be packed twice: name a file that ends in .parquet")
-        self._begin(path, problem, experiment, begins)
-
-    @classmethod
-    def onto(cls, file: IO[bytes], problem: Problem, experiment: dict[str, Any], begins: int = 0) -> Writer:
-        """Write to what is open already, and has `write`, `tell`, `flush`, `close` and `closed`."""
-        writer = cls.__new__(cls)
-        writer._begin(file, problem, experiment, begins)
-        return writer
-
-    def _begin(self, file: Path | IO[bytes], problem: Problem, experiment: dict[str, Any], begins: int) -> None:
+    def __init__(self, file: Path | IO[bytes], problem: Problem, columns: pa.Schema, **storing: Any) -> None:
+        if isinstance(file, Path) and packing_of(file) is not None:
+            raise InvalidInput("packed_parquet", f"{file} would be packed twice: name a file that ends in .parquet")
         self._problem = problem
         self._decided: dict[int, tuple[int | None, float | None]] = {}
-        self._schema = schema(problem, experiment, begins)
-        self._writer = pq.ParquetWriter(file, self._schema)
-        self._seq = 0
+        self._schema = columns
+        self._writer = pq.ParquetWriter(file, columns, **storing)
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -55,28 +49,25 @@ class Writer:
     ) -> None:
         self._writer.close()
 
-    def write(self, columns: Columns) -> None:
-        """Write events that have no ids and no time, as a simulation's, behind those written before."""
+    def _of_columns(self, columns: Columns, seq: Array) -> dict[str, pa.Array]:
+        """Return events that have no ids and no time as columns of the form of events."""
         n = len(columns.kind)
         learned = columns.kind == LEARN
         masks = every_mask(columns)
-        self._write(
-            {
-                "seq": pa.array(np.arange(self._seq + 1, self._seq + n + 1)),
-                "kind": pa.array(columns.kind),
-                "number": pa.array(columns.number),
-                "action": _actions(columns.action),
-                "propensity": pa.array(columns.propensity, mask=np.isnan(columns.propensity)),
-                "reward": pa.array(columns.reward, mask=~learned),
-                **self._lists(columns.context, np.arange(n), learned, masks, learned | masks.all(axis=1), None),
-                **{name: pa.nulls(n, self._schema.field(name).type) for name in OURS},
-                "detail": pa.array(_texts(columns.detail, learned), pa.string()),
-            }
-        )
-        self._seq += n
+        return {
+            "seq": pa.array(seq),
+            "kind": pa.array(columns.kind),
+            "number": pa.array(columns.number),
+            "action": _actions(columns.action),
+            "propensity": pa.array(columns.propensity, mask=np.isnan(columns.propensity)),
+            "reward": pa.array(columns.reward, mask=~learned),
+            **self._lists(columns.context, np.arange(n), learned, masks, learned | masks.all(axis=1), None),
+            **{name: pa.nulls(n, self._schema.field(name).type) for name in OURS},
+            "detail": pa.array(_texts(columns.detail, learned), pa.string()),
+        }
 
-    def write_events(self, events: Iterable[Event]) -> None:
-        """Write rows of the database."""
+    def _of_events(self, events: Iterable[Event]) -> dict[str, pa.Array]:
+        """Return rows of the database as columns of the form of events."""
         rows = [self._completed(event) for event in events]
         decided = [row for row, event in enumerate(rows) if event.kind in (DECIDE, EXTERNAL)]
         contexts, mask = gathered(
@@ -91,7 +82,7 @@ class Writer:
         unmasked = np.array([event.available is None for event in rows], np.bool_)
         mask = np.broadcast_to(mask, (max(len(decided), 1), mask.shape[1]))[source]
         sizes = n_actions([event.context for event in rows], self._problem)
-        self._write(
+        return (
             {name: pa.array([getattr(e, name) for e in rows], self._schema.field(name).type) for name in plain}
             | {"action": self._actions(rows)}
             | self._lists(contexts, source, undecided, mask, unmasked, sizes)
@@ -158,7 +149,101 @@ class Writer:
         return lists
 
     def _write(self, arrays: dict[str, pa.Array]) -> None:
-        self._writer.write_table(pa.table([arrays[name] for name in self._schema.names], self._schema))
+        self._writer.write_table(self._table(arrays))
+
+    def _table(self, arrays: dict[str, pa.Array]) -> pa.Table:
+        return pa.table([arrays[name] for name in self._schema.names], self._schema)
+
+
+class Writer(_Export):
+    """An export under way; used in a `with` statement. `experiment` is as for `jsonl.Writer`."""
+
+    def __init__(self, file: Path | IO[bytes], problem: Problem, experiment: dict[str, Any], begins: int = 0) -> None:
+        super().__init__(file, problem, schema(problem, experiment, begins))
+        self._seq = 0
+
+    @classmethod
+    def onto(cls, file: IO[bytes], problem: Problem, experiment: dict[str, Any], begins: int = 0) -> Writer:
+        """Write to what is open already, and has `write`, `tell`, `flush`, `close` and `closed`."""
+        return cls(file, problem, experiment, begins)
+
+    def write(self, columns: Columns) -> None:
+        """Write events that have no ids and no time, as a simulation's, behind those written before."""
+        n = len(columns.kind)
+        self._write(self._of_columns(columns, np.arange(self._seq + 1, self._seq + n + 1)))
+        self._seq += n
+
+    def write_events(self, events: Iterable[Event]) -> None:
+        """Write rows of the database."""
+        self._write(self._of_events(events))
+
+
+class JoinedWriter(_Export):
+    """An export in the joined form under way; used in a `with` statement."""
+
+    def __init__(
+        self, file: Path | IO[bytes], problem: Problem, experiment: dict[str, Any], extent: Extent = WHOLE
+    ) -> None:
+        columns = joined_schema(problem, experiment, extent)
+        others = [leaf for field in columns if field.name not in ASCENDING for leaf in leaves(field.name, field.type)]
+        encoding = dict.fromkeys(ASCENDING, "DELTA_BINARY_PACKED")
+        super().__init__(file, problem, columns, use_dictionary=others, column_encoding=encoding)
+        self._held: list[pa.Table] = []  # pages that wait to be written as one row group
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._write_held()
+        super().__exit__(kind, error, trace)
+
+    @classmethod
+    def onto(
+        cls, file: IO[bytes], problem: Problem, experiment: dict[str, Any], extent: Extent = WHOLE
+    ) -> JoinedWriter:
+        """Write to what is open already, as `Writer.onto`."""
+        return cls(file, problem, experiment, extent)
+
+    def write_rows(self, rows: Sequence[JoinedRow]) -> None:
+        """Write rows of the log of a database."""
+        arrays = self._of_events(row.event._replace(reward=row.reward) for row in rows)
+        learned = [row.learned for row in rows]
+        for name, (of, kind, *_) in LEARNED.items():
+            said = [None if each is None else getattr(each, of) for each in learned]
+            arrays[name] = pa.array([None if value in ("", 0) and of in OURS else value for value in said], kind)
+        final = pa.array([row.is_final for row in rows])
+        arrays["learn_reward"] = pc.if_else(final, pa.scalar(None, pa.float64()), arrays["learn_reward"])
+        self._held.append(self._table(arrays))
+        if sum(page.num_rows for page in self._held) >= GROUP or sum(page.nbytes for page in self._held) >= GROUP_BYTES:
+            self._write_held()
+
+    def _write_held(self) -> None:
+        if self._held:
+            self._writer.write_table(pa.concat_tables(self._held))
+            self._held.clear()
+
+    def write(self, columns: Columns) -> None:
+        """Write a whole log of events that have no ids and no time, in which decisions are learned once at most."""
+        decided = np.flatnonzero(columns.kind != LEARN)
+        learned = np.flatnonzero(columns.kind == LEARN)
+        learned = learned[np.argsort(columns.number[learned], kind="stable")]
+        numbers = columns.number[decided]
+        place = np.minimum(np.searchsorted(columns.number[learned], numbers), max(len(learned) - 1, 0))
+        there = columns.number[learned][place] == numbers if len(learned) else np.zeros(len(numbers), np.bool_)
+        source = learned[place] if len(learned) else np.zeros(len(numbers), np.int64)
+        nothing = pa.nulls(len(decided), pa.string())
+        self._write(
+            self._of_columns(take(columns, decided), decided + 1)
+            | {
+                "reward": pa.array(columns.reward[source], mask=~there),
+                "learn_seq": pa.array(source + 1, mask=~there),
+                "learn_reward": pa.nulls(len(decided), pa.float64()),
+                "learn_detail": pa.array(_texts(columns.detail[source], there), pa.string()),
+                "learn_reward_id": nothing,
+                "learn_sent": nothing,
+                "learn_time": pa.nulls(len(decided), pa.int64()),
+            }
+        )
 
 
 def _actions(actions: Array) -> pa.Array:

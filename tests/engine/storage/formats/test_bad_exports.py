@@ -154,7 +154,7 @@ def test_files_that_are_no_logs_are_refused_in_words(tmp_path: Path, read: Calla
 @pytest.mark.parametrize(
     ("header", "code"),
     [
-        ('{"onearm": 2, "problem": {}}', "unknown_format"),
+        ('{"onearm": 3, "problem": {}}', "unknown_format"),
         ('{"onearm": 1, "experiment": {}}', "bad_header"),
         ('{"onearm": 1, "problem": {"n_arms": "x", "context_shape": [0]}, "experiment": {}}', "bad_header"),
         ('{"onearm": 1, "problem": {"n_arms": 0, "context_shape": [0]}, "experiment": {}}', "bad_arms"),
