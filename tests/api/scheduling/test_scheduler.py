@@ -80,7 +80,7 @@ def variable(name: str) -> str | None:
 def test_a_worker_keeps_memory_as_this_process_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """By Dask's default each array of some size takes new pages of memory, which doubles what a file costs."""
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)  # other tests start workers as Dask does
-    with opened("local:1") as scheduler:
+    with dask.config.set({"distributed.worker.multiprocessing-method": "spawn"}), opened("local:1") as scheduler:
         assert scheduler.map(variable, ["MALLOC_TRIM_THRESHOLD_", "OMP_NUM_THREADS"]) == [None, "1"]
 
 
