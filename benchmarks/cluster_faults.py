@@ -25,14 +25,14 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
-from cluster_gaps import Watch
+from cluster_gaps import Gap, Watch
 from cluster_histories import DECIDE, LEARN, Row, Told, faults
 from cluster_running import Database, Lines, Process, database
 from cluster_seeded import SEEDED
@@ -150,7 +150,7 @@ class Storm:
         self.nodes: list[Process] = []
         self.made = 0
         self.n_nodes = n_nodes
-        self.gaps: dict[str, list[float]] = {}
+        self.gaps: dict[str, list[Gap]] = {}
         self.watches: list[Watch] = []
         self.what: dict[str, Callable[[Process], None]] = {
             "killed": self.killed,
@@ -181,12 +181,12 @@ class Storm:
         for one in self.watches:
             one.start()
 
-    def strike(self, name: str) -> float:
-        """Let something happen to some node, and return for how many seconds nobody answered of some experiment."""
+    def strike(self, name: str) -> Gap:
+        """Let something happen to some node, and return the longest time in which nobody answered of an experiment."""
         self._begin_to_count()
         self.what[name](self.random.choice(self.nodes))
         self.wait()
-        gap = max(one.gap for one in self.watches)
+        gap = max((one.gap for one in self.watches), key=lambda one: one.seconds)
         self.gaps.setdefault(name, []).append(gap)
         return gap
 
@@ -301,13 +301,18 @@ def measure(n_nodes: int, n_faults: int, n_clients: int, lease: float, seed: int
             "answers": dict(Counter(one.what for one in told)),
             "retries": dict(sum((client.retries for client in clients), Counter[str]())),
             "writes_refused_by_the_fence": said.count("belongs to another node by now"),
-            "seconds_without_an_answer": {
-                name: {"median": round(statistics.median(gaps), 2), "most": round(max(gaps), 2)}
-                for name, gaps in sorted(storm.gaps.items())
-            },
+            "seconds_without_an_answer": {name: told_of(gaps) for name, gaps in sorted(storm.gaps.items())},
             "wrong": wrong[:20],
             "n_wrong": len(wrong),
         }
+
+
+def told_of(gaps: Sequence[Gap]) -> dict[str, Any]:
+    """Return how long times without an answer were, and what was heard in the longest of them."""
+    longest = max(gaps, key=lambda one: one.seconds)
+    median = statistics.median(one.seconds for one in gaps)
+    heard = {what: round(seconds, 2) for what, seconds in longest.heard.items()}
+    return {"median": round(median, 2), "most": round(longest.seconds, 2), "heard": heard}
 
 
 def _create(storm: Storm) -> None:
@@ -333,7 +338,10 @@ def _happen(storm: Storm, clients: list[Client], n_faults: int) -> Counter[str]:
         time.sleep(storm.random.uniform(0.3, 1.0))
         gap = storm.strike(name)
         happened[name] += 1
-        print(f"{number + 1:3} {name:20} {gap:6.2f} s  {sum(len(one.told) for one in clients)}", file=sys.stderr)
+        print(
+            f"{number + 1:3} {name:20} {gap.seconds:6.2f} s  {sum(len(one.told) for one in clients)} {gap.heard}",
+            file=sys.stderr,
+        )
         if any(not client.is_alive() for client in clients):
             break
     return happened

@@ -5,12 +5,21 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
+from typing import NamedTuple
 
 import httpx
 
 ASKED_SECONDS = 0.5  # for which one node is waited for, before another one is asked
 PAUSE_SECONDS = 0.1  # between an answer and the next question
+
+
+class Gap(NamedTuple):
+    """A time without an answer."""
+
+    seconds: float
+    heard: dict[str, float]  # seconds of it by what was answered instead, or how a connection failed
 
 
 class Watch(threading.Thread):
@@ -24,25 +33,37 @@ class Watch(threading.Thread):
 
     def begin(self) -> None:
         """Count from now on."""
-        self._longest, self._last = 0.0, time.monotonic()
+        self._longest, self._last = Gap(0.0, {}), time.monotonic()
+        self._heard: Counter[str] = Counter()
 
     @property
-    def gap(self) -> float:
-        """The most seconds without an answer since it began, with those that still go on."""
-        return max(self._longest, time.monotonic() - self._last)
+    def gap(self) -> Gap:
+        """The longest time without an answer since it began, be it one that still goes on."""
+        return max(self._longest, Gap(time.monotonic() - self._last, dict(self._heard)), key=_seconds)
 
     def run(self) -> None:
         """Ask until all is over."""
         with httpx.Client(timeout=ASKED_SECONDS, trust_env=False) as http:
             while not self._over.is_set():
-                if self._is_answered(http):
-                    now = time.monotonic()
-                    self._longest, self._last = max(self._longest, now - self._last), now
+                begun = time.monotonic()
+                heard = self._asked(http)
+                now = time.monotonic()
+                if heard is None:
+                    self._longest = max(self._longest, Gap(now - self._last, dict(self._heard)), key=_seconds)
+                    self._last, self._heard = now, Counter()
                 time.sleep(PAUSE_SECONDS)
+                if heard is not None:
+                    self._heard[heard] += time.monotonic() - begun
 
-    def _is_answered(self, http: httpx.Client) -> bool:
+    def _asked(self, http: httpx.Client) -> str | None:
+        """Ask some node; return what came instead of the experiment."""
         try:
             url = f"{self._random.choice(self._urls())}/v1/experiments/{self._experiment}"
-            return http.get(url).status_code == 200
-        except httpx.TransportError:
-            return False
+            answer = http.get(url)
+        except httpx.TransportError as error:
+            return type(error).__name__
+        return None if answer.status_code == 200 else str(answer.json()["code"])
+
+
+def _seconds(gap: Gap) -> float:
+    return gap.seconds

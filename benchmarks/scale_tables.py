@@ -29,6 +29,7 @@ WAYS = {"threads": "threads", "workers": "workers of Dask", "one_file": "one fil
 PARTS = {
     "sweep": "a sweep of simulations",
     "files": "a log in files, targets that learn nothing",
+    "longer": "the same, with longer files",
     "learners": "a log in files, policies that learn, and a model of the reward",
 }
 
@@ -86,11 +87,14 @@ def workers(result: dict[str, Any]) -> str:
         times = [n * one["workers_cpu_us"] / (several["workers_cpu_us"] + more) for more in (beside[1], 0.0)]
         costs = [f"{us:.0f}" for us in (one["workers_cpu_us"], several["workers_cpu_us"], *beside)]
         rows.append([what, *costs, *(f"{each:.2f}" for each in times)])
+    made = [f"{1e6 / result[name][runs]['workers_cpu_us']:,.0f}" for name in DATABASES for runs in ("one", "several")]
     cores = [result[name][runs]["cores"] for name in DATABASES for runs in ("one", "several")]
     rates = [[result[name][runs]["decisions_a_second"] for runs in ("one", "several")] for name in DATABASES]
     words = (
         f"{result['clients']} clients ask for batches of {result['batch']} decisions of {result['experiments']} "
-        f"experiments; medians of {result['rounds']} rounds. The last two columns are computed, and not measured: "
+        f"experiments; medians of {result['rounds']} rounds. A second of the processor of those who serve makes "
+        f"{made[0]} decisions in one process and {made[1]} in workers with a file of SQLite, {made[2]} and {made[3]} "
+        f"with a server of PostgreSQL. The last two columns are computed, and not measured: "
         f"all of this had {min(cores):.2f} to {max(cores):.2f} cores here, where workers made "
         f"{' and '.join(f'{several / one:.2f}' for one, several in rates)} times the decisions a second."
     )
@@ -193,6 +197,8 @@ def sweep_dask(result: dict[str, Any]) -> str:
     """Show seconds with and without Dask, and what a worker that is killed changes."""
     rows = [["what", "by", "seconds", "seconds of CPU", "the same bits"]]
     for part, what in PARTS.items():
+        if part not in result:  # "longer" may be left out
+            continue
         found = result[part]
         for way, seconds in found["seconds"].items():
             bits = "yes" if found["same_bits"] else "no"
@@ -200,10 +206,11 @@ def sweep_dask(result: dict[str, Any]) -> str:
     killed, asked = result["sweep"]["killed"], result["asked"]
     bits = "yes" if killed["same_bits"] else "no"
     rows.append([PARTS["sweep"], "workers, one of which is killed", f"{killed['seconds']:.1f}", "-", bits])
+    times = f", and {asked['longer']} times as many" if "longer" in result else ""
     words = (
         f"{asked['replications']} simulations of {asked['horizon']:,} decisions; {asked['files']} files of "
-        f"{asked['rows']:,} decisions; {asked['workers']} threads or workers, which start in "
-        f"{result['start_seconds']:.1f} s; the median of {asked['rounds']} rounds."
+        f"{asked['rows']:,} decisions{times}; {asked['workers']} threads or workers, "
+        f"which start in {result['start_seconds']:.1f} s; the median of {asked['rounds']} rounds."
     )
     return "\n\n".join([markdown(rows), _with_missed(words, result), machine_line(result["machine"])])
 

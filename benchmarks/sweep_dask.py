@@ -1,10 +1,11 @@
 """Sweeps and logs in many files, on the workers of Dask beside threads: how fast, and whether the bits are the same.
 
 .venv/bin/python benchmarks/sweep_dask.py [--json] [--replications 200] [--horizon 1000000] [--files 100]
-[--rows 20000] [--workers 2] [--rounds 3] [--out FILE].
+[--rows 20000] [--longer 10] [--workers 2] [--rounds 3] [--out FILE].
 Workers are processes of this machine, as many as there are threads beside them; what they take to start is told apart.
 Each way is measured in turns, and the median of its rounds counts. The speed is that on the wall, on the same cores;
-CPU seconds of all processes that take part stand beside it. One worker is killed when half of the sweep is done. Exits
+CPU seconds of all processes that take part stand beside it. A log whose files are some times as long shows what is left
+of what each file costs beside its rows. One worker is killed when half of the sweep is done. Exits
 with 1 where a way is slower than it should be, has other bits, or lost something. The result is written to
 results/sweep_dask.json.
 """
@@ -50,6 +51,8 @@ WANTED = 0.8  # of the speed that there is without Dask
 ARMS = 10
 TARGETS = ("uniform", "action:3", "logged")  # each file alone
 LEARNERS = ("ucb1", "linucb", "uniform")  # by a model of the reward too: all files in their order
+NAMES = ("replications", "horizon", "files", "rows", "longer", "workers", "rounds")  # options that the result names
+PARTS = ("sweep", "files", "longer", "learners")
 RESULT = Path(__file__).parent / "results" / "sweep_dask.json"
 Found = TypeVar("Found")
 
@@ -62,18 +65,22 @@ def main() -> int:
     parser.add_argument("--horizon", type=int, default=1_000_000)
     parser.add_argument("--files", type=int, default=100)
     parser.add_argument("--rows", type=int, default=20_000, help="decisions in each file")
+    parser.add_argument("--longer", type=int, default=10, help="times the decisions in files of a second log, or 0")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULT, help="where the result is written")
     asked = parser.parse_args()
-    named = {name: vars(asked)[name] for name in ("replications", "horizon", "files", "rows", "workers", "rounds")}
+    named = {name: vars(asked)[name] for name in NAMES}
     result: dict[str, Any] = {"machine": machine(), "asked": named}
     began = time.perf_counter()
     with opened(f"local:{asked.workers}") as workers:
         workers.map(pid, range(asked.workers))
         result["start_seconds"] = time.perf_counter() - began
         result["sweep"] = sweeps(workers, asked)
-        result |= files(workers, asked)
+        result["files"] = with_log(fixed, workers, asked, asked.rows)
+        if asked.longer:
+            result["longer"] = with_log(fixed, workers, asked, asked.rows * asked.longer)
+        result["learners"] = with_log(learners, workers, asked, asked.rows)
     result["missed"] = missed(result)
     asked.out.write_text(json.dumps(result, indent=2) + "\n")
     if asked.json or not sys.stdout.isatty():
@@ -129,19 +136,24 @@ def sweeps(workers: Scheduler, asked: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def files(workers: Scheduler, asked: argparse.Namespace) -> dict[str, Any]:
-    """Evaluate one log as one file, and as many files in threads and on workers; then with what learns from all."""
+def with_log(
+    measure: Callable[[Path, Scheduler, argparse.Namespace], dict[str, Any]],
+    workers: Scheduler,
+    asked: argparse.Namespace,
+    rows: int,
+) -> dict[str, Any]:
+    """Measure with a log as one file and as many files, with so many decisions in each of these."""
     folder = Path(tempfile.mkdtemp(prefix="onearm-files-"))
     try:
-        write_log(folder / "one.parquet", folder / "many", asked.files, asked.rows)
-        one, many = place_of(str(folder / "one.parquet"), None, None), place_of(str(folder / "many"), None, None)
-        return {"files": fixed(one, many, workers, asked), "learners": learners(many, workers, asked)}
+        write_log(folder / "one.parquet", folder / "many", asked.files, rows)
+        return {"rows": asked.files * rows, **measure(folder, workers, asked)}
     finally:
         shutil.rmtree(folder)
 
 
-def fixed(one: Place, many: Place, workers: Scheduler, asked: argparse.Namespace) -> dict[str, Any]:
+def fixed(folder: Path, workers: Scheduler, asked: argparse.Namespace) -> dict[str, Any]:
     """Judge candidates that learn nothing. One file draws otherwise than many, and has the same estimates only."""
+    one, many = (place_of(str(folder / name), None, None) for name in ("one.parquet", "many"))
     candidates, options = [candidate(target) for target in TARGETS], Options(("snips",))
 
     def whole() -> Evaluation:
@@ -156,15 +168,15 @@ def fixed(one: Place, many: Place, workers: Scheduler, asked: argparse.Namespace
     spent, found = in_turns(ways, asked.rounds)
     values = {way: [each.value for each in one.estimates] for way, one in found.items()}
     return {
-        "rows": asked.files * asked.rows,
         **spent,
         "speed": spent["seconds"]["one_file"] / spent["seconds"]["workers"],
         "same_bits": values["one_file"] == values["workers"] and same(found["threads"], found["workers"]),
     }
 
 
-def learners(many: Place, workers: Scheduler, asked: argparse.Namespace) -> dict[str, Any]:
+def learners(folder: Path, workers: Scheduler, asked: argparse.Namespace) -> dict[str, Any]:
     """Judge policies that learn, and by a model of the reward, in threads and on workers."""
+    many = place_of(str(folder / "many"), None, None)
     candidates, options = [candidate(target) for target in LEARNERS], Options(("snips", "dr"))
     ways = {
         "threads": lambda: judged(many, candidates, options, Threads(asked.workers)),
@@ -172,7 +184,6 @@ def learners(many: Place, workers: Scheduler, asked: argparse.Namespace) -> dict
     }
     spent, found = in_turns(ways, asked.rounds)
     return {
-        "rows": asked.files * asked.rows,
         **spent,
         "speed": spent["seconds"]["threads"] / spent["seconds"]["workers"],
         "same_bits": same(found["threads"], found["workers"]),
@@ -235,7 +246,7 @@ def same_curves(one: Curves, other: Curves) -> bool:
 def missed(result: dict[str, Any]) -> list[str]:
     """Return in words what is not as it should be."""
     said = []
-    for part in ("sweep", "files", "learners"):
+    for part in filter(result.__contains__, PARTS):
         found = result[part]
         if found["speed"] < WANTED:
             said.append(f"workers have {found['speed']:.2f} of the speed without Dask ({part}): {WANTED} is asked for")
@@ -254,7 +265,7 @@ def missed(result: dict[str, Any]) -> list[str]:
 def report(result: dict[str, Any]) -> None:
     """Show a table to a person."""
     table = Table("what", "CPU seconds", "seconds", "speed beside no Dask", "same bits")
-    for part in ("sweep", "files", "learners"):
+    for part in filter(result.__contains__, PARTS):
         found = result[part]
         for way, seconds in found["seconds"].items():
             shown = f"{found['speed']:.2f}" if way == "workers" else ""

@@ -3,7 +3,9 @@
 Run: python benchmarks/workers.py [--seconds 3] [--rounds 3] [--workers 2] [--out FILE] [--json]. Needs PostgreSQL.
 They serve a file of SQLite and a server of PostgreSQL. One process and several take turns; clients are threads of this
 process, each with a connection that stays open, and send the same bytes again and again. Seconds of the processor are
-those of the workers, of PostgreSQL and of the clients, each.
+those of the workers, of PostgreSQL and of the clients, each. Of commits it tells how many there are a second, how many
+decisions one holds, and for what part of the time a process is at one: on SQLite that counts the wait for its turn, so
+where these parts come to 1 in sum, the turns are what workers wait for.
 Exits with 1 where a request failed, or a decision cost workers half as much again as it costs one process. The result
 is in results/workers.json.
 """
@@ -20,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -120,19 +122,20 @@ def _measured(place: Place, workers: int, seconds: float) -> dict[str, float]:
     command = [sys.executable, "-m", "onearm", "serve", "--port", str(port), "--database", place.url]
     with subprocess.Popen([*command, "--workers", str(workers)], stdout=subprocess.DEVNULL) as process:
         try:
-            _begin(url, workers)
+            urls = _begin(url, workers)
             clients = [Client(port, number) for number in range(CLIENTS)]
             for client in clients:
                 client.start()
             time.sleep(WARM_SECONDS)
             before, begun = sum(one.done for one in clients), time.perf_counter()
-            cpu = cpu_of(process.pid), place.cpu(), time.process_time()
+            cpu, commits = (cpu_of(process.pid), place.cpu(), time.process_time()), Commits.of(urls)
             time.sleep(seconds)
             done, took = sum(one.done for one in clients) - before, time.perf_counter() - begun
             spent = [
                 now - then
                 for now, then in zip((cpu_of(process.pid), place.cpu(), time.process_time()), cpu, strict=True)
             ]
+            commits = Commits(*(now - then for now, then in zip(Commits.of(urls), commits, strict=True)))
             for client in clients:
                 client.over.set()
             for client in clients:
@@ -144,13 +147,33 @@ def _measured(place: Place, workers: int, seconds: float) -> dict[str, float]:
     return {
         "decisions_a_second": done / took,
         "cores": sum(spent) / took,
+        "commits_a_second": commits.count / took,
+        "decisions_of_a_commit": done / max(1.0, commits.count),
+        "part_of_the_time_in_commits": commits.seconds / took / workers,
         "failed": float(sum(client.failed for client in clients)),
         **{name: 1e6 * one / done for name, one in zip(names, spent, strict=True)},
     }
 
 
-def _begin(url: str, workers: int) -> None:
-    """Wait until all answer and have their shares, and make the experiments."""
+class Commits(NamedTuple):
+    """What processes have committed so far."""
+
+    count: float
+    seconds: float
+
+    @classmethod
+    def of(cls, urls: Sequence[str]) -> Commits:
+        """Ask processes, each at its own address."""
+        texts = [httpx.get(f"{url}/metrics", timeout=READY_SECONDS, trust_env=False).text for url in urls]
+        found = (
+            sum(float(line.split()[1]) for text in texts for line in text.splitlines() if line.startswith(f"{name} "))
+            for name in ("onearm_commit_seconds_count", "onearm_commit_seconds_sum")
+        )
+        return cls(*found)
+
+
+def _begin(url: str, workers: int) -> list[str]:
+    """Wait until all answer and have their shares, make the experiments, and return where each process answers."""
     deadline = time.monotonic() + READY_SECONDS
     with httpx.Client(base_url=url, timeout=READY_SECONDS, trust_env=False) as http:
         while time.monotonic() < deadline:
@@ -163,6 +186,7 @@ def _begin(url: str, workers: int) -> None:
             body = {"experiment_id": f"e{number}", "arms": ARMS, "policy": {"name": "ucb1"}}
             while http.post("/v1/experiments", json=body).status_code not in (200, 201):
                 time.sleep(0.1)
+    return [url] if workers == 1 else [one["address"] for one in nodes]
 
 
 class Client(threading.Thread):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from ...engine.errors import InvalidInput, Unavailable
+from ...engine.errors import InvalidInput, OnearmError, Unavailable
 from ...engine.storage.access import Access
 from ...engine.storage.connections import parse_url, without_password
 from ...engine.storage.files import in_use
@@ -18,11 +18,12 @@ from ...engine.storage.shards import SHARDS, Shards
 from ...engine.storage.store import Store
 from ..cluster.membership import LEASE
 from ..cluster.nodes import Nodes
-from ..cluster.opening import WORKERS, open_node
+from ..cluster.opening import open_node
 from ..cluster.workers import Worker, worker_among
 from ..service.clocks import Clocks
 from .options import Finite
 
+WORKERS = "workers of another command"  # have a file of SQLite; nodes of other machines cannot
 NAME_MAX = 60  # letters of a host's name: a node's may have 63
 
 OPTIONS = (
@@ -105,7 +106,12 @@ class Among(NamedTuple):
         node, address = (self.node, self.advertise) if worker is None else (worker.name, worker.address)
         if node is None:
             return Opened(Store.open(database), Clocks(grace=grace))
-        opened = open_node(database, node, address, self.lease)
+        try:
+            opened = open_node(database, node, address, self.lease)
+        except InvalidInput as error:
+            if worker is None or error.code != "node_in_use":
+                raise
+            raise _has_workers(database, worker.name) from None
         return Opened(opened.store, Clocks(opened.clock.now, grace=grace), opened.nodes)
 
     def _check_workers(self, database: str) -> None:
@@ -133,6 +139,17 @@ def among_options(command: Callable[..., None]) -> Callable[..., None]:
         command(among=Among(node, advertise, lease, workers), **others)
 
     return functools.reduce(lambda so_far, option: option(so_far), reversed(OPTIONS), called)
+
+
+def _has_workers(database: str, name: str) -> OnearmError:
+    """Return what is raised where the name of a worker belongs to one of another command."""
+    if parse_url(database).get_backend_name() == "sqlite":
+        return in_use(without_password(database), WORKERS)
+    return InvalidInput(
+        "database_in_use",
+        f"{without_password(database)} is served by another command, which has the worker {name!r}: workers share a "
+        "database with nobody else; end that command, and let one command start as many workers as there are to be",
+    )
 
 
 def _at_work(database: str) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ RENEW_SECONDS = 0.5  # between two, at the most
 LEAVE_SECONDS = 8.0  # in which a node gives what it has to others
 LOOK_SECONDS = 0.02
 SAFETY = 0.9  # of a lease: two clocks do not go alike
+RETURN_RENEWALS = 2  # in which others come back as this node did, before it takes what they had
 Made = TypeVar("Made")
 
 
@@ -46,6 +48,7 @@ class Membership:
         self._renewing: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[None] | None = None
         self._is_node = True
+        self._back = -math.inf  # when it could renew its lease again that had ended, by the monotonic clock
 
     async def start(self, service: Service) -> None:
         """Begin to work as the node that it is, and with what it takes up."""
@@ -139,8 +142,12 @@ class Membership:
         """For how long nothing need be looked at: no longer than until the lease of another node ends."""
         now = self._clock.now()
         ends = [(node.until - now) / 1e6 for node in self.view.nodes.values() if node.name != self.node.name]
-        pause = min(RENEW_SECONDS, self.lease / RENEWALS)
-        return min([pause, *(end + LOOK_SECONDS for end in ends if end > 0)])
+        return min([self._renewal, *(end + LOOK_SECONDS for end in ends if end > 0)])
+
+    @property
+    def _renewal(self) -> float:
+        """For how many seconds nothing need be renewed."""
+        return min(RENEW_SECONDS, self.lease / RENEWALS)
 
     async def _renew(self) -> None:
         """Renew the lease, and go by what is seen then."""
@@ -154,6 +161,8 @@ class Membership:
             view = await self._run(self._shards.see)
         self._clock.set(view.now, before, time.monotonic())
         if self._is_node:
+            if 0.0 < self.holding.until < before:
+                self._back = time.monotonic()
             self.holding.until = before + SAFETY * self.lease
         self._take_note(view)
 
@@ -189,6 +198,8 @@ class Membership:
             if not self._is_node or not self.holding.holds:
                 return
             await self._take_up()
+            if time.monotonic() < self._back + RETURN_RENEWALS * self._renewal:
+                return  # most likely the database was away, for all nodes
             count = wanted(self.node.name, self.view.nodes, self.view.shards)
             if count and any(shard.owner not in self.view.nodes for shard in self.view.shards):
                 await self._run(self._shards.take, self.node.name, count)

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ...engine.errors import InvalidInput
-from ...engine.storage.files import in_use
 from ...engine.storage.shards import Shards
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Node
@@ -20,7 +19,6 @@ from .nodes import Nodes
 
 MORE_SECONDS = 1.0  # than its lease, for which a node of the same name is waited for
 RETRY_SECONDS = 0.2
-WORKERS = "workers of another command"  # have a file of SQLite; nodes of other machines cannot
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -75,8 +73,6 @@ def _join(shards: Shards, node: Node, lease: float) -> None:
     patience = time.monotonic() + lease + MORE_SECONDS
     while not shards.join(node._replace(leaves=True), lease):
         if time.monotonic() > patience:
-            if shards.url.get_backend_name() == "sqlite":
-                raise in_use(shards.name, WORKERS)
             raise InvalidInput(
                 "node_in_use",
                 f"there is a node {node.name!r} at work in {shards.name}: give each --node a name of its own",

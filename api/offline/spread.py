@@ -18,7 +18,7 @@ from ...engine.errors import InvalidInput
 from ...engine.storage.period import ALWAYS, Period, check_period
 from ...engine.storage.rows import Wanted
 from ...engine.storage.source import STDIN
-from ..scheduling.scheduler import Scheduler
+from ..scheduling.scheduler import Scheduler, in_blocks
 from .candidate_kinds import Candidate
 from .evaluation import Scored, score
 from .joined import FileTold, Joined, join_facts, narrow, told_of
@@ -33,7 +33,7 @@ GROUPS = 2  # of candidates that learn, for each worker: each group reads the lo
 class Asked:
     """What is asked of a log, the same for all of its parts."""
 
-    place: Place
+    place: Place  # with one file, which stands for all of them
     options: Options
     wanted: Wanted
     period: Period
@@ -42,7 +42,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Part:
-    """What one worker is to judge."""
+    """What is judged together."""
 
     asked: Asked
     files: tuple[str, ...]
@@ -92,18 +92,18 @@ def judge_in_parts(
     alone = not MODELLED & set(options.methods)
     staying = [i for i, each in enumerate(candidates) if alone and each.stays(options.learn)]
     learning = [i for i in range(len(candidates)) if i not in staying]
-    asked = Asked(place, options, wanted, period, read_contexts(candidates, options))
+    files = place.absolute.files
+    asked = Asked(place.of(files[:1]), options, wanted, period, read_contexts(candidates, options))
     size = max(1, -(-len(learning) // (GROUPS * scheduler.workers)))
     groups = [learning[start : start + size] for start in range(0, len(learning), size)]
-    files = place.absolute.files
     parts = [Part(asked, (file,), i, tuple(candidates[j] for j in staying), True) for i, file in enumerate(files)]
     wholes = [Part(asked, files, 0, tuple(candidates[j] for j in group), False) for group in groups]
+    blocks = [*([whole] for whole in wholes), *in_blocks(parts, scheduler.workers)]  # the longest first
 
     def heard(i: int) -> None:
-        part = [*wholes, *parts][i]
-        done(len(part.files) * len(part.candidates))
+        done(sum(len(part.files) * len(part.candidates) for part in blocks[i]))
 
-    found = scheduler.map(judge_part, [*wholes, *parts], heard)  # the longest first
+    found = [each for block in scheduler.map(judge_parts, blocks, heard) for each in block]
     by_group, by_file = found[: len(wholes)], found[len(wholes) :]
     told = [_with_drawn(each) for each in by_file]
     rows = Joined(told)
@@ -113,6 +113,11 @@ def judge_in_parts(
     for group, judgement in zip(groups, by_group, strict=True):
         scored |= dict(zip(group, judgement.scored, strict=True))
     return Judged(rows, facts, [scored[i] for i in range(len(candidates))])
+
+
+def judge_parts(parts: Sequence[Part]) -> list[Judgement]:
+    """Judge one part after another."""
+    return [judge_part(part) for part in parts]
 
 
 def judge_part(part: Part) -> Judgement:

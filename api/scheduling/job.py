@@ -51,7 +51,8 @@ def build() -> Build:
 
 def jobs_of(function: Callable[[Any], Any], specs: Any) -> list[Job]:
     """Return a job for each spec, with what was given to this process."""
-    return [Job(function, spec, build(), catalog.sources, envs.sources, artefacts.given) for spec in specs]
+    given = build(), catalog.sources, envs.sources, artefacts.given
+    return [Job(function, spec, *given) for spec in specs]
 
 
 def work(job: Job) -> Any:

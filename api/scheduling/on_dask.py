@@ -12,6 +12,7 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
+import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from distributed.comm import CommClosedError
 
@@ -22,6 +23,8 @@ from .scheduler import Done, Found, Scheduler, Spec
 PATIENCE = 10.0  # seconds in which a scheduler answers
 PATIENCE_FOR_WORKERS = 30.0
 LEFT = "distributed.worker"  # what says that a worker ended, which is told here where it matters
+MEMORY = "MALLOC_TRIM_THRESHOLD_"  # Dask sets it: every array of some size is then given back, and comes as new pages
+BEFORE = "distributed.nanny.pre-spawn-environ"  # variables of a process that it starts
 QUIET = ("distributed", "distributed.nanny", "distributed.scheduler", "distributed.core", LEFT)
 
 
@@ -57,7 +60,8 @@ class Workers:
 @contextmanager
 def here(workers: int) -> Iterator[Scheduler]:
     """Start so many processes on this machine, of a thread each, and end them afterwards."""
-    with _quiet(), _cluster(workers) as cluster, Client(cluster) as client:
+    variables = {name: value for name, value in dask.config.get(BEFORE).items() if name != MEMORY}
+    with dask.config.set({BEFORE: variables}), _quiet(), _cluster(workers) as cluster, Client(cluster) as client:
         yield Workers(client)
 
 

@@ -25,6 +25,7 @@ Done = Callable[[int], None]  # is told the place of a spec when that is found
 
 ADDRESSES = ("tcp://", "tls://")
 WORKERS_MAX = 1024
+BLOCKS = 16  # of specs for each worker: the last one to end has at most so small a part alone
 RULE = "say local:N for N processes here, or the address of a Dask scheduler, tcp://HOST:8786"
 
 
@@ -41,6 +42,18 @@ class Scheduler(Protocol):
     ) -> list[Found]:
         """Return what the function finds of each spec, in the order of the specs; raises what it raises first."""
         ...
+
+
+def in_blocks(specs: Sequence[Spec], workers: int) -> list[Sequence[Spec]]:
+    """Return specs in blocks, in their order: to give a worker something costs it some milliseconds.
+
+    >>> [len(block) for block in in_blocks(range(100), 2)][-3:]
+    [4, 4, 4]
+    >>> in_blocks("abc", 2)
+    ['a', 'b', 'c']
+    """
+    size = max(1, -(-len(specs) // (BLOCKS * workers)))
+    return [specs[start : start + size] for start in range(0, len(specs), size)]
 
 
 class Threads:

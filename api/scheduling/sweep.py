@@ -9,9 +9,7 @@ from ...engine.simulation import Curves, Replications, Simulation, check_replica
 from ...engine.vocabulary import Environment, Policy
 from ...envs import catalog as envs
 from ...policies import catalog as policies
-from .scheduler import Scheduler
-
-BLOCKS = 16  # of the replications of a policy for each worker: the last one to end has at most so small a part alone
+from .scheduler import Scheduler, in_blocks
 
 
 class Block(NamedTuple):
@@ -38,19 +36,16 @@ def sweep(
     """Simulate policies as `simulate` does each of them, to the same bits; `progress` hears of blocks that are done."""
     check_replications(replications)
     firsts = [Simulation(policy, env, horizon=horizon, seed=seed) for policy in contenders]  # refuses what does not fit
-    size = max(1, -(-replications // (BLOCKS * scheduler.workers)))
-    starts = range(0, replications, size)
+    some = in_blocks(range(replications), scheduler.workers)
     blocks = [
-        Block(policy.spec, env.spec, horizon, seed, start, min(start + size, replications))
-        for policy in contenders
-        for start in starts
+        Block(policy.spec, env.spec, horizon, seed, which[0], which[-1] + 1) for policy in contenders for which in some
     ]
 
     def done(place: int) -> None:
         progress(horizon * (blocks[place].end - blocks[place].first))
 
     found = scheduler.map(run_block, blocks, done)
-    each = [found[i * len(starts) : (i + 1) * len(starts)] for i in range(len(firsts))]
+    each = [found[i * len(some) : (i + 1) * len(some)] for i in range(len(firsts))]
     return [curves_of(first, env, parts) for first, parts in zip(firsts, each, strict=True)]
 
 

@@ -96,6 +96,7 @@ def test_a_watch_counts_the_seconds_without_an_answer(module: Callable[[str], Mo
         def do_GET(self) -> None:
             self.send_response(status[0])
             self.end_headers()
+            self.wfile.write(b'{"code": "moving"}')
 
         def log_message(self, *given: Any) -> None:
             pass
@@ -110,10 +111,11 @@ def test_a_watch_counts_the_seconds_without_an_answer(module: Callable[[str], Mo
             watch.begin()
             begun = time.monotonic()
             time.sleep(0.7)
-            assert 0.6 <= watch.gap <= time.monotonic() - begun
+            assert 0.6 <= watch.gap.seconds <= time.monotonic() - begun
+            assert list(watch.gap.heard) == ["moving"] and 0.2 <= watch.gap.heard["moving"] <= watch.gap.seconds
             status[0] = 200
             time.sleep(1.0)
-            assert watch.gap >= 0.6
+            assert watch.gap.seconds >= 0.6
         finally:
             over.set()
             watch.join()
@@ -129,7 +131,20 @@ def test_a_log_is_published_while_the_server_is_killed(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_workers_of_dask_find_what_threads_find(tmp_path: Path) -> None:
-    small = ("--replications", "40", "--horizon", "20000", "--files", "4", "--rows", "500", "--rounds", "1")
+    small = (
+        "--replications",
+        "40",
+        "--horizon",
+        "20000",
+        "--files",
+        "4",
+        "--rows",
+        "500",
+        "--longer",
+        "2",
+        "--rounds",
+        "1",
+    )
     found = run("sweep_dask", tmp_path, *small)
     assert [each for each in found["missed"] if "of the speed" not in each] == []
 

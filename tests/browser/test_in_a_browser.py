@@ -16,8 +16,10 @@ import httpx
 import pytest
 from support.keyed import Keyed
 from support.listening import PATIENCE, Listening
+from support.nodes import Nodes
 
 from onearm.api.service.pace import EVERY
+from onearm.engine.storage.shards import SHARDS
 
 AXE = Path(__file__).resolve().parents[1] / "fixtures" / "axe"
 # sha256 of the files of axe-core 4.14.1 (MPL-2.0)
@@ -252,6 +254,18 @@ def evaluated(site: Listening) -> str:
     return address
 
 
+def fits_and_says_all(page: Any, url: str, shown: Path) -> None:
+    """Look at a page with all of its details open: nothing is too wide for the window, nor hidden from readers."""
+    page.goto(url)
+    page.wait_for_timeout(400)
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    page.screenshot(path=shown, full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{url} is wider than the window"
+    page.evaluate((AXE / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run()")["violations"]
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == [], url
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 768, 1440])
 @pytest.mark.slow
@@ -263,7 +277,6 @@ def test_pages_fit_and_nobody_is_left_out(
     assert site.client.post("/v1/experiments/banner/policies", json={"policy": "exp3_ix"}).status_code == 201
     report = evaluated(site)
     page = open_page(width, theme)
-    script = (AXE / "axe.min.js").read_text(encoding="utf-8")
     paths = (
         "/",
         "/experiments/banner",
@@ -275,16 +288,42 @@ def test_pages_fit_and_nobody_is_left_out(
         "/sign-in",
     )
     for path in (*paths, "/experiments/nowhere"):
-        page.goto(f"{site.url}{path}")
-        page.wait_for_timeout(400)
-        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-        page.screenshot(path=tmp_path / f"{path.replace('/', '_')[:40]}-{width}-{theme}.png", full_page=True)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than the window"
-        page.evaluate(script)
-        found = page.evaluate("axe.run()")["violations"]
-        assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == [], path
+        fits_and_says_all(page, f"{site.url}{path}", tmp_path / f"{path.replace('/', '_')[:40]}-{width}-{theme}.png")
     light = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).slice(0, 3).map(Number)")
     assert (sum(light) > 380) == (theme == "light")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 768, 1440])
+@pytest.mark.slow
+def test_the_page_of_nodes_fits_and_nobody_is_left_out(
+    postgres_url: str, open_page: Open, tmp_path: Path, width: int, theme: str
+) -> None:
+    with Nodes(postgres_url, "a", "node-with-a-long-name." * 2) as nodes:
+        page = open_page(width, theme)
+        fits_and_says_all(page, f"{nodes.all[0].url}/nodes", tmp_path / f"nodes-{width}-{theme}.png")
+        assert tile(page, "Nodes") == "2" and tile(page, "Shards") == str(SHARDS)
+        page.goto("about:blank")  # before the nodes end: it asks them every 2 s
+
+
+@pytest.mark.slow
+def test_a_node_that_comes_is_shown_without_a_reload(postgres_url: str, open_page: Open) -> None:
+    with Nodes(postgres_url, "a") as nodes:
+        page = open_page()
+        page.goto(f"{nodes.all[0].url}/nodes")
+        until(page, "Nodes", "1")
+        nodes.add("b")
+        until(page, "Nodes", "2")
+        page.locator("#members tbody tr", has_text="b").locator("td", has_text=re.compile("^8$")).wait_for()
+        assert page.locator("#shards .warn").count() == 0
+        page.goto("about:blank")
+
+
+@pytest.mark.slow
+def test_one_process_says_how_there_may_be_several(site: Listening, open_page: Open, tmp_path: Path) -> None:
+    page = open_page(390)
+    fits_and_says_all(page, f"{site.url}/nodes", tmp_path / "one.png")
+    page.get_by_text("One process serves this database").wait_for()
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.nodes import ListeningNode, Nodes, until
+from support.nodes import LEASE, ListeningNode, Nodes, until
 from support.served import ARMS, RANDOM, folded, log_of
 
 from onearm.api.access.keys import new_key
@@ -379,3 +379,34 @@ def test_what_needs_two_experiments_of_different_nodes_says_so(nodes: Nodes) -> 
     body = {"policy": "ucb1", "start": {"experiment": there}}
     answer = nodes.all[0].ask("POST", f"/v1/experiments/{here}/policies", body)
     assert (answer.status_code, answer.json()["code"]) == (409, "other_node"), answer.text
+
+
+def test_nodes_keep_their_shards_where_the_database_was_away_for_longer_than_a_lease(postgres_url: str) -> None:
+    """The first that came back took what the others had, who came back a moment later: all moved, twice."""
+    with Nodes(postgres_url, "a", "b") as nodes, psycopg.connect(postgres_url) as connection:
+        first, second = nodes.all
+        before = {node.name: dict(node.opened.nodes.membership.holding.epochs) for node in nodes.all}
+        connection.execute("SELECT FROM node WHERE name = 'b' FOR UPDATE")
+        connection.execute("SAVEPOINT one_waits")
+        connection.execute("LOCK TABLE node IN ACCESS EXCLUSIVE MODE")
+        time.sleep(LEASE + 0.5)
+        lost = time.monotonic()
+        connection.execute("ROLLBACK TO SAVEPOINT one_waits")
+        until(lambda: first.opened.nodes.membership.holding.holds)
+        assert list(first.opened.nodes.membership.view.nodes) == ["a"]
+        time.sleep(0.05)
+        connection.commit()
+        until(lambda: second.opened.nodes.membership.viewed > lost)
+        time.sleep(LEASE)
+        assert {node.name: node.opened.nodes.membership.holding.epochs for node in nodes.all} == before
+
+
+def test_what_a_node_had_that_does_not_come_back_with_the_database_is_taken(postgres_url: str) -> None:
+    with Nodes(postgres_url, "a", "b") as nodes, psycopg.connect(postgres_url) as connection:
+        first = nodes.all[0]
+        connection.execute("SELECT FROM node WHERE name = 'b' FOR UPDATE")
+        connection.execute("SAVEPOINT one_waits")
+        connection.execute("LOCK TABLE node IN ACCESS EXCLUSIVE MODE")
+        time.sleep(LEASE + 0.5)
+        connection.execute("ROLLBACK TO SAVEPOINT one_waits")
+        until(lambda: len(first.has) == SHARDS)

@@ -299,6 +299,16 @@ def test_workers_of_a_file_that_other_workers_have_are_told_so(name: str, tmp_pa
     assert "--node" not in complained and "--advertise" not in complained
 
 
+def test_workers_of_a_server_that_other_workers_have_are_told_so(postgres_url: str, tmp_path: Path) -> None:
+    """They are not told to take other names: with these they would be refused too."""
+    with Nodes(postgres_url, "w-1"):
+        command = Command(postgres_url, tmp_path)
+        assert command.process.wait(PATIENCE) == 2
+    complained = " ".join(command.complained.read_text().split())
+    assert "is served by another command, which has the worker 'w-1'" in complained
+    assert "--node" not in complained
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

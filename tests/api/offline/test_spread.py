@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,13 @@ from pyarrow import parquet as pq
 from support.dask_workers import two_workers
 
 from onearm.api.cli.main import run
-from onearm.api.offline.options import INTERVALS, METHODS
+from onearm.api.offline.candidates import candidate
+from onearm.api.offline.evaluation import concluded
+from onearm.api.offline.options import INTERVALS, METHODS, Options
+from onearm.api.offline.reading import place_of
+from onearm.api.offline.spread import judge_in_parts
+from onearm.api.scheduling.scheduler import BLOCKS, Threads
+from onearm.engine.storage.rows import Wanted
 
 EVERY_METHOD = [word for name in METHODS if name != "mips" for word in ("--method", name)]
 EVERY_INTERVAL = [word for name in INTERVALS for word in ("--interval", name)]
@@ -89,6 +96,35 @@ def test_files_are_one_log(method: str, folder: Path, whole: Path, capsys: pytes
     targets = ("--target", "ucb1", "--target", "uniform", "--target", "first", "--target", "linucb")
     asked = (*targets, "--method", method, "--baseline", "uniform", "--arms", "3")
     assert told(capsys, "evaluate", str(folder), *asked) == told(capsys, "evaluate", str(whole), *asked)
+
+
+class Counting(Threads):
+    """Keeps the bytes of each spec that it is given."""
+
+    def map(self, function: Any, specs: Any, done: Any = lambda place: None) -> Any:
+        self.bytes = [len(pickle.dumps(spec)) for spec in specs]
+        return super().map(function, specs, done)
+
+
+def test_a_worker_is_given_many_files_at_once(tmp_path: Path) -> None:
+    """And of their names those that it reads; progress is told of all, and the estimates are those of one file."""
+    files, heard = 200, list[int]()
+    every = [lines(3, number) for number in range(files)]
+    (tmp_path / "log").mkdir()
+    for number, some in enumerate(every):
+        (tmp_path / "log" / f"part-{number:03}.jsonl").write_text("\n".join(some) + "\n")
+    (tmp_path / "whole.jsonl").write_text("\n".join(line for some in every for line in some) + "\n")
+    candidates, options, scheduler = [candidate("uniform"), candidate("first")], Options(("snips",)), Counting(2)
+    found = [
+        judge_in_parts(
+            place_of(str(tmp_path / name), None, None), candidates, options, scheduler, Wanted(n_arms=3), done=done
+        )
+        for name, done in (("whole.jsonl", lambda count: None), ("log", heard.append))
+    ]
+    assert len(scheduler.bytes) == len(heard) <= 2 * BLOCKS and sum(heard) == files * len(candidates)
+    assert sum(scheduler.bytes) < 2 * files * (len(str(tmp_path)) + 100)
+    one, many = (concluded(candidates, each.rows, each.facts, each.scored, options).estimates for each in found)
+    assert [each.value for each in one] == [each.value for each in many]
 
 
 def test_a_model_is_fitted_to_all_files(folder: Path, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,6 +73,17 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path) -> None:
     assert mark.exists() and found == [number * number for number in range(20)]
 
 
+def variable(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+def test_a_worker_keeps_memory_as_this_process_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By Dask's default each array of some size takes new pages of memory, which doubles what a file costs."""
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)  # other tests start workers as Dask does
+    with dask.config.set({"distributed.worker.multiprocessing-method": "spawn"}), opened("local:1") as scheduler:
+        assert scheduler.map(variable, ["MALLOC_TRIM_THRESHOLD_", "OMP_NUM_THREADS"]) == [None, "1"]
+
+
 def test_work_that_kills_every_worker_is_named(tmp_path: Path) -> None:
     with (
         opened("local:1") as scheduler,
