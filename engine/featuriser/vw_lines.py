@@ -372,8 +372,10 @@ def _add_up(
 @kernel
 def _without_zeros(entries: FoundFeatures, before: int) -> int:
     """Leave out the features of a line that are 0; return 0, or UNSURE where one is too large."""
-    n = before
-    for i in range(before, entries.filled[0]):
+    n, filled = before, entries.filled[0]
+    while n < filled and entries.value[n] != 0.0 and abs(entries.value[n]) <= VALUE_MAX:
+        n += 1
+    for i in range(n, filled):
         value = entries.value[i]
         if not abs(value) <= VALUE_MAX:
             return UNSURE
