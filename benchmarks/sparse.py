@@ -1,6 +1,6 @@
 """How much policies earn in one pass over tables of named features - text, strings, numbers - beside Vowpal Wabbit.
 
-Run: python benchmarks/sparse.py [--json] [--sets ner,pages] [--policies regcb,vw] [--parts sets,categories,speed]
+Run: python benchmarks/sparse.py [--json] [--sets ner,pages] [--policies regcb,vw] [--parts quality,speed]
 [--replications 5] [--quick].
 Shown is the share of wrong choices (progressive validation) over shuffles of the rows, and its standard error; then the
 share of the best banner by quarters of 8,000 decisions, where contexts are a country and a device; and how fast logs
@@ -10,7 +10,7 @@ Vowpal Wabbit meets the same rows, but for those of tables of numbers, in the sa
 table of weights. It is tuned on each set in hindsight: all of
 the grid below on one shuffle, the best six and the best of its softmax on all. Costs are 0 for the right choice and 1
 for a wrong one, or -.5 and .5.
-A full run writes results/sparse.json, of which tables.py makes a table.
+Where all sets and policies were measured, each part is written to results/sparse.json, of which tables.py makes tables.
 """
 
 from __future__ import annotations
@@ -52,17 +52,18 @@ BEFORE: dict[str, Any] = {  # as they were, with the first-order rule
     for name in ("fourier_softmax", "squarecb", "regcb")
 }
 POLICIES = (*OURS, *BEFORE, "vw")
-PARTS = ("sets", "categories", "speed")
+PARTS = ("quality", "speed")
 # Vowpal Wabbit's grid: exploration, learning rates and costs, each with each
 VW_EXPLORATION = {
     "squarecb": ["--squarecb --gamma_scale 100"],
     "regcbopt": ["--regcbopt --mellowness 0.0001"],
     "epsilon_0": ["--epsilon 0", "--epsilon 0 --cb_type dr"],
-    "softmax": [f"--softmax --lambda {sharpness}" for sharpness in (30, 100)],
+    "softmax": [f"--softmax --lambda {sharpness}" for sharpness in (30, 100, 300)],
 }
 VW_RATES = ("-l 0.05", "-l 0.5", "-l 3")
 VW_COSTS = ((1, 0), (0.5, -0.5))
 FINALISTS = 6
+REPLICATIONS = 10
 COUNTRIES, DEVICES, BANNERS, VISITS = 5, 2, 4, 8000
 SPEED_ROUNDS = 3
 CLICKS = 0.05, 0.15  # of a wrong banner and of the right one
@@ -76,7 +77,7 @@ def main() -> None:
     parser.add_argument("--sets", type=one_of(SETS), default=list(SETS), help="data sets, separated by commas")
     parser.add_argument("--policies", type=one_of(POLICIES), default=list(POLICIES), help="ours, before, and vw")
     parser.add_argument("--parts", type=one_of(PARTS), default=list(PARTS), help="what is measured")
-    parser.add_argument("--replications", type=int, default=3, help="shuffles of each set")
+    parser.add_argument("--replications", type=int, default=REPLICATIONS, help="shuffles of each set")
     parser.add_argument("--quick", action="store_true", help="the default, squarecb and vw alone, on 2 shuffles")
     asked = parser.parse_args()
     if asked.quick:
@@ -87,18 +88,19 @@ def main() -> None:
     with progress_bar() as progress:
         task = progress.add_task("measuring", total=steps(asked, vw))
         step: Step = lambda: progress.advance(task)  # noqa: E731
-        result: dict[str, Any] = {"machine": machine(), "sets": {}, "categories": {}}
-        for name in asked.sets if "sets" in asked.parts else ():
-            progress.update(task, description=name)
-            result["sets"][name] = of_set(name, asked.policies, asked.replications, vw, step)
-        if "categories" in asked.parts:
+        result: dict[str, Any] = {}
+        if "quality" in asked.parts:
+            result = {"machine": machine(), "sets": {}}
+            for name in asked.sets:
+                progress.update(task, description=name)
+                result["sets"][name] = of_set(name, asked.policies, asked.replications, vw, step)
             progress.update(task, description="categories")
             result["categories"] = categories(asked.policies, asked.replications, step)
         if "speed" in asked.parts:
             progress.update(task, description="speed")
             result["speed"] = sparse_speed.measure(vw, SPEED_ROUNDS, step)
-    if (asked.sets, asked.policies, asked.parts) == (list(SETS), list(POLICIES), list(PARTS)):
-        RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    if (asked.sets, asked.policies, asked.replications) == (list(SETS), list(POLICIES), REPLICATIONS):
+        RESULT.write_text(json.dumps(json.loads(RESULT.read_text()) | result, indent=2) + "\n")
     if asked.json or not sys.stdout.isatty():
         print(json.dumps(result))
     else:
@@ -120,12 +122,10 @@ def steps(asked: argparse.Namespace, vw: Path | None) -> int:
     """Return how many steps of the bar are asked for."""
     ours = len(asked.policies) - ("vw" in asked.policies)
     tuned = len(vw_grid()) + (FINALISTS + 1) * (asked.replications - 1) if vw is not None else 0
-    found = {
-        "sets": len(asked.sets) * ours + tuned * len(set(asked.sets) - set(TABLES)),
-        "categories": len(OURS.keys() & set(asked.policies)) * 2,
-        "speed": SPEED_ROUNDS * len(sparse_speed.LOGS),
-    }
-    return sum(found[part] for part in asked.parts)
+    quality = len(asked.sets) * ours + tuned * len(set(asked.sets) - set(TABLES))
+    quality += 2 * len(OURS.keys() & set(asked.policies))
+    speed = SPEED_ROUNDS * len(sparse_speed.LOGS)
+    return quality * ("quality" in asked.parts) + speed * ("speed" in asked.parts)
 
 
 def of_set(name: str, asked: list[str], replications: int, vw: Path | None, step: Step) -> dict[str, list[Any]]:
@@ -210,7 +210,7 @@ def quarters(spec: Any, by: str, seed: int) -> list[float]:
 def report(result: dict[str, Any]) -> None:
     """Print the tables for a person."""
     console = Console()
-    sets = result["sets"]
+    sets = result.get("sets", {})
     table = Table(title="share of wrong choices in one pass, with its standard error")
     for head in ("policy", *sets):
         table.add_column(head)
@@ -218,13 +218,13 @@ def report(result: dict[str, Any]) -> None:
         cells = [f"{rows[name][0]:.3f} ± {rows[name][1]:.3f}" if name in rows else "" for rows in sets.values()]
         table.add_row(name, *cells)
     console.print(table)
-    for by, shares in result["categories"].items():
+    for by, shares in result.get("categories", {}).items():
         for name, found in shares.items():
             console.print(f"right banner by {by}, {name}: {' '.join(f'{share:.3f}' for share in found)}")
     if "speed" not in result:
         return
-    for name, speed in result["speed"]["logs"].items():
-        ways = ", ".join(f"{way} {speed[way]:,.0f} events/s" for way in ("read", "learned", "vw") if speed[way])
+    for name, rates in result["speed"]["logs"].items():
+        ways = ", ".join(f"{way} {rate:,.0f} events/s" for way, rate in rates.items() if way != "asked")
         console.print(f"{name}: {ways}")
     for name, (taken, asked) in result["speed"]["microseconds"].items():
         console.print(f"{name}: {taken:.1f} us, {asked:g} at most")
