@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import msgspec
 import numpy as np
 
-from ...engine import loop, snapshot
+from ...engine import loop
 from ...engine.actions import pack_detail
 from ...engine.choices import Choice
 from ...engine.contexts import context_at, n_actions, unpack_contexts
@@ -24,8 +24,8 @@ from ...engine.errors import Conflict, OnearmError
 from ...engine.features import unit_of
 from ...engine.kernel import Entry
 from ...engine.problem import ANY_REWARD
-from ...engine.protocol import reset
 from ...engine.storage.tables import Event
+from ...engine.undo import Undo
 from ...engine.vocabulary import (
     NOBODY,
     Action,
@@ -203,11 +203,11 @@ class Work:
 
     def _learn_as_python(self, arguments: tuple[Any, ...]) -> None:
         """Learn on the first tier; where Python raises what compiled code does not, begin again with that."""
-        before = snapshot.copied(self.state)
+        before = Undo(self.state)
         try:
             self._update.call(*arguments)
         except Exception:
-            reset(self.state, before)
+            before.undo()
             self._update.finish()
             self._update.call(*arguments)
 
