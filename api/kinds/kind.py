@@ -25,7 +25,6 @@ from ...engine.features import unit_of
 from ...engine.kernel import Entry
 from ...engine.problem import ANY_REWARD
 from ...engine.storage.tables import Event
-from ...engine.undo import Undo
 from ...engine.vocabulary import (
     NOBODY,
     Action,
@@ -43,6 +42,7 @@ from ..experiment.compiling import Kernels
 from ..experiment.definition import Arms, Declared, Definition
 from ..experiment.report_schemas import Report
 from ..experiment.sums import Tally
+from ..experiment.undo import Undo
 from ..http.schemas import Decide, Example
 from ..service.history import History, Part, Roster
 from ..service.records import Record

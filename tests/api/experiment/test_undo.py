@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from onearm.api.experiment.undo import LARGE, Undo
 from onearm.engine.snapshot import digest
-from onearm.engine.undo import LARGE, Undo
 from onearm.engine.vocabulary import Array
 
 

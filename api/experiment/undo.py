@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .vocabulary import Array
+from ...engine.vocabulary import Array
 
 LARGE = 1 << 20  # bytes, from which on an array is kept by pages
 _PAGE = 64  # numbers of 64 bits
