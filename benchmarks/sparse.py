@@ -1,6 +1,7 @@
 """How much policies earn in one pass over tables of named features - text, strings, numbers - beside Vowpal Wabbit.
 
-Run: python benchmarks/sparse.py [--json] [--sets ner,pages] [--replications 5] [--quick].
+Run: python benchmarks/sparse.py [--json] [--sets ner,pages] [--policies regcb,vw] [--parts quality,speed]
+[--replications 5] [--quick].
 Shown is the share of wrong choices (progressive validation) over shuffles of the rows, and its standard error; then the
 share of the best banner by quarters of 8,000 decisions, where contexts are a country and a device; and how fast logs
 are read and decisions made, by sparse_speed.py.
@@ -9,7 +10,7 @@ Vowpal Wabbit meets the same rows, but for those of tables of numbers, in the sa
 table of weights. It is tuned on each set in hindsight: all of
 the grid below on one shuffle, the best six and the best of its softmax on all. Costs are 0 for the right choice and 1
 for a wrong one, or -.5 and .5.
-A full run writes results/sparse.json, of which tables.py makes a table.
+Where all sets and policies were measured, each part is written to results/sparse.json, of which tables.py makes tables.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import itertools
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +47,23 @@ OURS: dict[str, Any] = {
     "default": CONTEXT_POLICY,
     **{name: {"name": name, "params": {}} for name in ("fourier_ucb", "squarecb", "regcb", "softmax", "linear_greedy")},
 }
-BEFORE = ("fourier_softmax", "squarecb", "regcb")  # as they were, with the first-order rule
+BEFORE: dict[str, Any] = {  # as they were, with the first-order rule
+    f"{name}_before": {"name": name, "params": {"second_order": False}}
+    for name in ("fourier_softmax", "squarecb", "regcb")
+}
+POLICIES = (*OURS, *BEFORE, "vw")
+PARTS = ("quality", "speed")
 # Vowpal Wabbit's grid: exploration, learning rates and costs, each with each
 VW_EXPLORATION = {
     "squarecb": ["--squarecb --gamma_scale 100"],
     "regcbopt": ["--regcbopt --mellowness 0.0001"],
     "epsilon_0": ["--epsilon 0", "--epsilon 0 --cb_type dr"],
-    "softmax": [f"--softmax --lambda {sharpness}" for sharpness in (30, 100)],
+    "softmax": [f"--softmax --lambda {sharpness}" for sharpness in (30, 100, 300)],
 }
 VW_RATES = ("-l 0.05", "-l 0.5", "-l 3")
 VW_COSTS = ((1, 0), (0.5, -0.5))
 FINALISTS = 6
+REPLICATIONS = 10
 COUNTRIES, DEVICES, BANNERS, VISITS = 5, 2, 4, 8000
 SPEED_ROUNDS = 3
 CLICKS = 0.05, 0.15  # of a wrong banner and of the right one
@@ -64,49 +71,71 @@ Step = Callable[[], None]
 
 
 def main() -> None:
-    """Measure everything, show it, and write the results of a full run."""
+    """Measure what is asked for, show it, and write the results of a full run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print JSON also where a person looks on")
-    parser.add_argument("--sets", default=",".join(SETS), help="data sets, separated by commas")
-    parser.add_argument("--replications", type=int, default=3, help="shuffles of each set")
-    parser.add_argument("--quick", action="store_true", help="the default and squarecb alone, on 2 shuffles")
-    arguments = parser.parse_args()
-    names = arguments.sets.split(",")
-    if unknown := set(names) - set(SETS):
-        parser.error(f"there is no set {', '.join(sorted(unknown))}: known are {', '.join(SETS)}")
-    replications = 2 if arguments.quick else arguments.replications
-    if replications < 2:
+    parser.add_argument("--sets", type=one_of(SETS), default=list(SETS), help="data sets, separated by commas")
+    parser.add_argument("--policies", type=one_of(POLICIES), default=list(POLICIES), help="ours, before, and vw")
+    parser.add_argument("--parts", type=one_of(PARTS), default=list(PARTS), help="what is measured")
+    parser.add_argument("--replications", type=int, default=REPLICATIONS, help="shuffles of each set")
+    parser.add_argument("--quick", action="store_true", help="the default, squarecb and vw alone, on 2 shuffles")
+    asked = parser.parse_args()
+    if asked.quick:
+        asked.policies, asked.replications = ["default", "squarecb", "vw"], 2
+    if asked.replications < 2:
         parser.error("a standard error needs at least 2 replications")
-    ours = {name: OURS[name] for name in ("default", "squarecb")} if arguments.quick else OURS
-    before = () if arguments.quick else BEFORE
-    vw = peer_python(HERE / "peers" / "contextual" / "vowpalwabbit.txt")
+    vw = peer_python(HERE / "peers" / "contextual" / "vowpalwabbit.txt") if "vw" in asked.policies else None
     with progress_bar() as progress:
-        task = progress.add_task("measuring", total=None)
+        task = progress.add_task("measuring", total=steps(asked, vw))
         step: Step = lambda: progress.advance(task)  # noqa: E731
-        sets = {}
-        for name in names:
-            progress.update(task, description=name)
-            sets[name] = of_set(name, ours, before, replications, vw, step)
-        found = {"sets": sets, "categories": categories(ours, replications, step)}
-        progress.update(task, description="speed")
-        result = {"machine": machine(), **found, "speed": sparse_speed.measure(vw, SPEED_ROUNDS, step)}
-    if not arguments.quick and set(names) == set(SETS):
-        RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    if arguments.json or not sys.stdout.isatty():
+        result: dict[str, Any] = {}
+        if "quality" in asked.parts:
+            result = {"machine": machine(), "sets": {}}
+            for name in asked.sets:
+                progress.update(task, description=name)
+                result["sets"][name] = of_set(name, asked.policies, asked.replications, vw, step)
+            progress.update(task, description="categories")
+            result["categories"] = categories(asked.policies, asked.replications, step)
+        if "speed" in asked.parts:
+            progress.update(task, description="speed")
+            result["speed"] = sparse_speed.measure(vw, SPEED_ROUNDS, step)
+    if (asked.sets, asked.policies, asked.replications) == (list(SETS), list(POLICIES), REPLICATIONS):
+        RESULT.write_text(json.dumps(json.loads(RESULT.read_text()) | result, indent=2) + "\n")
+    if asked.json or not sys.stdout.isatty():
         print(json.dumps(result))
     else:
         report(result)
 
 
-def of_set(
-    name: str, ours: dict[str, Any], before: tuple[str, ...], replications: int, vw: Path | None, step: Step
-) -> dict[str, list[Any]]:
+def one_of(known: Collection[str]) -> Callable[[str], list[str]]:
+    """Return what reads names that are separated by commas, in the order in which they are known."""
+
+    def names(text: str) -> list[str]:
+        if unknown := set(text.split(",")) - set(known):
+            raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(known)}")
+        return [name for name in known if name in text.split(",")]
+
+    return names
+
+
+def steps(asked: argparse.Namespace, vw: Path | None) -> int:
+    """Return how many steps of the bar are asked for."""
+    ours = len(asked.policies) - ("vw" in asked.policies)
+    tuned = len(vw_grid()) + (FINALISTS + 1) * (asked.replications - 1) if vw is not None else 0
+    quality = len(asked.sets) * ours + tuned * len(set(asked.sets) - set(TABLES))
+    quality += 2 * len(OURS.keys() & set(asked.policies))
+    speed = SPEED_ROUNDS * len(sparse_speed.LOGS)
+    return quality * ("quality" in asked.parts) + speed * ("speed" in asked.parts)
+
+
+def of_set(name: str, asked: list[str], replications: int, vw: Path | None, step: Step) -> dict[str, list[Any]]:
     """Return [mean, standard error] of the wrong share of each policy on a set, with the flags of Vowpal Wabbit's."""
     rows, label = SETS[name]()
     env = envs.factory("classification")(rows=rows, label=label, bits=BITS)
-    first_order = {f"{one}_before": {"name": one, "params": {"second_order": False}} for one in before}
     found: dict[str, list[Any]] = {}
-    for result, spec in (ours | first_order).items():
+    for result, spec in (OURS | BEFORE).items():
+        if result not in asked:
+            continue
         policy = policies.from_spec(spec)
         curves = simulate(policy, env, horizon=len(rows), replications=replications, seed=SEED)
         found[result] = mean_and_error((1 - curves.reward[:, -1] / len(rows)).tolist())
@@ -120,11 +149,7 @@ def vowpal_wabbit(
     env: Any, rows: list[dict[str, float]], label: list[int], replications: int, vw: Path, step: Step
 ) -> dict[str, list[Any]]:
     """Return [mean, standard error, flags] of Vowpal Wabbit's best, and of its best by exploration."""
-    everyone = [
-        Configuration(0.0, family, "words", f"{flags} {rate} -q sa -b {BITS}", costs=costs)
-        for family, each in VW_EXPLORATION.items()
-        for flags, rate, costs in itertools.product(each, VW_RATES, VW_COSTS)
-    ]
+    everyone = vw_grid()
     with tempfile.TemporaryDirectory() as folder:
         for replication in range(replications):
             order = env.init(env.params, env.problem, run_key(SEED, replication, NATURE)).order
@@ -143,17 +168,27 @@ def vowpal_wabbit(
     return found
 
 
+def vw_grid() -> list[Configuration]:
+    """Return all of Vowpal Wabbit's grid."""
+    return [
+        Configuration(0.0, family, "words", f"{flags} {rate} -q sa -b {BITS}", costs=costs)
+        for family, each in VW_EXPLORATION.items()
+        for flags, rate, costs in itertools.product(each, VW_RATES, VW_COSTS)
+    ]
+
+
 def of_row(row: dict[str, float]) -> list[str]:
     """Return the features of a row as Vowpal Wabbit's text has them; a name may hold neither a colon nor a bar."""
     return [f"{name.replace(':', '_').replace('|', '_')}:{value:.9g}" for name, value in row.items()]
 
 
-def categories(ours: dict[str, Any], replications: int, step: Step) -> dict[str, dict[str, list[float]]]:
+def categories(asked: list[str], replications: int, step: Step) -> dict[str, dict[str, list[float]]]:
     """Return the share of the right banner in each quarter, where it follows the country, or the device as well."""
     found: dict[str, dict[str, list[float]]] = {"country": {}, "both": {}}
     for by, shares in found.items():
-        for result, spec in ours.items():
-            shares[result] = np.mean([quarters(spec, by, seed) for seed in range(replications)], axis=0).tolist()
+        for result in (name for name in OURS if name in asked):
+            each = [quarters(OURS[result], by, seed) for seed in range(replications)]
+            shares[result] = np.mean(each, axis=0).tolist()
             step()
     return found
 
@@ -175,7 +210,7 @@ def quarters(spec: Any, by: str, seed: int) -> list[float]:
 def report(result: dict[str, Any]) -> None:
     """Print the tables for a person."""
     console = Console()
-    sets = result["sets"]
+    sets = result.get("sets", {})
     table = Table(title="share of wrong choices in one pass, with its standard error")
     for head in ("policy", *sets):
         table.add_column(head)
@@ -183,11 +218,13 @@ def report(result: dict[str, Any]) -> None:
         cells = [f"{rows[name][0]:.3f} ± {rows[name][1]:.3f}" if name in rows else "" for rows in sets.values()]
         table.add_row(name, *cells)
     console.print(table)
-    for by, shares in result["categories"].items():
+    for by, shares in result.get("categories", {}).items():
         for name, found in shares.items():
             console.print(f"right banner by {by}, {name}: {' '.join(f'{share:.3f}' for share in found)}")
-    for name, speed in result["speed"]["logs"].items():
-        ways = ", ".join(f"{way} {speed[way]:,.0f} events/s" for way in ("read", "learned", "vw") if speed[way])
+    if "speed" not in result:
+        return
+    for name, rates in result["speed"]["logs"].items():
+        ways = ", ".join(f"{way} {rate:,.0f} events/s" for way, rate in rates.items() if way != "asked")
         console.print(f"{name}: {ways}")
     for name, (taken, asked) in result["speed"]["microseconds"].items():
         console.print(f"{name}: {taken:.1f} us, {asked:g} at most")

@@ -1,9 +1,11 @@
 """How fast named features are read and learned, beside Vowpal Wabbit's own pass: `measure`, for sparse.py.
 
 Logs of 50,000 events of 77 words and two actions: in Vowpal Wabbit's text with words of a language (some 20,000, of
-which few are frequent), or with names of which none comes twice; and in dsjson. Both sides read and learn once, on one
-core: seconds of CPU, the least of some rounds that take turns. Ours is done in this process, where all is compiled, and
-what reading takes of it is told as well.
+which few are frequent), or with names of which none comes twice; and in dsjson. Then 2,000 events of 100 actions with
+32 features each, of which nothing is shared. Both sides read and learn once, on one core: seconds of CPU, the least of
+some rounds that take turns. Ours is done in this process, where all is compiled, and what reading takes of it is told
+as well. Ours multiplies what is shared with what actions have, where nothing else is asked for. Vowpal Wabbit does so
+with `-q`, so it is driven twice: without, which is half of the work, and with the same products.
 Then decisions in Python and what the features of one over HTTP take, in microseconds.
 """
 
@@ -17,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from machine import machine
@@ -37,34 +39,49 @@ HERE = Path(__file__).resolve().parent
 EVENTS, WORDS, VOCABULARY = 50_000, 77, 20_000
 POLICY = "squarecb"
 FLAGS = "--cb_explore_adf --squarecb -b 18"
-# log: its format, the flags that Vowpal Wabbit reads it by, and the share of its speed that is asked for
-LOGS = {"words": ("vw", "", 0.5), "new names": ("vw", "", 0.25), "dsjson": ("dsjson", "--dsjson", 1.0)}
+PRODUCTS = "-q da"
+ARMS, FEATURES, FEW_EVENTS, FEW_NAMES = 100, 32, 2_000, 5_000
+
+
+class Log(NamedTuple):
+    """A log, and what is asked for."""
+
+    form: str
+    events: int
+    write: Callable[[], Iterator[str]]
+    flags: str  # that Vowpal Wabbit reads it by
+    asked: float  # the share of its speed
+
+
 ASKED_US = {"62 features": 30.0, "10 x 32 features": 100.0, "10 x 32 features over HTTP": 35.0}
 
 
 def measure(vw: Path | None, rounds: int, step: Callable[[], None]) -> dict[str, Any]:
-    """Return events per second, `read`, `learned` and Vowpal Wabbit's, with ratios; and what a decision takes.
+    """Return events per second of each log, and what a decision takes.
 
-    `asked` is the ratio that is asked for: of dsjson for reading, and else with learning.
+    `read` is to read them, `learned` to read and learn, `from_slots` to learn what was read; `vw` is Vowpal Wabbit's
+    pass, `vw_products` that with the same products as ours. `asked` is the share of `vw` that is asked of `learned`.
 
     `vw` is the Python of its environment, None where that is missing; `step` is called once a round of each log.
     """
     found: dict[str, Any] = {"machine": machine(), "logs": {}, "microseconds": {}}
     with tempfile.TemporaryDirectory() as folder:
-        for name, (form, flags, asked) in LOGS.items():
+        for name, log in LOGS.items():
             file = Path(folder) / name.replace(" ", "_")
-            file.write_text("".join(WRITERS[name]()))
-            replayed(file, form)  # compiles
-            read, learned, theirs = [], [], []
+            file.write_text("".join(log.write()))
+            replayed(file, log.form)  # compiles
+            taken: dict[str, list[float]] = {}
             for _ in range(rounds):
-                seconds = replayed(file, form)
-                read.append(seconds[0])
-                learned.append(sum(seconds))
-                theirs += [] if vw is None else [driven(vw, f"{FLAGS} {flags} -d {file}")]
+                read, learn = replayed(file, log.form)
+                now = {"read": read, "learned": read + learn, "from_slots": learn}
+                if vw is not None:
+                    flags = f"{FLAGS} {log.flags} -d {file}"
+                    now |= {"vw": driven(vw, flags), "vw_products": driven(vw, f"{flags} {PRODUCTS}")}
+                for way, seconds in now.items():
+                    taken.setdefault(way, []).append(seconds)
                 step()
-            rates = {"read": EVENTS / min(read), "learned": EVENTS / min(learned)}
-            ratios = {way: rate / max(theirs) for way, rate in rates.items()} if theirs else {}
-            found["logs"][name] = rates | {"vw": max(theirs, default=None), "ratio": ratios, "asked": asked}
+            rates = {way: log.events / min(seconds) for way, seconds in taken.items()}
+            found["logs"][name] = rates | {"asked": log.asked}
     found["microseconds"] = {name: [microseconds(call), ASKED_US[name]] for name, call in calls().items()}
     return found
 
@@ -113,11 +130,24 @@ def as_dsjson(events: Iterator[list[str]]) -> Iterator[str]:
         yield json.dumps(line, separators=(",", ":")) + "\n"
 
 
+def many_actions() -> Iterator[str]:
+    """Yield events of many actions with features of their own, in Vowpal Wabbit's text."""
+    draws = random.Random(7)
+    known = [f"x{number}" for number in range(FEW_NAMES)]
+    for _ in range(FEW_EVENTS):
+        chosen, cost = draws.randrange(ARMS), -float(draws.random() < 0.4)
+        for a in range(ARMS):
+            row = " ".join(f"{name}:{draws.uniform(0.03, 1.0):.4f}" for name in draws.sample(known, FEATURES))
+            yield f"{f'{a}:{cost}:{1 / ARMS} ' if a == chosen else ''}|a {row}\n"
+        yield "\n"
+
+
 ACTIONS = [{"a": {"id": f"t{a}"}} for a in range(2)]
-WRITERS: dict[str, Callable[[], Iterator[str]]] = {
-    "words": lambda: as_text(words()),
-    "new names": lambda: as_text(new_names()),
-    "dsjson": lambda: as_dsjson(words()),
+LOGS = {
+    "words": Log("vw", EVENTS, lambda: as_text(words()), "", 0.5),
+    "new names": Log("vw", EVENTS, lambda: as_text(new_names()), "", 0.25),
+    "dsjson": Log("dsjson", EVENTS, lambda: as_dsjson(words()), "--dsjson", 1.0),
+    "100 x 32": Log("vw", FEW_EVENTS, many_actions, "", 1.5),
 }
 
 
@@ -141,12 +171,11 @@ def learned(rows: Rows) -> Any:
 
 
 def driven(vw: Path, flags: str) -> float:
-    """Return the events per second of CPU of Vowpal Wabbit's own driver."""
+    """Return the seconds of CPU of Vowpal Wabbit's own driver."""
     command = [str(vw), str(HERE / "peers" / "contextual" / "vw.py")]
-    job = json.dumps({"drive": flags, "examples": EVENTS})
+    job = json.dumps({"drive": flags, "examples": 1})
     done = subprocess.run(command, input=job, capture_output=True, text=True, check=True)
-    rate: float = json.loads(done.stdout)["per_second"]
-    return rate
+    return 1.0 / float(json.loads(done.stdout)["per_second"])
 
 
 def calls() -> dict[str, Callable[[int], Any]]:
@@ -172,18 +201,19 @@ def calls() -> dict[str, Callable[[int], Any]]:
 
 
 NAMES = [f"word{n}" for n in range(62)]
+AS_PYTHON_S = 1e-3  # a call that takes longer is not compiled yet
 
 
 def microseconds(call: Callable[[int], Any], calls: int = 2000) -> float:
     """Return what a call takes of CPU, the least of some hundred calls, once it is compiled."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     best = np.inf
     while time.monotonic() < until:
         start = time.process_time()
         for n in range(calls // 10):
             call(n)
         taken = (time.process_time() - start) / (calls // 10)
-        until = min(until, time.monotonic() + 5) if taken > 0.9 * best else until
+        until = min(until, time.monotonic() + 5) if 0.9 * best < taken < AS_PYTHON_S else until
         best = min(best, taken)
     return float(best * 1e6)
 

@@ -261,11 +261,14 @@ def sparse_speeds(result: dict[str, Any]) -> list[str]:
     """Show how fast logs of named features are read and learned, and what a decision takes."""
     if "speed" not in result:
         return []
-    rows = [["50,000 events of 77 words", "read", "read and learned", "Vowpal Wabbit", "of its speed: read", "learned"]]
+    ways = ("read", "learned", "from_slots", "vw", "vw_products")
+    shares = (("learned", "vw"), ("learned", "vw_products"), ("from_slots", "vw_products"))
+    heads = ["read", "read and learned", "learned from slots", "Vowpal Wabbit", "with the same products"]
+    rows = [["events", *heads, "times its speed", "with its products", "from slots with them", "asked for"]]
     for name, found in result["speed"]["logs"].items():
-        rates = [f"{found[way] / 1e3:.0f} k/s" if found[way] else "-" for way in ("read", "learned", "vw")]
-        ratios = [f"{found['ratio'][way]:.2f}" if way in found["ratio"] else "-" for way in ("read", "learned")]
-        rows.append([name, *rates, *ratios])
+        rates = [f"{found[way] / 1e3:.1f} k/s" if way in found else "-" for way in ways]
+        ratios = [f"{found[ours] / found[theirs]:.2f}" if theirs in found else "-" for ours, theirs in shares]
+        rows.append([name, *rates, *ratios, f"{found['asked']:g}"])
     calls = [["one decision", "measured", "asked for"]]
     for name, (taken, asked) in result["speed"]["microseconds"].items():
         calls.append([name, f"{taken:.1f} us", f"{asked:g} us"])

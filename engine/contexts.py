@@ -63,6 +63,8 @@ def concat_contexts(parts: Sequence[Contexts]) -> Contexts:
             k = max(part.shape[1] for part in parts)
             parts = [np.pad(part, ((0, 0), (0, k - part.shape[1]), (0, 0))) for part in parts]
         return np.concatenate(parts)
+    if len(parts) == 1:
+        return parts[0]
     k = max(part.start.shape[1] for part in parts)
     before = np.cumsum([0, *(len(part.index) for part in parts[:-1])])
     starts = [

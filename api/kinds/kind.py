@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import msgspec
 import numpy as np
 
-from ...engine import loop, snapshot
+from ...engine import loop
 from ...engine.actions import pack_detail
 from ...engine.choices import Choice
 from ...engine.contexts import context_at, n_actions, unpack_contexts
@@ -24,7 +24,6 @@ from ...engine.errors import Conflict, OnearmError
 from ...engine.features import unit_of
 from ...engine.kernel import Entry
 from ...engine.problem import ANY_REWARD
-from ...engine.protocol import reset
 from ...engine.storage.tables import Event
 from ...engine.vocabulary import (
     NOBODY,
@@ -43,6 +42,7 @@ from ..experiment.compiling import Kernels
 from ..experiment.definition import Arms, Declared, Definition
 from ..experiment.report_schemas import Report
 from ..experiment.sums import Tally
+from ..experiment.undo import Undo
 from ..http.schemas import Decide, Example
 from ..service.history import History, Part, Roster
 from ..service.records import Record
@@ -203,11 +203,11 @@ class Work:
 
     def _learn_as_python(self, arguments: tuple[Any, ...]) -> None:
         """Learn on the first tier; where Python raises what compiled code does not, begin again with that."""
-        before = snapshot.copied(self.state)
+        before = Undo(self.state)
         try:
             self._update.call(*arguments)
         except Exception:
-            reset(self.state, before)
+            before.undo()
             self._update.finish()
             self._update.call(*arguments)
 

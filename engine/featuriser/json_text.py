@@ -8,14 +8,14 @@ import numpy as np
 
 from ..kernel import kernel, routine
 from ..vocabulary import Array
-from .decimals import DIGIT, MINUS, PLUS, POINT, read_decimal, scaled
+from .decimals import DIGIT, MINUS, PLUS, POINT, ZEROS, no_digits, of_letters, read_decimal, scaled
 from .tape import INTEGER, KEY, LIST, NO_ROOM, NOTHING, NUMBER, OBJECT, OPEN_MAX, STRING, TRUE, UNSURE, Tape
 from .utf8 import is_utf8
 from .words import HIGH, below, eight_bytes, equal, first_byte
 
 OPEN, CLOSE, OPEN_LIST, CLOSE_LIST, MARK, COLON, COMMA, ESCAPE, EXPONENT = (ord(letter) for letter in '{}[]":,\\e')
 DIGITS_MAX = 18
-NONE, ONE = np.uint64(0), np.uint64(1)
+NONE, ONE, _FLAG = np.uint64(0), np.uint64(1), np.uint64(128)
 A_KEY, A_FIRST_KEY, A_VALUE, AN_ITEM, A_FIRST_ITEM, AN_END = range(6)  # what comes next
 
 
@@ -135,6 +135,9 @@ def _read_leaf(data: Array, at: int, stop: int, tape: Tape, n: int) -> int:
 @kernel
 def _read_number(data: Array, at: int, stop: int, tape: Tape, n: int) -> int:
     """Write down a number as JSON has them; return where it ends, or UNSURE."""
+    end = _read_short_number(data, at, stop, tape, n)
+    if end > at:
+        return end
     start = at
     at += data[at] == MINUS
     first, whole = at, 0
@@ -172,6 +175,28 @@ def _read_number(data: Array, at: int, stop: int, tape: Tape, n: int) -> int:
     value = read_decimal(data, start, at)
     tape.row[n, 0], tape.bits[n, 1] = NUMBER, value
     return UNSURE if math.isnan(value) else at
+
+
+@kernel
+def _read_short_number(data: Array, at: int, stop: int, tape: Tape, n: int) -> int:
+    """Write down a number of at most seven letters with a point; return where it ends, UNSURE of any other."""
+    if at + 8 > stop:
+        return UNSURE
+    word = eight_bytes(data, at)
+    found = equal(word, POINT)
+    if found == NONE:
+        return UNSURE
+    point = first_byte(found)
+    found = no_digits(word ^ ZEROS) & ~(_FLAG << np.uint64(8 * point))
+    if found == NONE:
+        return UNSURE
+    size = first_byte(found)
+    letter = data[at + size]
+    zero_first = point > 1 and data[at] == DIGIT
+    if point == 0 or point + 2 > size or zero_first or letter == POINT or letter | 32 == EXPONENT:
+        return UNSURE
+    tape.row[n, 0], tape.bits[n, 1] = NUMBER, of_letters(word & ((ONE << np.uint64(8 * size)) - ONE), size, point)
+    return at + size
 
 
 @kernel

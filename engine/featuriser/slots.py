@@ -15,6 +15,7 @@ from .words import signed
 
 GROUP_MAX = 128  # features in one slot: up to so many NumPy adds in one loop
 SORTED_BY_STEPS = 16
+FEW = 48  # features, which are put into fewer buckets
 BUCKETS_MAX = 256  # features that are put into buckets first, and then in order: more are sorted by all their digits
 _32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 DOT = ord(".")
@@ -298,12 +299,13 @@ def _sorted(slots: Slots, n: int, bits: int) -> int:
         _sort_by_steps(slots.key[0], n)
         return 0
     if n <= BUCKETS_MAX:
-        _distribute(slots, n, 0, max(bits - DIGIT_BITS, 0))
+        digit_bits = DIGIT_BITS if n > FEW else DIGIT_BITS - 2
+        _distribute(slots, n, 0, max(bits - digit_bits, 0), digit_bits)
         _sort_by_steps(slots.key[1], n)
         return 1
     side, shift = 0, 0
     while shift < bits:
-        _distribute(slots, n, side, shift)
+        _distribute(slots, n, side, shift, DIGIT_BITS)
         side = 1 - side
         shift += DIGIT_BITS
     return side
@@ -321,16 +323,16 @@ def _sort_by_steps(key: Array, n: int) -> None:
 
 
 @kernel
-def _distribute(slots: Slots, n: int, side: int, shift: int) -> None:
+def _distribute(slots: Slots, n: int, side: int, shift: int, digit_bits: int) -> None:
     """Sort one half of `key` by one digit of the slots into the other half."""
-    counts, digit_of = slots.counts, np.uint64(shift + 32)
-    mask = np.uint64((1 << DIGIT_BITS) - 1)
-    for digit in range(len(counts)):
+    counts, digit_of, n_digits = slots.counts, np.uint64(shift + 32), 1 << digit_bits
+    mask = np.uint64(n_digits - 1)
+    for digit in range(n_digits):
         counts[digit] = 0
     for i in range(n):
         counts[signed(slots.key[side, i] >> digit_of & mask)] += 1
     total = 0
-    for digit in range(len(counts)):
+    for digit in range(n_digits):
         here = counts[digit]
         counts[digit] = total
         total += here

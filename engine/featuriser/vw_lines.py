@@ -24,7 +24,7 @@ from .slots import fill
 from .tape import NO_ROOM, UNSURE
 from .utf8 import is_blank, is_utf8, may_be_blank
 from .walk import AHEAD, UNDERSCORE, FoundFeatures, add
-from .words import HIGH, below, eight_bytes, equal, first_byte, signed
+from .words import HIGH, below, eight_bytes, equal, first_byte, signed, some_bytes
 
 BAR, COLON, QUOTE, NEWLINE, RETURN, DIGIT = (ord(letter) for letter in "|:'\n\r0")
 SHARED = 6  # letters of the word
@@ -147,12 +147,9 @@ def _read_run(data: Array, at: int, names: Names, entries: FoundFeatures, event:
         while stop > at and data[stop - 1] == RETURN:
             stop -= 1
         bar = at
-        plain = True
         while bar < stop and data[bar] != BAR:
             bar += 1
-        for i in range(at, stop):
-            plain &= data[i] < 128
-        if bar == stop or not (plain or is_utf8(data, at, stop)):
+        if bar == stop or not (is_plain(data, at, stop) or is_utf8(data, at, stop)):
             return UNSURE
         first, size = _label_of(data, at, bar)
         if size < 0:
@@ -171,6 +168,16 @@ def _read_run(data: Array, at: int, names: Names, entries: FoundFeatures, event:
         at = min(end + 1, len(data))
         n += 1
     return row if labels == 1 else UNSURE
+
+
+@kernel
+def is_plain(data: Array, start: int, stop: int) -> bool:
+    """Tell whether all bytes are of ASCII."""
+    at, letters = start, NONE
+    while at + 8 <= stop:
+        letters |= eight_bytes(data, at)
+        at += 8
+    return (letters | some_bytes(data, at, stop - at)) & HIGH == NONE
 
 
 @kernel
@@ -372,8 +379,10 @@ def _add_up(
 @kernel
 def _without_zeros(entries: FoundFeatures, before: int) -> int:
     """Leave out the features of a line that are 0; return 0, or UNSURE where one is too large."""
-    n = before
-    for i in range(before, entries.filled[0]):
+    n, filled = before, entries.filled[0]
+    while n < filled and entries.value[n] != 0.0 and abs(entries.value[n]) <= VALUE_MAX:
+        n += 1
+    for i in range(n, filled):
         value = entries.value[i]
         if not abs(value) <= VALUE_MAX:
             return UNSURE

@@ -22,17 +22,19 @@ import numpy as np
 
 from ..kernel import kernel, routine
 from ..vocabulary import Array, Features, Problem
-from .by_parts import split
+from .by_parts import bounded, split
 from .forgetting import check_half_life, kept, let_shares_shrink
 from .oracle import register_model
 from .second_order import (
     AT_COUNT,
     AT_DISTANCE,
     AT_H,
+    AT_KIND,
     AT_KNOWN,
     AT_KNOWN_CENTRED,
     AT_MEAN,
     AT_ONCE,
+    AT_SIZE,
     AT_UNIT,
     AT_X,
     AT_Z,
@@ -40,13 +42,21 @@ from .second_order import (
     CARE,
     CENTRED,
     COLUMNS,
+    COUNT,
+    DISTANCE,
     FEEDBACKS,
     HIGH,
+    KIND,
     KNOWN_BIAS,
     LOW,
+    MEAN,
     NORM,
+    SIZE,
     SIZED,
     TIMES,
+    UNIT,
+    VALUE_MAX,
+    VALUES,
     approach,
     bias_variance,
     bring,
@@ -61,10 +71,12 @@ from .second_order import (
     place,
     prior_of,
     rounded,
+    size_of,
     whole,
 )
 
 _OWN, _OWN_CENTRED = AT_X, AT_UNIT  # where values and units lay, the variances of weights lie once sizes are known
+_ROWS_AHEAD = 3  # that are brought near while one is read: all at once would push each other out
 
 
 class Compared(NamedTuple):
@@ -182,17 +194,51 @@ def _mean(context: Features, total: float) -> float:
     return total / n if n > 1 else 0.0
 
 
-@kernel
+@routine
 def _mean_before(model: Compared, context: Features, own_row: int) -> float:
-    """Return what words that come and go add to the other actions, over the number of all; have all rows come near."""
-    for row in range(len(context.start) - 1):
+    """Return what words that come and go add to the other actions, over the number of all; have its own row come near.
+
+    The shared row comes near, too.
+    """
+    passing, rows = 0.0, len(context.start) - 1
+    for row in (own_row, 0):
         approach(model, context, row)
-    passing = 0.0
     if _mean(context, 1.0) > 0.0:
-        for row in range(1, len(context.start) - 1):
+        for row in range(1, min(1 + _ROWS_AHEAD, rows)):
+            approach(model, context, row)
+        for row in range(1, rows):
+            if row + _ROWS_AHEAD < rows:
+                approach(model, context, row + _ROWS_AHEAD)
             if row != own_row:
-                passing += _row_part(model.scratch_some, model, context, row)[1]
+                passing += _passing_part(model.scratch_some, model, context, row)
     return _mean(context, passing)
+
+
+@kernel
+def _passing_part(some: Array, model: Compared, context: Features, row: int) -> float:
+    """Return what words that come and go add to a row: the second of what `_row_part` returns, with nothing else."""
+    passing, words, most = 0.0, 0.0, 0.0
+    unit, has_unit = model.total[UNIT], model.total[VALUES] > 0.0
+    at, end = context.start[row], context.start[row + 1]
+    if end - at > AT_ONCE:
+        most = most_constant(model, context, row)
+    while at < end:
+        n = min(end - at, AT_ONCE)
+        for j in range(n):
+            x, seen = bounded(context.value[at + j], VALUE_MAX), model.seen[context.index[at + j]]
+            count = float(seen[COUNT])
+            most = max(most, constant_count(x, count, float(seen[MEAN]), float(seen[DISTANCE])))
+            some[AT_X + j], some[AT_COUNT + j] = x, count
+            some[AT_SIZE + j], some[AT_KIND + j] = seen[SIZE], seen[KIND]
+        for j in range(whole(n)):
+            size = some[AT_SIZE + j]
+            some[AT_H + j] = size_of(some[AT_X + j], some[AT_KIND + j], size, unit if has_unit else size)
+        for j in range(n):
+            h = some[AT_H + j]
+            words += h * h
+            passing += model.weight[context.index[at + j], SIZED] * h if some[AT_COUNT + j] < most else 0.0
+        at += n
+    return _even(model, row, words) * passing
 
 
 @routine

@@ -199,7 +199,7 @@ def _meet(model: SecondOrder, context: Features, row: int, weight: float, most: 
         enter_values(some, model, context, at, n, weight, most)
         lanes = whole(n)
         for j in range(lanes):
-            h = _size_of(some[AT_X + j], some[AT_KIND + j], some[AT_SIZE + j], some[AT_UNIT + j])
+            h = size_of(some[AT_X + j], some[AT_KIND + j], some[AT_SIZE + j], some[AT_UNIT + j])
             z = _place_of(some[AT_X + j], some[AT_KIND + j], some[AT_MEAN + j], some[AT_DISTANCE + j])
             some[AT_H + j] = h * h + z * z
         for j in range(n):
@@ -309,7 +309,7 @@ def place(some: Array, model: Any, n: int) -> None:
     unit, has_unit = model.total[UNIT], model.total[VALUES] > 0.0
     for j in range(whole(n)):
         x, kind, size = some[AT_X + j], some[AT_KIND + j], some[AT_SIZE + j]
-        some[AT_H + j] = _size_of(x, kind, size, unit if has_unit else size)
+        some[AT_H + j] = size_of(x, kind, size, unit if has_unit else size)
         some[AT_Z + j] = _place_of(x, kind, some[AT_MEAN + j], some[AT_DISTANCE + j])
 
 
@@ -395,7 +395,7 @@ def part_of(model: Any, i: int, value: float, scale: float) -> float:
     x, seen = bounded(value, VALUE_MAX), model.seen[i]
     kind, size = float(seen[KIND]), float(seen[SIZE])
     unit = model.total[UNIT] if model.total[VALUES] > 0.0 else size
-    h, z = scale * _size_of(x, kind, size, unit), _place_of(x, kind, float(seen[MEAN]), float(seen[DISTANCE]))
+    h, z = scale * size_of(x, kind, size, unit), _place_of(x, kind, float(seen[MEAN]), float(seen[DISTANCE]))
     return model.weight[i, SIZED] * h + model.weight[i, CENTRED] * z
 
 
@@ -419,7 +419,7 @@ def prior_of(row: int) -> float:
 
 
 @kernel
-def _size_of(x: float, kind: float, size: float, unit: float) -> float:
+def size_of(x: float, kind: float, size: float, unit: float) -> float:
     """Return the size of a value, with its sign: 1 for a word far from 0, 0 for a number; 1 before any feedback."""
     if kind == _NUMBER or x == 0.0:
         return 0.0

@@ -26,7 +26,6 @@ so that K p^2 stays about the same. It is part of the spec; arms that join later
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,7 +40,7 @@ from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.fourier_root import FourierRoot, bytes_of, check_coordinates, coordinates_for, more_for
 from ...engine.oracles.heavy_tails import HeavyTails, check_robust, cut, cuts, heavy_tails, varies
 from ...engine.oracles.oracle import fit, predict, predict_one, split, spread, spread_one
-from ...engine.problem import check_param
+from ...engine.problem import check_param, settled
 from ...engine.protocol import register_policy
 from ...engine.registry import earlier
 from ...engine.vectors.constants import of_problem
@@ -110,20 +109,19 @@ def fourier_softmax(
         check_compared(compared),
     )
 
+    asked = {
+        "temperature": temperature,
+        "regularisation": regularisation,
+        "half_life": half_life,
+        "robust": robust,
+        "coordinates": coordinates,
+        "widest": widest,
+        "second_order": second_order,
+        "compared": compared,
+    }
+
     def resolve(problem: Problem) -> Policy:
-        found = _settled(params, problem)
-        settled = {
-            "temperature": found.temperature,
-            "regularisation": found.regularisation,
-            "half_life": half_life,
-            "robust": robust,
-            "coordinates": None if found.coordinates < 0 else found.coordinates,
-            "widest": widest,
-            "second_order": second_order,
-            "compared": compared,
-        }
-        spec = {"name": policy.name, "params": settled}
-        return dataclasses.replace(policy, params=found, spec=spec, resolve=None)
+        return settled(policy, asked, **_found(params, problem))
 
     policy = Policy(
         "fourier_softmax",
@@ -138,24 +136,24 @@ def fourier_softmax(
     return policy
 
 
-def _settled(params: FourierSoftmaxParams, problem: Problem) -> FourierSoftmaxParams:
-    """Return params in which what was left open follows from the number of arms, if each has a model of the context."""
+def _found(params: FourierSoftmaxParams, problem: Problem) -> dict[str, Any]:
+    """Return what was left open, as it follows from the number of arms, if each has a model of the context."""
     fits = bends(problem)
     named = params.second_order and problem.context_kind == "named"
     more = more_for(problem.n_arms if fits else 1)
-    temperature, regularisation, coordinates = params.temperature, params.regularisation, params.coordinates
-    if temperature == 0.0:
-        temperature = round((_NAMED_TEMPERATURE if named else _TEMPERATURE) * more, 3)
-    if regularisation == 0.0:
-        regularisation = round((_NAMED_PRIOR if named else _PRIOR) * more, 2)
-    if coordinates < 0 and fits:
-        coordinates = coordinates_for(problem.n_arms, problem.context_shape[0])
-    return params._replace(temperature=temperature, regularisation=regularisation, coordinates=coordinates)
+    found: dict[str, Any] = {}
+    if params.temperature == 0.0:
+        found["temperature"] = round((_NAMED_TEMPERATURE if named else _TEMPERATURE) * more, 3)
+    if params.regularisation == 0.0:
+        found["regularisation"] = round((_NAMED_PRIOR if named else _PRIOR) * more, 2)
+    if params.coordinates < 0 and fits:
+        found["coordinates"] = coordinates_for(problem.n_arms, problem.context_shape[0])
+    return found
 
 
 def init(params: FourierSoftmaxParams, problem: Problem) -> FourierSoftmaxState:
     """Return the state before any feedback: uniform."""
-    params = _settled(params, problem)
+    params = params._replace(**_found(params, problem))
     model = bending_oracle(
         problem,
         regularisation=params.regularisation,

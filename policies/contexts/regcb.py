@@ -8,7 +8,8 @@ is the root mean square of the oracle's errors, so rewards may have any unit; `n
 their origin matter: they are measured from the first one, or from `origin` (`engine/oracles/relative.py`). A mellowness
 that covers the truth (1 and more) is too careful in practice, as Bietti, Agarwal, Langford, JMLR 2021, found as well.
 On named features the width is the oracle's diagonal one, which stays wide as new words come: there .03 earns more than
-.1 on text, and more than .01 on tables of numbers. Ties go to the lowest; the propensity is 1.
+.1 on text, and more than .01 on tables of numbers. Of a few categories, whose regression is exact, .1 finds the best
+action more often where rewards are rare. Ties go to the lowest; the propensity is 1.
 State: the model (ridge on dense contexts and rows of actions, `SparseRows` on named features), its errors.
 Cost: prediction and width of all actions per decision, O(K p^2) with p features; one fit per feedback.
 """

@@ -40,11 +40,12 @@ RESULT: dict[str, Any] = {
             "words": {
                 "read": 140e3,
                 "learned": 60e3,
+                "from_slots": 105e3,
                 "vw": 120e3,
-                "ratio": {"read": 1.1667, "learned": 0.5},
+                "vw_products": 50e3,
                 "asked": 0.5,
             },
-            "dsjson": {"read": 1e5, "learned": 5e4, "vw": None, "ratio": {}, "asked": 1.0},
+            "dsjson": {"read": 1e5, "learned": 5e4, "from_slots": 1e5, "asked": 1.0},
         },
         "microseconds": {"62 features": [18.25, 30.0]},
     },
@@ -72,8 +73,9 @@ def test_the_table_shows_each_set_and_each_quarter(module: Callable[[str], Modul
     for words in ("| `default` | 0.1 ± 0.01 | 0.3 ± 0.02 |", "| `vw_best` | 0.2 ± 0.01 | - |", "text: `--epsilon 0"):
         assert words in page, page
     assert "| `default`, by country | 0.700 | 0.900 | 0.950 | 0.990 |" in page
-    assert "| words | 140 k/s | 60 k/s | 120 k/s | 1.17 | 0.50 |" in page
-    assert "| dsjson | 100 k/s | 50 k/s | - | - | - |" in page
+    words = "| words | 140.0 k/s | 60.0 k/s | 105.0 k/s | 120.0 k/s | 50.0 k/s | 0.50 | 1.20 | 2.10 | 0.5 |"
+    assert words in page, page
+    assert "| dsjson | 100.0 k/s | 50.0 k/s | 100.0 k/s | - | - | - | - | - | 1 |" in page
     assert "| 62 features | 18.2 us | 30 us |" in page
 
 

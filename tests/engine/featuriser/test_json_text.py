@@ -128,6 +128,36 @@ def numbers(draws: random.Random) -> str:
 
 
 @pytest.mark.jit
+@pytest.mark.parametrize(
+    ("number", "is_one"),
+    [
+        ("0.5", True),
+        ("12.25", True),
+        ("-1.5", True),
+        ("123.456", True),
+        ("1234.5678", True),
+        ("1.5e3", True),
+        ("1.", False),
+        (".5", False),
+        ("01.5", False),
+        ("1.5.2", False),
+        ("1.5.", False),
+        ("1.5e", False),
+        ("1.5x", False),
+        ("1..5", False),
+    ],
+)
+def test_short_numbers_of_json_are_read_and_others_refused(fast: Any, number: str, is_one: bool) -> None:
+    encoder = SLOTTED[3]
+    found = fast.encode_sent(encoder.slots_wanted, None, f'[{{"id":"a","x":{number},"y":1}}]'.encode())
+    assert (found is not None) == is_one
+    if found is not None:
+        assert answer(lambda *_: found, None, None) == answer(
+            plainly(encoder), None, [{"id": "a", "x": float(number), "y": 1}]
+        )
+
+
+@pytest.mark.jit
 def test_numbers_have_the_last_bit_of_float(fast: Any) -> None:
     encoder, draws, sure = SLOTTED[3], random.Random(1), 0
     texts = [numbers(draws) for _ in range(20_000)]

@@ -11,6 +11,7 @@ import numpy as np
 from ....problem import REWARD_MAX
 from ....vocabulary import Array
 from ...log import BadLines
+from ...source import newlines
 from .labels import Line
 
 PIECE = 1 << 18  # bytes
@@ -120,7 +121,7 @@ def _has_usual_keys(block: bytes) -> bool:
 
 def n_lines(block: bytes) -> int:
     """Return the number of lines."""
-    return int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n"))) + (not block.endswith(b"\n"))
+    return newlines(block) + (not block.endswith(b"\n"))
 
 
 def joined(parts: list[Labels]) -> Labels:

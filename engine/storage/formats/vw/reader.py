@@ -10,7 +10,7 @@ import numpy as np
 
 from ....contexts import concat_contexts
 from ....errors import InvalidInput
-from ....featuriser.pages import EVENTS, Pages, Stretch, Unsure
+from ....featuriser.pages import EVENTS, FEATURES, Pages, Stretch, Unsure
 from ....featuriser.vw_lines import ACTION, LINE, SIZE, empty_runs, read_runs
 from ....vocabulary import Array, Columns, Features, Problem
 from ...log import no_good_line, reading
@@ -92,15 +92,16 @@ class _Reader:
         """Read action sets with their features, many at once where compiled code is there."""
         pages = Pages(read_runs, empty_runs(min(PAGE, EVENTS)), self._encoder.slots_wanted)
         parts: list[Stretch] = []
-        n = 0
+        n, features = 0, 0
         for piece, line in pieces:
             for found in pages.read(piece, line) if pages.can_read(piece) else [Unsure(piece, line + 1)]:
                 for part in [found] if isinstance(found, Stretch) else self._parts(found):
                     parts.append(part)
                     n += len(part.event)
-                    if n >= PAGE:
+                    features += len(part.context.index)
+                    if n >= PAGE or features >= FEATURES // 2:  # those of one stretch are not copied once more
                         self._append_parts(parts)
-                        parts, n = [], 0
+                        parts, n, features = [], 0, 0
         if parts:
             self._append_parts(parts)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from ...log import BadLines
-from ...source import Source
+from ...source import Source, newlines
 from .labels import Text, words_of
 
 HEAD = 1000  # lines, after which a log that could be either is taken for one of numbered arms
@@ -20,7 +20,7 @@ def blocks_of(source: Source) -> tuple[bool, Iterator[bytes]]:
     n_lines = 0
     for block in blocks:
         head.append(block)
-        n_lines += block.count(b"\n")
+        n_lines += newlines(block)
         if n_lines >= HEAD:
             break
     return _is_numbered(islice(_lines_of(head), HEAD)), chain(head, blocks)
@@ -49,13 +49,14 @@ def pieces_of(source: Source, blocks: Iterable[bytes], bad_lines: BadLines) -> I
     """
     line, parts = 0, []
     for block in blocks:
-        end = max(block.rfind(b"\n\n") + 2, block.rfind(b"\n\r\n") + 3)
+        end = block.rfind(b"\n\n") + 2
+        end = max(end, block.rfind(b"\n\r\n", end - 1) + 3)  # searched only behind the other
         if end < 3:  # no line is empty
             parts.append(block)
             continue
-        piece = b"".join([*parts, block[:end]])
+        piece = b"".join((*parts, memoryview(block)[:end]))  # one copy
         yield piece, line
-        line += piece.count(b"\n")
+        line += newlines(piece)
         parts = [block[end:]]
     rest = b"".join(parts)
     if source.broken is not None:
