@@ -74,7 +74,7 @@ def test_wild_rewards_and_features_leave_a_law(name: str, context: str, size: fl
 def test_a_law_at_once_is_that_of_one_action_after_another(name: str, context: str) -> None:
     """And what is not available is left as it is."""
     course = begin(name, context)
-    for instance in course.instances(16):
+    for instance in course.instances(8):
         law = np.full(course.problem.n_arms, 7.0)
         write_law(course.policy.params, course.state, instance, law)
         np.testing.assert_array_equal(law, np.where(instance.available, course.law(instance), 7.0))
