@@ -91,6 +91,9 @@ ADDRESS = re.compile(
     r"|https?://[^\s\"')]*/(?:simple|packages)/",
     re.IGNORECASE,
 )
+# What any of these has in it, in small letters: to look for that first takes a tenth of the time.
+SIGNS = ("index_url", "index-url", "--find-links", "trusted-host", "artifactory", "pypi.org", "pythonhosted")
+SIGNS += ("registry.npmjs", "/simple/", "/packages/")
 VENDORED = ("api/http/static/htmx/", "api/http/static/swagger/", "api/http/static/uplot/")
 # What a newcomer can take in: files and functions in lines, and how many modules and folders lie flat in engine/.
 FILE_P95, FILE_MAX = 350, 500
@@ -474,7 +477,9 @@ def test_the_repository_names_no_package_index() -> None:
         if path == own or path.startswith(VENDORED) or not file.is_file():
             continue
         text = file.read_bytes().decode(errors="ignore").replace("--no-emit-index-url", "")
-        found += [f"{path}: {match.group()}" for match in ADDRESS.finditer(text)]
+        small = text.lower()
+        if any(sign in small for sign in SIGNS):
+            found += [f"{path}: {match.group()}" for match in ADDRESS.finditer(text)]
     assert found == []
 
 

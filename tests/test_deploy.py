@@ -7,10 +7,9 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,10 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from support.direct import Direct
+from support.forked import ran
 from support.keyed import Keyed
 
+from onearm.api.cli.main import run
 from onearm.api.http.app import create_app
 from onearm.engine.storage.store import Store
 
@@ -66,8 +67,8 @@ def test_what_the_unit_starts_is_understood(tmp_path: Path) -> None:
     behind = re.search(r"started with (--.*)\.$", nginx, re.M)
     assert behind is not None
     options[options.index("--port") + 1] = "0"
-    command = [sys.executable, "-m", "onearm", "serve", *options, *behind[1].split(), "--database", "run.db"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    with chdir(tmp_path):
+        done = ran(run, "serve", *options, *behind[1].split(), "--database", "run.db")
     assert "names no database" in done.stderr  # all that stands before it was read
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support import with_numba
 
 HIDDEN = """
 import sys
@@ -27,10 +25,6 @@ for module in pkgutil.walk_packages(onearm.__path__, "onearm."):
         assert error.name == "pyarrow", error
         missing.append(module.name.removeprefix("onearm."))
 print(json.dumps(missing))
-"""
-COMMAND = """
-from onearm.api.cli.main import run
-sys.exit(run(sys.argv[1:]))
 """
 CONVERT_EACH = """
 import contextlib, io, json
@@ -66,14 +60,8 @@ NEED_IT = {  # tables in columns, and what is made of these alone
 }
 
 
-def without_arrow(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", HIDDEN + program, *arguments],
-        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def without_arrow(program: str, *arguments: str) -> with_numba.Done:
+    return with_numba.run(HIDDEN + program, *arguments, **with_numba.AS_PYTHON)
 
 
 def test_arrow_is_needed_for_tables_in_columns_alone() -> None:
@@ -87,14 +75,14 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("light") / "log.jsonl"
     env = 'bernoulli:{"mean": [0.1, 0.9]}'
     done = without_arrow(
-        COMMAND, *("simulate", "--policy", "ucb1", "--horizon", "50", "--env", env, "--log", str(path))
+        with_numba.COMMAND, *("simulate", "--policy", "ucb1", "--horizon", "50", "--env", env, "--log", str(path))
     )
     assert done.returncode == 0, done.stderr
     return path
 
 
 def test_a_log_is_written_and_read_as_json_lines(log: Path) -> None:
-    done = without_arrow(COMMAND, "replay", str(log), "--policy", "epsilon_greedy", "--json")
+    done = without_arrow(with_numba.COMMAND, "replay", str(log), "--policy", "epsilon_greedy", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["events"] == 50
 
@@ -111,7 +99,7 @@ def test_what_needs_arrow_says_so_before_anything_is_written(log: Path, tmp_path
 
 
 def test_a_command_that_needs_arrow_says_so() -> None:
-    done = without_arrow(COMMAND, "plan", "--help")
+    done = without_arrow(with_numba.COMMAND, "plan", "--help")
     assert (done.returncode, done.stderr) == (
         2,
         "onearm: onearm plan needs the package pyarrow, which is not installed: pip install 'onearm[logs]'\n",

@@ -11,14 +11,13 @@ import inspect
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import golden
 import pytest
+from support import with_numba
 from support.every_run import every_run
 from support.old_logs import FIXTURES, Reader, command, export_digest, read_answers, verified
 
@@ -182,7 +181,8 @@ def test_a_log_of_a_policy_from_outside_is_verified_with_its_file() -> None:
     """In a process of its own, as the file adds a policy to this one's. It reads its last arms and pulls nothing."""
     database = f"sqlite:///{FIXTURES / 'outside.db'}"
     verify = ["verify", "--database", database, "--policy-file", str(FIXTURES / "passing_by.py"), "--json"]
-    done = subprocess.run([sys.executable, "-m", "onearm", *verify], capture_output=True, text=True, check=True)
+    done = with_numba.run(with_numba.COMMAND, *verify, **with_numba.AS_PYTHON)
+    assert done.returncode == 0, done.stderr
     found = {one["id"]: (one["decisions"], one["first_difference"]) for one in json.loads(done.stdout)["experiments"]}
     assert found == {"hello": (0, None), "over": (14, None), "under_way": (13, None)}
 

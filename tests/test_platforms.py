@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+
+from support import with_numba
 
 PROGRAM = """
 import asyncio, importlib, json, multiprocessing.util, pkgutil, sys
@@ -26,7 +26,7 @@ print(json.dumps(names))
 
 
 def test_the_package_imports_without_modules_that_only_posix_has() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
+    done = with_numba.run(PROGRAM, **with_numba.AS_PYTHON)
     assert done.returncode == 0, done.stderr
     names = json.loads(done.stdout)
     assert {"onearm.engine.storage.files", "onearm.engine.compiled.worker", "onearm.api.http.server"} <= set(names)

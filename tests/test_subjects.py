@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from support.subjects import LONG, LONG_AS_PYTHON, MARKED, subject_of
+from support.subjects import LONG, LONG_AS_PYTHON, MARKED, POLICIES, TOGETHER, subject_of
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,8 @@ from support.subjects import LONG, LONG_AS_PYTHON, MARKED, subject_of
         ("tests/parity/test_interfaces.py::test_compiled_interfaces_agree[exp3_ix-squall]", "interfaces"),
         ("tests/engine/solvers/test_sor.py::test_all_counts_are_the_published_ones[0.5]", "sor"),
         ("tests/engine/test_kernel.py::test_a_kernel[ucb1]", "kernel"),
+        ("tests/engine/featuriser/test_json_text.py::test_lines[0]", "featuriser"),
+        ("tests/engine/trained/test_networks.py::test_compiled_networks", "mapo"),
     ],
 )
 def test_tests_of_one_policy_have_one_subject_in_whatever_file(nodeid: str, subject: str) -> None:
@@ -27,7 +29,8 @@ def test_tests_of_one_policy_have_one_subject_in_whatever_file(nodeid: str, subj
 
 def test_every_long_subject_is_a_file(root: Path) -> None:
     files = {file.stem.removeprefix("test_") for file in (root / "tests").rglob("test_*.py")}
-    assert {*LONG, *LONG_AS_PYTHON} <= files
+    assert {*LONG, *LONG_AS_PYTHON, *TOGETHER} <= files
+    assert {*TOGETHER.values()} <= {*files, *POLICIES}
 
 
 def test_only_benchmarks_documentation_and_long_runs_are_slow_and_never_the_readme(root: Path) -> None:

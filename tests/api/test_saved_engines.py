@@ -15,6 +15,8 @@ import onearm
 from onearm.engine.domain import simplex
 from onearm.engine.errors import Damaged, InvalidInput, NotFound
 
+pytestmark = pytest.mark.usefixtures("coarse_quadrature")
+
 
 def play_arms(engine: Any, n: int) -> list[Any]:
     made = []

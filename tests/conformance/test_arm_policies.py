@@ -74,7 +74,7 @@ def test_wild_rewards_and_features_leave_a_law(name: str, context: str, size: fl
 def test_a_law_at_once_is_that_of_one_action_after_another(name: str, context: str) -> None:
     """And what is not available is left as it is."""
     course = begin(name, context)
-    for instance in course.instances(16):
+    for instance in course.instances(8):
         law = np.full(course.problem.n_arms, 7.0)
         write_law(course.policy.params, course.state, instance, law)
         np.testing.assert_array_equal(law, np.where(instance.available, course.law(instance), 7.0))
@@ -85,7 +85,7 @@ def test_a_law_at_once_is_that_of_one_action_after_another(name: str, context: s
 @pytest.mark.parametrize(("name", "context"), CASES)
 def test_what_is_recalled_of_a_law_right_after_a_decision_is_that_law(name: str, context: str) -> None:
     course = begin(name, context)
-    for instance in course.instances(16):
+    for instance in course.instances(8):
         law = course.law(instance)
         select(course.policy.params, course.state, instance, Key(RUN, instance.t))
         for arm in np.flatnonzero(instance.available).tolist():
@@ -110,7 +110,7 @@ def test_a_policy_says_whether_it_ever_draws(name: str, context: str) -> None:
 @np.errstate(invalid="ignore")
 def test_a_policy_says_whether_it_divides_by_propensities(name: str, context: str) -> None:
     known, unknown = begin(name, context), begin(name, context)
-    for instance in known.instances(24):
+    for instance in known.instances(12):
         decision = known.decide(instance)
         unknown.decide(instance)
         for course, propensity in ((known, decision.propensity), (unknown, np.nan)):

@@ -15,7 +15,7 @@ from onearm.api.experiment.ids import in_url
 from onearm.engine.storage.tables import Base
 
 BOX = {"kind": "box", "low": [-1.0, 0.0, -0.5], "high": [1.0, 0.5, 0.25]}
-ADAPTIVE = {"name": "adaptive", "params": {"policy": {"name": "thompson_beta"}}}
+ADAPTIVE = {"name": "adaptive", "params": {"policy": {"name": "epsilon_greedy", "params": {"epsilon": 0.1}}}}
 GREEDY = {"name": "linear_greedy", "params": {"epsilon": 0.25}}
 
 

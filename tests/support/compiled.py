@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -19,3 +20,11 @@ def as_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let all loops of this process run as Python from now on, also those that somebody would wait for."""
     monkeypatch.setattr(Loop, "compiled", lambda this, *args: this._interpreted)
     monkeypatch.setattr(Loop, "__call__", lambda this, *args: this._interpreted(*args))
+
+
+@contextmanager
+def all_as_python() -> Iterator[None]:
+    """Let all loops of this process run as Python in a block: what compiled code is compared with."""
+    with pytest.MonkeyPatch.context() as alone:
+        as_python(alone)
+        yield

@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -81,6 +82,16 @@ def copying() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(IMPORTED)
     return context
+
+
+def ran(program: Callable[[list[str]], int], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a copy to its end, and return what it left behind."""
+    with tempfile.TemporaryFile("w+") as stderr:
+        process = Forked(program, arguments, stderr)
+        told = process.stdout.read()
+        process.communicate()
+        stderr.seek(0)
+        return subprocess.CompletedProcess(arguments, process.returncode, told, stderr.read())
 
 
 def _run(

@@ -2,6 +2,9 @@
 
 To import numba, and to let it make its tables ready, takes 1 s of CPU time. What tests look at in such a process begins
 behind that: which package it imports, which folder of compiled code it finds, and what it compiles.
+
+With the JIT off such a process has imported what services are made of as well, which takes another second: what tests
+look at there is how ours is imported where something is missing, and what is left where a process ends.
 """
 
 from __future__ import annotations
@@ -22,10 +25,12 @@ PATIENCE = 600.0  # seconds: a busy machine is no bug
 # Copies itself for each line that it is told. One copy runs the program, and another one waits for that and tells how
 # it ended; both end as any process does.
 SERVER = """
-import json, os, sys
+import importlib, json, os, sys
 import numba
 
 numba.njit(lambda x: x + 1.0)(1.0)
+for name in sys.argv[1:]:
+    importlib.import_module(name)
 copies = 0
 for line in sys.stdin:
     if os.fork() == 0:
@@ -53,6 +58,9 @@ sys.path[:0] = asked["path"]
 sys.argv[1:] = asked["arguments"]
 exec(asked["code"], {"__name__": "__main__"})
 """
+LIBRARIES = ("alembic.command", "fastapi", "gymnasium", "httpx", "rich.console", "sqlalchemy", "uvicorn")
+AS_PYTHON = {"NUMBA_DISABLE_JIT": "1"}  # of the settings of a process, the one that numba reads as it is imported
+COMMAND = "import sys\nfrom onearm.api.cli.main import run\nsys.exit(run(sys.argv[1:]))"  # `onearm`, as code
 
 
 class Done(NamedTuple):
@@ -64,9 +72,10 @@ class Done(NamedTuple):
 
 
 def run(code: str, *arguments: str, path: Sequence[Path] = (), folder: str | Path = ".", **settings: str) -> Done:
-    """Run code with the JIT on, in a copy that finds modules in `path` first; return what it left behind.
+    """Run code in a copy that finds modules in `path` first; return what it left behind.
 
-    `settings` are its environment beside that of this process, without what numba reads as it is imported.
+    `settings` are its environment beside that of this process, without what numba reads as it is imported. But for
+    `**AS_PYTHON` the JIT is on.
     """
     with tempfile.TemporaryDirectory() as place:
         names = {name: str(Path(place, name)) for name in ("stdout", "stderr", "end")}
@@ -80,7 +89,7 @@ def run(code: str, *arguments: str, path: Sequence[Path] = (), folder: str | Pat
         }
         end = os.open(names["end"], os.O_RDWR)  # for writing too, or there is an end before it is written
         try:
-            told = _server().stdin
+            told = _server(settings.get("NUMBA_DISABLE_JIT", "0")).stdin
             assert told is not None
             told.write(json.dumps(asked) + "\n")
             told.flush()
@@ -92,9 +101,11 @@ def run(code: str, *arguments: str, path: Sequence[Path] = (), folder: str | Pat
 
 
 @functools.cache
-def _server() -> subprocess.Popen[str]:
+def _server(disable_jit: str) -> subprocess.Popen[str]:
     """Return what is copied; there is one for each process of the tests, and it ends with that."""
-    environment = os.environ | {"NUMBA_DISABLE_JIT": "0"}
-    server = subprocess.Popen([sys.executable, "-P", "-c", SERVER], stdin=subprocess.PIPE, text=True, env=environment)
+    environment = os.environ | {"NUMBA_DISABLE_JIT": disable_jit}
+    imported = LIBRARIES if disable_jit == "1" else ()
+    command = [sys.executable, "-P", "-c", SERVER, *imported]
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=environment)
     util.Finalize(None, server.communicate, exitpriority=0)
     return server

@@ -18,10 +18,9 @@ from onearm.engine.storage.formats import jsonl
 from onearm.engine.storage.rows import Wanted
 from onearm.engine.storage.source import Source
 
-pytestmark = pytest.mark.usefixtures("coarse_quadrature")
 WORLD = json.dumps({"env": {"name": "bernoulli", "params": {"mean": [0.1, 0.9]}}, "at": [150], "shift": 1})
 SWITCHING = ("--env", f"switching:{WORLD}", "--seed", "2")
-ADAPTIVE = 'adaptive:{"policy":"thompson_beta"}'
+ADAPTIVE = 'adaptive:{"policy":"epsilon_greedy"}'
 LABEL = candidate(ADAPTIVE).label
 
 

@@ -17,10 +17,12 @@ from typing import Any
 
 import httpx
 import pytest
+from support.forked import Forked
 from support.processes import Process
 
 from onearm.api.cli import serve
 from onearm.api.cli.demo import ENV, _answer
+from onearm.api.cli.main import run
 from onearm.envs import catalog as envs
 
 COMMAND = [sys.executable, "-m", "onearm"]
@@ -245,13 +247,18 @@ def test_demo_waits_for_an_experiment_that_recovers() -> None:
 
 def test_with_json_every_line_of_the_log_is_an_object(tmp_path: Path) -> None:
     arguments = ["serve", "--port", "0", "--database", "sqlite:///run.db", "--log-format", "json", "--access-log"]
-    with subprocess.Popen([*COMMAND, *arguments], cwd=tmp_path, text=True, stdout=-1, stderr=-1) as process:
-        assert process.stderr is not None
-        told = json.loads(process.stderr.readline())
+    with chdir(tmp_path), Path("said").open("w") as stderr, Path("said").open() as said:
+        process = Forked(run, arguments, stderr)
+        deadline = time.monotonic() + READY_SECONDS
+        while not (line := said.readline()).endswith("\n"):
+            assert not line and time.monotonic() < deadline
+            time.sleep(0.02)
+        told = json.loads(line)
         assert (told["message"], told["database"]) == ("onearm decides", "sqlite:///run.db")
         httpx.get(f"{told['address']}/version", headers={"X-Request-ID": "a-1"})
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
-    lines = [json.loads(line) for line in err.splitlines()]
+        out = process.stdout.read()
+        process.communicate(timeout=30)
+        lines = [json.loads(line) for line in said]
     assert [line["request_id"] for line in lines if line["message"] == "answered"] == ["a-1"]
     assert out == ""

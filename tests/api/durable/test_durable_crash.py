@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from support import with_numba
 from support.deciding import main, refused
 from support.forked import Forked
 from support.logged_engines import ARMS
@@ -162,7 +161,8 @@ def test_an_engine_that_nobody_closed_loses_nothing_where_its_process_ends(tmp_p
     program = (
         f"import onearm; engine = onearm.open(database={database!r}, experiment='e', commit=1000); engine.decide()"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    done = with_numba.run(program, **with_numba.AS_PYTHON)
+    assert (done.returncode, done.stderr) == (0, "")
     assert [event.kind for event in events_of(database)] == [DECIDE]
 
 

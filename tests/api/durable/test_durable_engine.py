@@ -19,6 +19,8 @@ from onearm.api.http.schemas import DecisionRecord
 from onearm.engine.errors import Conflict, InvalidInput, Unavailable
 from onearm.engine.storage.store import Store
 
+pytestmark = pytest.mark.usefixtures("coarse_quadrature")
+
 
 def assert_verified(database: str, capsys: pytest.CaptureFixture[str], digest: str) -> None:
     """Check that every decision of the experiment `e` comes out again, and what it folds to."""

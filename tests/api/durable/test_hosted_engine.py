@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import with_numba
 from support.served import Served
 
 import onearm
@@ -184,8 +183,7 @@ import onearm
 left = onearm.open("ucb1", arms=["a", "b"], reward={{"wait_time": "1h"}}, **{here!r})
 left.decide()
 """
-    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
-    done = subprocess.run([sys.executable, "-c", told], env=environment, capture_output=True, text=True, check=False)
+    done = with_numba.run(told, **with_numba.AS_PYTHON)
     assert (done.returncode, done.stderr) == (0, "")
     with onearm.open(**here) as engine:
         assert engine.about().decisions == 1
@@ -200,16 +198,13 @@ onearm.open("ucb1", arms=["a", "b", "c"], **{here | {"experiment": "plain"}!r}).
 left = onearm.open("early_drop", stream=3, horizon=200, **{here | {"experiment": "left open"}!r})
 left.offer("x"), left.ask()
 """
-    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
     for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-c", told], env=environment, capture_output=True, text=True, check=False
-        )
+        done = with_numba.run(told, **with_numba.AS_PYTHON)
         assert (done.returncode, done.stderr) == (0, "")
     with onearm.open(**here) as engine, onearm.open(**here | {"experiment": "plain"}) as plain:
         assert (engine.about().decisions, plain.number) == (2, 2)
         another = f"import onearm; onearm.open(**{here!r})"
-        done = subprocess.run([sys.executable, "-c", another], capture_output=True, text=True, check=False)
+        done = with_numba.run(another, **with_numba.AS_PYTHON)
         assert f"is in use by process {os.getpid()}" in done.stderr
 
 

@@ -14,6 +14,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
+from support.compiled import all_as_python
 from support.environments import NAMES, STREAM, TABLE, WORLDS, make, make_vec, names, params
 from support.every_run import every_run
 
@@ -94,7 +95,8 @@ def test_an_episode_is_the_simulation_of_the_environment(name: str) -> None:
     _, info = env.reset(seed=5)
     seed = int(gymnasium.utils.seeding.np_random(5)[0].integers(2**63))
     run = Simulation(policies.make("uniform"), made, horizon=steps, seed=seed)
-    log = run.advance_logged(steps)
+    with all_as_python():
+        log = run.advance_logged(steps)
     decided = np.flatnonzero(log.kind == DECIDE)
     masks = np.broadcast_to(log.available, (len(log.kind), run.problem.n_arms))
     total = regret = 0.0
@@ -328,7 +330,8 @@ def test_an_episode_of_a_stream_is_its_simulation() -> None:
     _, info = env.reset(seed=5)
     seed = int(gymnasium.utils.seeding.np_random(5)[0].integers(2**63))
     run = Simulation(policies.make("early_drop"), made, horizon=trials, seed=seed)
-    log = run.advance_logged(trials)
+    with all_as_python():
+        log = run.advance_logged(trials)
     rows = np.flatnonzero(log.kind == DECIDE)
     regret = 0.0
     for row in rows:

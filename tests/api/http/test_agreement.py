@@ -11,6 +11,8 @@ from support.lives import Life, law
 from support.old_logs import command
 from support.served import Served, assert_refused
 
+pytestmark = pytest.mark.usefixtures("coarse_quadrature")
+
 PATH = "/v1/experiments/e/policies"
 
 

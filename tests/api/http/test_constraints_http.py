@@ -15,6 +15,8 @@ from onearm.api.cli.verify import has_fault, verified
 from onearm.api.log_files import read_log
 from onearm.policies import catalog
 
+pytestmark = pytest.mark.usefixtures("coarse_quadrature")
+
 E = "/v1/experiments/e"
 NEW = {"name": "new", "arms": ["b", "c"], "floor": 0.4}
 CONSTRAINTS: dict[str, Any] = {"floors": {"a": 0.1}, "caps": {"c": 0.5}, "groups": [NEW]}

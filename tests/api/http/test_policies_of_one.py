@@ -18,6 +18,8 @@ from onearm.api.log_files import ROWS
 from onearm.api.service import policies as policies_module
 from onearm.api.service.watching import Watch
 
+pytestmark = pytest.mark.usefixtures("coarse_quadrature")
+
 
 @pytest.fixture
 def served(tmp_path: Path) -> Any:

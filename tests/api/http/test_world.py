@@ -16,8 +16,7 @@ from onearm.api.service import live as live_module
 from onearm.engine.errors import Damaged
 from onearm.engine.vocabulary import CHANGE
 
-pytestmark = pytest.mark.usefixtures("coarse_quadrature")
-ADAPTIVE = {"name": "adaptive", "params": {"policy": {"name": "thompson_beta"}}}
+ADAPTIVE = {"name": "adaptive", "params": {"policy": {"name": "epsilon_greedy", "params": {"epsilon": 0.1}}}}
 TWO = [{"id": "a"}, {"id": "b"}]
 WORLD = "/v1/experiments/w/world"
 

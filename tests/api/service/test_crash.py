@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import pytest
+from support import with_numba
 from support.processes import (
     CLIENTS,
     EXPERIMENTS,
@@ -110,14 +108,9 @@ def storm(database: str, blows: list[Blow], callers: int = CLIENTS) -> None:
     finally:
         over.set()
         service.end()
-    verified = subprocess.run(
-        [sys.executable, "-m", "onearm", "verify", "--database", database, "--json"],
-        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},  # the same to the bit, and done before it would be compiled
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
+    # As Python: the same to the bit, and done before it would be compiled.
+    verify = ("verify", "--database", database, "--json")
+    verified = with_numba.run(with_numba.COMMAND, *verify, **with_numba.AS_PYTHON)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     reports = {one["id"]: one for one in json.loads(verified.stdout)["experiments"]}
     for name in EXPERIMENTS:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 import httpx
 import sqlalchemy as sa
+from support.forked import Forked
 from support.served import assert_refused
 
+from onearm.api.cli.main import run
 from onearm.engine.storage.tables import SNAPSHOT, SNAPSHOT_PART
 
-COMMAND = [sys.executable, "-m", "onearm"]
-UNCOMPILED = os.environ | {"NUMBA_DISABLE_JIT": "1"}  # a kernel that looks for a file does not compile
 PATIENCE = 120.0  # seconds: a busy machine is no bug
 REWARDS = 5
 WAITING = '''"""Waiting: as ucb1, but it learns only while there is a file, so that a short log may be as a long one."""
@@ -61,23 +59,37 @@ register_policy(WaitingParams, select=select, update=update)
 '''
 
 
+class Serving(NamedTuple):
+    """The service as a process that is killed or stopped."""
+
+    process: Forked
+    stderr: IO[str]
+
+    def end(self, how: signal.Signals) -> str:
+        """Send a signal, let the policy go on, and wait for the end; return what was written to stderr."""
+        self.process.send_signal(how)
+        Path("go").touch()
+        self.process.wait(PATIENCE)
+        self.stderr.seek(0)
+        return self.stderr.read()
+
+
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
-    """Run the service over the folder's database until the block ends."""
+def serving(folder: Path) -> Iterator[tuple[Serving, httpx.Client]]:
+    """Run the service over the folder's database until the block ends; a kernel that looks for a file is Python."""
     (folder / "waiting.py").write_text(WAITING)
     arguments = ["serve", "--port", "0", "--database", "sqlite:///run.db", "--policy-file", "waiting.py"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([*COMMAND, *arguments], cwd=folder, env=UNCOMPILED, text=True, **pipes) as process:
+    with chdir(folder), tempfile.TemporaryFile("w+") as stderr:
+        served = Serving(Forked(run, arguments, stderr), stderr)
         try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            assert "http://" in line, process.communicate()[1]
+            line = served.process.stdout.readline()
+            assert "http://" in line, served.end(signal.SIGKILL)
             address = next(word for word in line.split() if word.startswith("http://"))
             with httpx.Client(base_url=address, timeout=PATIENCE) as client:
-                yield process, client
+                yield served, client
         finally:
-            process.kill()
-            process.communicate()
+            served.process.kill()
+            served.process.communicate()
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -110,7 +122,7 @@ def forget_snapshots(folder: Path) -> None:
 def fill(folder: Path) -> dict[str, str]:
     """Let two experiments decide and learn; return the digests of their states."""
     (folder / "go").touch()
-    with serving(folder) as (process, client):
+    with serving(folder) as (served, client):
         until(lambda: ready(client) == {"status": "ready"})
         for name, policy in (("quick", "ucb1"), ("slow", "waiting")):
             body = {"experiment_id": name, "arms": [{"id": "a"}, {"id": "b"}], "policy": {"name": policy}}
@@ -120,8 +132,7 @@ def fill(folder: Path) -> dict[str, str]:
                 reward = {"value": i / REWARDS}
                 client.post(f"/v1/experiments/{name}/decisions/d{i}/reward", json=reward).raise_for_status()
         digests = {name: client.get(f"/v1/experiments/{name}").json()["digest"] for name in ("quick", "slow")}
-        process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=PATIENCE)[1] == ""
+        assert served.end(signal.SIGTERM) == ""
     forget_snapshots(folder)
     return digests
 
@@ -130,24 +141,21 @@ def test_a_service_that_is_killed_or_stopped_while_it_recovers_has_lost_nothing(
     digests = fill(tmp_path)
     for blow in (signal.SIGKILL, signal.SIGTERM):
         (tmp_path / "go").unlink()
-        with serving(tmp_path) as (process, client):
+        with serving(tmp_path) as (served, client):
             until(lambda: client.get("/health/live").json() == {"status": "alive"})
             until(lambda: decide(client, "quick").status_code == 201)
             assert ready(client) == {"status": "recovering", "recovering": 1, "of": 3}
             assert_refused(decide(client, "slow", decision_id="d0"), 503, "recovering")
             again = client.post("/v1/experiments/quick/decisions/d0/reward", json={"value": 0.0})
             assert again.json() == {"status": "duplicate"}
-            process.send_signal(blow)
-            (tmp_path / "go").touch()
-            assert process.communicate(timeout=PATIENCE)[1] == ""
-            assert process.returncode == (0 if blow == signal.SIGTERM else -blow)
-    with serving(tmp_path) as (process, client):
+            assert served.end(blow) == ""
+            assert served.process.returncode == (0 if blow == signal.SIGTERM else -blow)
+    with serving(tmp_path) as (served, client):
         until(lambda: ready(client) == {"status": "ready"})
         assert {name: client.get(f"/v1/experiments/{name}").json()["digest"] for name in digests} == digests
         assert decide(client, "slow", decision_id="d0").headers["idempotency-replayed"] == "true"
         assert decide(client, "slow").json()["decision_id"] == f"~{REWARDS}"
-        process.send_signal(signal.SIGTERM)
-        assert process.stdout is not None
-        said = process.stdout.read()  # not communicate(): what readline() read ahead would be lost
+        assert served.end(signal.SIGTERM) == ""
+        said = served.process.stdout.read()
     assert "recovering   reading the logs of 3 experiments; one that is asked for goes first\n" in said
     assert "recovered    3 of 3 experiments in " in said.splitlines()[-1]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import copy
 import math
 import pickle
-import subprocess
-import sys
 from typing import Any
 
 import pytest
+from support import with_numba
 from support.tuned import VALUES, drive
 
 from onearm.api import saving
@@ -65,16 +64,14 @@ def test_a_tuner_goes_on_in_another_process() -> None:
     program = """
 import sys
 from onearm.api.solver import Tuner
-tuner = Tuner.load(bytes.fromhex(sys.stdin.read()))
+tuner = Tuner.load(bytes.fromhex(sys.argv[1]))
 proposed = []
 for _ in range(20):
     proposed.append(tuner.propose())
     tuner.observe(30)
 print(tuner.digest(), proposed)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], input=tuner.save().hex(), capture_output=True, text=True, check=True
-    )
+    done = with_numba.run(program, tuner.save().hex(), **with_numba.AS_PYTHON)
     proposed = []
     for _ in range(20):
         proposed.append(tuner.propose())

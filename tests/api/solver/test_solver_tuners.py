@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 import pickle
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
 import pytest
 import scipy.sparse as sparse
+from support import with_numba
 
 from onearm.api import saving
 from onearm.api.solver import PatternKey, Tuner, Tuners, prepare
@@ -94,7 +93,7 @@ from onearm.api.solver import Tuners
 A = np.array([[4.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 4.0]])
 print(Tuners("ucb1", seed=7)["p", 1e-8, A].settings.seed)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = with_numba.run(program, **with_numba.AS_PYTHON)
     assert int(done.stdout) == Tuners("ucb1", seed=7)["p", 1e-8, A].settings.seed
 
 

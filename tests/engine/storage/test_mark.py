@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from support import with_numba
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.storage.access import Access
@@ -42,7 +41,7 @@ def names(file: Path) -> list[str]:
 
 def killed(file: Path) -> None:
     """Let a process write, and die in the middle."""
-    done = subprocess.run([sys.executable, "-c", KILLED, f"sqlite:///{file}"], check=False, timeout=120)
+    done = with_numba.run(KILLED, f"sqlite:///{file}", **with_numba.AS_PYTHON)
     assert done.returncode == 9
 
 

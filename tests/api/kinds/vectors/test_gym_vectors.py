@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
+from support.compiled import all_as_python
 from support.environments import make, make_vec, names, params, sea, seed_of_nature
 from support.every_run import every_run
 from support.vector_worlds import tide
@@ -50,7 +51,8 @@ def test_an_episode_of_points_is_the_simulation_of_the_environment(name: str) ->
     env = make(name, horizon=steps)
     assert env.reset(seed=5) == (0, {})
     run = Simulation(policies.make("optimistic_omd"), made, horizon=steps, seed=seed_of_nature(5))
-    log = run.advance_logged(steps)
+    with all_as_python():
+        log = run.advance_logged(steps)
     total = regret = 0.0
     for row in np.flatnonzero(log.kind == DECIDE):
         _, reward, terminated, truncated, info = env.step(log.action[row])
