@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from ...source import Source
 from ..arrow_batches import Batch
-from .file import FORM, batches, opened
+from .file import BLOCK, FEW, FORM, PAGE, batches, opened
 
 
 class FileTable:
@@ -24,7 +24,7 @@ class FileTable:
 
     def batches(self, wanted: list[str]) -> Iterator[Batch]:
         """Yield some columns, in their order."""
-        return batches(self._source, self._file, wanted)
+        return batches(self._source, self._file, wanted, BLOCK if len(wanted) <= FEW else PAGE)
 
 
 def table_lines(source: Source) -> Iterator[tuple[int, Any]]:
