@@ -121,7 +121,7 @@ class Even(Contender):
     """
 
     def judge(self, page: Columns, predicted: Array = NO_PREDICTIONS, beside: Array = NOTHING_BESIDE) -> Judged:
-        """Tell of the next rows what it would have done, as `Contender.judge` does; `target` may be one number for all."""
+        """Tell of the next rows what it would have done, as `Contender.judge` does; `target` may be one number."""
         n, k = len(page.kind), page.available.shape[1]
         chosen, expected = np.empty(n, np.int64), np.zeros(n if predicted.shape[1] else 0)
         if page.available.all():
