@@ -302,7 +302,7 @@ def _estimate(candidate: Candidate, case: Case, method: str, terms: Terms, inter
 
 def _note(method: str, case: Case) -> str | None:
     """Return what is to be known of a method on this log, whatever the interval."""
-    if case.half_told and method in MODELLED - {"mips"}:
+    if method in MODELLED - {"mips"} and case.half_told:
         return "of the target only the probability of the logged action is known: a model adds nothing to its weights"
     if method != "match":
         return None

@@ -88,9 +88,12 @@ def logged(rows: Rows) -> Facts:
     n, start = len(rows), 0
     reward, propensity, action, unit = room(n), room(n), room(n, np.int64), np.zeros(0, np.uint64)
     choices, segment = np.broadcast_to(np.int64(0), n), np.broadcast_to(np.int64(0), n)
-    for page in rows.pages():
+    for page in rows.blocks():
         columns, part = page.columns, slice(start, start + len(page.line))
-        reward[part], propensity[part], action[part] = columns.reward, columns.propensity, columns.action
+        if len(page.line) == n:
+            reward, propensity, action = columns.reward, columns.propensity, columns.action
+        else:
+            reward[part], propensity[part], action[part] = columns.reward, columns.propensity, columns.action
         choices = _put(choices, part, columns.available.sum(axis=1))
         if rows.segments:
             segment = _put(segment, part, page.segment)

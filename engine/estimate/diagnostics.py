@@ -218,7 +218,7 @@ def _floor(propensity: Array, n_arms: int | None, known: float | None) -> float 
 
 def _sure(propensity: Array) -> float:
     """Return the share of decisions at which the log took its action for sure."""
-    return float((propensity >= 1.0).mean()) if len(propensity) else 0.0
+    return float((propensity >= 1.0).mean()) if len(propensity) and not propensity.max() < 1.0 else 0.0
 
 
 def unreachable(propensity: Array, target: Array) -> float:
@@ -235,6 +235,8 @@ def unreachable(propensity: Array, target: Array) -> float:
     def missed(rows: slice) -> Array:
         return np.where(propensity[rows] >= 1.0, 1.0 - np.minimum(target[rows], 1.0), 0.0)
 
+    if n and propensity.max() < 1.0:  # as in most logs, of which there is nothing to add up
+        return 0.0
     return summed(n, missed) / n if n else math.nan
 
 

@@ -59,10 +59,10 @@ class EState(NamedTuple):
     crowd: Array  # int64[m], so many arms at most have a propensity above 1 / (crowd + 1); none for weights
     crowd_growth: Array  # float64[m, c], ln of what the bets on these have grown to, as `growth`, but for
     crowd_product: Array  # float64[m, c], what they have grown by since
-    crowd_above: Array  # float64[m c], crowd + 1
-    crowd_slope: Array  # float64[m c], by which a bet grows for each 1 / propensity
+    crowd_above: Array  # float64[m], crowd + 1
+    crowd_slope: Array  # float64[m, c], by which a bet grows for each 1 / propensity
     taken: Array  # int64[arms], how often each was taken since its products began
-    enough: Array  # float64[arms, 2, j], no more than the products with which a bet alone has what the alarm takes
+    worth: Array  # float64[arms, 2, j], 1 over no more than the products with which a bet alone brings the alarm
     near: Array  # int64[1], 1 where some bet may have it
     seen: Array  # int64[2]: decisions, and those after which the alarm came, or 0
     limit: float  # ln of the capital at which the alarm comes
@@ -211,11 +211,12 @@ def add_actions(state: EState, action: Array, propensity: Array) -> None:
 
 @kernel
 def _bet_on_crowds(state: EState, propensity: float) -> None:
-    """Let the bets on large propensities grow: by 1 + slope / propensity where it is one, all at once."""
-    inverse, product = 1.0 / propensity, state.crowd_product.reshape(state.crowd_product.size)
-    for lane in range(len(product)):
-        grown = product[lane] * (1.0 + state.crowd_slope[lane] * inverse)
-        product[lane] = grown if propensity * state.crowd_above[lane] > 1.0 else product[lane]
+    """Let the bets on large propensities grow: by 1 + slope / propensity where it is one."""
+    inverse, m = 1.0 / propensity, len(state.crowd) - 1
+    while m >= 0 and propensity * state.crowd_above[m] > 1.0:  # crowds ascend: it is one for no smaller crowd either
+        for j in range(len(_CROWD_SIZES)):
+            state.crowd_product[m, j] *= 1.0 + state.crowd_slope[m, j] * inverse
+        m -= 1
 
 
 @kernel
@@ -240,7 +241,7 @@ def _bet(state: EState, a: int, sides: int, gap: float) -> bool:
     near = False
     for side in range(sides):
         for j in range(state.size.shape[1]):
-            near |= state.product[a, side, j] >= state.enough[a, side, j]
+            near |= state.product[a, side, j] * state.worth[a, side, j] >= 1.0
     return near
 
 
@@ -248,7 +249,7 @@ def _bet(state: EState, a: int, sides: int, gap: float) -> bool:
 def _fold(state: EState, a: int, sides: int) -> None:
     """Put the logarithms of an arm's products where those before them are, and begin new products.
 
-    What is enough for the alarm is told of this decision: later ones take no less, as bets on other arms cost.
+    What they are worth is told of this decision: it is no more at later ones, as bets on other arms cost.
     """
     state.taken[a] = 0
     for side in range(sides):
@@ -256,37 +257,42 @@ def _fold(state: EState, a: int, sides: int) -> None:
             state.growth[a, side, j] += log(state.product[a, side, j])
             state.product[a, side, j] = 1.0
             missing = state.limit - state.growth[a, side, j] - state.seen[0] * state.idle[side, j]
-            state.enough[a, side, j] = max(exp(missing), _LEAST) * (1.0 - _CLOSE)
+            state.worth[a, side, j] = 1.0 / (max(exp(missing), _LEAST) * (1.0 - _CLOSE))
 
 
 @kernel
 def _fold_crowds(state: EState) -> None:
     """Do the same with the products of large propensities, and tell whether one may have what the alarm takes."""
+    largest = -math.inf
     for m in range(len(state.crowd)):
         for j in range(len(_CROWD_SIZES)):
             state.crowd_growth[m, j] += log(state.crowd_product[m, j])
             state.crowd_product[m, j] = 1.0
-            if _crowd_grown(state, m, j) >= state.limit - _CLOSE:
-                state.near[0] = 1
+            largest = max(largest, state.crowd_growth[m, j] + state.seen[0] * _CROWD_IDLE[j])
+    if largest >= state.limit - _CLOSE:
+        state.near[0] = 1
 
 
 @kernel
 def _reach(state: EState, sides: int) -> float:
     """Return no less than the capital, as a part of what the alarm takes; crowds were folded."""
     n_arms, _, n_sizes = state.growth.shape
-    total = 0.0
+    first = second = third = fourth = 0.0  # sums of every fourth one, which need not wait for each other
     for a in range(n_arms):
         for side in range(sides):
-            for j in range(n_sizes):
-                total += state.product[a, side, j] / state.enough[a, side, j]
-    of_arms = total / (n_arms * sides * n_sizes)
+            for j in range(0, n_sizes, 4):
+                first += state.product[a, side, j] * state.worth[a, side, j]
+                second += state.product[a, side, j + 1] * state.worth[a, side, j + 1]
+                third += state.product[a, side, j + 2] * state.worth[a, side, j + 2]
+                fourth += state.product[a, side, j + 3] * state.worth[a, side, j + 3]
+    of_arms = (first + second + third + fourth) / (n_arms * sides * n_sizes)
     n_crowds, n_sizes = state.crowd_growth.shape
     if n_crowds == 0:
         return of_arms
     total = 0.0
     for m in range(n_crowds):
         for j in range(n_sizes):
-            total += exp(_crowd_grown(state, m, j) - state.limit)
+            total += exp(state.crowd_growth[m, j] + state.seen[0] * _CROWD_IDLE[j] - state.limit)
     return 0.5 * (of_arms + total / (n_crowds * n_sizes)) + _CLOSE
 
 
@@ -389,10 +395,10 @@ def _start(n_arms: int, weight_max: float | None, alpha: float, crowd: Array) ->
         crowd,
         crowd_growth,
         np.ones_like(crowd_growth),
-        np.repeat(crowd + 1.0, len(_CROWD_SIZES)),
-        (_CROWD_SIZES / (1.0 - _CROWD_SIZES) / crowd[:, np.newaxis]).reshape(-1),
+        crowd + 1.0,
+        _CROWD_SIZES / (1.0 - _CROWD_SIZES) / crowd[:, np.newaxis],
         np.zeros(n_arms, np.int64),
-        np.full_like(growth, math.exp(limit) * (1.0 - _CLOSE)),
+        np.full_like(growth, 1.0 / (math.exp(limit) * (1.0 - _CLOSE))),
         np.zeros(1, np.int64),
         np.zeros(2, np.int64),
         limit,

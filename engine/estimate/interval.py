@@ -37,7 +37,8 @@ def normal(terms: Terms, level: float = 0.95) -> Interval:
     spread, note = spread_of(terms)
     if note is not None:
         return unknown("normal", note)
-    return Interval("normal", terms.value - z * spread, terms.value + z * spread)
+    value = terms.value
+    return Interval("normal", value - z * spread, value + z * spread)
 
 
 @containing_dr

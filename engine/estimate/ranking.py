@@ -17,7 +17,7 @@ import numpy as np
 
 from ..draws import RESAMPLING, normal, normals, run_key
 from ..errors import InvalidInput
-from ..kernel import loop
+from ..kernel import kernel, loop
 from ..vocabulary import Array, Key
 from .interval import check_level, spread_of
 from .leaning import widened
@@ -126,14 +126,20 @@ def _widest(deviation: Array, apart: Array, largest: Array) -> None:
     """
     for first in range(0, len(largest), _AT_ONCE):
         last = min(first + _AT_ONCE, len(largest))
+        most = largest[first:last]
         for i in range(len(apart)):
+            one = deviation[i, first:last]
             for j in range(i):
-                between = apart[i, j]
-                if between == math.inf:
-                    continue
-                for draw in range(first, last):
-                    gap = abs(deviation[i, draw] - deviation[j, draw]) / between
-                    largest[draw] = gap if gap > largest[draw] else largest[draw]
+                if apart[i, j] != math.inf:
+                    _widen(one, deviation[j, first:last], apart[i, j], most)
+
+
+@kernel
+def _widen(one: Array, other: Array, between: float, most: Array) -> None:
+    """Let the largest of some draws grow by a pair."""
+    for draw in range(len(most)):
+        gap = abs(one[draw] - other[draw]) / between
+        most[draw] = gap if gap > most[draw] else most[draw]
 
 
 def _covariance(policies: Sequence[Terms], known: Array) -> Array:

@@ -117,6 +117,7 @@ class Rows(Told):
         super().__init__(bad_lines or BadLines())
         self.finish: Callable[[Page], Page] = lambda page: page
         self.rewarded: Callable[[Page], Page] = lambda page: page  # the rows of a page that have a reward
+        self.longest: int | None = None  # rows of a page of `pages`, where the reader appends larger ones
         self._memory = MEMORY if memory is None else memory
         self._used = 0
         self._pages: list[Page | list[_Kept]] = []
@@ -156,12 +157,17 @@ class Rows(Told):
     def pages(self) -> Iterator[Page]:
         """Yield the pages that hold a row, from the first on; may be called again."""
         number = 0
-        for page in map(self.rewarded, self.all_pages()):
-            n = len(page.columns.kind)
-            if n:
-                numbers = np.arange(number, number + n)
+        for block in self.blocks():
+            size = self.longest or len(block.line)
+            for start in range(0, len(block.line), size):
+                page = block if size >= len(block.line) else part_of(block, slice(start, start + size))
+                numbers = np.arange(number, number + len(page.line))
                 yield page._replace(columns=page.columns._replace(number=numbers))
-                number += n
+                number += len(page.line)
+
+    def blocks(self) -> Iterator[Page]:
+        """Yield the same rows as they were appended, not numbered anew: for what has no use for small pages."""
+        return (page for page in map(self.rewarded, self.all_pages()) if len(page.line))
 
     def table_rows(self) -> Array:
         """Return where each row stands in the table, int64[n], from 0: of several, in all of them one after another."""

@@ -34,6 +34,7 @@ PROPENSITIES = (
     "pscore",
 )
 TIMES = ("time", "timestamp", "decided_at", "predicted_at")
+FIRST = 1 << 17  # cells that tell whether a column is one of numbers
 USERS = ("features_user.csv", "user_features.csv")
 
 
@@ -159,7 +160,7 @@ class Users:
 
 def are_numbers(name: str, texts: pa.Array) -> bool:
     """Whether the cells of a column are the numbers of arms: it is called so, and most of the first ones can be."""
-    return name.strip().lower() in NUMBERED and float(np.mean(wholes(texts) >= 0)) > 0.5
+    return name.strip().lower() in NUMBERED and float(np.mean(wholes(texts[:FIRST]) >= 0)) > 0.5
 
 
 def users_of(path: Path, roles: Roles) -> Users | None:

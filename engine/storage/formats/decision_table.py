@@ -201,7 +201,8 @@ def _check_features(roles: Roles, features: tuple[str, ...]) -> None:
 
 
 def _rewards(texts: pa.Array, sign: float, lines: Array, kept: Array, bad_lines: BadLines) -> Array:
-    reward = 0.0 + sign * floats(texts)
+    reward = sign * floats(texts)
+    reward += 0.0  # -0.0 becomes 0.0
     if lies_within(reward, -REWARD_MAX, REWARD_MAX):
         return reward
     wrong = ~(np.abs(reward) <= REWARD_MAX)

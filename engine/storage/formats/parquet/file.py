@@ -17,6 +17,8 @@ from .schema import schema
 
 FORM = "a Parquet file"
 PAGE = 1 << 17  # rows
+BLOCK = 1 << 20  # rows of a few columns of numbers, which are read at once
+FEW = 8  # columns
 
 
 @contextmanager
@@ -47,11 +49,13 @@ def header_of(path: Path) -> bytes | None:
     return header
 
 
-def batches(source: Source, file: pq.ParquetFile, wanted: list[str]) -> Iterator[tuple[pa.RecordBatch, int]]:
-    """Yield the columns `wanted` in batches of rows, each with the number of rows before it."""
+def batches(
+    source: Source, file: pq.ParquetFile, wanted: list[str], rows: int | None = None
+) -> Iterator[tuple[pa.RecordBatch, int]]:
+    """Yield the columns `wanted` in batches of at most so many rows, by default a page's, each with those before it."""
     _check_columns(source.path, file.schema_arrow, wanted)
     before, total, size = 0, file.metadata.num_rows, source.size if source.packing is None else None
-    for batch in file.iter_batches(PAGE, columns=wanted, use_threads=False):
+    for batch in file.iter_batches(rows or PAGE, columns=wanted, use_threads=False):
         yield batch, before
         if size is not None:  # what is packed, and standard input, told it when it was unpacked
             source.progress(size * (before + batch.num_rows) // total - size * before // total)

@@ -44,7 +44,7 @@ from ..arrow_arrays import booleans, floats, integers, numbers, units, valid, va
 from ..arrow_batches import read_batches
 from ..table_rows import events_of_table
 from .apart import Apart, events_apart
-from .file import batches, header_in, holds, opened
+from .file import PAGE, batches, header_in, holds, opened
 from .schema import FEATURES, LEARNED, OURS
 from .table import FileTable, table_lines
 
@@ -82,7 +82,9 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
     with opened(source) as file:
         header = header_in(file)
         if header is None:
-            return read_batches(FileTable(source, file), wanted, bad_lines)
+            rows = read_batches(FileTable(source, file), wanted, bad_lines)
+            rows.longest = PAGE
+            return rows
         problem, spec = read_header(source.path, header)
         if problem.layout == "dense" and not wanted.contexts and wanted.segment is None:
             problem = replace(problem, context_shape=(0,))

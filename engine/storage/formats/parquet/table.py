@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...source import Source
 from ..arrow_batches import Batch
-from .file import FORM, batches, opened
+from .file import BLOCK, FEW, FORM, batches, opened
 
 
 class FileTable:
@@ -24,7 +25,9 @@ class FileTable:
 
     def batches(self, wanted: list[str]) -> Iterator[Batch]:
         """Yield some columns, in their order."""
-        return batches(self._source, self._file, wanted)
+        kinds = [self._file.schema_arrow.field(name).type for name in wanted if name in self.names]
+        small = len(wanted) <= FEW and all(map(pa.types.is_primitive, kinds))  # lists and texts may be long
+        return batches(self._source, self._file, wanted, BLOCK if small else None)
 
 
 def table_lines(source: Source) -> Iterator[tuple[int, Any]]:

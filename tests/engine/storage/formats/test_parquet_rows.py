@@ -97,11 +97,23 @@ def test_standard_input_is_read_as_the_file_is(tmp_path: Path, monkeypatch: pyte
 
 
 def test_progress_adds_up_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("onearm.engine.storage.formats.parquet.file.PAGE", 3)
+    monkeypatch.setattr("onearm.engine.storage.formats.parquet.table.BLOCK", 3)
     path = write(tmp_path / "log.parquet", action=[0] * 10, reward=[1.0] * 10)
     told: list[int] = []
     parquet.read_rows(Source(path, told.append), Wanted()).close()
     assert (len(told), sum(told)) == (4, path.stat().st_size)
+
+
+def test_what_is_read_at_once_is_gone_through_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onearm.engine.storage.formats.parquet.table.BLOCK", 8)
+    monkeypatch.setattr("onearm.engine.storage.formats.parquet.reader.PAGE", 3)
+    path = write(tmp_path / "log.parquet", action=[0, 1] * 5, reward=[float(i) for i in range(10)])
+    with parquet.read_rows(Source(path), Wanted()) as rows:
+        pages = list(rows.pages())
+        assert [page.columns.number.tolist() for page in pages] == [[0, 1, 2], [3, 4, 5], [6, 7], [8, 9]]
+        assert [page.columns.reward.tolist() for page in pages] == [[0, 1, 2], [3, 4, 5], [6, 7], [8, 9]]
+        assert [page.line.tolist() for page in pages] == [[1, 2, 3], [4, 5, 6], [7, 8], [9, 10]]
+        assert [len(block.line) for block in rows.blocks()] == [8, 2]
 
 
 def test_a_reward_repeats_action_and_propensity_also_where_the_log_it_came_from_did_not(tmp_path: Path) -> None:
