@@ -75,11 +75,25 @@ def joined(requests: Sequence[Request], problem: Problem) -> tuple[Any, Array]:
 
 
 def sent_of(context: Any, actions: Any, slots: Any = None) -> str | None:
-    """Return what is on record of names that the log has as numbers alone: JSON, as clients send it."""
+    """Return what is on record of names that the log has as numbers alone: JSON, as clients send it.
+
+    Raises `InvalidInput` where JSON cannot say it.
+    """
     said = {"context": context} if isinstance(context, dict) else {}
     said |= {} if actions is None else {"actions": actions}
     said |= {} if slots is None else {"slots": slots}
-    return msgspec.json.encode(said, enc_hook=lambda array: array.tolist()).decode() if said else None
+    return msgspec.json.encode(said, enc_hook=_as_json).decode() if said else None
+
+
+def _as_json(thing: Any) -> Any:
+    """Return what arrays and NumPy's numbers are in JSON; raise `InvalidInput` for anything else."""
+    if isinstance(thing, np.ndarray | np.generic):
+        return thing.tolist()
+    raise InvalidInput(
+        "bad_feature",
+        f"what was sent has {as_seen(thing)} in it, which JSON cannot say: it is written to the log as it was sent, "
+        "with what stands behind a name with an underscore; leave it out",
+    )
 
 
 def asked_of(

@@ -121,8 +121,9 @@ class Engine(ChoosingEngine):
         if rank:
             ranking = self._ranked(Instance(number, seen, available, unit, at), labels)
         if journal is not None:
+            sent = sent_of(context, actions)  # before anything is begun: it may not be what JSON can say
             full = Request(seen, available, None if actions is None else labels, ranked=rank, unit=unit, time=at)
-            asked = Asked(journal.begin(self, full), unit_id, sent_of(context, actions))
+            asked = Asked(journal.begin(self, full), unit_id, sent)
         action, propensity = self._select.call(self._player, number, seen, available, unit, at)
         if action < 0:
             assert action == loop.NOT_FINITE, "a policy chose an arm that is not available"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from support.every_run import every_run
 from support.logged_engines import CASES, Pair
@@ -106,6 +107,21 @@ def test_it_tells_what_a_service_does(name: str, tmp_path: Path) -> None:
         assert report.seq < now["seq"]
         if curve is not None:
             assert sum(span.decisions for span in curve.spans) == report.decisions
+
+
+def test_what_json_cannot_say_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    here: dict[str, Any] = {"database": f"sqlite:///{tmp_path / 'run.db'}", "experiment": "e", "arms": 2, "seed": 1}
+    with onearm.open("squarecb", **here, context={"kind": "features", "bits": 8}) as engine:
+        for thing in (len, object()):
+            with pytest.raises(InvalidInput, match="which JSON cannot say") as refused:
+                engine.decide({"q": "x", "_about": thing})
+            assert refused.value.code == "bad_feature"
+        made = engine.decide({"q": "x", "_about": np.arange(2), "price": np.float32(0.5)})
+        assert made.number == 0
+    store = Store.open(here["database"], write=False)
+    _, (event,) = log_of(store, "e")
+    store.close()
+    assert json.loads(event.sent or "") == {"context": {"q": "x", "_about": [0, 1], "price": 0.5}}
 
 
 def test_in_memory_there_is_no_log_to_tell_of() -> None:
