@@ -8,11 +8,11 @@ is no record in those that the engine remembers. Nobody is told a name that came
 from __future__ import annotations
 
 import json
-import pickle
+import marshal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ import numpy as np
 from ...engine.errors import InvalidInput, as_seen
 from ...engine.features import Cells, Encoder, Entry, named
 from ...engine.storage.store import Store
-from ...engine.vocabulary import Array, Features, Instance
+from ...engine.vocabulary import DECISIONS, Array, Features, Instance
 from .definition import Definition
 from .explanation import EXPLAINING
 from .intake import Named
@@ -33,7 +33,9 @@ SLOTS_MAX = 1 << 20  # of a table that is looked through for weights without a n
 CHUNK = 2048  # slots that are asked for at once
 TAIL = 2000  # events of the log that names are taken from
 KEPT = 1000  # contexts that an engine without a log remembers,
-EVERY = 16  # and of those that follow the first ones it takes only some: to write one down takes a third of a decision
+KEPT_BYTES = 1 << 22  # and what they may take together;
+EVERY = 16  # of those that follow the first ones it takes only some: to write one down takes a third of a decision
+FLAT = frozenset({str, int, float, bool, type(None)})  # types of values that are written down as they are
 
 Shown = tuple[Any, Sequence[Named] | None]  # the context of a decision, and its actions where they came with the call
 Tell = Callable[[Array], Array]  # of slots int64[n] their weights float64[n]
@@ -95,11 +97,12 @@ def _told(explain: Callable[..., None], params: Any, state: Any, k: int, slots: 
 
 
 class Remembered:
-    """The contexts that were shown lately to an engine without a log."""
+    """Contexts that were shown to an engine without a log: the first ones, and in their place some of the later."""
 
     def __init__(self) -> None:
-        self._kept: deque[bytes] = deque(maxlen=KEPT)
+        self._kept: deque[bytes] = deque()
         self._n = 0
+        self.nbytes = 0  # of what is kept, `KEPT_BYTES` at most
 
     def add(self, context: Any, actions: Sequence[Named] | None) -> None:
         """Remember what was shown of a decision, as it is now: the caller may write into the same object again."""
@@ -107,20 +110,40 @@ class Remembered:
         if self._n > KEPT and self._n % EVERY:
             return
         try:
-            self._kept.append(pickle.dumps((context, actions)))
-        except (pickle.PicklingError, AttributeError, TypeError):
-            return  # what is left out, behind a name with an underscore, may be anything
+            written = marshal.dumps((_read_of(context), _read_of(actions)))  # runs nothing of what it meets
+        except Exception:  # the decision has nothing to do with it
+            return
+        if len(written) > KEPT_BYTES:
+            return
+        self._kept.append(written)
+        self.nbytes += len(written)
+        while len(self._kept) > KEPT or self.nbytes > KEPT_BYTES:
+            self.nbytes -= len(self._kept.popleft())
 
     def __iter__(self) -> Iterator[Shown]:
-        return map(pickle.loads, self._kept)
+        return map(marshal.loads, self._kept)
+
+
+def _read_of(said: Any) -> Any:
+    """Return what the encoder reads of a context or of actions that it took: no keys that begin with an underscore."""
+    if isinstance(said, dict):
+        if FLAT.issuperset(map(type, chain(said, said.values()))) and "\n_" not in "\n" + "\n".join(said):
+            return said  # as most are
+        return {str(key): _read_of(value) for key, value in said.items() if key[:1] != "_" or key == "_text"}
+    if isinstance(said, str):
+        return str(said)
+    if isinstance(said, Sequence):
+        return said if type(said) is list and FLAT.issuperset(map(type, said)) else list(map(_read_of, said))
+    return said if type(said) in FLAT else float(said)
 
 
 def on_record(store: Store, experiment: int, seq: int) -> Iterator[Shown]:
-    """Yield what was shown of the newest decisions on record, up to a seq."""
-    for event in store.read_events(experiment, max(seq - TAIL, 0), TAIL):
-        said = None if event.sent is None else json.loads(event.sent)
-        if isinstance(said, dict) and ("context" in said or "actions" in said):
-            yield said.get("context"), said.get("actions")
+    """Yield what was shown of the newest decisions on record, up to a seq, but of those that are erased."""
+    for event in store.told_events(experiment, max(seq - TAIL, 0), seq, TAIL):
+        if event.kind in DECISIONS and event.sent is not None:
+            said = json.loads(event.sent)
+            if isinstance(said, dict):
+                yield said.get("context"), said.get("actions")
 
 
 def weigh(

@@ -23,9 +23,9 @@ async def weights(service: Service, call: Call) -> Answer:
 
 
 async def weights_of(service: Service, live: Live, top: int) -> Weights:
-    """Return the features with the largest weights, by the names of those that came lately, or are on record.
+    """Return the features with the largest weights, by the names of those in the newest decisions on record.
 
-    It is made in another thread, and of a small table rewards wait only until its weights are copied.
+    All is done in other threads. Rewards wait while weights are read: of a small table until they are copied.
     """
     encoder, policy, intake = encoder_of(live.spec, top), live.spec.policy, live.spec.intake
     if live.kind is not ARMS or not explains(policy.params):
@@ -38,8 +38,10 @@ async def weights_of(service: Service, live: Live, top: int) -> Weights:
     listed, labels, k = list(live.roster.arms), list(live.roster.labels), max(len(live.roster.arms), 1)
     arms = [] if intake.per_call else listed
 
+    shown = await service.pools.reads.run(lambda: list(on_record(service.store, live.row.key, live.seq)))
+
     def told(tell: Any) -> Weights:
-        return weigh(encoder, tell, on_record(service.store, live.row.key, live.seq), arms, labels, top)
+        return weigh(encoder, tell, shown, arms, labels, top)
 
     if not is_small(encoder):
         return await live.read_state(lambda state: told(teller(explain, policy.params, state, k)))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from support.stored import add, decide, new_database
 
 import onearm
-from onearm.api.experiment.weights import EVERY, KEPT
+from onearm.api.experiment.weights import EVERY, KEPT, KEPT_BYTES, Remembered, on_record
 from onearm.engine.errors import InvalidInput
+from onearm.engine.storage.store import Store
+from onearm.engine.vocabulary import CHANGE
 
 WORDS = ["red", "blue", "green", "old"]
 CONTEXT = {"kind": "features", "bits": 10}
@@ -74,6 +80,18 @@ def test_names_are_there_again_after_a_restart(tmp_path: Path) -> None:
         assert engine.weights() == before
 
 
+def test_names_are_of_decisions_that_are_not_erased(tmp_path: Path) -> None:
+    store = Store.open(new_database(tmp_path / "run.db"))
+    key = add(store)
+    said = ['{"context": {"q": "ann"}}', '{"context": {"q": "bob"}, "actions": [{"id": "a"}]}', '{"actions": 5}', "5"]
+    events = [decide(key, i + 1, i, sent=text) for i, text in enumerate(said)]
+    events[2] = events[2]._replace(kind=CHANGE, number=None)
+    store.append([*events, decide(key, 5, 4, sent=said[0])])
+    store.erase(key, [0])
+    assert list(on_record(store, key, 4)) == [({"q": "bob"}, [{"id": "a"}])], "it is not blank yet"
+    store.close()
+
+
 def pay(engine: Any, context: dict[str, Any]) -> None:
     """Let an engine decide, and learn that arm a pays."""
     decision = engine.decide(context)
@@ -98,13 +116,12 @@ def test_names_are_of_what_came_to_this_engine() -> None:
 
 def test_a_context_that_is_written_over_was_shown_as_it_was() -> None:
     engine = onearm.open(arms=["a", "b"], policy="squarecb", context=CONTEXT, seed=1)
-    pay(engine, {"q": "lost", "_about": lambda: None})  # cannot be written down: its slot is told
     context: dict[str, Any] = {}
     for step in range(8):
         context["q"] = f"word{step % 2}"
         pay(engine, context)
     found = engine.weights()
-    assert features_named(found) == {"q=word0", "q=word1"} and found.unnamed != []
+    assert features_named(found) == {"q=word0", "q=word1"} and found.unnamed == []
 
 
 def test_of_many_decisions_those_that_came_last_have_names() -> None:
@@ -112,6 +129,48 @@ def test_of_many_decisions_those_that_came_last_have_names() -> None:
     for step in range(KEPT + 40 * EVERY):
         pay(engine, {"q": "old" if step < KEPT else "new"})
     assert features_named(engine.weights()) == {"q=old", "q=new"}
+
+
+class Unwritten:
+    def __reduce__(self) -> str:
+        raise ValueError("it stays where it is")
+
+
+def test_what_is_left_out_may_be_anything_and_the_rest_has_names() -> None:
+    engine = onearm.open(arms=["a", "b"], policy="squarecb", context=CONTEXT, seed=1)
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    raw = ctypes.pointer(ctypes.c_int(3))
+    for left_out in (raw, Unwritten(), deep, lambda: None, b"x" * 10_000_000):
+        pay(engine, {"q": {"_text": "red", "_raw": left_out}, "_raw": left_out})
+        pay(engine, {"q": {"tags": [{"size": np.float32(2.0), "_raw": left_out}, np.str_("new")]}})
+    assert features_named(engine.weights()) == {"q.red", "q.tags.size", "q.tags.new"}
+    assert engine._remembered.nbytes < 2_000
+
+
+class Odd(float):
+    def __reduce__(self) -> str:
+        raise ValueError("it stays where it is")
+
+
+def test_numbers_and_names_of_other_types_are_written_down_as_what_they_are() -> None:
+    engine = onearm.open(arms=["a", "b"], policy="squarecb", context=CONTEXT, seed=1)
+    for _ in range(8):
+        pay(engine, {"q": {np.str_("size"): Odd(2.0), "half": Fraction(1, 2), "large": np.int64(1)}})
+        pay(engine, {"q": {np.str_("flat"): 1.0}})
+    assert features_named(engine.weights()) == {"q.size", "q.half", "q.large", "q.flat"}
+
+
+def test_of_large_contexts_no_more_than_some_megabytes_are_remembered() -> None:
+    remembered = Remembered()
+    for step in range(2_000):
+        remembered.add({"q": {"_text": f"{step} " + "x" * 20_000}, "_image": b"x" * 10_000_000}, None)
+        assert remembered.nbytes <= KEPT_BYTES
+    kept = [context["q"]["_text"].partition(" ")[0] for context, _ in remembered]
+    assert 200 < len(kept) <= KEPT_BYTES // 20_000 and kept[-1] == str(2_000 // EVERY * EVERY - 1)
+    remembered.add({"q": {"_text": "x" * (KEPT_BYTES + 1)}}, None)
+    assert len(list(remembered)) == len(kept)
 
 
 def test_of_listed_actions_all_features_are_in_one_list() -> None:
