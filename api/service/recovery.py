@@ -156,6 +156,12 @@ class Recovery:
 
     async def _recover(self, advanced: Callable[[], None]) -> None:
         """Fold the logs that wait, always that which comes next."""
+        try:
+            await self._recover_all(advanced)
+        finally:
+            self._tell_skipped()
+
+    async def _recover_all(self, advanced: Callable[[], None]) -> None:
         while (row := self._queue.next) is not None:
             try:
                 recovered = await asyncio.to_thread(self._fold, row)
@@ -169,6 +175,7 @@ class Recovery:
                 if isinstance(error, Unavailable) or exhausted(error) is not None:  # later it may be possible
                     log.error("experiment %r cannot be folded yet: %s", row.id, error)
                     self._begun.pop(row.id, None)
+                    self._tell_skipped()  # it may be long until none waits
                     if self._queue.holds(row):
                         self._queue.postpone(row.id)
                     await asyncio.sleep(REFOLD_PAUSE)
@@ -179,12 +186,12 @@ class Recovery:
             if self._queue.holds(row):
                 self._queue.remove(row.id)
             advanced()
-        self._tell_skipped()
 
     def _fold(self, row: Experiment) -> Recovered | None:
         """Go on with a recovery until it is done, or another one comes first: then None. Runs in a worker thread."""
         begun = self._begun.get(row.id)
         if begun is None or begun.live.row is not row:
+            self._skipped.pop(row.id, None)  # of what it was before it begins anew
             live = self._read(row)
             begun = self._begun[row.id] = Begun(live, live.recovery(partial(self._skip, row.id)))
         with self._store.one_connection():

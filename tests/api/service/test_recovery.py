@@ -399,3 +399,28 @@ def test_an_old_database_is_opened_with_one_line_about_its_snapshots(
     assert line.startswith("experiment 'a': the snapshot at seq 1 is skipped (it is of other versions")
     assert line.endswith("(2 more lines like this, about 3 experiments in all, are of the level DEBUG)")
     assert [text.split("'")[1] for level, text in said if level == logging.DEBUG] == NAMES[1:]
+
+
+def test_snapshots_are_told_of_while_an_experiment_waits_and_each_try_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They were told of when none waited any more, each as often as its experiment was tried."""
+    with Served(tmp_path) as served:
+        served.create("a")
+        served.decide({}, "a")
+        served.stop()
+        alter(served, sa.update(SNAPSHOT).values(versions='{"onearm": "0.0.0"}'))
+        beginning, told = folded_module.beginning, []
+
+        def failing(*given: Any) -> Any:
+            told.append([one.getMessage() for one in caplog.records if one.levelno == logging.WARNING])
+            if len(told) < 3:
+                raise Unavailable("read_failed", "the database does not answer")
+            return beginning(*given)
+
+        monkeypatch.setattr(folded_module, "beginning", failing)
+        monkeypatch.setattr(recovery_module, "REFOLD_PAUSE", 0.01)
+        served.start()
+        served.recover()
+    assert list(map(len, told)) == [0, 1, 2]
+    assert all("is skipped" in line and "more lines" not in line for line in told[-1])
