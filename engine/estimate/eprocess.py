@@ -29,6 +29,7 @@ from ..vocabulary import Array
 from .sequence import check_bound, check_lengths, check_moments
 
 _SIZES = 2.0 ** np.arange(-16, 0)  # of bets; the largest risks half of the capital
+assert len(_SIZES) % 4 == 0, "`_reach` adds them up four at a time, and compiled code would read beyond the last"
 _ROOM = 0.01  # above 1, of bounds that leave less: bets on small weights must end somewhere
 _ROUNDING = 1e-9  # by which a probability, a sum of others, may be above 1
 _EVERY = 64  # decisions between two looks at the capital

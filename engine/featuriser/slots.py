@@ -15,7 +15,7 @@ from .words import signed
 
 GROUP_MAX = 128  # features in one slot: up to so many NumPy adds in one loop
 SORTED_BY_STEPS = 16
-FEW = 48  # features, which are put into fewer buckets
+FEWER_BUCKETS_MAX = 48  # features that are put into fewer buckets
 BUCKETS_MAX = 256  # features that are put into buckets first, and then in order: more are sorted by all their digits
 _32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 DOT = ord(".")
@@ -299,7 +299,7 @@ def _sorted(slots: Slots, n: int, bits: int) -> int:
         _sort_by_steps(slots.key[0], n)
         return 0
     if n <= BUCKETS_MAX:
-        digit_bits = DIGIT_BITS if n > FEW else DIGIT_BITS - 2
+        digit_bits = DIGIT_BITS if n > FEWER_BUCKETS_MAX else DIGIT_BITS - 2
         _distribute(slots, n, 0, max(bits - digit_bits, 0), digit_bits)
         _sort_by_steps(slots.key[1], n)
         return 1
