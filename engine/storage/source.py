@@ -24,7 +24,7 @@ from .formats.packing import ending_of, packing_of
 
 STDIN = Path("-")
 BINARY = b"VWFB"  # how the binary logs begin that Vowpal Wabbit's reinforcement learning library writes
-BLOCK = 1 << 21  # bytes of `blocks`; twice as many do not come back from the allocator: 5 times slower
+BLOCK_BYTES = 1 << 21  # bytes of `blocks`; twice as many do not come back from the allocator: 5 times slower
 
 
 @dataclass
@@ -62,13 +62,13 @@ class Source:
             elif self.packing == "zstd":
                 yield format_module("zstd", "a file that Zstandard packed").unpacked(counted)
             else:
-                yield io.BufferedReader(counted, BLOCK)
+                yield io.BufferedReader(counted, BLOCK_BYTES)
         finally:
             if self.path != STDIN:
                 raw.close()
 
     def blocks(self, parts: int = 1) -> Iterator[bytes]:
-        """Yield whole lines, about `BLOCK` / `parts` bytes of them at a time; the last one may lack its newline.
+        """Yield whole lines, about `BLOCK_BYTES` / `parts` bytes of them at a time; the last one may lack its newline.
 
         A packed file that ends too early gives what it holds; `broken` then says why. Raises `InvalidInput`
         ("binary_log") for a log of Vowpal Wabbit's that is no text.
@@ -76,7 +76,7 @@ class Source:
         begins = True
         rest = b""
         with self.open() as file:
-            while block := self._block(file, BLOCK // parts):
+            while block := self._block(file, BLOCK_BYTES // parts):
                 if begins and block.startswith(BINARY):
                     raise InvalidInput(
                         "binary_log",

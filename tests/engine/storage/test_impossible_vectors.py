@@ -148,7 +148,7 @@ def test_a_point_outside_is_found_on_every_page(tmp_path: Path, monkeypatch: pyt
     points = np.zeros((20, 1))
     points[[7, 19]] = 2.0
     monkeypatch.setattr("onearm.engine.storage.formats.parquet.file.PAGE", 6)
-    monkeypatch.setattr(source, "BLOCK", 300)
+    monkeypatch.setattr(source, "BLOCK_BYTES", 300)
     for form, (module, first) in FORMS.items():
         read = read_back(module, tmp_path / form, problem, log_of(problem, points))
         assert read.bad_lines.lines["point_outside"] == [first + 14, first + 38]

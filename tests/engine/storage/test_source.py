@@ -27,7 +27,7 @@ def test_blocks_are_whole_lines_and_all_of_them(tmp_path: Path, ending: str, tex
     with open_packed(path) as file:
         file.write(text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source, "BLOCK", block)
+        patch.setattr(source, "BLOCK_BYTES", block)
         blocks = list(Source(path).blocks())
         assert b"".join(blocks) == text
         assert all(each.endswith(b"\n") for each in blocks[:-1])

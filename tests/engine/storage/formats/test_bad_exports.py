@@ -100,7 +100,7 @@ def test_pages_meet_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     columns.context[:] = columns.number[:, None]
     columns.available[columns.number == 30, 1:] = False  # so that some pages have masks and others do not
     monkeypatch.setattr("onearm.engine.storage.formats.parquet.file.PAGE", 7)
-    monkeypatch.setattr(source, "BLOCK", 300)
+    monkeypatch.setattr(source, "BLOCK_BYTES", 300)
     for form in (jsonl, parquet):
         with form.Writer(tmp_path / "log", problem, SPEC) as out:
             out.write(columns)

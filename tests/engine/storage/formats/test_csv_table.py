@@ -230,7 +230,7 @@ def test_rows_on_disk_are_those_in_memory_and_blocks_meet_without_a_seam(
     written(tmp_path, "user_id,x,y", *(f"u{i},{i},{-i}" for i in range(7)), name="features_user.csv")
     path = tmp_path / "log.csv.gz"
     path.write_bytes(gzip.compress("\n".join(["item_id,reward,prob,user_id,s", *lines, ""]).encode()))
-    monkeypatch.setattr("onearm.engine.storage.source.BLOCK", 1000)
+    monkeypatch.setattr("onearm.engine.storage.source.BLOCK_BYTES", 1000)
     monkeypatch.setattr(rows, "MEMORY", 5000)
     kept = [i for i in range(500) if i not in (40, 90)]
     with read(path, Wanted(segment="s")) as found:

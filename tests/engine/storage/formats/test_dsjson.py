@@ -283,7 +283,7 @@ def test_pages_on_disk_and_packed_files_hold_the_same_rows(
     """Pages with fewer actions than others get room for all of them when they are read again."""
     file = written(tmp_path, *MIXED)
     with read(file, wanted) as known:
-        monkeypatch.setattr("onearm.engine.storage.source.BLOCK", 1000)
+        monkeypatch.setattr("onearm.engine.storage.source.BLOCK_BYTES", 1000)
         monkeypatch.setattr(rows, "MEMORY", 0)
         packed = file.with_name("log.json" + packing)
         packed.write_bytes(gzip.compress(file.read_bytes()) if packing else file.read_bytes())

@@ -59,7 +59,7 @@ def test_rows_are_what_a_plain_fold_makes_of_the_lines(
     wanted = messy.folded(lines, first)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rows, "MEMORY", memory)
-        patch.setattr(source, "BLOCK", page)
+        patch.setattr(source, "BLOCK_BYTES", page)
         patch.setattr("onearm.engine.storage.formats.parquet.file.PAGE", page // 20 + 1)
         if not wanted.decisions:
             with pytest.raises(InvalidInput, match="not one good decision"):
@@ -194,7 +194,7 @@ def golden() -> tuple[bytes, dict[str, list[int]]]:
 def test_every_kind_of_bad_line_is_counted_with_its_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, block: int
 ) -> None:
-    monkeypatch.setattr(source, "BLOCK", block)
+    monkeypatch.setattr(source, "BLOCK_BYTES", block)
     text, bad = golden()
     path = tmp_path / f"log.jsonl{ending}"
     with open_packed(path) as file:
@@ -303,7 +303,7 @@ def test_numbers_of_decisions_may_be_any(tmp_path: Path) -> None:
     lines += [REWARD | {"number": number, "reward": number % 1000} for number in reversed(numbers)]
     messy.write_jsonl(tmp_path / "log", lines)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source, "BLOCK", 700)
+        patch.setattr(source, "BLOCK_BYTES", 700)
         with jsonl.read_rows(Source(tmp_path / "log"), Wanted()) as read:
             got = concat([page.columns for page in read.pages()])
             assert not read.bad_lines.count

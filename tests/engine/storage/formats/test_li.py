@@ -137,7 +137,7 @@ def test_rows_on_disk_are_those_in_memory_and_blocks_meet_without_a_seam(
     lines[100] = "nothing"
     path = tmp_path / "log.li.gz"
     path.write_bytes(gzip.compress("\n".join([*lines, ""]).encode()))
-    monkeypatch.setattr("onearm.engine.storage.source.BLOCK", 1000)
+    monkeypatch.setattr("onearm.engine.storage.source.BLOCK_BYTES", 1000)
     monkeypatch.setattr(rows, "MEMORY", 5000)
     with read(path) as found:
         assert found.on_disk

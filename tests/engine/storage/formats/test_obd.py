@@ -147,7 +147,7 @@ def test_a_file_without_a_good_line_is_refused(tmp_path: Path) -> None:
 
 
 def test_lines_are_numbered_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("onearm.engine.storage.source.BLOCK", 1000)
+    monkeypatch.setattr("onearm.engine.storage.source.BLOCK_BYTES", 1000)
     lines = [line(i % 60, "x" if i % 7 == 3 else 0, i) if i % 11 else f'{line(1)},"' for i in range(300)]
     path = written(tmp_path, *lines)
     bad = {"bad_action": [i + 2 for i in range(300) if i % 7 == 3 and i % 11]}
@@ -163,7 +163,7 @@ def test_lines_are_numbered_across_blocks(tmp_path: Path, monkeypatch: pytest.Mo
 def test_rows_are_sorted_by_time_in_memory_and_taken_as_they_stand_on_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("onearm.engine.storage.source.BLOCK", 500)
+    monkeypatch.setattr("onearm.engine.storage.source.BLOCK_BYTES", 500)
     monkeypatch.setattr(obd, "PAGE", 7)
     seconds = np.random.default_rng(0).integers(0, 60, 50).tolist()
     path = written(tmp_path, *(line(second, click=i, users=f"u{i % 3},b") for i, second in enumerate(seconds)))
@@ -195,7 +195,7 @@ def test_rows_are_sorted_by_time_in_memory_and_taken_as_they_stand_on_disk(
 
 
 def test_blocks_that_are_each_in_order_may_not_be_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("onearm.engine.storage.source.BLOCK", 200)  # some three lines
+    monkeypatch.setattr("onearm.engine.storage.source.BLOCK_BYTES", 200)  # some three lines
     for cut in range(1, 9):
         seconds = [*range(20, 20 + cut), *range(10)]
         with read(written(tmp_path, *(line(second, click=second) for second in seconds))) as found:

@@ -173,7 +173,7 @@ def test_features_of_many_pages_are_those_of_one(tmp_path: Path, monkeypatch: py
     naming = Naming(features=("c", "n"))
     with read("csv", tmp_path, rows, naming) as whole:
         wanted = whole.columns().context
-    monkeypatch.setattr("onearm.engine.storage.source.BLOCK", 256)
+    monkeypatch.setattr("onearm.engine.storage.source.BLOCK_BYTES", 256)
     with read("csv", tmp_path, rows, naming) as pages:
         assert len(list(pages.pages())) > 5
         assert pages.columns().context.tobytes() == wanted.tobytes()
