@@ -310,7 +310,7 @@ def _note(method: str, case: Case) -> str | None:
         return f"propensities are unknown, and {case.uneven}: do not use this value"
     if len(case.log.propensity) and math.isnan(case.log.propensity.min()):
         return "propensities are unknown: this holds if the log was drawn uniformly"
-    return None if case.log.even else "the log was not drawn uniformly: trust snips"
+    return None if case.log.drawn_uniformly else "the log was not drawn uniformly: trust snips"
 
 
 def _refused(candidate: Candidate, method: str, interval: str, refusal: InvalidInput) -> Estimate:

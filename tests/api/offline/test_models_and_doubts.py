@@ -89,6 +89,24 @@ def test_a_log_without_propensities_whose_counts_prove_that_it_was_not_drawn_eve
     assert notes[1 / 3] == "propensities are unknown: this holds if the log was drawn uniformly"
 
 
+@pytest.mark.parametrize(
+    ("written", "note"),
+    [
+        (0.33, None),
+        (0.333333, None),
+        (1 / 3, None),
+        (0.3, "the log was not drawn uniformly: trust snips"),
+        (1.0, "the log was not drawn uniformly: trust snips"),
+        ([0.33, 0.34], "the log was not drawn uniformly: trust snips"),
+    ],
+)
+def test_propensities_that_are_equal_up_to_rounding_are_those_of_a_uniform_log(written: Any, note: str | None) -> None:
+    log = banners(1, (0.1, 0.1, 0.1)).with_columns(p=polars.Series(np.resize(written, 1000)))
+    asked = {**ASKED, "propensity": "p"}
+    (each,) = onearm.evaluate(log, "uniform", method=["match"], **asked).to_dict()["estimates"]
+    assert each["note"] == note
+
+
 def facts(action: np.ndarray[Any, Any], segment: np.ndarray[Any, Any], n_arms: int) -> tuple[Rows, Facts]:
     n = len(action)
     rows = Rows()
