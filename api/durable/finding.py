@@ -88,8 +88,8 @@ def _check_same(store: Store, row: Experiment, body: dict[str, Any], spec: Spec)
     told = "; ".join(f"{field} is {_shown(said.get(field))} and was {_shown(known.get(field))}" for field in fields)
     raise Conflict(
         "experiment_exists",
-        f"the experiment {row.id!r} in {store.name} is another one: its {names} differ{'s' * (len(fields) == 1)}. Open it "
-        f"with what was given then, or by database and experiment alone, or take another name ({told})",
+        f"the experiment {row.id!r} in {store.name} is another one: its {names} differ{'s' * (len(fields) == 1)}. "
+        f"Open it with what was given then, or by database and experiment alone, or take another name ({told})",
     )
 
 

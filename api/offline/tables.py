@@ -48,7 +48,12 @@ def estimates_table(rows: Rows, level: float, title: str) -> Table:
     sizes = (row["effective_sample_size"] for row in rows)
     size = Column(NARROW[SAMPLE_SIZE], ["n/a" if each is None else rounded(each) for each in sizes])
     note = f"{_percent(level)} {f'{kinds[0]} ' if one else ''}intervals"
-    return Table(title, [*texts, *_use(rows), *_numbers(rows), matched, size], note, (matched.head, *([] if one else [size.head])))
+    return Table(
+        title,
+        [*texts, *_use(rows), *_numbers(rows), matched, size],
+        note,
+        (matched.head, *([] if one else [size.head])),
+    )
 
 
 def notes_of(data: Mapping[str, Any]) -> list[str]:

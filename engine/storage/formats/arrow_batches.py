@@ -101,9 +101,7 @@ def _undone(column: pa.DictionaryArray) -> pa.Array:
     return column.dictionary_decode()
 
 
-def _plain_pages(
-    path: Path, some: Iterable[Batch], bad_lines: BadLines, segment: str | None
-) -> Iterator[TablePage]:
+def _plain_pages(path: Path, some: Iterable[Batch], bad_lines: BadLines, segment: str | None) -> Iterator[TablePage]:
     """Yield the rows of a plain table; the first context fixes the length of all."""
     length: int | None = None
     for batch, before in some:

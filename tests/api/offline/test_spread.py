@@ -192,7 +192,10 @@ def test_what_cannot_be_spread_is_refused(folder: Path, tmp_path: Path, capsys: 
 
 @pytest.mark.parametrize(
     ("target", "said"),
-    [("action:3", "there is no action 3: the log has those from 0 to 2"), ("action:bee", "the log has no action 'bee'")],
+    [
+        ("action:3", "there is no action 3: the log has those from 0 to 2"),
+        ("action:bee", "the log has no action 'bee'"),
+    ],
 )
 def test_an_action_that_is_not_there_is_refused_before_workers_are_asked_for(
     target: str, said: str, folder: Path, capsys: pytest.CaptureFixture[str]
