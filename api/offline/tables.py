@@ -23,8 +23,8 @@ def tables_of(data: Mapping[str, Any], title: str) -> list[Table]:
     level = _percent(data["level"])
     if len(ranking := data.get("ranking", ())) > 1:
         note = (
-            f"by {ranking[0]['method']}; {level} intervals that hold for all at once; places compare two targets row by "
-            "row, and may differ where intervals overlap"
+            f"by {ranking[0]['method']}; {level} intervals that hold for all at once\n"
+            "places compare two targets row by row: they may differ where intervals overlap"
         )
         place = Column("place", [_places(row) for row in ranking], is_number=False)
         found.append(Table("ranking", [_texts("target", ranking), *_use(ranking), *_numbers(ranking), place], note))

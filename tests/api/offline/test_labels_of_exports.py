@@ -110,7 +110,7 @@ def test_an_export_as_a_table_in_memory_is_refused_for_its_path(corrected: Path,
     assert onearm.evaluate(path, "logged").to_dict()["estimates"][0]["value"] == 0.5
     for table in (polars.read_parquet(path), pq.read_table(path).to_pandas()):
         for target in ("logged", "uniform"):
-            with pytest.raises(InvalidInput, match="of an export of onearm.*hand over the path of its file"):
+            with pytest.raises(InvalidInput, match=r"of an export of onearm.*hand over the path of its file"):
                 onearm.evaluate(table, target)
 
 
