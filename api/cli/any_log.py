@@ -9,15 +9,18 @@ import click
 
 from ...engine.errors import InvalidInput
 from ...engine.storage.events import Events
+from ...engine.storage.rows import Naming
 from ..console import progress
 from ..log_files import form_of, module_of, source_of
 from ..service.experiment_log import opened_log
 
+PLAIN = Naming()  # columns by their usual names
+
 
 def events_of(
-    source: str, form: str | None, experiment: str | None, stack: ExitStack, doing: str
+    source: str, form: str | None, experiment: str | None, stack: ExitStack, doing: str, naming: Naming = PLAIN
 ) -> tuple[Events, str]:
-    """Open what is read, with a bar; return its events and its format."""
+    """Open what is read, with a bar; return its events and its format. Columns are named of tables alone."""
     is_database = "://" in source
     if is_database != (form == "database") and (form is not None or not is_database):
         if form == "database":
@@ -38,5 +41,6 @@ def events_of(
     form = form_of(path, form, "--from")
     file = source_of(path)
     file.progress = stack.enter_context(progress(doing, file.size, "bytes"))
-    events: Events = module_of(form).read_events(file)
+    named = [] if naming == PLAIN else [naming]
+    events: Events = module_of(form).read_events(file, *named)
     return events, form

@@ -93,7 +93,7 @@ _READING = (
     ),
     click.option("--strict", is_flag=True, help="Stop at bad lines, which are otherwise counted and left out."),
 )
-_NAMING = (
+_DECISION = (
     click.option(
         "--features",
         metavar="A,B,C",
@@ -108,6 +108,8 @@ _NAMING = (
         help="Tables: a cost is minus a reward.",
     ),
     click.option("--propensity", metavar="COLUMN", help="Tables: how likely that was, in (0, 1]."),
+)
+_WHOSE = (
     click.option("--time", metavar="COLUMN", help="Tables: when it was decided."),
     click.option("--unit", metavar="COLUMN", help="Tables: whom it was decided for; intervals count units."),
 )
@@ -198,6 +200,16 @@ def _all(options: tuple[Callable[[Command], Command], ...]) -> Callable[[Command
 
 def naming_options(command: Command) -> Command:
     """Take what the columns of a table are called, as `naming`."""
+    return _all((*_DECISION, *_WHOSE))(_named(command))
+
+
+def decision_options(command: Command) -> Command:
+    """Take the same of the columns of a decision and its reward, without time and unit."""
+    return _all(_DECISION)(_named(command))
+
+
+def _named(command: Command) -> Command:
+    """Return a command that is handed what these options say as `naming`."""
 
     @functools.wraps(command)
     def named(
@@ -207,8 +219,8 @@ def naming_options(command: Command) -> Command:
         reward: str | None,
         reward_is: str,
         propensity: str | None,
-        time: str | None,
-        unit: str | None,
+        time: str | None = None,
+        unit: str | None = None,
         **asked: Any,
     ) -> Any:
         from ...engine.storage.rows import Naming
@@ -217,7 +229,7 @@ def naming_options(command: Command) -> Command:
         naming = Naming(action, reward, propensity, time, unit, reward_is == "cost", wanted)
         return command(*args, naming=naming, **asked)
 
-    return _all(_NAMING)(cast(Command, named))
+    return cast(Command, named)
 
 
 def method_option(*names: str) -> Callable[[Any], Any]:

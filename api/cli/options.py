@@ -56,7 +56,7 @@ database_option = click.option(
 
 
 class DatabaseCommand(click.Command):
-    """A command that takes --database; it says so where the URL of one stands alone."""
+    """A command that takes --database; it says so where the URL of one stands alone, or where none is found."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Look for such a URL before the words are given their meaning."""
@@ -64,6 +64,15 @@ class DatabaseCommand(click.Command):
             if word.startswith(("sqlite:", "postgresql")) and "://" in word and before != "--database":
                 raise InvalidInput("no_database_option", f"{word} is a database: say --database {word}")
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; where there is no such database, say also by what one is named."""
+        try:
+            return super().invoke(ctx)
+        except InvalidInput as refusal:
+            if refusal.code != "no_database":
+                raise
+            raise InvalidInput(refusal.code, f"{refusal} by --database") from None
 
 
 def _load(ctx: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from ..kinds.vectors.problem import domain_of
 from ..log_files import EXPORTS, form_of, read_log, source_of
 from ..rate import rate
 from .catalog import named
-from .telling import tell_bad_lines
+from .telling import FEW, tell_bad_lines
 
 FIELDS = ("loss_mean", "regret", "regret_by_segment", "certificate", "variation")
 
@@ -63,7 +63,8 @@ def rehearse_all(place: str, log: Log, policies: list[Policy], *, seed: int, seg
     note = (
         f"loss per decision; regret in total, against the best fixed point{' (of each segment)' * (segments > 1)}\n"
         "the certificate is a bound on the regret against a fixed point\n"
-        f"exact where losses do not depend on what is decided; {rate(speed)} rows/s"
+        "exact where losses do not depend on what is decided"
+        f"{f'; {rate(speed)} rows/s' if rows >= FEW else ''}"
     )
     tell_bad_lines(log.bad_lines)
     print_table(title, ["policy", *(words.get(field, field) for field in shown)], body, note)

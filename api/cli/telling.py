@@ -16,16 +16,18 @@ from ..offline.tables import bad_lines_told, estimates_table, notes_of, tables_o
 from ..rate import rate
 from ..table import Table
 
+FEW = 10_000  # rows, of which the start of a command takes most of the time
+
 
 def tell_estimates(data: dict[str, Any], title: str, speed: float) -> None:
     """Print estimates, of which `data` is the JSON, as a table, and notes on standard error."""
-    _show([estimates_table(data["estimates"], data["level"], title)], speed)
+    _show([estimates_table(data["estimates"], data["level"], title)], data["events"], speed)
     _note(notes_of(data))
 
 
 def tell(found: Evaluation, data: dict[str, Any], title: str, speed: float) -> None:
     """Print what was found, of which `data` is the JSON, as tables, and what to know of it on standard error."""
-    _show(tables_of(data, title), speed)
+    _show(tables_of(data, title), data["events"], speed)
     for label, changes in looking(found).items():
         for line in map(in_words, changes):
             click.echo(f"{label}: {line}")
@@ -37,9 +39,10 @@ def tell_bad_lines(bad: BadLines) -> None:
     _note(bad_lines_told(as_bad_lines(bad)))
 
 
-def _show(tables: Sequence[Table], speed: float) -> None:
+def _show(tables: Sequence[Table], events: int, speed: float) -> None:
     first, *others = tables
-    show(first._replace(note=f"{first.note}; {rate(speed)} rows/s, reading included"))
+    told = f"; {rate(speed)} rows/s, reading included" if events >= FEW else ""
+    show(first._replace(note=f"{first.note}{told}"))
     for table in others:
         show(table)
 

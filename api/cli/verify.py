@@ -80,7 +80,7 @@ def verify(log: Path | None, form: str | None, database: str, archives: Archives
     elif not found:
         click.echo(f"there is no experiment in {database}: nothing was verified")
     else:
-        columns = ["experiment", "decides", "events", "decisions", "first difference", "digest", "note"]
+        columns = ["experiment", "decides", "events", "decisions", "first difference", "note"]
         rows = [
             [
                 one["id"],
@@ -88,13 +88,25 @@ def verify(log: Path | None, form: str | None, database: str, archives: Archives
                 one["events"],
                 one["decisions"],
                 "none" if one["first_difference"] is None else f"decision {one['first_difference']}",
-                one["digest"][:16],
                 one.get("note", ""),
             ]
             for one in found
         ]
-        print_table("Every decision made again, bit for bit", columns, rows, spare=("digest",))
+        digests = [f"digest of {one['id']}: {one['digest'][:16]}" for one in found]
+        print_table(_title(found), columns, rows, "\n".join(digests))
     return 1 if any(map(has_fault, found)) else 0
+
+
+def _title(found: Sequence[dict[str, Any]]) -> str:
+    """Return in a line what was found: first of all which decisions differ."""
+    differing = [one for one in found if one["first_difference"] is not None]
+    if differing:
+        places = (f"{one['id']} differs at decision {one['first_difference']}" for one in differing[:3])
+        more = f", and {len(differing) - 3} more" if len(differing) > 3 else ""
+        return f"NOT the same: {', '.join(places)}{more}"
+    if faulty := [one["id"] for one in found if has_fault(one)]:
+        return f"NOT all in order: {', '.join(faulty[:3])}{', ...' if len(faulty) > 3 else ''}; see the note"
+    return "Every decision made again, bit for bit"
 
 
 def has_fault(found: dict[str, Any]) -> bool:

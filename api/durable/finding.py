@@ -84,11 +84,12 @@ def _check_same(store: Store, row: Experiment, body: dict[str, Any], spec: Spec)
     if asks_for(body, said, known):
         return
     fields = [field for field in {**known, **said} if said.get(field) != known.get(field)]
-    differ = "; ".join(f"{field} is {_shown(said.get(field))} and was {_shown(known.get(field))}" for field in fields)
+    names = " and ".join(filter(None, [", ".join(fields[:-1]), fields[-1]]))
+    told = "; ".join(f"{field} is {_shown(said.get(field))} and was {_shown(known.get(field))}" for field in fields)
     raise Conflict(
         "experiment_exists",
-        f"the experiment {row.id!r} in {store.name} is another one ({differ}): open it with what was given then, or by "
-        "database and experiment alone, or take another name",
+        f"the experiment {row.id!r} in {store.name} is another one: its {names} differ{'s' * (len(fields) == 1)}. "
+        f"Open it with what was given then, or by database and experiment alone, or take another name ({told})",
     )
 
 

@@ -24,7 +24,7 @@ from .evaluation import Evaluation, concluded, evaluate, passes
 from .judging import Facts
 from .options import INTERVALS, LIST_METHODS, METHODS, Options, options_of
 from .reading import ALL, Logged, Place, read
-from .spread import judge_in_parts
+from .spread import check_actions, judge_in_parts
 
 Bar = Callable[[str, int | None, str], AbstractContextManager[Callable[[int], None]]]  # what is done, how much, of what
 
@@ -71,6 +71,8 @@ def answer(
         raise InvalidInput("whole_log", f"{here[0]} is read by this process alone: leave out --scheduler")
     if scheduler is not None and options.law is not None:
         raise InvalidInput("whole_log", "the law of the log is read by this process alone: leave out --scheduler")
+    if scheduler is not None:
+        check_actions(files, question.candidates, options, question.wanted, question.period)
     began = time.monotonic()
     found = _in_parts(files, question, stack.enter_context(opened(scheduler)), bar, check)
     return _timed(found, time.monotonic() - began)  # the processor's time of workers is theirs

@@ -58,7 +58,12 @@ def candidate(text: str) -> Candidate:
         return ColumnsCandidate(text, word, number)
     if catalog.knows(text) and is_batch_function(function := catalog.factory(text)):
         return of_function(function, text)
-    return of_policy(catalog.parse(text))
+    try:
+        return of_policy(catalog.parse(text))
+    except InvalidInput as refusal:
+        if refusal.code != "unknown_policy" or colon:
+            raise
+        raise InvalidInput(refusal.code, f"{refusal}; or did you mean action:{text}?") from None
 
 
 def policy_named(text: str) -> Policy:

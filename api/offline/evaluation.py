@@ -24,6 +24,7 @@ from .methods import Case, of_rows, terms_of
 from .models import check_ranges, cross_fitted, more_robust, of_the_past, started
 from .options import MODELLED, RANKED, Options
 
+UNWEIGHTED = ("match", "dm")  # methods that take no weights
 UNASKED = "nobody asked how far this log can be trusted: diagnostics were left out"
 
 
@@ -41,6 +42,7 @@ class Estimate(NamedTuple):
     effective_sample_size: float
     matched: int  # decisions that tell something of the candidate
     note: str | None = None
+    usable: bool = True  # False where a warning or the note says not to use this value
 
 
 class SegmentEstimate(NamedTuple):
@@ -79,6 +81,7 @@ class Standing(NamedTuple):
     rank_first: int  # the best rank that it can have, from 1 on
     rank_last: int
     can_be_best: bool
+    usable: bool = True  # as that of its estimates
 
 
 class Clusters(NamedTuple):
@@ -124,6 +127,11 @@ class Evaluation:
             return [int(rows[place]) for place in places if place < len(rows)]
         first = len(self.rows) - self.events
         return [place - first for place in places if place >= first]
+
+    @property
+    def unusable(self) -> set[tuple[str, str]]:
+        """Return labels and methods whose values are not to be used."""
+        return _unusable(self.estimates)
 
     @property
     def events(self) -> int:
@@ -183,6 +191,10 @@ def concluded(
         raise refusals[0]
     facts, groups = cases[0].log, cases[0].groups
     diagnostics, notes = _diagnostics(rows, logged, cases)
+    useless = {each.label for each, of in zip(candidates, diagnostics, strict=True) if of and of.useless}
+    estimates = [each._replace(usable=each.usable and _stands(each, useless)) for each in estimates]
+    unusable = _unusable(estimates)
+    ranking = _ranking(candidates, terms, options, groups)
     rows.notes += [note for note in (*_counted(_clusters(facts.unit, groups)), *notes) if note not in rows.notes]
     return Evaluation(
         rows,
@@ -193,7 +205,7 @@ def concluded(
         terms,
         estimates,
         diagnostics,
-        _ranking(candidates, terms, options, groups),
+        [each._replace(usable=(each.target, each.method) not in unusable) for each in ranking],
         _differences(candidates, cases, terms, options),
         _segments(rows, facts, terms, options, groups),
         [each.changes for each in scored],
@@ -297,7 +309,17 @@ def _estimate(candidate: Candidate, case: Case, method: str, terms: Terms, inter
         math.nan if case.untold else terms.effective_sample_size,
         terms.matched,
         "; ".join(notes) or None,
+        method != "match" or case.uneven is None,
     )
+
+
+def _stands(estimate: Estimate, useless: set[str]) -> bool:
+    """Whether an estimate is of a candidate with usable weights, or takes none."""
+    return estimate.method in UNWEIGHTED or estimate.target not in useless
+
+
+def _unusable(estimates: Sequence[Estimate]) -> set[tuple[str, str]]:
+    return {(each.target, each.method) for each in estimates if not each.usable}
 
 
 def _note(method: str, case: Case) -> str | None:
@@ -310,7 +332,7 @@ def _note(method: str, case: Case) -> str | None:
         return f"propensities are unknown, and {case.uneven}: do not use this value"
     if len(case.log.propensity) and math.isnan(case.log.propensity.min()):
         return "propensities are unknown: this holds if the log was drawn uniformly"
-    return None if case.log.even else "the log was not drawn uniformly: trust snips"
+    return None if case.log.drawn_uniformly else "the log was not drawn uniformly: trust snips"
 
 
 def _refused(candidate: Candidate, method: str, interval: str, refusal: InvalidInput) -> Estimate:

@@ -18,6 +18,7 @@ from ...engine.storage.room import room
 from ...engine.storage.rows import Page, Rows, part_of
 from ...engine.vocabulary import Array, Columns
 
+ROUNDING = 0.005 + 1e-9  # of a number with two decimals
 Predict = Callable[[Page], Array]  # what a model expects of every action, float64[n, k]
 Advance = Callable[[int], None]
 
@@ -71,6 +72,20 @@ class Facts:
             np.allclose(self.propensity[some] * self.choices[some], 1.0, rtol=1e-6, atol=0.0)
             for some in blocks(len(self.reward))
         )
+
+    @property
+    def drawn_uniformly(self) -> bool:
+        """Whether the same is so of propensities that were written with two decimals or more, and so are equal.
+
+        For a bound of weights that is too little: 1 / 0.33 is above 3, and 1 / 0.34 below.
+        """
+        counts = np.unique(self.choices if self.choices.strides[0] else self.choices[:1])
+        for count in counts.tolist():
+            some = self.propensity if len(counts) == 1 else self.propensity[self.choices == count]
+            least, most = float(some.min()), float(some.max())
+            if not (most <= least * (1.0 + 1e-6) and abs(most - 1.0 / count) <= ROUNDING):
+                return False
+        return True
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ from ...engine.storage.period import ALWAYS, Period, check_period
 from ...engine.storage.rows import Wanted
 from ...engine.storage.source import STDIN
 from ..scheduling.scheduler import Scheduler, in_blocks
-from .candidate_kinds import Candidate
+from .candidate_kinds import ActionCandidate, Candidate
 from .evaluation import Scored, score
 from .joined import FileTold, Joined, join_facts, narrow, told_of
 from .judging import Facts, Scores
+from .models import started
 from .options import MODELLED, Options
 from .reading import Place, read_contexts, read_part
 
@@ -68,6 +69,18 @@ class Judged:
     rows: Joined
     facts: Facts
     scored: list[Scored]  # of each candidate
+
+
+def check_actions(
+    place: Place, candidates: Sequence[Candidate], options: Options, wanted: Wanted, period: Period
+) -> None:
+    """Refuse actions that the first file does not have: workers may take long to start, and would find the same."""
+    named = [each for each in candidates if isinstance(each, ActionCandidate)]
+    if named and place.name != str(STDIN):
+        with ExitStack() as stack:
+            first = place.of(place.files[:1]).here(stack)
+            log = read_part(first, named, options, stack, wanted, period, contexts=False)
+            started(named, log, options)
 
 
 def judge_in_parts(

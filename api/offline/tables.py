@@ -22,9 +22,12 @@ def tables_of(data: Mapping[str, Any], title: str) -> list[Table]:
     found = [estimates_table(data["estimates"], data["level"], title)]
     level = _percent(data["level"])
     if len(ranking := data.get("ranking", ())) > 1:
-        note = f"by {ranking[0]['method']}; {level} intervals that hold for all at once"
+        note = (
+            f"by {ranking[0]['method']}; {level} intervals that hold for all at once\n"
+            "places compare two targets row by row: they may differ where intervals overlap"
+        )
         place = Column("place", [_places(row) for row in ranking], is_number=False)
-        found.append(Table("ranking", [_texts("target", ranking), *_numbers(ranking), place], note))
+        found.append(Table("ranking", [_texts("target", ranking), *_use(ranking), *_numbers(ranking), place], note))
     if gaps := data.get("differences", ()):
         texts = [_texts(name, gaps) for name in ("target", "method", "interval")]
         numbers = [each if i else each._replace(head="difference") for i, each in enumerate(_numbers(gaps))]
@@ -45,7 +48,12 @@ def estimates_table(rows: Rows, level: float, title: str) -> Table:
     sizes = (row["effective_sample_size"] for row in rows)
     size = Column(NARROW[SAMPLE_SIZE], ["n/a" if each is None else rounded(each) for each in sizes])
     note = f"{_percent(level)} {f'{kinds[0]} ' if one else ''}intervals"
-    return Table(title, [*texts, *_numbers(rows), matched, size], note, (matched.head, *([] if one else [size.head])))
+    return Table(
+        title,
+        [*texts, *_use(rows), *_numbers(rows), matched, size],
+        note,
+        (matched.head, *([] if one else [size.head])),
+    )
 
 
 def notes_of(data: Mapping[str, Any]) -> list[str]:
@@ -64,6 +72,13 @@ def bad_lines_told(data: Mapping[str, Any]) -> list[str]:
         more = ", ..." if count > len(lines) else ""
         told.append(f"bad lines, {kind}: {count:,} (lines {', '.join(map(str, lines))}{more}){why}")
     return told
+
+
+def _use(rows: Rows) -> list[Column]:
+    """Return a column that says which values not to use, where there is one; notes say why."""
+    if all(row.get("usable", True) for row in rows):
+        return []
+    return [Column("use", ["yes" if row["usable"] else "NO" for row in rows], is_number=False)]
 
 
 def _numbers(rows: Rows) -> list[Column]:

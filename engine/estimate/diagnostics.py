@@ -307,9 +307,9 @@ def _useless(weight: Array) -> str | None:
         )
     if not 1.0 / _FAR <= total / n <= _FAR:
         return (
-            f"do not use this value: all weights add up to {total / n:.3g} of the number of decisions, and to about 1 "
-            "of it where propensities are true and what the target does came often enough; choose a target nearer to "
-            "the log, or log more exploration"
+            f"do not use this value: the weights add up to {total / n:.3g} n instead of n, the number of decisions: "
+            "the log hardly tried what this target does, or its propensities are wrong; choose a target nearer to the "
+            "log, or log more exploration"
         )
     return None
 

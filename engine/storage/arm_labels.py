@@ -46,4 +46,4 @@ def arm_labels(spec: dict[str, Any], changes: Iterable[str], problem: Problem) -
             labels = labels + [each.arm.id for each in told if each.change == "arm_added" and each.arm is not None]
     except (msgspec.ValidationError, msgspec.DecodeError):  # of a newer onearm: numbers will do
         return []
-    return labels if len(labels) == problem.n_arms and problem.layout == "dense" else []
+    return labels if len(labels) == problem.n_arms else []

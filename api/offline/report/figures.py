@@ -24,8 +24,8 @@ from .canvas import (
     shortened,
 )
 from .curves import Curve
-from .findings import PANELS, Findings
-from .words import SAMPLE_SIZE, between_words, number, rounded
+from .findings import PANELS, Findings, Row
+from .words import SAMPLE_SIZE, UNUSABLE, between_words, number, rounded
 
 DASHES = ("-", "--", "-.", (0, (1, 1.2)))
 BANDS = 3  # candidates that all have a band; of more only the best
@@ -67,12 +67,12 @@ def ranking(found: Findings, width: float) -> Figure:
         else:
             axes.plot(row.value, place, "x", ms=6, color=MUTED, mew=1.8)
         text = number(row.value, row.high - row.low)
-        label = f"{shortened(row.label, 34)}  {text}" if narrow else text
+        label = f"{shortened(_name(row), 34)}  {text}" if narrow else text
         at, off = ((0, place), (0, 7)) if narrow else ((1, place), (8, 0))
         up = "baseline" if narrow else "center"
         box = {"facecolor": PAPER, "alpha": 0.7 if narrow else 0.0, "lw": 0, "pad": 0.5}
         axes.annotate(label, at, off, ("axes fraction", "data"), textcoords="offset points", va=up, bbox=box)
-    axes.set_yticks(range(len(rows)), [] if narrow else [shortened(row.label, 40) for row in rows])
+    axes.set_yticks(range(len(rows)), [] if narrow else [shortened(_name(row), 40) for row in rows])
     axes.set(xlim=(low, high), ylim=(len(rows) - 0.4, -0.8 if narrow else -0.6), xlabel="reward per decision")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -81,6 +81,11 @@ def ranking(found: Findings, width: float) -> Figure:
     earned = number(found.log_value, _width(found.log_interval))
     axes.set_title(f"dashed: the log earned {earned}, with its interval", color=MUTED)
     return figure
+
+
+def _name(row: Row) -> str:
+    """Return a candidate's label, behind a mark where its value is not to be used."""
+    return row.label if row.usable else f"{UNUSABLE}: {row.label}"
 
 
 def learning_curves(found: Findings, width: float) -> Figure:

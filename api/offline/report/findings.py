@@ -55,6 +55,7 @@ class Row:
     curve: Curve  # as the log went on
     sequence: Curve | None  # with intervals that hold at every look; of the best ones
     spread: Spread | None  # of weights; None where propensities are unknown
+    usable: bool = True  # no warning says not to use its value
     changes: tuple[int, ...] = ()  # decisions of the log with which the worlds begin that it found
 
 
@@ -132,6 +133,7 @@ def find(found: Evaluation) -> Findings:
                 _running(terms[j], at, found),
                 sequences[j],
                 spreads[j],
+                (standing.target, method) not in found.unusable,
                 tuple(found.changed_at(kept[j])),
             )
             for j, standing in enumerate(ranking)

@@ -84,6 +84,7 @@ class Line(NamedTuple):
     interval: str
     numbers: list[tuple[str, float]]
     note: int | None  # its number, from 1
+    mark: str  # what stands beside the label
 
 
 def _line(each: Estimate, notes: list[str]) -> Line:
@@ -91,7 +92,7 @@ def _line(each: Estimate, notes: list[str]) -> Line:
     numbers += [(f"{each.matched:,}", each.matched)]
     numbers += [(words.rounded(each.effective_sample_size), each.effective_sample_size)]
     note = notes.index(each.note) + 1 if each.note else None
-    return Line(each.target, each.method, each.interval, numbers, note)
+    return Line(each.target, each.method, each.interval, numbers, note, "" if each.usable else words.UNUSABLE)
 
 
 def _heat(heat: float) -> str:

@@ -9,6 +9,7 @@ from .findings import Findings
 LONGEST = 12  # decimals
 RIVALS = 3  # that are named
 HEADS = ("value", "low", "high")  # of an estimate, a difference, a standing
+UNUSABLE = "do not use"
 MATCHED, SAMPLE_SIZE = "decisions that tell", "effective sample size"
 
 METHODS = {

@@ -22,6 +22,8 @@ from .plain_columns import CONTEXT, DECISION, has_lists, unused_of
 from .segments import is_feature, reads_contexts
 from .table_rows import TablePage, rows_of_table
 
+_LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+_NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
 Batch = tuple[pa.RecordBatch, int]  # some rows, and how many there are before them
 
 
@@ -44,7 +46,7 @@ def read_batches(table: Batched, wanted: Wanted, bad_lines: BadLines) -> Rows:
     columns = [name for name in (*DECISION, *([CONTEXT] if reads_contexts(wanted) else [])) if name in names]
     segment = None if wanted.segment is None or is_feature(wanted.segment) else wanted.segment
     columns += [] if segment is None or segment in columns else [segment]
-    pages = _plain_pages(table.batches(columns), bad_lines, segment)
+    pages = _plain_pages(table.path, table.batches(columns), bad_lines, segment)
     return rows_of_table(table.path, pages, bad_lines, wanted, unused_of(names, columns))
 
 
@@ -99,13 +101,14 @@ def _undone(column: pa.DictionaryArray) -> pa.Array:
     return column.dictionary_decode()
 
 
-def _plain_pages(some: Iterable[Batch], bad_lines: BadLines, segment: str | None) -> Iterator[TablePage]:
+def _plain_pages(path: Path, some: Iterable[Batch], bad_lines: BadLines, segment: str | None) -> Iterator[TablePage]:
     """Yield the rows of a plain table; the first context fixes the length of all."""
     length: int | None = None
     for batch, before in some:
         lines = np.arange(before + 1, before + batch.num_rows + 1)
         context = np.zeros((len(lines), 0))
         if CONTEXT in batch.schema.names and batch.num_rows:
+            _check_lists(path, batch.column(CONTEXT).type)
             lengths = integers(pc.call_function("list_value_length", [batch.column(CONTEXT)]), fill=0)
             length = int(lengths[0]) if length is None else length
             if not (same := lengths == length).all():
@@ -118,3 +121,14 @@ def _plain_pages(some: Iterable[Batch], bad_lines: BadLines, segment: str | None
         if "propensity" in batch.schema.names:
             columns.propensity[:] = floats(batch.column("propensity"))
         yield TablePage(columns, lines, None if segment is None else batch.column(segment).to_pylist())
+
+
+def _check_lists(path: Path, kind: pa.DataType) -> None:
+    """Refuse contexts that are no lists of numbers."""
+    is_list = any(check(kind) for check in _LISTS)
+    if not is_list or not any(check(kind.value_type) for check in _NUMBERS):
+        raise InvalidInput(
+            "bad_column",
+            f"{path} has the column {CONTEXT!r} of the type {str(kind)[:80]}: a context is a list of numbers; say by "
+            "features which columns are the context",
+        )

@@ -48,6 +48,7 @@ from .decision_table import Decisions, read_decisions
 from .row_lines import LineWriter, described_events, line_texts, with_reward
 from .table_rows import events_of_table
 
+PLAIN = Naming()
 FORM = "a CSV file of decisions"
 IDS = ("decision_id", "unit_id")  # columns that are written where some decision has one
 
@@ -63,12 +64,12 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
     return _read(source, wanted, source.path)[1].rewarded(source.path)
 
 
-def read_events(source: Source) -> Events:
+def read_events(source: Source, naming: Naming = PLAIN) -> Events:
     """Read all decisions in the order of the lines, with their times and ids."""
     found: list[tuple[Table, Decisions]] = []
 
     def rows(file: Source) -> Rows:
-        found.append(_read(file, Wanted(), source.path))
+        found.append(_read(file, Wanted(naming=naming), source.path))
         return found[0][1].rows
 
     events = events_of_table("csv", source, rows, line_texts)

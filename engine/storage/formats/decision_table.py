@@ -181,7 +181,7 @@ def _roles(table: Columnar, wanted: Wanted, path: Path, form: str) -> Roles:
             "wrong_format",
             f"{path} is not {form}: its columns must name an action ({', '.join(ACTIONS)}) and a reward "
             f"({', '.join(REWARDS)}) or a cost ({', '.join(COSTS)}), and has {', '.join(table.names)[:100]!r}; say "
-            "which columns they are: --action, --reward",
+            "which columns they are: --action, --reward (of evaluate, replay and warm-start), or rename them",
         )
     if wanted.segment is not None and wanted.segment not in table.names:
         raise InvalidInput(

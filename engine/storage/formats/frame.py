@@ -20,6 +20,7 @@ from .arrow_batches import Batch, read_batches
 
 NAME = Path("the table")  # what messages call it
 _INDEX = re.compile(r"__index_level_\d+__")  # an index of pandas that has no name
+_EXPORT = {"seq", "kind", "number"}  # columns that every export of onearm has
 
 
 def arrow_of(frame: Any) -> pa.Table:
@@ -53,6 +54,12 @@ class _Frame:
         self._table, self._progress = table, progress
         if repeated := [name for name in self.names if self.names.count(name) > 1]:
             raise InvalidInput("bad_table", f"the table has two columns {repeated[0]!r}: rename one of them")
+        if set(self.names) >= _EXPORT:
+            raise InvalidInput(
+                "export_in_memory",
+                "the table has the columns seq, kind and number of an export of onearm, in which rewards and their "
+                "corrections can be rows too: hand over the path of its file, or only the columns that are needed",
+            )
 
     def batches(self, wanted: list[str]) -> Iterator[Batch]:
         """Yield some columns, in their order."""

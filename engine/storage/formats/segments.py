@@ -62,6 +62,12 @@ def reads_contexts(wanted: Wanted) -> bool:
 
 def feature_of(segment: str, problem: Problem) -> int:
     """Return which feature of a dense context names the segments: 3 of "context[3]"."""
+    if problem.layout == "named":
+        raise InvalidInput(
+            "bad_segment",
+            f"the segment is {as_seen(segment)}: this export has named features, and segments by them need its "
+            "database: onearm evaluate URL --experiment NAME --segment FEATURE",
+        )
     found = _FEATURE.fullmatch(segment)
     if found is None or problem.layout != "dense":
         raise InvalidInput(

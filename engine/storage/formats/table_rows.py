@@ -111,7 +111,8 @@ def events_of_table(
         if spooled is not None:
             spooled.close()
 
-    return Events(rows.problem, events(), {"from": form}, rows.bad_lines)
+    labels = {"labels": rows.labels} if rows.labels else {}
+    return Events(rows.problem, events(), {"from": form, **labels}, rows.bad_lines)
 
 
 def _pair(columns: Columns, row: int, number: int, sent: str, problem: Problem) -> tuple[Event, Event]:

@@ -202,6 +202,7 @@ def test_mips_weighs_categories(onearm: Any, tmp_path: Path) -> None:
         (["--target", "action:7"], "there is no action 7"),
         (["--target", "uniform", "--target", "uniform"], "named 2 times"),
         (["--target", "nobody"], "there is no policy 'nobody'"),
+        (["--target", "sale"], "; or did you mean action:sale?"),
         (["--target", "uniform", "--experiment", "x"], "--experiment is for a database"),
         (["--target", "uniform", "--method", "cascade"], "they are in logs of Vowpal Wabbit"),
         (["--target", "uniform", "--method", "cascade", "--method", "ips"], "ips is not for lists"),

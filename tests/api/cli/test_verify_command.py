@@ -116,6 +116,7 @@ def test_an_export_with_bad_lines_is_not_verified_and_they_are_named(onearm: Any
     assert (done.code, found["first_difference"], found["bad_lines"]) == (1, None, {"truncated": 1})
     assert found["note"] == "1 bad lines: truncated in lines 81"
     shown = onearm("verify", str(log)).out  # in a column that may be narrow
+    assert shown.strip().startswith("NOT all in order: out.jsonl; see the note")
     assert "truncated" in shown and "lines 81" in shown
 
 
@@ -128,7 +129,9 @@ def test_a_database_verifies_with_the_digests_of_the_service(onearm: Any) -> Non
     assert {name: found[name]["digest"] for name in digests} == digests
     assert all(one["first_difference"] is None for one in found.values())
     assert (found["plain"]["events"], found["plain"]["decisions"]) == (30, 20)
-    assert onearm("verify", "--database", URL).code == 0
+    told = onearm("verify", "--database", URL)
+    assert (told.code, told.out.strip().startswith("Every decision made again, bit for bit")) == (0, True)
+    assert f"digest of plain: {digests['plain'][:16]}" in told.out
 
 
 def test_the_database_may_come_from_the_environment(onearm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +178,9 @@ def test_a_tampered_row_of_a_database_is_named(onearm: Any) -> None:
     assert done.code == 1
     differing = {one["id"]: one["first_difference"] for one in done.json["experiments"]}
     assert differing == {"hello": None, "plain": 7, "masked": None, "dense": None}
+    told = onearm("verify", "--database", URL)
+    assert told.code == 1 and told.out.strip().startswith("NOT the same: plain differs at decision 7")
+    assert "bit for bit" not in told.out
 
 
 def test_a_log_of_another_version_is_reported_not_failed(onearm: Any) -> None:
@@ -192,7 +198,8 @@ def test_a_log_of_another_version_is_reported_not_failed(onearm: Any) -> None:
 
 def test_a_database_that_is_missing_or_newer_or_something_else_is_explained(onearm: Any, tmp_path: Path) -> None:
     missing = onearm("verify", "--database", "sqlite:///nowhere.db")
-    assert (missing.code, "there is no file nowhere.db: name a database that exists" in missing.err) == (2, True)
+    said = "there is no file nowhere.db: name a database that exists by --database"
+    assert (missing.code, said in missing.err) == (2, True)
     assert not (tmp_path / "nowhere.db").exists()
     assert onearm("export", "hello", "x.jsonl", "--database", "sqlite:///nowhere.db").code == 2
     (tmp_path / "words.db").write_text("these are words, and more of them than a header of SQLite has bytes in it")

@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import polars
 import pytest
 from support.served import Served, log_of
 
@@ -158,3 +159,33 @@ def test_arms_have_the_labels_of_a_table(onearm: Any, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     with open_engine(database=url, experiment="shop") as engine:
         assert engine.decide().action_id == "sale"
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "jsonl"])
+def test_columns_of_a_table_of_ones_own_are_named(onearm: Any, tmp_path: Path, form: str) -> None:
+    """In Germany hats are clicked, and elsewhere mugs; of three options each was shown as often."""
+    url, file = f"sqlite:///{tmp_path}/run.db", tmp_path / f"clicks.{form}"
+    shown = [("hat", "mug", "cup")[n % 3] for n in range(300)]
+    country = [("de", "fr")[n // 3 % 2] for n in range(300)]
+    bought = {("de", "hat"), ("fr", "mug")}
+    clicked = [float(both in bought) for both in zip(country, shown, strict=True)]
+    table = polars.DataFrame({"banner": shown, "clicked": clicked, "chance": [1 / 3] * 300, "country": country})
+    {"csv": table.write_csv, "parquet": table.write_parquet, "jsonl": table.write_ndjson}[form](file)
+    asked = ("warm-start", str(file), "--experiment", "shop", "--policy", "squarecb", "--database", url, "--json")
+    unnamed = onearm(*asked)
+    assert (unnamed.code, "say which columns they are: --action, --reward (of evaluate" in unnamed.err) == (2, True)
+    named = ("--action", "banner", "--reward", "clicked", "--propensity", "chance", "--features", "country")
+    done = onearm(*asked, *named)
+    assert done.code == 0, done.err
+    assert (done.json["decisions"], done.json["rewards"]) == (300, 300)
+    assert done.json["evaluation"]["estimates"][0]["value"] > 0.8
+    assert onearm("verify", "--database", url).code == 0
+    store = Store.open(url, write=False)
+    assert [arm["id"] for arm in json.loads(store.experiments()[0].spec)["arms"]] == ["cup", "hat", "mug"]
+    store.close()
+
+
+def test_columns_of_what_is_no_table_are_not_named(onearm: Any, cooked: Path, tmp_path: Path) -> None:
+    asked = ("--experiment", "meals", "--action", "a", "--database", f"sqlite:///{tmp_path}/run.db")
+    done = onearm("warm-start", str(cooked), *asked)
+    assert (done.code, "is no table of decisions: --features, --action" in done.err) == (2, True)

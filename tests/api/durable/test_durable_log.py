@@ -413,7 +413,8 @@ def test_a_recovery_that_is_broken_off_is_made_again(engine: Engine, monkeypatch
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"policy": "exp3_ix", "arms": ARMS}, "policy is"),
+        ({"policy": "exp3_ix", "arms": ARMS}, "is another one: its policy differs. Open it with .*policy is"),
+        ({"policy": "exp3_ix", "arms": ARMS, "seed": 8}, "is another one: its policy and seed differ. Open"),
         ({"policy": "ucb1", "arms": ["a", "b"]}, "arms is"),
         ({"policy": "ucb1", "arms": ARMS, "seed": 8}, "seed is 8 and was 0"),
         ({"domain": {"kind": "ball", "dimension": 2}}, "problem is"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars
+import pyarrow.parquet as pq
 import pytest
 from support.served import Served
 
@@ -69,3 +71,53 @@ def test_labels_of_a_table_are_handed_on_where_it_is_converted(tmp_path: Path, f
     table.write_text("action,reward,propensity\nmug,1,0.5\nhat,0,0.5\nmug,1,0.5\n")
     assert run(["convert", str(table), str(export)]) == 0
     assert onearm.evaluate(export, "action:mug").to_dict()["estimates"][0]["value"] == 1.0
+
+
+@pytest.fixture(scope="module")
+def corrected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return where the exports of a log of named features lie, of which a reward was corrected from 0 to 5."""
+    folder = tmp_path_factory.mktemp("corrected")
+    with Served(folder) as served:
+        body = {"arms": [{"id": "sale"}, {"id": "plain"}], "problem": {"context": {"kind": "features"}}}
+        assert served.create(**body, policy={"name": "uniform"}).status_code == 201
+        for number in range(10):
+            made = served.decide({"context": {"user": {"country": "de" if number % 2 else "fr"}}}).json()
+            served.reward(made["decision_id"], 0.0)
+        path = f"/v1/experiments/e/decisions/{made['decision_id']}/reward"
+        assert served.client.put(path, content=b'{"value": 5.0}').status_code == 200
+        for rows in ("events", "decisions"):
+            for form in ("jsonl", "parquet"):
+                answer = served.get(f"/v1/experiments/e/log?format={form}&rows={rows}")
+                (folder / f"{rows}.{form}").write_bytes(answer.content)
+    yield folder
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize("rows", ["events", "decisions"])
+def test_arms_of_named_features_have_their_labels(corrected: Path, rows: str, form: str) -> None:
+    path = corrected / f"{rows}.{form}"
+    by_label, by_number = (
+        onearm.evaluate(path, target).to_dict()["estimates"][0]["value"] for target in ("action:sale", "action:0")
+    )
+    assert by_label == by_number
+    with pytest.raises(InvalidInput, match="no action 'bee': it has sale, plain"):
+        onearm.evaluate(path, "action:bee")
+
+
+@pytest.mark.parametrize("rows", ["events", "decisions"])
+def test_an_export_as_a_table_in_memory_is_refused_for_its_path(corrected: Path, rows: str) -> None:
+    path = corrected / f"{rows}.parquet"
+    assert onearm.evaluate(path, "logged").to_dict()["estimates"][0]["value"] == 0.5
+    for table in (polars.read_parquet(path), pq.read_table(path).to_pandas()):
+        for target in ("logged", "uniform"):
+            with pytest.raises(InvalidInput, match=r"of an export of onearm.*hand over the path of its file"):
+                onearm.evaluate(table, target)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_segments_by_a_named_feature_are_those_of_the_database(corrected: Path, form: str) -> None:
+    for segment in ("user.country", "context[0]"):
+        with pytest.raises(InvalidInput, match="named features, and segments by them need its database"):
+            onearm.evaluate(corrected / f"events.{form}", "logged", segment=segment)
+    found = onearm.evaluate(f"sqlite:///{corrected}/run.db", "logged", segment="user.country").to_dict()
+    assert [each["segment"] for each in found["segments"]] == ["fr", "de"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,49 @@ def test_a_log_without_propensities_whose_counts_prove_that_it_was_not_drawn_eve
         f"propensities are unknown, and the log was not drawn evenly ({shares} %): do not use this value"
     )
     assert notes[1 / 3] == "propensities are unknown: this holds if the log was drawn uniformly"
+
+
+@pytest.mark.parametrize(
+    ("written", "note"),
+    [
+        (0.33, None),
+        (0.333333, None),
+        (1 / 3, None),
+        (0.3, "the log was not drawn uniformly: trust snips"),
+        (1.0, "the log was not drawn uniformly: trust snips"),
+        ([0.33, 0.34], "the log was not drawn uniformly: trust snips"),
+    ],
+)
+def test_propensities_that_are_equal_up_to_rounding_are_those_of_a_uniform_log(written: Any, note: str | None) -> None:
+    log = banners(1, (0.1, 0.1, 0.1)).with_columns(p=polars.Series(np.resize(written, 1000)))
+    asked = {**ASKED, "propensity": "p"}
+    (each,) = onearm.evaluate(log, "uniform", method=["match"], **asked).to_dict()["estimates"]
+    assert each["note"] == note
+
+
+def test_values_that_are_not_to_be_used_are_marked_wherever_they_stand(tmp_path: Path) -> None:
+    """A log that took what it thought best with .999, as the usual policy does, hardly tells of another rule."""
+    log = banners(1, (0.1, 0.1, 0.1)).with_columns(banner=polars.lit("a"), p=polars.lit(0.999))
+    for place, banner in enumerate("bcde"):
+        log[place, "banner"] = banner
+    asked = {**ASKED, "propensity": "p", "method": ["snips", "match"], "report": tmp_path / "page.html"}
+    found = onearm.evaluate(log, ["logged", "uniform"], **asked)
+    usable = {(each["target"], each["method"]): each["usable"] for each in found.to_dict()["estimates"]}
+    assert usable == {
+        ("logged", "snips"): True,
+        ("logged", "match"): True,
+        ("uniform", "snips"): False,
+        ("uniform", "match"): True,
+    }
+    ranking = found.to_frame("ranking")
+    assert dict(zip(ranking["target"], ranking["usable"], strict=True)) == {"logged": True, "uniform": False}
+    assert repr(found).count(" NO ") == 2
+    page = (tmp_path / "page.html").read_text()
+    assert page.count('<td class="name">uniform <b>do not use</b></td><td>snips</td>') == 1
+    assert page.count("<b>do not use</b>") == 1
+    sound = onearm.evaluate(banners(1, (0.1,) * 3), ["logged", "uniform"], **{**ASKED, "propensity": "p"})
+    assert " use " not in repr(sound) and all(each["usable"] for each in sound.to_dict()["ranking"])
+    assert "places compare two targets" in repr(sound)
 
 
 def facts(action: np.ndarray[Any, Any], segment: np.ndarray[Any, Any], n_arms: int) -> tuple[Rows, Facts]:

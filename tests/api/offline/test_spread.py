@@ -190,6 +190,21 @@ def test_what_cannot_be_spread_is_refused(folder: Path, tmp_path: Path, capsys: 
     assert "cannot be read" in refused(capsys, "evaluate", f"file://{tmp_path}/none.jsonl", *target)
 
 
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("action:3", "there is no action 3: the log has those from 0 to 2"),
+        ("action:bee", "the log has no action 'bee'"),
+    ],
+)
+def test_an_action_that_is_not_there_is_refused_before_workers_are_asked_for(
+    target: str, said: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody = ("--scheduler", "tcp://127.0.0.1:1")
+    asked = ("evaluate", str(folder), "--target", "uniform", "--arms", "3")
+    assert said in refused(capsys, *asked, "--target", target, *nobody)
+
+
 def test_what_programs_left_beside_a_log_is_left_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ("--target", "uniform", "--arms", "3")
     before = told(capsys, "evaluate", str(folder), *asked)

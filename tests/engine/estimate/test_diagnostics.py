@@ -346,6 +346,6 @@ def test_what_must_not_be_used_is_said_first() -> None:
     assert leaning.warnings[0] == leaning.useless
     assert "do not use this value: one decision of 3,000 carries" in leaning.useless
     far = diagnose(np.full(3000, 0.999), np.full(3000, 0.1))
-    assert far.useless is not None and "all weights add up to 0.1 of the number of decisions" in far.useless
+    assert far.useless is not None and "the weights add up to 0.1 n instead of n" in far.useless
     law, action = softmax_log(3000, 4, 9)
     assert diagnose(law[np.arange(3000), action], np.full(3000, 0.25), action, 4).useless is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import Any, get_args
@@ -22,7 +23,7 @@ from ...events import Events
 from ...joined_form import extent_of
 from ...log import BadLines, Log, begins_of, gathered, log_of_events, read_header, reading, say_what_came_next
 from ...reward_join import EventPage, KnownRewards, RewardJoin, Rewards, in_order, rows_of_events
-from ...rows import Rows, Wanted
+from ...rows import Naming, Rows, Wanted
 from ...source import Source
 from ...tables import Event
 from ...windows import CLOSINGS, with_beside
@@ -42,6 +43,7 @@ from .lines import (
 from .table import read_table, table_lines
 from .values import actions_of, array_of, context_of, detail_of, numbers_of
 
+PLAIN = Naming()
 KINDS = (Choice, ExternalChoice, Decide, External, Learn, *get_args(BESIDE))
 CODES: dict[type[Any], int] = {kind: kind.code for kind in KINDS}  # half the time of asking each line for its own
 
@@ -94,13 +96,14 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
         return rows
 
 
-def read_events(source: Source) -> Events:
+def read_events(source: Source, naming: Naming = PLAIN) -> Events:
     """Read all that an export says, or the lines of a plain table as decisions of others, each with its reward."""
     bad_lines = BadLines()
     with reading(source.path, FORM):
         header, blocks = opened(source)
         if header is None:
-            return events_of_table("jsonl", source, lambda again: read_rows(again, Wanted()), table_lines, blocks)
+            rows = partial(read_rows, wanted=Wanted(naming=naming))
+            return events_of_table("jsonl", source, rows, table_lines, blocks)
         problem, spec = read_header(source.path, header)
     events = _good_events(source, header, blocks, problem, bad_lines)
     return Events(problem, events, spec, bad_lines, begins_of(header))

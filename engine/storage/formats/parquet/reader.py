@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from ...events import Events
 from ...joined_form import extent_of
 from ...log import BadLines, Log, begins_of, gathered, log_of_events, read_header, say_what_came_next
 from ...reward_join import EventPage, KnownRewards, RewardJoin, Rewards, in_order, rows_of_events
-from ...rows import Rows, Wanted
+from ...rows import Naming, Rows, Wanted
 from ...source import STDIN, Source
 from ...tables import Event
 from ...windows import closing_in, why_closed
@@ -48,6 +49,7 @@ from .file import PAGE, batches, header_in, holds, opened
 from .schema import FEATURES, LEARNED, OURS
 from .table import FileTable, table_lines
 
+PLAIN = Naming()
 DETAILS = ["kind", "detail"]  # what tells the changes of an experiment; a file need not have the latter
 
 
@@ -98,7 +100,7 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
         return rows
 
 
-def read_events(source: Source) -> Events:
+def read_events(source: Source, naming: Naming = PLAIN) -> Events:
     """Read all that an export says, or the rows of a plain table as decisions of others, each with its reward."""
     bad_lines = BadLines()
     held = ExitStack()
@@ -107,7 +109,7 @@ def read_events(source: Source) -> Events:
         header = header_in(file)
         if header is None:
             if source.path != STDIN:
-                return events_of_table("parquet", source, lambda again: read_rows(again, Wanted()), table_lines)
+                return events_of_table("parquet", source, partial(read_rows, wanted=Wanted(naming=naming)), table_lines)
             raise InvalidInput("piped_table", "a plain table of Parquet is read twice: name its file, and not -")
         problem, spec = read_header(source.path, header)
         events = _good_events(source, file, header, problem, bad_lines, held.pop_all())

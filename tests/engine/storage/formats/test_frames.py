@@ -110,6 +110,9 @@ def test_columns_that_no_plain_table_reads_are_told(tmp_path: Path) -> None:
     [
         (pandas.DataFrame({"action": [0], "reward": [1], "what": [object()]}), "the columns that are needed"),
         (pa.table([[0], [1], [1]], names=["action", "reward", "reward"]), "two columns 'reward'"),
+        (pa.table({"action": [0], "reward": [1], "context": [{"start": [0]}]}), "the type struct.*a list of numbers"),
+        (pa.table({"action": [0], "reward": [1], "context": ["{}"]}), "of the type string: a context is a list of"),
+        (pa.table({"action": [0], "reward": [1], "context": [["a"]]}), "of the type list.*a context is a list of"),
         (pa.table({"offer": [0], "paid": [1]}), "the table is not a table of decisions: its columns must name"),
     ],
 )
