@@ -137,8 +137,7 @@ def _whole(events: Events, kind: Kind, problem: Problem) -> Iterator[Event]:
         seq += 1
         place = _place(events, seq)
         if event.seq != seq:
-            begins = ": a log that was compacted begins at its base, and cannot be imported" if seq == 1 else ""
-            raise InvalidInput("missing_events", f"{place} has the seq {event.seq}, and must have {seq}{begins}")
+            raise InvalidInput("missing_events", _out_of_place(events, event.seq, seq))
         try:
             _check_said(event, kind, ids)
             if event.kind == OUTCOME:
@@ -222,6 +221,14 @@ def _check_beside(outcome: Event, problem: Problem) -> None:
 def _place(events: Events, seq: int) -> str:
     """Return what people find an event of the export by; line 1 is its header."""
     return f"event {seq}" if events.bad_lines.place == "event" else f"line {seq + 1}"
+
+
+def _out_of_place(events: Events, seen: int, seq: int) -> str:
+    """Say that an event does not have the seq that comes next."""
+    begins = ": a log that was compacted begins at its base, and cannot be imported" if seq == 1 else ""
+    if events.bad_lines.place == "event":
+        return f"no row holds event {seq}, and the next one is {seen}{begins}"
+    return f"line {seq + 1} has the seq {seen}, and must have {seq}{begins}"
 
 
 def _bad_line(events: Events, body: bytes) -> InvalidInput:

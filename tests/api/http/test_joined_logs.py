@@ -49,7 +49,7 @@ def changed(export: bytes, change: Callable[[Lines], object]) -> bytes:
 
 
 CHANGES: dict[str, tuple[Callable[[Lines], object], str, str]] = {
-    "a row is missing": (lambda rows: rows.pop(2), "missing_events", "event 5 has the seq 7, and must have 5"),
+    "a row is missing": (lambda rows: rows.pop(2), "missing_events", "no row holds event 5, and the next one is 7"),
     "the last row is missing": (
         lambda rows: rows.pop(),
         "bad_line",
