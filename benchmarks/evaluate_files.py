@@ -11,6 +11,7 @@ import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ import onearm
 from onearm.engine.columns import concat, take
 from onearm.engine.simulation import Simulation
 from onearm.engine.storage.formats import csv_table, dsjson, jsonl, obd, parquet
+from onearm.engine.storage.joined_form import Extent, Joining
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
 from onearm.engine.vocabulary import DECIDE, LEARN, Columns
@@ -34,6 +36,7 @@ ARMS = 34  # as in the men's campaign of the Open Bandit Dataset
 POLICY = {"minimum": 0.005, "policy": {"name": "exp3_ix", "params": {}}}  # of `floor`
 FORMS = {"csv": csv_table, "dsjson": dsjson, "jsonl": jsonl, "obd": obd, "parquet": parquet}
 FILES = 8  # of `make_files`
+JOINED_AT_ONCE = 5000  # decisions with their rewards
 USERS = (3, 6, 10, 10)  # categories of the user features
 DRINKS = ("Cappucino", "Cold brew", "Iced mocha", "Latte")
 MODEL = "ff0744c1aa494e1ab39ba0c78d048146/550c12cbd3aa47f09fbed3387fb9c6ec"  # of `VWState`
@@ -79,10 +82,7 @@ def make_files(folder: Path, events: int, dsjson_events: int) -> list[File]:
                 writer.write(part)
             parts.append(part)
     log = concat(parts)
-    with parquet.JoinedWriter(
-        folder / "joined.parquet", run.problem, {"policy": run.policy.spec, "seed": "0"}
-    ) as joined:
-        joined.write(log)
+    write_joined(folder / "joined.parquet", exports["parquet"])
     table = table_of(log)
     pq.write_table(table, folder / "table.parquet")
     write_csv(folder / "table.csv", table)
@@ -106,6 +106,15 @@ def table_of(columns: Columns) -> pa.Table:
     decided, learned = take(columns, columns.kind == DECIDE), take(columns, columns.kind == LEARN)
     assert np.array_equal(decided.number, learned.number)
     return pa.table({"action": decided.action, "reward": learned.reward, "propensity": decided.propensity})
+
+
+def write_joined(path: Path, export: Path) -> None:
+    """Write an export of Parquet, in which each reward comes at once, in the joined form."""
+    events = parquet.read_events(Source(export))
+    with parquet.JoinedWriter(path, events.problem, events.spec, Extent(0, pq.read_metadata(export).num_rows)) as out:
+        while page := list(islice(events.rows, 2 * JOINED_AT_ONCE)):
+            learned = [event for event in page if event.kind == LEARN]
+            out.write_rows(Joining(lambda numbers, learned=learned: learned).rows(page))
 
 
 def write_lines(path: Path, table: pa.Table) -> None:

@@ -115,7 +115,7 @@ class Publisher:
             self._send(row, [(log.begins, gap_of(row, place, log.begins))])
             self.tally.gaps += 1
             return 1
-        lines = Writer.onto(io.BytesIO(), log.problem, log.spec)
+        lines = Writer(io.BytesIO(), log.problem, log.spec)
         messages: list[tuple[int, Message]] = []
         size = 0
         try:

@@ -113,7 +113,7 @@ def _tell(
         numbers = ", ".join(map(str, bad.lines[kind]))
         more = " ..." if count > len(bad.lines[kind]) else ""
         why = f" ({bad.reasons[kind]})" if kind in bad.reasons else ""
-        click.echo(f"{count:,} bad: {kind} in line {numbers}{more}{why}", err=True)
+        click.echo(f"{count:,} bad: {kind} in {bad.places[kind]} {numbers}{more}{why}", err=True)
     if refused:
         click.echo(f"{bad.count.total():,} lines of {source} are bad, so {target} was not written", err=True)
         return

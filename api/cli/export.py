@@ -79,8 +79,9 @@ def _export(log: ExperimentLog, form: str, file: Path, advance: Callable[[int], 
 
 
 def _export_joined(log: ExperimentLog, form: str, file: Path, advance: Callable[[int], None]) -> None:
-    with open_joined(form, file, log.problem, log.spec, log.extent) as out:
-        for page in log.joined_pages():
+    extent = log.extent
+    with open_joined(form, file, log.problem, log.spec, extent) as out:
+        for page in log.joined_pages(extent):
             out.write_rows(page)
             advance(sum(1 if row.learned is None else 2 for row in page))
 

@@ -184,7 +184,7 @@ def verify_file(path: Path, form: str | None) -> dict[str, Any]:
         report["bad_lines"] = dict(bad)
         why = {kind: f" ({reason})" for kind, reason in log.bad_lines.reasons.items()}
         kinds = (
-            f"{kind} in lines {', '.join(map(str, lines))}{why.get(kind, '')}"
+            f"{kind} in {log.bad_lines.places[kind]}s {', '.join(map(str, lines))}{why.get(kind, '')}"
             for kind, lines in log.bad_lines.lines.items()
         )
         report["note"] = f"{bad.total()} bad lines: {'; '.join(kinds)}"

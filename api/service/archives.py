@@ -93,7 +93,7 @@ class Archives:
         pages = chain(database.carried_pages(store, key, after, until), database.event_pages(store, key, after, until))
 
         def fill(out: _Hashed) -> None:
-            with module_of("parquet").Writer.onto(out, log.problem, log.spec) as writer:
+            with module_of("parquet").Writer(out, log.problem, log.spec) as writer:
                 for page in pages:
                     writer.write_events(log.history.masked(page))
 

@@ -88,13 +88,19 @@ class ExperimentLog:
     @property
     def extent(self) -> Extent:
         """Which of its events an export holds."""
-        return Extent(self.begins, self.size, self.store.erased(self.key) > 0)
+        return Extent(self.begins, self.size, self.store.erased_events(self.key, self.begins, self.size))
 
-    def joined_pages(self) -> Iterator[list[JoinedRow]]:
-        """Read all events, in pages of rows as an export in the joined form is written in."""
+    def joined_pages(self, extent: Extent) -> Iterator[list[JoinedRow]]:
+        """Read all events, in pages of rows as an export in the joined form is written in, under a header of `extent`.
+
+        Raises `Conflict` ("erased") in the end where decisions were erased since, so that some pages lack them and the
+        header does not say it.
+        """
         joining = Joining(self._learned)
         for page in self.pages():
             yield joining.rows(page)
+        if self.extent != extent:
+            raise Conflict("erased", "decisions were erased while the log was read: read it again from its beginning")
 
     def _learned(self, numbers: Sequence[int]) -> list[Event]:
         """Return what was learned of decisions, and corrections of it, as far as the log holds that."""

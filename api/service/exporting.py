@@ -43,7 +43,7 @@ async def exported(pool: Pool, log: ExperimentLog, form: str, after: int | None)
     sink = _Sink()
 
     def begun() -> Write:
-        writer = module_of(form).Writer.onto(sink, log.problem, log.spec, log.begins)
+        writer = module_of(form).Writer(sink, log.problem, log.spec, log.begins)
         if after and form == "jsonl":
             sink.take()  # whoever goes on has it
         return _written(writer, writer.write_events, log.pages(after))
@@ -57,8 +57,9 @@ async def exported_joined(pool: Pool, log: ExperimentLog, form: str) -> AsyncGen
     sink = _Sink()
 
     def begun() -> Write:
-        writer = module_of(form).JoinedWriter.onto(sink, log.problem, log.spec, log.extent)
-        return _written(writer, writer.write_rows, log.joined_pages())
+        extent = log.extent
+        writer = module_of(form).JoinedWriter(sink, log.problem, log.spec, extent)
+        return _written(writer, writer.write_rows, log.joined_pages(extent))
 
     async for part in _streamed(pool, sink, begun):
         yield part

@@ -92,7 +92,7 @@ def read_export(body: bytes, experiment_id: str | None, state_bytes: int) -> Imp
                 raise _bad_line(events, body)
             history = History(spec, (one for one in found if one.kind == CHANGE), kind.change_types)
             if kind.several is not None:
-                _check_several(found, kind.several, history)
+                _check_several(events, found, kind.several, history)
             if history.roster.joined:  # a state that grew has a limit too
                 made_within(spec.policy, history.problem(len(found)), state_bytes)
             rows = list(as_stored(found, history, kind))
@@ -135,34 +135,34 @@ def _whole(events: Events, kind: Kind, problem: Problem) -> Iterator[Event]:
         if events.bad_lines.count:  # it is said of that line
             continue
         seq += 1
+        place = _place(events, seq)
         if event.seq != seq:
-            begins = ": a log that was compacted begins at its base, and cannot be imported" if seq == 1 else ""
-            raise InvalidInput("missing_events", f"line {seq + 1} has the seq {event.seq}, and must have {seq}{begins}")
+            raise InvalidInput("missing_events", _out_of_place(events, event.seq, seq))
         try:
             _check_said(event, kind, ids)
             if event.kind == OUTCOME:
                 _check_beside(event, problem)
         except InvalidInput as error:
-            raise InvalidInput(error.code, f"line {seq + 1}: {error}") from None
+            raise InvalidInput(error.code, f"{place}: {error}") from None
         except msgspec.DecodeError as error:
-            raise InvalidInput("bad_event", f"line {seq + 1} has sent or detail that is none: {error}") from None
+            raise InvalidInput("bad_event", f"{place} has sent or detail that is none: {error}") from None
         if event.kind in DECISIONS:
             if event.number != number:
-                says = f"line {seq + 1} decides number {event.number}, and the next decision is {number}"
+                says = f"{place} decides number {event.number}, and the next decision is {number}"
                 raise InvalidInput("missing_decision", says)
             number += 1
         if event.kind in (OUTCOME, ACTIVATION) and (event.number or 0) >= number:
-            says = f"line {seq + 1} is of decision {event.number}, which is not before it"
+            says = f"{place} is of decision {event.number}, which is not before it"
             raise InvalidInput("missing_decision", says)
         if event.kind == ACTIVATION and shown_number(event) not in (None, number):
-            says = f"line {seq + 1} names decision {shown_number(event)} as shown, and the next one is {number}"
+            says = f"{place} names decision {shown_number(event)} as shown, and the next one is {number}"
             raise InvalidInput("missing_decision", says)
         if event.kind == EARLY:
             early[event.seq] = event
         if event.kind == OUTCOME and (came_as := early_seq(event)) is not None:
             came = early.pop(came_as, None)
             if came is None or (came.reward, came.reward_id) != (event.reward, event.reward_id):
-                says = f"line {seq + 1} came as the early reward of seq {came_as}, which is another or none before it"
+                says = f"{place} came as the early reward of seq {came_as}, which is another or none before it"
                 raise InvalidInput("missing_early", says)
         yield event
 
@@ -195,12 +195,12 @@ def _check_said(event: Event, kind: Kind, ids: set[str]) -> None:
         check_id("decision_id", name)
 
 
-def _check_several(events: Iterable[Event], several: Several, history: History) -> None:
+def _check_several(events: Events, found: Iterable[Event], several: Several, history: History) -> None:
     """Refuse decisions that are not whole, where each of a client's is several."""
     whole = several.whole(history.roster.labels_at)
-    for event in events:
+    for event in found:
         if event.kind in DECISIONS and (fault := whole.fault(event)) is not None:
-            raise InvalidInput("bad_list", f"line {event.seq + 1}: {fault}")
+            raise InvalidInput("bad_list", f"{_place(events, event.seq)}: {fault}")
     if (fault := whole.end()) is not None:
         raise InvalidInput("missing_events", fault)
 
@@ -218,12 +218,29 @@ def _check_beside(outcome: Event, problem: Problem) -> None:
         )
 
 
+def _place(events: Events, seq: int) -> str:
+    """Return what people find an event of the export by; line 1 is its header."""
+    return f"event {seq}" if events.bad_lines.place == "event" else f"line {seq + 1}"
+
+
+def _out_of_place(events: Events, seen: int, seq: int) -> str:
+    """Say that an event does not have the seq that comes next."""
+    begins = ": a log that was compacted begins at its base, and cannot be imported" if seq == 1 else ""
+    if events.bad_lines.place == "event":
+        return f"no row holds event {seq}, and the next one is {seen}{begins}"
+    return f"line {seq + 1} has the seq {seen}, and must have {seq}{begins}"
+
+
 def _bad_line(events: Events, body: bytes) -> InvalidInput:
-    kind, lines = min(events.bad_lines.lines.items(), key=lambda found: found[1][0])
-    line = body.split(b"\n", lines[0])[lines[0] - 1].decode(errors="replace")
-    shown = line[:SHOWN] + "..." * (len(line) > SHOWN)
-    total = events.bad_lines.count.total()
-    return InvalidInput("bad_line", f"line {lines[0]} is bad ({kind}), one of {total} bad lines: it is {shown!r}")
+    bad = events.bad_lines
+    kind, lines = min(bad.lines.items(), key=lambda found: found[1][0])
+    place, total = bad.places[kind], bad.count.total()
+    if place == "line":
+        line = body.split(b"\n", lines[0])[lines[0] - 1].decode(errors="replace")
+        shown = f": it is {line[:SHOWN] + '...' * (len(line) > SHOWN)!r}"
+    else:
+        shown = f": {bad.reasons[kind]}" if kind in bad.reasons else ""
+    return InvalidInput("bad_line", f"{place} {lines[0]} is bad ({kind}), one of {total} bad {place}s{shown}")
 
 
 def as_stored(events: Iterable[Event], history: History, kind: Kind) -> Iterator[Event]:

@@ -95,6 +95,17 @@ class Erasures(Connections):
         found: int = rows[0][0]
         return found
 
+    def erased_events(self, experiment: int, after: int, until: int) -> int:
+        """Return how many events after one seq, up to another, are of decisions that are erased."""
+        if self.revision < schema.UNITS:
+            return 0
+        sql = (
+            "SELECT count(*) FROM erased JOIN event ON event.experiment = erased.experiment "
+            "AND event.number = erased.number WHERE erased.experiment = ? AND event.seq + 0 > ? AND event.seq + 0 <= ?"
+        )
+        found: int = self._read(sql, (experiment, after, until))[0][0]
+        return found
+
     def erased_between(self, experiment: int, after: int, until: int) -> list[int]:
         """Return the numbers of the decisions that are erased and have an event after one seq, up to another."""
         if self.revision < schema.UNITS:

@@ -21,22 +21,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import InvalidInput
 from ..vocabulary import CORRECTED, DECISIONS, LEARN, Array, Problem
-from .log import JOINED, LINES_KEPT, BadLines, header_of
+from .log import JOINED, LINES_KEPT, BadLines, begins_of, header_of
 from .tables import Event
 
 SHOWN = 3  # seqs that a message names
+SEQS = 2**63 - 1  # a seq is below
 
 
 class Extent(NamedTuple):
     """Which events of a log an export in the joined form holds."""
 
-    begins: int = 0  # the seq of the base behind which it begins, 0 without one
-    until: int | None = None  # the seq of its last event, None where the header does not say it
-    has_gaps: bool = False  # whether events are missing, as decisions were erased
-
-
-WHOLE = Extent()
+    begins: int  # the seq of the base behind which it begins, 0 without one
+    until: int  # the seq of its last event
+    gaps: int = 0  # how many events between these are missing, as decisions were erased
 
 
 class JoinedRow(NamedTuple):
@@ -81,18 +80,26 @@ class Joining:
 
 def known_reward(told: Iterable[Event]) -> float | None:
     """Return what is known of a decision by its LEARN and CORRECTED events, in their order."""
-    known: float | None = None
+    known = math.nan
     for event in told:
-        is_more = event.kind == LEARN and known is not None and event.reward is not None
-        known = known + event.reward if is_more else event.reward  # type: ignore[operator]
-    return known
+        known = known_after(known, event.kind, math.nan if event.reward is None else event.reward)
+    return None if math.isnan(known) else known
+
+
+def known_after(known: float, kind: int, reward: float) -> float:
+    """Return what is known of a decision after one more LEARN or CORRECTED event; NaN stands for nothing.
+
+    >>> known_after(math.nan, LEARN, 0.5), known_after(0.5, LEARN, 0.25), known_after(0.75, CORRECTED, math.nan)
+    (0.5, 0.75, nan)
+    """
+    return reward if kind == CORRECTED or math.isnan(known) else known + reward
 
 
 def joined_header(problem: Problem, spec: dict[str, Any], extent: Extent) -> dict[str, Any]:
     """Return the header of an export in the joined form. Its number is one that versions without this form refuse."""
-    until = {} if extent.until is None else {"until": extent.until}
-    gaps = {"has_gaps": True} if extent.has_gaps else {}
-    return header_of(problem, spec, extent.begins) | {"onearm": JOINED, "form": "joined"} | until | gaps
+    gaps = {"gaps": extent.gaps} if extent.gaps else {}
+    said = {"onearm": JOINED, "form": "joined", "until": extent.until}
+    return header_of(problem, spec, extent.begins) | said | gaps
 
 
 def extent_of(text: bytes) -> Extent | None:
@@ -100,7 +107,18 @@ def extent_of(text: bytes) -> Extent | None:
     header = json.loads(text)
     if header.get("onearm") != JOINED:
         return None
-    return Extent(header.get("begins", 0), header.get("until"), header.get("has_gaps") is True)
+    return Extent(begins_of(text), _whole_number(header, "until"), _whole_number({"gaps": 0} | header, "gaps"))
+
+
+def _whole_number(header: dict[str, Any], name: str) -> int:
+    said = header.get(name)
+    if isinstance(said, bool) or not isinstance(said, int) or not 0 <= said < SEQS:
+        raise InvalidInput(
+            "wrong_format",
+            f"the header of an export in the joined form has {name} {json.dumps(said)[:40]}, and must have a whole "
+            "number from 0 on: export the log again",
+        )
+    return said
 
 
 class Order:
@@ -109,73 +127,85 @@ class Order:
     def __init__(self, extent: Extent, bad_lines: BadLines) -> None:
         self._extent, self._bad_lines = extent, bad_lines
         self._last = 0  # the greatest seq so far
+        self._missing: list[int] = []  # the first seqs that no row had
+        self._misses = 0  # how many there are
 
     def good(self, seq: Array) -> Array:
-        """Return which of some seqs, int64[n], are greater than all before, bool[n]; count the others, and gaps."""
-        greatest = np.maximum.accumulate(np.concatenate([[self._last], seq]))
-        kept: Array = seq > greatest[:-1]
-        self._bad_lines.add("repeated_seq", *seq[~kept].tolist())
-        self._note(int(seq[~kept][0]) if not kept.all() else None)
-        if not self._extent.has_gaps:
-            before, after = greatest[:-1][kept], seq[kept]
-            for place in np.flatnonzero((after > before + 1) & (after > self._extent.begins + 1)):
-                self._miss(max(int(before[place]), self._extent.begins), int(after[place]))
+        """Return which of some seqs, int64[n], can be and are greater than all before, bool[n]; count the others."""
+        possible = (seq > 0) & (seq <= self._extent.until)
+        greatest = np.maximum.accumulate(np.concatenate([[self._last], np.where(possible, seq, 0)]))
+        kept: Array = possible & (seq > greatest[:-1])
+        self._count("bad_seq", seq[~possible], f"an event has the seq {{}}, and the last one is {self._extent.until}")
+        again = seq[possible & ~kept]
+        self._count("repeated_seq", again, "event {} is in the file twice, or behind one that came after it")
+        before, after = greatest[:-1][kept], seq[kept]
+        for place in np.flatnonzero((after > before + 1) & (after > self._extent.begins + 1)):
+            self._miss(int(before[place]), int(after[place]))
         self._last = int(greatest[-1])
         return kept
 
     def end(self) -> None:
-        """Count what is missing behind the last event."""
-        until = self._extent.until
-        if until is not None and not self._extent.has_gaps:
-            self._miss(max(self._last, self._extent.begins), until + 1)
+        """Count what is missing, where that is not as many events as were erased."""
+        self._miss(self._last, self._extent.until + 1)
+        gaps = self._extent.gaps
+        if self._misses == gaps:
+            return
+        few = ", ".join(map(str, self._missing[:SHOWN])) + (", ..." if self._misses > SHOWN else "")
+        seen = f"{self._misses} events are in no row, and {gaps} were erased" if gaps else f"no row holds event {few}"
+        self._bad_lines.add("missing_event", *(self._missing or [self._extent.until]))
+        self._bad_lines.count["missing_event"] = max(self._misses, 1)
+        self._bad_lines.reasons["missing_event"] = f"{seen}: export the log again, with all its rows"
 
     def _miss(self, before: int, after: int) -> None:
-        """Count the seqs between two."""
-        missing = range(before + 1, after)
-        if missing:
-            named = missing[:LINES_KEPT]  # of a damaged seq there may be 2^62
-            self._bad_lines.add("missing_event", *named)
-            self._bad_lines.count["missing_event"] += len(missing) - len(named)
-            few = ", ".join(map(str, missing[:SHOWN])) + (", ..." if len(missing) > SHOWN else "")
-            self._bad_lines.reasons.setdefault(
-                "missing_event", f"no row holds event {few}: export the log again, with all its rows"
-            )
+        """Take note of the seqs between two."""
+        missing = range(max(before, self._extent.begins) + 1, after)
+        self._missing += missing[: max(LINES_KEPT - len(self._missing), 0)]
+        self._misses += len(missing)
 
-    def _note(self, seq: int | None) -> None:
-        if seq is not None:
-            self._bad_lines.reasons.setdefault(
-                "repeated_seq", f"event {seq} is in the file twice, or behind one that came after it"
-            )
+    def _count(self, kind: str, seq: Array, reason: str) -> None:
+        self._bad_lines.add(kind, *seq.tolist())
+        if len(seq):
+            self._bad_lines.reasons.setdefault(kind, reason.format(seq[0]))
 
 
 class RewardCheck:
-    """Whether rows of decisions say the reward that follows from the events: those that were learned from once do."""
+    """Whether rows of decisions say the reward that follows from the events.
 
-    def __init__(self, bad_lines: BadLines) -> None:
-        self._bad_lines = bad_lines
+    A row whose reward is what was learned is right as long as nothing else is told of its decision. So no more is kept
+    than of decisions whose rows say more, and of those of which more is told.
+    """
+
+    def __init__(self, extent: Extent, bad_lines: BadLines) -> None:
+        self._extent, self._bad_lines = extent, bad_lines
         self._said: dict[int, tuple[int, float]] = {}  # by number: the seq of the decision, its reward or NaN
-        self._known: dict[int, float] = {}  # by number, what follows from the events so far; NaN: nothing
+        self._known: dict[int, tuple[int, float]] = {}  # by number: the seq of the last event told, what is known by it
 
-    def say(self, number: int, seq: int, reward: float, learned: float) -> None:
-        """Take what the row of a decision says that was learned from `learned`, and then another reward."""
+    def say(self, number: int, seq: int, reward: float) -> None:
+        """Take the reward that the row of a decision says, where that is not what was learned by itself."""
         self._said[number] = seq, reward
-        self._known.setdefault(number, learned)
 
-    def tell(self, number: int, kind: int, reward: float) -> None:
-        """Take a further reward of a decision, or a correction; they come in order."""
-        known = self._known.get(number, math.nan)
-        self._known[number] = reward if kind == CORRECTED or math.isnan(known) else known + reward
+    def tell(self, number: int, seq: int, kind: int, reward: float) -> None:
+        """Take what was learned of a decision, or a correction; they come in the order of their seqs."""
+        _, known = self._known.get(number, (seq, math.nan))
+        self._known[number] = seq, known_after(known, kind, reward)
 
     def end(self) -> None:
         """Count the decisions whose reward is another one."""
-        for number, known in self._known.items():
-            seq, reward = self._said.get(number, (None, math.nan))
-            if seq is not None and reward != known and not (math.isnan(reward) and math.isnan(known)):
-                self._bad_lines.add("other_reward", seq)
-                self._bad_lines.reasons.setdefault(
-                    "other_reward",
-                    f"the reward of decision {number} is {_told(reward)}, and by its events it is {_told(known)}",
+        for number, (seq, reward) in self._said.items():
+            _, known = self._known.get(number, (seq, math.nan))
+            if reward != known and not (math.isnan(reward) and math.isnan(known)):
+                self._count(
+                    seq, f"the reward of decision {number} is {_told(reward)}, and its events say {_told(known)}"
                 )
+        if self._extent.begins:
+            return  # of decisions from before the base corrections are told, and no row
+        for number, (seq, _) in self._known.items():
+            if number not in self._said:
+                self._count(seq, f"event {seq} is of decision {number}, whose row has its reward without that")
+
+    def _count(self, seq: int, reason: str) -> None:
+        self._bad_lines.add("other_reward", seq)
+        self._bad_lines.reasons.setdefault("other_reward", reason)
 
 
 def _told(reward: float) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -27,15 +27,21 @@ from .corrections import NONE, Corrected, Correction, amended
 FORMAT = 1  # of our own exports
 JOINED = 2  # of those in the joined form: joined_form.py
 LINES_KEPT = 20  # line numbers kept for each kind of bad line
+Place = Literal["line", "event"]
 ADVICE = "name its format if it has another; docs/logs.md says what each one holds"
 
 
 class BadLines:
-    """How many lines were bad, by kind, and the numbers of the first, from 1; in Parquet lines are rows."""
+    """How many lines were bad, by kind, and the numbers of the first, from 1; in Parquet lines are rows.
+
+    Where the lines of an export are taken apart into events, each is named by its seq.
+    """
 
     def __init__(self) -> None:
+        self.place: Place = "line"  # what numbers are of that are added from now on
         self.count: Counter[str] = Counter()
         self.lines: dict[str, list[int]] = {}
+        self.places: dict[str, Place] = {}  # what the numbers of each kind are of
         self.reasons: dict[str, str] = {}  # of the first line of a kind, where there is more to say than its kind
 
     @property
@@ -50,6 +56,12 @@ class BadLines:
             self.count[kind] += len(lines)
             kept = self.lines.setdefault(kind, [])
             self.lines[kind] = sorted([*kept, *lines])[:LINES_KEPT]
+            self.places.setdefault(kind, self.place)
+
+    def add_line(self, kind: str, line: int) -> None:
+        """Count a line that cannot be decoded, so that nobody knows which events it holds."""
+        self.places[kind] = "line"
+        self.add(kind, line)
 
     def drop(self, kind: str, bad: Array, lines: Array, kept: Array) -> None:
         """Count the lines that are `bad` and still `kept`, both bool[n], and take them out of `kept`."""
@@ -302,7 +314,7 @@ def _drop_outside(limits: Limits, actions: Array, rows: Array, lines: Array, kep
     wrong = rows & kept & ~within.all(axis=1)
     for row in np.flatnonzero(wrong)[:1]:
         why = limits.why_outside(points[row, within[row].argmin()])
-        bad_lines.reasons.setdefault("point_outside", f"line {lines[row]}: {why}")
+        bad_lines.reasons.setdefault("point_outside", f"{bad_lines.place} {lines[row]}: {why}")
     bad_lines.drop("point_outside", wrong, lines, kept)
 
 

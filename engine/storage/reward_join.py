@@ -132,17 +132,19 @@ class KnownRewards:
 
     def __init__(self, problem: Problem, bad_lines: BadLines) -> None:
         self._problem, self._bad_lines = problem, bad_lines
-        self._count, self._misses = 0, False
+        self._numbers, self._misses = _Numbers(), False
 
     def add(self, page: EventPage) -> tuple[Array, Array]:
         """Return which decisions of a page are good, and the places of all; the bad ones are counted."""
-        first, self._count = self._count, self._count + len(page.line)
+        first, repeated = self._numbers.count, self._numbers.add(page.decided.number)
         kept = good_decisions(page.decided, page.line, self._problem, self._bad_lines)
+        if repeated is not None:
+            self._bad_lines.drop("repeated_decision", repeated, page.line, kept)
         possible = possible_rewards(page.decided.reward, self._problem)
         if not possible.all():
             self._misses = True
             self._bad_lines.drop("bad_reward", ~(possible | np.isnan(page.decided.reward)), page.line, kept)
-        return kept, np.arange(first, self._count)
+        return kept, np.arange(first, self._numbers.count)
 
     def rewarded(self, columns: Columns) -> tuple[Array, Array]:
         """Return whether decisions were rewarded, bool[n], and their rewards, float64[n]."""
@@ -224,7 +226,10 @@ def problem_read(problem: Problem, wanted: Wanted) -> Problem:
 
 
 def in_order(page: EventPage, problem: Problem) -> tuple[Columns, Array]:
-    """Return all events of a page in the order of their lines, and the lines; rewards know no more than they say."""
+    """Return all events of a page in the order of their lines, and the lines; rewards know no more than they say.
+
+    Decisions have no reward here, whatever their lines say: it is an event of its own.
+    """
     number, reward, detail, line = page.rewards
     n, m = len(page.line), len(line)
     if n == 0:
@@ -235,6 +240,7 @@ def in_order(page: EventPage, problem: Problem) -> tuple[Columns, Array]:
     order = np.argsort(lines, kind="stable")
     source = np.where(order < n, order, 0)  # for rewards any decision will do: their own is filled in later
     columns = take(decided, source)
+    columns.reward[:] = np.nan
     is_reward = order >= n
     place = order[is_reward] - n
     columns.kind[is_reward] = LEARN

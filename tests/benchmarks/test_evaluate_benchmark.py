@@ -116,7 +116,7 @@ def test_a_quick_run_measures_every_figure_and_keeps_no_result(
     measured = [rate for file in found["files"].values() for rate in file["rates"].values()]
     measured += [*found["arrays"]["onearm"].values(), *found["replay"]["logged"].values()]
     measured += [*found["replay"]["matched"].values()]
-    assert len(measured) == 6 * 3 + 2 + 8 + 2 * 3
+    assert len(measured) == (len(FILES) - 1) * 3 + 2 + 8 + 2 * 3
     for rate in measured:
         assert len(rate["seconds"]) == 1 and rate["per_second"] > 0.0 and np.isfinite(rate["value"])
     (memory,) = found["memory"]

@@ -12,7 +12,7 @@ from ....vocabulary import CORRECTED, LEARN
 from ...joined_form import Extent, Order, RewardCheck
 from ...log import BadLines
 from .decoding import Lines
-from .lines import Decide, Learn
+from .lines import Decide, Learn, Learned
 
 _seq = attrgetter("seq")
 
@@ -23,29 +23,37 @@ def lines_apart(lines: Lines, extent: Extent, bad_lines: BadLines) -> Lines:
     Rewards wait until the lines came by whose events lie before them: no more than that is kept. Events that are
     missing, or are there twice, are counted, and so are decisions with another reward than their events have.
     """
-    order, check = Order(extent, bad_lines), RewardCheck(bad_lines)
+    order, check = Order(extent, bad_lines), RewardCheck(extent, bad_lines)
     waiting: list[Any] = []
+    final: set[int] = set()  # the seqs of what was learned and is all that a row says
     for page, _ in lines:
-        last = max(map(_seq, page), default=0)
-        learned = [_learned(line, check) for line in page if isinstance(line, Decide) and line.learned is not None]
-        made = set(map(_seq, learned)) | set(map(_seq, waiting))
+        last = max((line.seq for line in page if line.seq <= extent.until), default=0)
+        decided = [line for line in page if isinstance(line, Decide)]
+        for line in decided:
+            _say(line, check)
+        learned = [_learned(line, line.learned, final) for line in decided if line.learned is not None]
         events = sorted([*waiting, *page, *learned], key=_seq)
         ready = int(np.searchsorted(list(map(_seq, events)), last, side="right"))
         waiting = events[ready:]
-        yield from _checked(events[:ready], made, order, check)
-    yield from _checked(waiting, set(map(_seq, waiting)), order, check)
+        yield from _checked(events[:ready], final, order, check)
+    yield from _checked(waiting, final, order, check)
     order.end()
     check.end()
 
 
-def _learned(line: Decide, check: RewardCheck) -> Learn:
-    """Return what was learned of a decision as a line of its own, and take it out of the line of that."""
-    said, reward = line.learned, math.nan if line.reward is None else line.reward
-    assert said is not None
-    if said.reward is not None:
-        check.say(line.number, line.seq, reward, said.reward)
-        reward = said.reward
-    line.reward = line.learned = None
+def _say(line: Decide, check: RewardCheck) -> None:
+    """Tell `check` what the line of a decision says, where that is not the reward that was learned."""
+    is_final = line.reward is None if line.learned is None else line.learned.reward is None
+    if not is_final:
+        check.say(line.number, line.seq, math.nan if line.reward is None else line.reward)
+
+
+def _learned(line: Decide, said: Learned, final: set[int]) -> Learn:
+    """Return what was learned of a decision as a line of its own."""
+    reward = said.reward
+    if reward is None:
+        final.add(said.seq)
+        reward = math.nan if line.reward is None else line.reward
     return Learn(
         seq=said.seq,
         number=line.number,
@@ -58,13 +66,15 @@ def _learned(line: Decide, check: RewardCheck) -> Learn:
     )
 
 
-def _checked(events: list[Any], made: set[int], order: Order, check: RewardCheck) -> Lines:
-    """Yield the events that come once, and tell `check` of those that have lines of their own: not the ones `made`."""
+def _checked(events: list[Any], final: set[int], order: Order, check: RewardCheck) -> Lines:
+    """Yield the events that come once, and tell `check` what was learned of decisions, but not what is `final`."""
     seq = np.array(list(map(_seq, events)), np.int64)
     kept = order.good(seq)
     good = [event for event, is_good in zip(events, kept.tolist(), strict=True) if is_good]
     for event in good:
-        if event.code in (LEARN, CORRECTED) and event.seq not in made:
-            check.tell(event.number, event.code, math.nan if event.reward is None else event.reward)
+        if event.code == LEARN and event.seq in final:
+            final.remove(event.seq)
+        elif event.code in (LEARN, CORRECTED):
+            check.tell(event.number, event.seq, event.code, math.nan if event.reward is None else event.reward)
     if good:
         yield good, seq[kept]

@@ -57,7 +57,7 @@ def decoded(
             yield _one_by_one(block, decoder, bad_lines, start)
         start += n
     if source.broken is not None:
-        bad_lines.add("truncated", start)
+        bad_lines.add_line("truncated", start)
 
 
 def _one_by_one(
@@ -70,7 +70,7 @@ def _one_by_one(
             numbers.append(number)
         except UNREADABLE as error:
             if line.strip():
-                bad_lines.add(_kind_of(error, complete=line.endswith(b"\n")), number)
+                bad_lines.add_line(_kind_of(error, complete=line.endswith(b"\n")), number)
     return lines, np.array(numbers, np.int64)
 
 

@@ -158,7 +158,9 @@ def _events(
     With these come their numbers, in the joined form the seqs of the events.
     """
     lines, extent = _lines(source, blocks, bad_lines, Decide | External), extent_of(header)
-    for some, numbers in lines if extent is None else lines_apart(lines, extent, bad_lines):
+    if extent is not None:
+        bad_lines.place, lines = "event", lines_apart(lines, extent, bad_lines)
+    for some, numbers in lines:
         yield _page(some, numbers, problem, bad_lines), some, numbers
 
 

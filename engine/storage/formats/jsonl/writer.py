@@ -14,7 +14,7 @@ import numpy as np
 from ....actions import unpack_actions
 from ....contexts import context_at, n_actions, unpack_contexts
 from ....vocabulary import BESIDE, EXTERNAL, LEARN, Columns, Problem
-from ...joined_form import WHOLE, Extent, JoinedRow, joined_header
+from ...joined_form import Extent, JoinedRow, joined_header
 from ...log import header_of
 from ...tables import Event
 from ...windows import beside_in, why_closed
@@ -28,10 +28,10 @@ from .values import as_list
 class _Export:
     """An export under way: what both forms have in common."""
 
-    def __init__(self, file: IO[bytes], problem: Problem, header: dict[str, Any]) -> None:
+    def __init__(self, file: Path | IO[bytes], problem: Problem, header: dict[str, Any]) -> None:
         self._problem = problem
         self._encoder = msgspec.json.Encoder()
-        self._file = file
+        self._file = open_packed(file) if isinstance(file, Path) else file
         self._file.write(self._encoder.encode(header) + b"\n")
 
     def __enter__(self) -> Self:
@@ -85,10 +85,32 @@ class _Export:
             time=event.time or None,
         )
 
-    def _lines(self, columns: Columns, seqs: Iterable[int]) -> list[Decide | Learn]:
+
+class Writer(_Export):
+    """An export under way, in a file that is open already or not; used in a `with` statement.
+
+    `experiment` is what `verify` needs to make the decisions again: {"policy": spec, "seed": text, ...}. `begins` is
+    the seq of the base behind which the log begins, 0 without one.
+    """
+
+    def __init__(self, file: Path | IO[bytes], problem: Problem, experiment: dict[str, Any], begins: int = 0) -> None:
+        super().__init__(file, problem, header_of(problem, experiment, begins))
+        self._seq = 0
+
+    def write(self, columns: Columns) -> None:
+        """Write events that have no ids and no time, as a simulation's, behind those written before."""
+        self._file.write(self._encoder.encode_lines(self._lines(columns)))
+
+    def write_events(self, events: Iterable[Event]) -> None:
+        """Write rows of the database."""
+        self._file.write(self._encoder.encode_lines([self.line(event) for event in events]))
+
+    def _lines(self, columns: Columns) -> list[Decide | Learn]:
         """Return the lines of events that have no ids and no time."""
         has_context = self._problem.context_shape != (0,)
         masked = not columns.available.all()
+        seqs = range(self._seq + 1, self._seq + len(columns.kind) + 1)
+        self._seq += len(columns.kind)
         lines: list[Decide | Learn] = []
         for row, (seq, kind, number, action, propensity, reward, detail) in enumerate(
             zip(seqs, *(column.tolist() for column in columns[:6]), strict=True)
@@ -110,49 +132,11 @@ class _Export:
         return lines
 
 
-class Writer(_Export):
-    """An export under way; used in a `with` statement.
-
-    `experiment` is what `verify` needs to make the decisions again: {"policy": spec, "seed": text, ...}. `begins` is
-    the seq of the base behind which the log begins, 0 without one.
-    """
-
-    def __init__(self, path: Path, problem: Problem, experiment: dict[str, Any], begins: int = 0) -> None:
-        super().__init__(open_packed(path), problem, header_of(problem, experiment, begins))
-        self._seq = 0
-
-    @classmethod
-    def onto(cls, file: IO[bytes], problem: Problem, experiment: dict[str, Any], begins: int = 0) -> Writer:
-        """Write to what is open already."""
-        writer = cls.__new__(cls)
-        _Export.__init__(writer, file, problem, header_of(problem, experiment, begins))
-        writer._seq = 0
-        return writer
-
-    def write(self, columns: Columns) -> None:
-        """Write events that have no ids and no time, as a simulation's, behind those written before."""
-        first, self._seq = self._seq + 1, self._seq + len(columns.kind)
-        self._file.write(self._encoder.encode_lines(self._lines(columns, range(first, self._seq + 1))))
-
-    def write_events(self, events: Iterable[Event]) -> None:
-        """Write rows of the database."""
-        self._file.write(self._encoder.encode_lines([self.line(event) for event in events]))
-
-
 class JoinedWriter(_Export):
     """An export in the joined form under way; used in a `with` statement."""
 
-    def __init__(self, path: Path, problem: Problem, experiment: dict[str, Any], extent: Extent = WHOLE) -> None:
-        super().__init__(open_packed(path), problem, joined_header(problem, experiment, extent))
-
-    @classmethod
-    def onto(
-        cls, file: IO[bytes], problem: Problem, experiment: dict[str, Any], extent: Extent = WHOLE
-    ) -> JoinedWriter:
-        """Write to what is open already."""
-        writer = cls.__new__(cls)
-        _Export.__init__(writer, file, problem, joined_header(problem, experiment, extent))
-        return writer
+    def __init__(self, file: Path | IO[bytes], problem: Problem, experiment: dict[str, Any], extent: Extent) -> None:
+        super().__init__(file, problem, joined_header(problem, experiment, extent))
 
     def write_rows(self, rows: Iterable[JoinedRow]) -> None:
         """Write rows of the log of a database."""
@@ -165,16 +149,6 @@ class JoinedWriter(_Export):
                 line.reward, line.learned = row.reward, _learned(learned, row.is_final)
             lines.append(line)
         self._file.write(self._encoder.encode_lines(lines))
-
-    def write(self, columns: Columns) -> None:
-        """Write a whole log of events that have no ids and no time, in which decisions are learned once at most."""
-        lines = self._lines(columns, range(1, len(columns.kind) + 1))
-        learned = {line.number: line for line in lines if isinstance(line, Learn)}
-        decided = [line for line in lines if isinstance(line, Decide)]
-        for line in decided:
-            if (reward := learned.get(line.number)) is not None:
-                line.reward, line.learned = reward.reward, _learned(reward, is_final=True)
-        self._file.write(self._encoder.encode_lines(decided))
 
 
 def _learned(line: Learn, is_final: bool) -> Learned:

@@ -24,14 +24,16 @@ def events_apart(rows: Iterator[pa.RecordBatch], extent: Extent, bad_lines: BadL
     Rewards wait until the rows came by whose events lie before them: no more than that is kept. Events that are
     missing, or are there twice, are counted, and so are decisions with another reward than their events have.
     """
-    order, check = Order(extent, bad_lines), RewardCheck(bad_lines)
+    order, check = Order(extent, bad_lines), RewardCheck(extent, bad_lines)
     waiting: pa.Table | None = None
     for batch in rows:
-        own, learned = _own(batch, check), _learned(batch, check)
+        _say(batch, check)
+        own, learned = _own(batch), _learned(batch)
         parts = [own, learned] if waiting is None else [waiting, own, learned]
         events = pa.concat_tables(parts).combine_chunks()
         seq = integers(_one(events, "seq"), fill=0)
-        last = int(integers(batch.column("seq"), fill=0).max(initial=0))
+        of_rows = integers(batch.column("seq"), fill=0)
+        last = int(of_rows[of_rows <= extent.until].max(initial=0))
         places = np.argsort(seq, kind="stable")
         ready = int(np.searchsorted(seq[places], last, side="right"))
         waiting = events.take(pa.array(places[ready:]))
@@ -43,17 +45,23 @@ def events_apart(rows: Iterator[pa.RecordBatch], extent: Extent, bad_lines: BadL
 
 
 def _checked(events: pa.Table, seq: Array, order: Order, check: RewardCheck) -> Iterator[Apart]:
+    """Yield the events that come once, and tell `check` what was learned of decisions, but not what is `final`."""
     kept = order.good(seq)
     if not kept.all():
         events, seq = events.filter(pa.array(kept)), seq[kept]
     if not len(seq):
         return
-    batch = events.combine_chunks().to_batches()[0]
-    kind, further = integers(batch.column("kind"), fill=-1), booleans_of(batch.column("further"))
-    for row in np.flatnonzero((kind == CORRECTED) | ((kind == LEARN) & further)).tolist():
-        number, reward = batch.column("number")[row].as_py(), floats(batch.column("reward"))[row]
-        check.tell(-1 if number is None else number, int(kind[row]), float(reward))
+    batch = _whole(events)
+    kind, number = integers(batch.column("kind"), fill=-1), integers(batch.column("number"), fill=-1)
+    reward, final = floats(batch.column("reward")), booleans_of(batch.column("final"))
+    for row in np.flatnonzero(((kind == CORRECTED) | (kind == LEARN)) & ~final).tolist():
+        check.tell(int(number[row]), int(seq[row]), int(kind[row]), float(reward[row]))
     yield batch, seq
+
+
+def _whole(table: pa.Table) -> pa.RecordBatch:
+    """Return a table as one batch."""
+    return pa.RecordBatch.from_arrays([_one(table, name) for name in table.column_names], table.column_names)
 
 
 def booleans_of(column: pa.Array) -> Array:
@@ -61,25 +69,35 @@ def booleans_of(column: pa.Array) -> Array:
     return np.asarray(integers(column.cast(pa.int8()), fill=0) != 0)
 
 
-def _own(batch: pa.RecordBatch, check: RewardCheck) -> pa.Table:
-    """Return the events whose rows these are; decisions without the reward that was learned later."""
-    decides = np.isin(integers(batch.column("kind"), fill=-1), DECISIONS)
-    reward = pc.if_else(pa.array(decides), pa.scalar(None, pa.float64()), batch.column("reward"))
-    columns = {name: batch.column(name) for name in batch.schema.names if name not in LEARNED}
-    return pa.table(columns | {"reward": reward, "further": pa.repeat(True, batch.num_rows)})
-
-
-def _learned(batch: pa.RecordBatch, check: RewardCheck) -> pa.Table:
-    """Return what was learned of decisions, where their rows say it."""
-    there = pc.and_(
-        pc.is_valid(batch.column("learn_seq")), pc.is_in(batch.column("kind"), pa.array(DECISIONS, pa.int8()))
+def _say(batch: pa.RecordBatch, check: RewardCheck) -> None:
+    """Tell `check` what the rows of decisions say, where that is not the reward that was learned."""
+    nothing = pc.and_(pc.is_null(batch.column("learn_seq")), pc.is_valid(batch.column("reward")))
+    other = pc.or_(nothing, pc.and_(pc.is_valid(batch.column("learn_seq")), pc.is_valid(batch.column("learn_reward"))))
+    part = batch.select(["number", "seq", "reward"]).filter(pc.and_(_decides(batch), other))
+    rows = (
+        integers(part.column("number"), fill=-1),
+        integers(part.column("seq"), fill=0),
+        floats(part.column("reward")),
     )
-    part = pa.table(batch).filter(there)
+    for number, seq, reward in zip(*(column.tolist() for column in rows), strict=True):
+        check.say(number, seq, reward)
+
+
+def _decides(batch: pa.RecordBatch) -> pa.Array:
+    return pa.array(np.isin(integers(batch.column("kind"), fill=-1), DECISIONS))
+
+
+def _own(batch: pa.RecordBatch) -> pa.Table:
+    """Return the events whose rows these are; decisions without the reward that was learned later."""
+    reward = pc.if_else(_decides(batch), pa.scalar(None, pa.float64()), batch.column("reward"))
+    columns = {name: batch.column(name) for name in batch.schema.names if name not in LEARNED}
+    return pa.table(columns | {"reward": reward, "final": pa.repeat(False, batch.num_rows)})
+
+
+def _learned(batch: pa.RecordBatch) -> pa.Table:
+    """Return what was learned of decisions, where their rows say it; `final` is what is all that a row says."""
+    part = pa.table(batch).filter(pc.and_(pc.is_valid(batch.column("learn_seq")), _decides(batch)))
     said = dict(zip(part.column_names, part.columns, strict=True))
-    corrected = part.filter(pc.is_valid(said["learn_reward"])).select(["number", "seq", "reward", "learn_reward"])
-    for row in corrected.to_pylist():
-        known = float("nan") if row["reward"] is None else row["reward"]
-        check.say(row["number"], row["seq"], known, row["learn_reward"])
     columns = {of: said[name] for name, (of, *_) in LEARNED.items() if name in said}
     columns |= {name: said[name] for name in REPEATED}
     columns["reward"] = pc.coalesce(said["learn_reward"], said["reward"])
@@ -89,8 +107,8 @@ def _learned(batch: pa.RecordBatch, check: RewardCheck) -> pa.Table:
         if field.name not in columns and field.name not in LEARNED
     }
     kind = pa.array(np.full(part.num_rows, LEARN, np.int8)).cast(batch.schema.field("kind").type)
-    made = nothing | columns | {"kind": kind, "further": pa.repeat(False, part.num_rows)}
-    return pa.table({name: made[name] for name in [*(n for n in batch.schema.names if n not in LEARNED), "further"]})
+    made = nothing | columns | {"kind": kind, "final": pc.is_null(said["learn_reward"])}
+    return pa.table({name: made[name] for name in [*(n for n in batch.schema.names if n not in LEARNED), "final"]})
 
 
 def _one(table: pa.Table, name: str) -> pa.Array:

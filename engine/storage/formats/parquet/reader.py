@@ -90,9 +90,9 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
         problem, spec = read_header(source.path, header)
         if problem.layout == "dense" and not wanted.contexts and wanted.segment is None:
             problem = replace(problem, context_shape=(0,))
+        wanted_columns = _wanted(file, problem)
+        pages = (_page(batch, lines, problem, bad_lines) for batch, lines in _rows(source, file, wanted_columns))
         is_joined = extent_of(header) is not None
-        columns = [name for name in _wanted(file, problem) if not (is_joined and name == "number")]
-        pages = (_page(batch, lines, problem, bad_lines) for batch, lines in _rows(source, file, columns))
         join = KnownRewards(problem, bad_lines) if is_joined else RewardJoin(problem, bad_lines)
         rows = rows_of_events(source.path, problem, pages, join, bad_lines, wanted)
         changes = (text for batch, lines in _rows(source, file, DETAILS) for _, text in _changes(batch, lines))
@@ -132,6 +132,7 @@ def _events(
     if extent is None:
         yield from _rows(source, file, wanted)
         return
+    bad_lines.place = "event"
     columns = list(dict.fromkeys([*wanted, "seq"]))
     columns += [name for name, (of, *_) in LEARNED.items() if of in columns]
     yield from events_apart((batch for batch, _ in batches(source, file, columns)), extent, bad_lines)
@@ -209,7 +210,7 @@ def _page(batch: pa.RecordBatch, lines: Array, problem: Problem, bad_lines: BadL
     kind = _kinds(batch, lines, bad_lines)
     learns = kind == LEARN
     decides = (kind == DECIDE) | (kind == EXTERNAL)
-    number, reward = _numbers(batch, lines), floats(batch.column("reward"))
+    number, reward = integers(batch.column("number"), fill=-1), floats(batch.column("reward"))
     if problem.states is not None:
         learns = _with_next_state(batch, learns, lines, problem, bad_lines)
     rows = np.flatnonzero(learns)  # as indices: masks that alternate take a third longer to read a page
@@ -247,11 +248,6 @@ def _kinds(batch: pa.RecordBatch, lines: Array, bad_lines: BadLines) -> Array:
         bad_lines.add("unknown_kind", *lines[unknown].tolist())
         kind = np.where(unknown, -1, kind)
     return kind.astype(np.int8)
-
-
-def _numbers(batch: pa.RecordBatch, lines: Array) -> Array:
-    """Return the numbers of decisions, int64[n]; any will do where they are not read, as no reward is looked for."""
-    return integers(batch.column("number"), fill=-1) if "number" in batch.schema.names else lines
 
 
 def _whose(batch: pa.RecordBatch, rows: Array | slice) -> tuple[Array, Array]:

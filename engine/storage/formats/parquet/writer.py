@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ....actions import pack_detail, unpack_actions
-from ....columns import every_mask, take
+from ....columns import every_mask
 from ....contexts import Contexts, context_at, first_actions, n_actions, unpack_contexts
 from ....errors import InvalidInput
 from ....vocabulary import DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
-from ...joined_form import WHOLE, Extent, JoinedRow
+from ...joined_form import Extent, JoinedRow
 from ...log import gathered
 from ...tables import Event
 from ..arrow_arrays import fixed, joined, varying
@@ -48,23 +48,6 @@ class _Export:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._writer.close()
-
-    def _of_columns(self, columns: Columns, seq: Array) -> dict[str, pa.Array]:
-        """Return events that have no ids and no time as columns of the form of events."""
-        n = len(columns.kind)
-        learned = columns.kind == LEARN
-        masks = every_mask(columns)
-        return {
-            "seq": pa.array(seq),
-            "kind": pa.array(columns.kind),
-            "number": pa.array(columns.number),
-            "action": _actions(columns.action),
-            "propensity": pa.array(columns.propensity, mask=np.isnan(columns.propensity)),
-            "reward": pa.array(columns.reward, mask=~learned),
-            **self._lists(columns.context, np.arange(n), learned, masks, learned | masks.all(axis=1), None),
-            **{name: pa.nulls(n, self._schema.field(name).type) for name in OURS},
-            "detail": pa.array(_texts(columns.detail, learned), pa.string()),
-        }
 
     def _of_events(self, events: Iterable[Event]) -> dict[str, pa.Array]:
         """Return rows of the database as columns of the form of events."""
@@ -156,16 +139,14 @@ class _Export:
 
 
 class Writer(_Export):
-    """An export under way; used in a `with` statement. `experiment` is as for `jsonl.Writer`."""
+    """An export under way; used in a `with` statement. `experiment` is as for `jsonl.Writer`.
+
+    A file that is open already has `write`, `tell`, `flush`, `close` and `closed`.
+    """
 
     def __init__(self, file: Path | IO[bytes], problem: Problem, experiment: dict[str, Any], begins: int = 0) -> None:
         super().__init__(file, problem, schema(problem, experiment, begins))
         self._seq = 0
-
-    @classmethod
-    def onto(cls, file: IO[bytes], problem: Problem, experiment: dict[str, Any], begins: int = 0) -> Writer:
-        """Write to what is open already, and has `write`, `tell`, `flush`, `close` and `closed`."""
-        return cls(file, problem, experiment, begins)
 
     def write(self, columns: Columns) -> None:
         """Write events that have no ids and no time, as a simulation's, behind those written before."""
@@ -177,13 +158,28 @@ class Writer(_Export):
         """Write rows of the database."""
         self._write(self._of_events(events))
 
+    def _of_columns(self, columns: Columns, seq: Array) -> dict[str, pa.Array]:
+        """Return events that have no ids and no time as columns of the form of events."""
+        n = len(columns.kind)
+        learned = columns.kind == LEARN
+        masks = every_mask(columns)
+        return {
+            "seq": pa.array(seq),
+            "kind": pa.array(columns.kind),
+            "number": pa.array(columns.number),
+            "action": _actions(columns.action),
+            "propensity": pa.array(columns.propensity, mask=np.isnan(columns.propensity)),
+            "reward": pa.array(columns.reward, mask=~learned),
+            **self._lists(columns.context, np.arange(n), learned, masks, learned | masks.all(axis=1), None),
+            **{name: pa.nulls(n, self._schema.field(name).type) for name in OURS},
+            "detail": pa.array(_texts(columns.detail, learned), pa.string()),
+        }
+
 
 class JoinedWriter(_Export):
     """An export in the joined form under way; used in a `with` statement."""
 
-    def __init__(
-        self, file: Path | IO[bytes], problem: Problem, experiment: dict[str, Any], extent: Extent = WHOLE
-    ) -> None:
+    def __init__(self, file: Path | IO[bytes], problem: Problem, experiment: dict[str, Any], extent: Extent) -> None:
         columns = joined_schema(problem, experiment, extent)
         others = [leaf for field in columns if field.name not in ASCENDING for leaf in leaves(field.name, field.type)]
         encoding = dict.fromkeys(ASCENDING, "DELTA_BINARY_PACKED")
@@ -196,13 +192,6 @@ class JoinedWriter(_Export):
         if kind is None:
             self._write_held()
         super().__exit__(kind, error, trace)
-
-    @classmethod
-    def onto(
-        cls, file: IO[bytes], problem: Problem, experiment: dict[str, Any], extent: Extent = WHOLE
-    ) -> JoinedWriter:
-        """Write to what is open already, as `Writer.onto`."""
-        return cls(file, problem, experiment, extent)
 
     def write_rows(self, rows: Sequence[JoinedRow]) -> None:
         """Write rows of the log of a database."""
@@ -221,29 +210,6 @@ class JoinedWriter(_Export):
         if self._held:
             self._writer.write_table(pa.concat_tables(self._held))
             self._held.clear()
-
-    def write(self, columns: Columns) -> None:
-        """Write a whole log of events that have no ids and no time, in which decisions are learned once at most."""
-        decided = np.flatnonzero(columns.kind != LEARN)
-        learned = np.flatnonzero(columns.kind == LEARN)
-        learned = learned[np.argsort(columns.number[learned], kind="stable")]
-        numbers = columns.number[decided]
-        place = np.minimum(np.searchsorted(columns.number[learned], numbers), max(len(learned) - 1, 0))
-        there = columns.number[learned][place] == numbers if len(learned) else np.zeros(len(numbers), np.bool_)
-        source = learned[place] if len(learned) else np.zeros(len(numbers), np.int64)
-        nothing = pa.nulls(len(decided), pa.string())
-        self._write(
-            self._of_columns(take(columns, decided), decided + 1)
-            | {
-                "reward": pa.array(columns.reward[source], mask=~there),
-                "learn_seq": pa.array(source + 1, mask=~there),
-                "learn_reward": pa.nulls(len(decided), pa.float64()),
-                "learn_detail": pa.array(_texts(columns.detail[source], there), pa.string()),
-                "learn_reward_id": nothing,
-                "learn_sent": nothing,
-                "learn_time": pa.nulls(len(decided), pa.int64()),
-            }
-        )
 
 
 def _actions(actions: Array) -> pa.Array:

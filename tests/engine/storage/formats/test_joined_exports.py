@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from support.exported import EXPORTS, SPEC, assert_same
 
-from onearm.engine.storage.formats import parquet
+from onearm.engine.errors import InvalidInput
+from onearm.engine.storage.formats import jsonl, parquet
 from onearm.engine.storage.joined_form import Extent, JoinedRow, Joining
 from onearm.engine.storage.log import BadLines
 from onearm.engine.storage.rows import Rows, Wanted
@@ -130,16 +131,6 @@ def test_evaluation_reads_what_is_known_in_the_end(form: types.ModuleType, tmp_p
             np.testing.assert_array_equal(one, two)
 
 
-def test_simulated_logs_are_written_whole(form: types.ModuleType, tmp_path: Path) -> None:
-    log = form.read(two_row(form, tmp_path / "two", [e for e in EVENTS if e.kind in (DECIDE, EXTERNAL, LEARN)][:-1]))
-    assert log.events is not None
-    for make, path in ((form.Writer, tmp_path / "a"), (form.JoinedWriter, tmp_path / "b")):
-        with make(path, PROBLEM, SPEC) as out:
-            out.write(log.events)
-    one, other = form.read(tmp_path / "a").events, form.read(tmp_path / "b").events
-    assert_same(one, other)
-
-
 def test_pages_become_large_row_groups(tmp_path: Path) -> None:
     """Small ones, as pages of a database are, would take most of the time to read."""
     with pq.ParquetFile(write(parquet, tmp_path / "joined", pages=6)) as file:
@@ -154,7 +145,7 @@ Damage = Callable[[list[dict[str, object]]], object]
 DAMAGES: dict[str, tuple[Damage, str, str]] = {
     "a row is missing": (lambda rows: rows.pop(4), "missing_event", "no row holds event 6:"),
     "the last row is missing": (lambda rows: rows.pop(), "missing_event", "no row holds event 17:"),
-    "a decision is missing with its reward": (lambda rows: rows.pop(1), "missing_event", "no row holds event 2:"),
+    "a decision is missing with its reward": (lambda rows: rows.pop(1), "missing_event", "no row holds event 2, 9:"),
     "a row is there twice": (lambda rows: rows.append(rows[4]), "repeated_seq", "event 6 is in the file twice"),
     "a reward is there twice": (
         lambda rows: _set(rows[4], "learn_seq", 9),
@@ -164,6 +155,21 @@ DAMAGES: dict[str, tuple[Damage, str, str]] = {
     "another reward is known": (lambda rows: rows[2].update(reward=0.7), "other_reward", "reward of decision 1 is 0.7"),
     "a sum is another": (lambda rows: rows[10].update(reward=0.5), "other_reward", "reward of decision 4 is 0.5"),
     "what was taken back is there": (lambda rows: rows[5].update(reward=1.0), "other_reward", "decision 3 is 1"),
+    "a reward is known of which nothing was learned": (
+        lambda rows: rows[4].update(reward=1.0),
+        "other_reward",
+        "reward of decision 2 is 1.0, and its events say unknown",
+    ),
+    "more was learned than a row knows": (
+        lambda rows: _say_final(rows[10], 0.25),
+        "other_reward",
+        "event 16 is of decision 4, whose row has its reward without that",
+    ),
+    "a seq is behind the last": (
+        lambda rows: rows[4].update(seq=2**40),
+        "bad_seq",
+        f"an event has the seq {2**40}, and the last one is 17",
+    ),
 }
 
 
@@ -173,6 +179,16 @@ def _set(row: dict[str, object], name: str, value: object) -> None:
         row[name] = value
     else:
         row["learned"], row["reward"] = {name.removeprefix("learn_"): value}, 1.0
+
+
+def _say_final(row: dict[str, object], reward: float) -> None:
+    """Let the row of a decision say that a reward is all that was learned."""
+    row["reward"] = reward
+    if "learn_reward" in row:
+        row["learn_reward"] = None
+    else:
+        assert isinstance(row["learned"], dict)
+        del row["learned"]["reward"]
 
 
 def damage(form: types.ModuleType, path: Path, change: Damage) -> None:
@@ -202,15 +218,118 @@ def test_damage_is_found_and_named(form: types.ModuleType, tmp_path: Path, name:
     assert events.bad_lines.count == found.count
 
 
-def test_what_was_erased_is_no_damage(form: types.ModuleType, tmp_path: Path) -> None:
+def test_what_was_erased_is_no_damage_and_what_is_cut_off_is(form: types.ModuleType, tmp_path: Path) -> None:
     events = [event for event in EVENTS if event.number != 1]
-    for gaps in (False, True):
+    gone = len(EVENTS) - len(events)
+    for gaps, left, missing in ((0, events, gone), (gone, events, 0), (gone, events[:-1], gone + 1), (2, events, gone)):
         with form.JoinedWriter(tmp_path / "log", PROBLEM, SPEC, Extent(0, 17, gaps)) as out:
-            out.write_rows(rows_of(events, 1)[0])
-        assert bool(form.read(tmp_path / "log").bad_lines.count) is not gaps
+            out.write_rows(rows_of(left, 1)[0])
+        bad = form.read(tmp_path / "log").bad_lines
+        assert bad.count == ({"missing_event": missing} if missing else {})
+        if missing and gaps:
+            assert f"{missing} events are in no row, and {gaps} were erased" in bad.reasons["missing_event"]
 
 
-def test_a_damaged_seq_is_not_counted_one_by_one(form: types.ModuleType, tmp_path: Path) -> None:
+def test_more_were_erased_by_the_header_than_are_missing(form: types.ModuleType, tmp_path: Path) -> None:
+    with form.JoinedWriter(tmp_path / "log", PROBLEM, SPEC, Extent(0, 17, 3)) as out:
+        out.write_rows(rows_of(EVENTS, 1)[0])
+    bad = form.read(tmp_path / "log").bad_lines
+    assert (bad.count, bad.lines) == ({"missing_event": 1}, {"missing_event": [17]})
+    assert "0 events are in no row, and 3 were erased" in bad.reasons["missing_event"]
+
+
+def test_one_damaged_seq_costs_no_other_event(form: types.ModuleType, tmp_path: Path) -> None:
+    path = write(form, tmp_path / "joined", pages=len(EVENTS))
+    damage(form, path, lambda rows: rows[4].update(seq=2**40))
+    log = form.read(path)
+    assert log.bad_lines.count == {"bad_seq": 1, "missing_event": 1}
+    assert log.bad_lines.lines == {"bad_seq": [2**40], "missing_event": [6]}
+    assert log.events is not None and 2 not in log.events.number and {0, 1, 3, 4} == set(log.events.number.tolist())
+
+
+def test_many_missing_events_are_not_named_one_by_one(form: types.ModuleType, tmp_path: Path) -> None:
+    with form.JoinedWriter(tmp_path / "log", PROBLEM, SPEC, Extent(0, 2**62)) as out:
+        out.write_rows(rows_of(EVENTS, 1)[0])
+    bad = form.read(tmp_path / "log").bad_lines
+    assert bad.count["missing_event"] == 2**62 - 17
+    assert bad.lines["missing_event"] == list(range(18, 38))
+
+
+def test_decisions_of_a_log_have_no_reward_of_their_own(form: types.ModuleType, tmp_path: Path) -> None:
+    """Whatever their rows say: it would be taken for what was learned, which is an event of its own."""
+    for path in (write(form, tmp_path / "joined"), two_row(form, tmp_path / "two")):
+        damage(form, path, lambda rows: [row.update(reward=1.0) for row in rows if row["kind"] in ("decide", 0)])
+        events = form.read(path).events
+        assert events is not None and np.isnan(events.reward[events.kind == DECIDE]).all()
+
+
+@pytest.mark.parametrize("header", [{"until": "x"}, {"until": None}, {"until": -1}, {"until": True}, {"gaps": 0.5}])
+def test_a_header_without_an_extent_is_refused(
+    form: types.ModuleType, tmp_path: Path, header: dict[str, object]
+) -> None:
     path = write(form, tmp_path / "joined")
-    damage(form, path, lambda rows: rows[-1].update(seq=2**62))
-    assert form.read(path).bad_lines.count["missing_event"] == 2**62 - 17
+    change_header(form, path, header)
+    for read in (
+        form.read,
+        lambda path: form.read_rows(Source(path), Wanted()),
+        lambda path: list(events_in(form, path)),
+    ):
+        with pytest.raises(InvalidInput, match="and must have a whole number from 0 on") as refused:
+            read(path)
+        assert refused.value.code == "wrong_format"
+
+
+def test_a_base_that_is_no_number_is_none(form: types.ModuleType, tmp_path: Path) -> None:
+    path = write(form, tmp_path / "joined")
+    change_header(form, path, {"begins": "x"})
+    assert form.read(path).begins == 0
+    assert [event.seq for event in events_in(form, path)] == list(range(1, 18))
+
+
+def events_in(form: types.ModuleType, path: Path) -> list[Event]:
+    return list(form.read_events(Source(path)).rows)
+
+
+def change_header(form: types.ModuleType, path: Path, said: dict[str, object]) -> None:
+    """Say something else in the header of a file."""
+    if form is parquet:
+        table = pq.read_table(path)
+        header = json.dumps(json.loads(table.schema.metadata[b"onearm"]) | said)
+        pq.write_table(table.replace_schema_metadata({"onearm": header}), path)
+        return
+    header, rest = path.read_text().split("\n", 1)
+    path.write_text(json.dumps(json.loads(header) | said) + "\n" + rest)
+
+
+@pytest.mark.parametrize("contexts", [False, True])
+def test_a_decision_that_is_there_twice_is_judged_once(form: types.ModuleType, tmp_path: Path, contexts: bool) -> None:
+    path = write(form, tmp_path / "joined")
+    damage(form, path, lambda rows: rows.append(rows[1]))
+    with form.read_rows(Source(path), Wanted(contexts=contexts)) as rows:
+        assert (rows.decisions, rows.bad_lines.count) == (5, {"repeated_decision": 1})
+        assert rows.columns().reward.tolist() == list(KNOWN.values())
+
+
+def test_what_is_wrong_with_an_event_is_named_by_its_seq(form: types.ModuleType, tmp_path: Path) -> None:
+    path = write(form, tmp_path / "joined")
+    damage(form, path, lambda rows: rows[10].update(action=7))
+    for bad in (form.read(path).bad_lines, _read_through(form, path)):
+        assert (bad.lines["bad_action"], bad.places["bad_action"]) == ([14], "event")
+    with form.read_rows(Source(path), Wanted()) as rows:  # which takes no row apart
+        bad = rows.bad_lines
+    assert (bad.lines["bad_action"], bad.places["bad_action"]) == ([11 if form is parquet else 12], "line")
+
+
+def test_lines_that_cannot_be_decoded_are_named_by_their_number(tmp_path: Path) -> None:
+    path = write(jsonl, tmp_path / "joined")
+    path.write_text(path.read_text().replace('"action":1', '"action":"one"', 1))
+    bad = jsonl.read(path).bad_lines
+    assert (bad.lines["wrong_type"], bad.places["wrong_type"]) == ([4], "line")
+    assert (bad.lines["missing_event"], bad.places["missing_event"]) == ([3, 4], "event")
+
+
+def _read_through(form: types.ModuleType, path: Path) -> BadLines:
+    events = form.read_events(Source(path))
+    assert list(events.rows)
+    found: BadLines = events.bad_lines
+    return found
