@@ -49,7 +49,7 @@ def weights(engine: Any, top: int = 50) -> Weights:
 
 def encoder_of(spec: Definition, top: Any) -> Encoder:
     """Return what makes slots of features; raise `InvalidInput` where there are no weights of features to be told."""
-    if isinstance(top, bool) or not isinstance(top, int) or not 1 <= top <= TOP_MAX:
+    if isinstance(top, bool) or not isinstance(top, int | np.integer) or not 1 <= top <= TOP_MAX:
         raise InvalidInput("bad_top", f"top is {as_seen(top)}: it must be a whole number from 1 to {TOP_MAX}")
     encoder = spec.intake.encoder
     if encoder is None or encoder.dimension is not None:

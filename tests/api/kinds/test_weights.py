@@ -48,6 +48,7 @@ def test_words_are_named_with_the_arms_that_they_are_good_for() -> None:
     sizes = [abs(weight.weight) for weight in first.features]
     assert sizes == sorted(sizes, reverse=True)
     assert found.unnamed == []
+    assert engine.weights(np.int64(3)) == found
 
 
 def test_a_weight_is_what_explain_says_that_a_word_adds() -> None:
