@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence, Set
 from contextlib import asynccontextmanager
 from functools import partial
@@ -16,16 +16,29 @@ from .pools import Pool
 RECORD_BYTES = 600  # what one decision costs in the cache besides its context and its client's JSON
 CACHE_BYTES = 256_000_000  # of all experiments
 KEPT_MAX = 16  # records that must stay, passed over in one go
+LEFT_MAX = 1000  # records that are counted no more, before the row is made anew without them
 
 
 class Record:
     """One decision and its reward, with the futures of what is not committed yet."""
 
-    __slots__ = ("activation", "corrections", "decided", "event", "held", "learning", "outcomes", "reward", "rewarded")
+    __slots__ = (
+        "activation",
+        "corrections",
+        "counted",
+        "decided",
+        "event",
+        "held",
+        "learning",
+        "outcomes",
+        "reward",
+        "rewarded",
+    )
 
     def __init__(self, event: Event, decided: asyncio.Future[None] | None = None) -> None:
         self.event = event
         self.decided = decided
+        self.counted = 0  # bytes that it takes of the budget
         self.held = False  # whoever closes windows is at work on it
         self.learning = False  # its reward, which may take a while
         self.reward: Event | None = None  # as it was learned
@@ -78,35 +91,46 @@ class Record:
 class Budget:
     """The bytes that all decisions in memory may take, of all experiments: the oldest leave first.
 
-    Its methods belong to the event loop's thread.
+    They stand in a row, and no dict: its table of a megabyte would be made anew every thirty thousand decisions, each
+    time elsewhere in memory. Its methods belong to the event loop's thread.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self.taken = 0
-        self._sizes: OrderedDict[tuple[Records, int], int] = OrderedDict()  # the oldest first
+        self._row: deque[tuple[Records, Record]] = deque()  # the oldest first; some are counted no more
+        self._left = 0  # how many of these there are
 
     def make_room(self) -> None:
         """Let the oldest leave while there are too many; those that must stay are asked again later."""
         kept = 0
-        while self.taken > self._most and kept < min(KEPT_MAX, len(self._sizes)):
-            (records, number), size = next(iter(self._sizes.items()))
-            if records.let_go(number):
-                del self._sizes[records, number]
-                self.taken -= size
+        while self.taken > self._most and kept < min(KEPT_MAX, len(self._row)):
+            records, record = self._row.popleft()
+            if not record.counted:
+                self._left -= 1
+            elif records.let_go(record):
+                self._count(record, 0)
             else:
-                self._sizes.move_to_end((records, number))
+                self._row.append((records, record))
                 kept += 1
 
-    def add(self, records: Records, number: int, size: int) -> None:
+    def add(self, records: Records, record: Record) -> None:
         """Count a decision that came into memory."""
-        self.taken += size - self._sizes.pop((records, number), 0)
-        self._sizes[records, number] = size
+        self._count(record, record.size)
+        self._row.append((records, record))
 
-    def remove(self, records: Records, numbers: Iterable[int]) -> None:
+    def remove(self, records: Iterable[Record]) -> None:
         """Count decisions no more."""
-        for number in numbers:
-            self.taken -= self._sizes.pop((records, number), 0)
+        for record in records:
+            self._left += record.counted > 0
+            self._count(record, 0)
+        if self._left > LEFT_MAX and 2 * self._left > len(self._row):
+            self._row = deque(one for one in self._row if one[1].counted)
+            self._left = 0
+
+    def _count(self, record: Record, size: int) -> None:
+        self.taken += size - record.counted
+        record.counted = size
 
 
 class Records:
@@ -129,7 +153,7 @@ class Records:
     def clear(self) -> None:
         """Forget what is in memory: it may not be what the log holds."""
         self._clearings += 1
-        self._budget.remove(self, self._records)
+        self._budget.remove(self._records.values())
         self._records.clear()
         self._numbers.clear()
 
@@ -137,8 +161,7 @@ class Records:
         """Forget decisions that are not any more what memory and queries under way say."""
         self._clearings += 1
         for number in self._records.keys() & set(numbers):
-            self._budget.remove(self, [number])
-            self._drop(number)
+            self._budget.remove([self._drop(number)])
 
     def known(self, name: int | str) -> Record | None:
         """Return the decision of a number or of a client's id where it is in memory."""
@@ -212,8 +235,8 @@ class Records:
         """Let records leave memory, these and those that could not before: nothing does while a query runs."""
         self._leaving.update(numbers)
         if not self._querying:
-            there = self._leaving & self._records.keys()
-            self._budget.remove(self, [number for number in there if self.let_go(number)])
+            there = [self._records[number] for number in self._leaving & self._records.keys()]
+            self._budget.remove([record for record in there if self.let_go(record)])
             self._leaving.clear()
 
     async def _read(self) -> None:
@@ -247,23 +270,28 @@ class Records:
         self._budget.make_room()
         number = record.event.number
         assert number is not None
+        if (other := self._records.get(number)) is not None:
+            self._budget.remove([other])
         self._records[number] = record
-        self._budget.add(self, number, record.size)
+        self._budget.add(self, record)
         if record.event.decision_id is not None:
             self._numbers[record.event.decision_id] = number
         return record
 
-    def let_go(self, number: int) -> bool:
+    def let_go(self, record: Record) -> bool:
         """Forget a record where it may leave: it is not in flight, and no query runs that could be older than it."""
-        if self._querying or self._records[number].in_flight:
+        number = record.event.number
+        assert number is not None
+        if self._querying or record.in_flight:
             return False
         self._drop(number)
         return True
 
-    def _drop(self, number: int) -> None:
+    def _drop(self, number: int) -> Record:
         record = self._records.pop(number)
         if record.event.decision_id is not None:
             del self._numbers[record.event.decision_id]
+        return record
 
 
 def records_of(events: list[Event]) -> dict[int | str, Record]:

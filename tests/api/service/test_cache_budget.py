@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.served import Served
 
-from onearm.api.service.records import Budget, Record, Records
+from onearm.api.service.records import LEFT_MAX, Budget, Record, Records
 from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE
 
@@ -57,4 +57,22 @@ def test_what_must_stay_stays_and_leaves_later() -> None:
         others.remember(Record(Event(2, number + 1, DECIDE, number)))
     assert some.known(0) is None and others.known(11) is not None
     others.clear()
-    assert budget.taken == 0 and not budget._sizes
+    some.clear()
+    assert budget.taken == 0
+
+
+def test_what_was_forgotten_takes_no_room_for_long() -> None:
+    budget = Budget(1_000_000)
+    records = Records(None, 1, None, budget)  # type: ignore[arg-type]
+    kept = [records.remember(Record(Event(1, number + 1, DECIDE, number))) for number in range(10)]
+    for number in range(10, 5 * LEFT_MAX):
+        records.remember(Record(Event(1, number + 1, DECIDE, number)))
+        records.forget([number])
+    assert len(budget._row) <= LEFT_MAX + len(kept) + 1
+    assert budget.taken == sum(record.size for record in kept)
+    for record in kept:  # the same again, and another one of the same number: each is counted once
+        records.remember(record)
+        records.remember(Record(record.event))
+    assert budget.taken == sum(record.size for record in kept)
+    records.clear()
+    assert budget.taken == 0
