@@ -239,6 +239,13 @@ def test_both_workers_are_asked_and_each_answers_to_its_addresses_alone(url: str
             assert httpx.get(f"{address}/v1/experiments", headers=forged).status_code == 503
 
 
+def posted(client: httpx.Client, path: str, body: Any) -> httpx.Response:
+    """Post until the answer is not 503: a shard may still be on its way to another worker."""
+    while (answer := client.post(path, json=body)).status_code == 503:
+        time.sleep(0.05)
+    return answer
+
+
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_clients_speak_tls_and_workers_among_themselves_do_not(url: str, tmp_path: Path) -> None:
     options = ["--tls-cert", str(TLS / "cert.pem"), "--tls-key", str(TLS / "key.pem")]
@@ -248,8 +255,8 @@ def test_clients_speak_tls_and_workers_among_themselves_do_not(url: str, tmp_pat
         with trusting as client:  # one connection, so one worker, which passes on what the other has
             for name in NAMES:
                 body = {"experiment_id": name, "arms": ARMS, "policy": RANDOM}
-                assert client.post("/v1/experiments", json=body).status_code == 201
-                assert client.post(f"/v1/experiments/{name}/decisions", json={}).status_code == 201
+                assert posted(client, "/v1/experiments", body).status_code == 201
+                assert posted(client, f"/v1/experiments/{name}/decisions", {}).status_code == 201
         with pytest.raises(httpx.RemoteProtocolError):
             httpx.get(command.url.replace("https", "http"))
         assert command.get("/health/live").status_code == 200
