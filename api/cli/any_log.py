@@ -9,12 +9,10 @@ import click
 
 from ...engine.errors import InvalidInput
 from ...engine.storage.events import Events
-from ...engine.storage.rows import Naming
+from ...engine.storage.rows import PLAIN, Naming
 from ..console import progress
 from ..log_files import form_of, module_of, source_of
 from ..service.experiment_log import opened_log
-
-PLAIN = Naming()  # columns by their usual names
 
 
 def events_of(

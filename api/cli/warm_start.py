@@ -10,7 +10,7 @@ import click
 
 from ...engine.snapshot import digest
 from ...engine.storage.connections import is_there
-from ...engine.storage.rows import Naming, Wanted
+from ...engine.storage.rows import PLAIN, Naming, Wanted
 from ...engine.storage.store import Store
 from ...engine.vocabulary import Policy
 from ..console import finite, print_json, progress
@@ -22,7 +22,7 @@ from ..offline.options import Options
 from ..offline.reading import check_naming, place_of
 from ..service.given_log import given, put, spec_of
 from ..service.written import check_free
-from .any_log import PLAIN, events_of
+from .any_log import events_of
 from .json_option import as_json
 from .offline_options import RangeType, decision_options
 from .options import DatabaseCommand, database_option, format_option, policy_file_option, seed_option

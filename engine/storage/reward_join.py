@@ -19,6 +19,7 @@ from ..errors import InvalidInput
 from ..vocabulary import EXTERNAL, LEARN, Array, Columns, Features, Problem
 from .corrections import NONE, Corrected
 from .formats.segments import Segments, feature_of
+from .joined_form import extent_of
 from .log import BadLines, good_decisions, good_rewards
 from .room import Growing
 from .rows import Page, Rows, Wanted, part_of
@@ -150,6 +151,11 @@ class KnownRewards:
         """Return whether decisions were rewarded, bool[n], and their rewards, float64[n]."""
         every = np.broadcast_to(np.True_, len(columns.reward))
         return ~np.isnan(columns.reward) if self._misses else every, columns.reward
+
+
+def join_of(header: bytes, problem: Problem, bad_lines: BadLines) -> RewardJoin | KnownRewards:
+    """Return what joins the rewards of an export, by the form that its header says."""
+    return RewardJoin(problem, bad_lines) if extent_of(header) is None else KnownRewards(problem, bad_lines)
 
 
 def rows_of_events(

@@ -36,6 +36,9 @@ class Naming:
     features: tuple[str, ...] = ()  # of the context; () for those that are called x0, x1, ...
 
 
+PLAIN = Naming()  # all by their usual names
+
+
 class Beside(Protocol):
     """What is read of a table beside its decisions, for a target or a model that a person brings."""
 
@@ -59,7 +62,7 @@ class Wanted:
     dimension: int | None = None  # named features become rows of so many numbers; None: `Features`
     n_arms: int | None = None  # where the log itself does not say how many there are; None: the largest action shows it
     segment: str | None = None  # the column, key or feature whose value names the segment of a row
-    naming: Naming = Naming()  # of a table
+    naming: Naming = PLAIN  # of a table
     law: bool = False  # of dsjson: whether pages have, beside, the probabilities of all actions
     times: bool = False  # whether it counts when decisions were made; logs of events say it anyway
     beside: tuple[Beside, ...] = ()  # of a table

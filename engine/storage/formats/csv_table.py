@@ -30,7 +30,7 @@ from ...contexts import unpack_contexts
 from ...vocabulary import Problem
 from ..events import Events
 from ..log import BadLines, Log, reading
-from ..rows import Naming, Rows, Wanted
+from ..rows import PLAIN, Naming, Rows, Wanted
 from ..source import Source
 from ..tables import Event
 from .cells import (
@@ -48,7 +48,6 @@ from .decision_table import Decisions, read_decisions
 from .row_lines import LineWriter, described_events, line_texts, with_reward
 from .table_rows import events_of_table
 
-PLAIN = Naming()
 FORM = "a CSV file of decisions"
 IDS = ("decision_id", "unit_id")  # columns that are written where some decision has one
 

@@ -22,8 +22,8 @@ from ...corrections import Corrected as Correctives
 from ...events import Events
 from ...joined_form import extent_of
 from ...log import BadLines, Log, begins_of, gathered, log_of_events, read_header, reading, say_what_came_next
-from ...reward_join import EventPage, KnownRewards, RewardJoin, Rewards, in_order, rows_of_events
-from ...rows import Naming, Rows, Wanted
+from ...reward_join import EventPage, RewardJoin, Rewards, in_order, join_of, rows_of_events
+from ...rows import PLAIN, Naming, Rows, Wanted
 from ...source import Source
 from ...tables import Event
 from ...windows import CLOSINGS, with_beside
@@ -43,7 +43,6 @@ from .lines import (
 from .table import read_table, table_lines
 from .values import actions_of, array_of, context_of, detail_of, numbers_of
 
-PLAIN = Naming()
 KINDS = (Choice, ExternalChoice, Decide, External, Learn, *get_args(BESIDE))
 CODES: dict[type[Any], int] = {kind: kind.code for kind in KINDS}  # half the time of asking each line for its own
 
@@ -89,8 +88,7 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
                 changes.extend(detail for _, detail in _changes(lines, numbers))
                 yield _page(lines, numbers, problem, bad_lines)
 
-        is_joined = extent_of(header) is not None
-        join = KnownRewards(problem, bad_lines) if is_joined else RewardJoin(problem, bad_lines)
+        join = join_of(header, problem, bad_lines)
         rows = rows_of_events(source.path, problem, pages(), join, bad_lines, wanted)
         rows.labels = arm_labels(spec, changes, problem)
         return rows

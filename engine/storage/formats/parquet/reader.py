@@ -36,8 +36,8 @@ from ...corrections import Corrected
 from ...events import Events
 from ...joined_form import extent_of
 from ...log import BadLines, Log, begins_of, gathered, log_of_events, read_header, say_what_came_next
-from ...reward_join import EventPage, KnownRewards, RewardJoin, Rewards, in_order, rows_of_events
-from ...rows import Naming, Rows, Wanted
+from ...reward_join import EventPage, RewardJoin, Rewards, in_order, join_of, rows_of_events
+from ...rows import PLAIN, Naming, Rows, Wanted
 from ...source import STDIN, Source
 from ...tables import Event
 from ...windows import closing_in, why_closed
@@ -49,7 +49,6 @@ from .file import PAGE, batches, header_in, holds, opened
 from .schema import FEATURES, LEARNED, OURS
 from .table import FileTable, table_lines
 
-PLAIN = Naming()
 DETAILS = ["kind", "detail"]  # what tells the changes of an experiment; a file need not have the latter
 
 
@@ -92,8 +91,7 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
             problem = replace(problem, context_shape=(0,))
         wanted_columns = _wanted(file, problem)
         pages = (_page(batch, lines, problem, bad_lines) for batch, lines in _rows(source, file, wanted_columns))
-        is_joined = extent_of(header) is not None
-        join = KnownRewards(problem, bad_lines) if is_joined else RewardJoin(problem, bad_lines)
+        join = join_of(header, problem, bad_lines)
         rows = rows_of_events(source.path, problem, pages, join, bad_lines, wanted)
         changes = (text for batch, lines in _rows(source, file, DETAILS) for _, text in _changes(batch, lines))
         rows.labels = arm_labels(spec, changes, problem)
