@@ -4,10 +4,11 @@ Run: python benchmarks/cluster_faults.py [--nodes 3] [--faults 100] [--clients 6
 [--seeded ERROR] [--out FILE] [--json].
 Needs PostgreSQL. A fault is one of: a node killed, a node stopped for longer than its lease, a cut between a node and
 the database, a cut between nodes, a restart of the database, a node added, a node that ends, a node's date set by an
-hour. After each it waits until all experiments answer again, and measures for how long one of them was answered by
-nobody, from the beginning of the fault on; where the database is restarted, from its end on. In the end a checker that
-knows no onearm (`cluster_histories.py`) looks at what all clients were told and at the log, and `onearm verify` folds
-the log. Exits with 1 where something is wrong, as it must be with an error that is seeded on purpose
+hour, the shards of a node taken from it in the database. After each it waits until all experiments answer again, and
+measures for how long one of them was answered by nobody, from the beginning of the fault on; where the database is
+restarted, from its end on. Clients wait before they try again as onearm's own do, for as long as an answer asks them to
+and more each time. In the end a checker that knows no onearm (`cluster_histories.py`) looks at what all clients were
+told and at the log, and `onearm verify` folds the log. Exits with 1 where something is wrong, as it must be with an error that is seeded on purpose
 (`cluster_seeded.py`); where such a gap is too long; and where the fence refused nothing, as it was not tried then.
 The result is written to results/cluster_faults.json where nothing is seeded.
 """
@@ -48,6 +49,7 @@ GAP_SECONDS = 2.0  # above the lease, until a shard without an owner answers aga
 RESULT = Path(__file__).parent / "results" / "cluster_faults.json"
 PATIENCE_SECONDS = 180.0  # a busy machine is no bug
 THINK_SECONDS = 0.5  # between two calls of a client, at most: who never rests measures how busy the machine is
+FIRST_SECONDS, LONGEST_SECONDS = 0.05, 2.0  # how long a client waits before it tries again, as onearm's own does
 HOUR = 3600.0
 OUTCOME = 4  # the kind of a row
 
@@ -103,10 +105,11 @@ class Client(threading.Thread):
 
     def ask(self, what: str, experiment: str, decision: str | None, said: float | None) -> Told:
         """Ask until there is an answer, and keep it."""
-        begun = time.monotonic()
+        begun, longest = time.monotonic(), FIRST_SECONDS
         while True:
             url = self.random.choice(self.urls())
             line, http = self._connected(url)
+            at_least = 0.0
             at = f"{url}/v1/experiments/{experiment}"
             asked = time.monotonic()
             try:
@@ -119,14 +122,15 @@ class Client(threading.Thread):
             except httpx.TransportError as error:
                 self.retries[type(error).__name__] += 1
                 self._http.pop(url)[1].close()
-                time.sleep(0.05)
             else:
                 if answer.status_code < 300:
                     break
                 if answer.status_code != 503:
                     raise AssertionError(f"{answer.request.method} {at} {decision}: {answer.text}")
                 self.retries[answer.json()["code"]] += 1
-                time.sleep(0.05)
+                at_least = float(answer.headers["retry-after"])
+            time.sleep(at_least + self.random.uniform(0.0, longest))
+            longest = min(2.0 * longest, LONGEST_SECONDS)
             if time.monotonic() - begun > PATIENCE_SECONDS:
                 raise AssertionError(f"{at} did not answer for {PATIENCE_SECONDS} s")
         self.told.append(Told(self.me, line, asked, time.monotonic(), what, experiment, decision, said, answer.json()))
@@ -161,6 +165,7 @@ class Storm:
             "added": self.added,
             "ended": self.ended,
             "date_set": self.date_set,
+            "taken": self.taken,
         }
 
     def add(self) -> Process:
@@ -254,6 +259,11 @@ class Storm:
         """Set the date of a node by an hour."""
         node.set_clock(self.random.choice([-HOUR, HOUR]))
         time.sleep(1.0)
+
+    def taken(self, node: Process) -> None:
+        """Take the shards of a node from it in the database: what it writes before it knows of that is refused."""
+        with psycopg.connect(self.database.url) as connection:
+            connection.execute("UPDATE shard SET owner = NULL, epoch = epoch + 1 WHERE owner = %s", [node.name])
 
     def end(self) -> str:
         """End all nodes; return what was written to their logs."""

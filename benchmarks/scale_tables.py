@@ -8,7 +8,8 @@ from scale_model import BUSY, MICRO, SHARDS, Cost
 from table_text import machine_line, markdown
 
 FAULTS = {
-    "killed": "a node is killed",
+    "killed": "a node is killed, and starts again",
+    "taken": "the shards of a node are taken from it in the database",
     "stopped": "a node is stopped for longer than its lease",
     "cut_from_database": "a node is cut from the database",
     "cut_from_nodes": "a node is cut from other nodes",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from active_tables import active, active_more
+from alone_tables import neighbours, soak
 from budgets_tables import budgets
 from changes_tables import changes
 from defaults_tables import defaults
@@ -354,6 +355,8 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "python_interface": python_interface,
     "durable": durable,
     "service": service,
+    "neighbours": neighbours,
+    "soak": soak,
     "log": log,
     "sizes": sizes,
     "compacting": compacting,
