@@ -8,8 +8,9 @@ hour, the shards of a node taken from it in the database. After each it waits un
 measures for how long one of them was answered by nobody, from the beginning of the fault on; where the database is
 restarted, from its end on. Clients wait before they try again as onearm's own do, for as long as an answer asks them to
 and more each time. In the end a checker that knows no onearm (`cluster_histories.py`) looks at what all clients were
-told and at the log, and `onearm verify` folds the log. Exits with 1 where something is wrong, as it must be with an error that is seeded on purpose
-(`cluster_seeded.py`); where such a gap is too long; and where the fence refused nothing, as it was not tried then.
+told and at the log, and `onearm verify` folds the log. Exits with 1 where something is wrong, as it must be with an
+error that is seeded on purpose (`cluster_seeded.py`); where such a gap is too long; and where the fence refused
+nothing, as it was not tried then.
 The result is written to results/cluster_faults.json where nothing is seeded.
 """
 
@@ -19,6 +20,7 @@ import argparse
 import json
 import os
 import random
+import re
 import signal
 import statistics
 import subprocess
@@ -52,6 +54,7 @@ THINK_SECONDS = 0.5  # between two calls of a client, at most: who never rests m
 FIRST_SECONDS, LONGEST_SECONDS = 0.05, 2.0  # how long a client waits before it tries again, as onearm's own does
 HOUR = 3600.0
 OUTCOME = 4  # the kind of a row
+TRACEBACK = re.compile(r"^Traceback .*\n(?:[ |].*\n|\n)*.*", re.MULTILINE)
 
 
 class Client(threading.Thread):
@@ -305,7 +308,7 @@ def measure(n_nodes: int, n_faults: int, n_clients: int, lease: float, seed: int
         wrong += faults(told, _log(server))
         verified = _verified(server)
         wrong += [f"the digest of {name} is another one" for name in EXPERIMENTS if digests[name] != verified.get(name)]
-        wrong += ["a node wrote a traceback"] * said.count("Traceback")
+        wrong += [f"a node wrote: {error}" for error in TRACEBACK.findall(said)]
         return {
             "faults": dict(happened),
             "answers": dict(Counter(one.what for one in told)),
