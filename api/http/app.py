@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -14,9 +15,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from ...engine.errors import Unavailable
+from ...engine.errors import OnearmError, Unavailable
 from ...engine.storage.store import Store
 from ..access.caller import NOBODY, Caller
 from ..access.rates import Rates
@@ -67,13 +68,14 @@ class DecisionApp(FastAPI):
     rates: Rates | None = None
     prefix = ""
     nodes: Nodes | None = None  # where several processes serve the database
+    failed: OnearmError | None = None  # why it does not start
     wire: Wire | None = None  # Personalizer's, where its clients are answered
     caller: Callable[[Mapping[bytes, bytes]], Caller | None]  # of the headers, as a keyring finds them
     of_session: Callable[[Mapping[bytes, bytes]], Caller | None]  # the same, by the cookie of a browser
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
         if scope["type"] != "http":
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, partial(self._say, send))
             return
         if self.prefix:
             scope = below(scope, self.prefix)
@@ -103,6 +105,12 @@ class DecisionApp(FastAPI):
         else:  # Starlette takes the prefix off again
             whole = {**scope, "path": self.prefix + scope["path"]} if self.prefix else scope
             await super().__call__(whole, receive, send)
+
+    async def _say(self, send: Send, message: Message) -> None:
+        """Tell the server how the start or the end went: what is wrong with a database needs no trace through code."""
+        if self.failed is not None and message["type"] == "lifespan.startup.failed":
+            message = {**message, "message": f"the service does not start: {self.failed}"}
+        await send(message)
 
     def _let_in(self, scope: Scope) -> Answer | None:
         """Find out who asks, and write it down; return what they are answered instead where they may not."""
@@ -196,6 +204,9 @@ def create_app(
             await (service.start(HELLO, lambda: advanced(service)) if nodes is None else nodes.start(service))
             started(service)
             yield
+        except OnearmError as error:
+            app.failed = error
+            raise
         finally:
             if nodes is not None:
                 await nodes.leave()

@@ -6,23 +6,25 @@ import json
 import resource
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager
+from contextlib import chdir, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from support.forked import Forked
+from support.forked import Forked, ran
 from support.processes import Process
 
 from onearm.api.cli import serve
 from onearm.api.cli.demo import ENV, _answer
 from onearm.api.cli.main import run
+from onearm.engine.storage.store import Store
 from onearm.envs import catalog as envs
 
 COMMAND = [sys.executable, "-m", "onearm"]
@@ -119,6 +121,17 @@ def test_wrong_use_is_explained(onearm: Any, arguments: list[str], said: str) ->
     done = onearm("serve", *(["--port", "0"] if "--port" not in arguments else []), *arguments)
     assert (done.code, done.out) == (2, "")
     assert said in done.err
+
+
+def test_a_service_whose_tables_cannot_be_read_at_its_start_says_so_and_shows_no_code(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/run.db"
+    Store.open(url).close()
+    with closing(sqlite3.connect(tmp_path / "run.db")) as driver:
+        driver.execute("DROP TABLE api_key")
+    done = ran(run, "serve", "--port", "0", "--database", url)
+    assert done.returncode == 3
+    assert "the service does not start: " in done.stderr and "no such table: api_key" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
