@@ -31,9 +31,9 @@ BATCHES = (1, 32, 256)  # events of a transaction, of 8 experiments where there 
 EXPERIMENTS = 8
 ROUNDS = 12
 SECONDS = 0.4  # of a round
-FENCE_COSTS_MAX = 0.15  # of the appends a second
+FENCE_COSTS_MAX = 0.25  # of the appends a second
 MORE_MS_MAX = 1.0  # of a request that is passed on, at the median
-MORE_CPU_MAX = 0.5  # of it, by the CPU time of one that is not
+MORE_CPU_MAX = 0.3  # of it, by the CPU time of one that is not
 RESULT = Path(__file__).parent / "results" / "cluster_costs.json"
 ARMS = [{"id": "a"}, {"id": "b"}]
 
