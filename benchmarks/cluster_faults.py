@@ -80,6 +80,9 @@ class Client(threading.Thread):
                 self.over.wait(self.random.uniform(0.0, THINK_SECONDS))
         except BaseException as error:
             self.error = error
+        finally:
+            for _, http in self._http.values():
+                http.close()
 
     def decide(self) -> None:
         """Ask for a decision of a new id."""
@@ -255,6 +258,7 @@ class Storm:
         node.signal(signal.SIGTERM)
         if node.process.wait(60) != 0:
             raise AssertionError(f"node {node.name} did not end well: {node.log.read_text()[-2000:]}")
+        node.end()
         if len(self.nodes) < self.n_nodes:
             self.add().wait()
 

@@ -93,7 +93,9 @@ class Lines:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.servers: list[asyncio.Server] = []
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Do something in the thread."""
@@ -101,8 +103,10 @@ class Lines:
 
     def close(self) -> None:
         """End what goes on, and the thread."""
-        self.run(_end_others())
+        self.run(_end_others(self.servers))
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
 
 class Line:
@@ -125,9 +129,10 @@ class Line:
 
     async def _listen(self, here: int | Path) -> None:
         if isinstance(here, Path):
-            await asyncio.start_unix_server(self._serve, str(here))
+            server = await asyncio.start_unix_server(self._serve, str(here))
         else:
-            await asyncio.start_server(self._serve, "127.0.0.1", here)
+            server = await asyncio.start_server(self._serve, "127.0.0.1", here)
+        self._lines.servers.append(server)
 
     async def _break(self) -> None:
         for writer in list(self._open):
@@ -147,16 +152,23 @@ class Line:
             return
         pair = {writer, beyond[1]}
         self._open |= pair
-        with suppress(asyncio.CancelledError):  # all ends
-            await asyncio.gather(_poured(reader, beyond[1]), _poured(beyond[0], writer))
-        self._open -= pair
+        try:
+            with suppress(asyncio.CancelledError):  # all ends
+                await asyncio.gather(_poured(reader, beyond[1]), _poured(beyond[0], writer))
+        finally:
+            self._open -= pair
+            for one in pair:
+                one.transport.abort()
 
 
-async def _end_others() -> None:
+async def _end_others(servers: list[asyncio.Server]) -> None:
+    for server in servers:
+        server.close()
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0)  # in which connections that were broken off are closed
 
 
 async def _poured(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
