@@ -194,6 +194,9 @@ class Storm:
 
     def strike(self, name: str) -> Gap:
         """Let something happen to some node, and return the longest time in which nobody answered of an experiment."""
+        for node in self.nodes:
+            if not node.is_at_work:  # the database was away when it started: who looks after it tries again
+                node.start()
         self._begin_to_count()
         self.what[name](self.random.choice(self.nodes))
         self.wait()
@@ -254,6 +257,7 @@ class Storm:
 
     def ended(self, node: Process) -> None:
         """Tell a node to end; where too few would be left another one comes."""
+        node.wait()
         self.nodes.remove(node)
         node.signal(signal.SIGTERM)
         if node.process.wait(60) != 0:
