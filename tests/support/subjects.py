@@ -12,7 +12,13 @@ from onearm.policies import catalog
 POLICIES = frozenset(catalog.names())
 OUTSIDE = "squall"  # a world of the tests: what is compiled for it is not kept on disk
 # Files of which one compiles what the other compiles, or nearly: the second takes 3 s of CPU less in the same process.
-TOGETHER = {"sent_actions": "featuriser", "json_text": "featuriser", "vw_lines": "featuriser", "networks": "mapo"}
+TOGETHER = {
+    "sent_actions": "featuriser",
+    "json_text": "featuriser",
+    "vw_lines": "featuriser",
+    "networks": "mapo",
+    "replay_command": "evaluate_command",
+}
 # These start processes and wait for them, or compile for long: begun last, they would keep one process busy while the
 # other has nothing left. Those that take longest come first.
 LONG = (
