@@ -18,6 +18,7 @@ TOGETHER = {
     "vw_lines": "featuriser",
     "networks": "mapo",
     "replay_command": "evaluate_command",
+    "largest_beta": "largest",
 }
 # These start processes and wait for them, or compile for long: begun last, they would keep one process busy while the
 # other has nothing left. Those that take longest come first.
