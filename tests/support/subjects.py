@@ -43,8 +43,10 @@ LONG = (
 # The same of the tests that are run as Python, of which one process runs a file as a whole: the first of these wait for
 # processes and clocks, and what computes fills that time.
 LONG_AS_PYTHON = (
+    "workers",  # 35 s of CPU, and as many processes that are waited for
     "connections",
     "crash",
+    "nodes",
     "starting",
     "killed_windows",
     "killed_arrivals",
@@ -56,6 +58,7 @@ LONG_AS_PYTHON = (
     "query_crash",
     "platforms",
     "package",
+    "light",
     "copies",
     "deploy",
     "end_of_service",
