@@ -1,8 +1,8 @@
 """Run the suite both ways at once, logic with the JIT off and the tests marked `jit` with it on, and add the two up.
 
 Each way collects its tests once and has them run by processes that share them (support/copies.py). Half of what they
-do is to wait - for compilers, for services that start, for disks, for clocks - and together they leave no core idle
-before both come to their end. With the JIT off they wait more, and are four.
+do is to wait - for compilers, for services that start, for disks, for clocks - and together they leave no core idle.
+With the JIT off they wait more, and are four; when those with the JIT on have come to their end, two more join them.
 Arguments go to both pytest runs: `make test ARGS="-k ucb1 -x"`; each `-m` selects from what is left. At the end stand
 the ten slowest tests, and as the last line the sum, in pytest's words.
 """
@@ -32,9 +32,10 @@ class Way(NamedTuple):
     marker: str  # a marker expression
     disable_jit: str  # NUMBA_DISABLE_JIT
     processes: int
+    further: int  # processes that join them when the way before has ended
 
 
-WAYS = (Way("JIT on", "jit", "0", processes=2), Way("JIT off", "not jit", "1", processes=4))
+WAYS = (Way("JIT on", "jit", "0", processes=2, further=0), Way("JIT off", "not jit", "1", processes=4, further=2))
 
 
 def main(arguments: list[str]) -> int:
@@ -65,12 +66,14 @@ def run(markers: list[str], reports: list[Path], arguments: list[str]) -> list[i
     """Run pytest both ways, print what it says one way after the other, and return the exit codes."""
     outputs = [report.with_suffix(".txt") for report in reports]
     running = []
+    room = reports[0].with_name("room")  # a file that is there when a way has ended
     try:
         for way, report, output in zip(WAYS, reports, outputs, strict=True):
-            running.append(started(way, markers, report, output, arguments))
+            running.append(started(way, markers, report, output, [f"--room={room}", *arguments]))
         for way, process, output in zip(WAYS, running, outputs, strict=True):
             print(f"---- {way.name} ----", flush=True)
             print_until_it_ends(process, output)
+            room.touch()
     finally:
         codes = [process.wait() for process in running]
     return codes
@@ -79,7 +82,8 @@ def run(markers: list[str], reports: list[Path], arguments: list[str]) -> list[i
 def started(way: Way, markers: list[str], report: Path, output: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
     """Start pytest on processes that share one cache of compiled kernels."""
     marker = " and ".join(f"({one})" for one in (way.marker, *markers))
-    command = [sys.executable, "-m", "pytest", "--processes", str(way.processes), "-m", marker, f"--junitxml={report}"]
+    command = [sys.executable, "-m", "pytest", "-m", marker, f"--junitxml={report}"]
+    command += [f"--processes={way.processes}", f"--further={way.further}"]
     with output.open("wb") as said:
         return subprocess.Popen(
             [*command, *arguments], cwd=ROOT, env=environment(way), stdout=said, stderr=subprocess.STDOUT

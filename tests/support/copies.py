@@ -2,6 +2,8 @@
 
 To collect them takes 12 s, and 25 s where Python has not compiled what they import: processes that are started for
 themselves pay that again each. Where the system cannot copy a process, one runs all.
+
+`--further 2 --room FILE`: two more join them when that file is there, as whoever else used the processor has ended.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Iterator
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numba
@@ -20,6 +23,7 @@ import pytest
 from support.subjects import subject_of
 
 Groups = list[list[pytest.Item]]
+LOOKS_S = 1.0  # how often it is looked for room
 
 
 class Copy(NamedTuple):
@@ -30,8 +34,10 @@ class Copy(NamedTuple):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take the number of processes."""
+    """Take the numbers of processes."""
     parser.addoption("--processes", type=int, default=1, help="collect tests once, and run them in so many processes")
+    parser.addoption("--further", type=int, default=0, help="so many more join them")
+    parser.addoption("--room", type=Path, help="a file: when it is there, the further processes join")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -44,10 +50,14 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     groups = grouped(session.items)
     turn = multiprocessing.get_context("fork").Value("i", 0)
     running = {copy.told: copy for copy in [started(session, groups, turn) for _ in range(option.processes)]}
+    further = option.further if option.room else 0
     at: dict[Connection, str] = {}
     lost: list[str] = []
     while running:
-        for told in connection.wait(list(running)):
+        if further and turn.value < len(groups) and option.room.exists():
+            running |= {copy.told: copy for copy in [started(session, groups, turn) for _ in range(further)]}
+            further = 0
+        for told in connection.wait(list(running), LOOKS_S if further else None):
             assert isinstance(told, Connection)
             try:
                 at[told] = report(session.config, *told.recv())

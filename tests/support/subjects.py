@@ -12,7 +12,14 @@ from onearm.policies import catalog
 POLICIES = frozenset(catalog.names())
 OUTSIDE = "squall"  # a world of the tests: what is compiled for it is not kept on disk
 # Files of which one compiles what the other compiles, or nearly: the second takes 3 s of CPU less in the same process.
-TOGETHER = {"sent_actions": "featuriser", "json_text": "featuriser", "vw_lines": "featuriser", "networks": "mapo"}
+TOGETHER = {
+    "sent_actions": "featuriser",
+    "json_text": "featuriser",
+    "vw_lines": "featuriser",
+    "networks": "mapo",
+    "replay_command": "evaluate_command",
+    "largest_beta": "largest",
+}
 # These start processes and wait for them, or compile for long: begun last, they would keep one process busy while the
 # other has nothing left. Those that take longest come first.
 LONG = (
@@ -36,8 +43,10 @@ LONG = (
 # The same of the tests that are run as Python, of which one process runs a file as a whole: the first of these wait for
 # processes and clocks, and what computes fills that time.
 LONG_AS_PYTHON = (
+    "workers",  # 35 s of CPU, and as many processes that are waited for
     "connections",
     "crash",
+    "nodes",
     "starting",
     "killed_windows",
     "killed_arrivals",
@@ -49,6 +58,7 @@ LONG_AS_PYTHON = (
     "query_crash",
     "platforms",
     "package",
+    "light",
     "copies",
     "deploy",
     "end_of_service",

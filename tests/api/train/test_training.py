@@ -71,16 +71,19 @@ def first_here(folder: Path, runs: Sequence[str], processes: int, report: Report
 @pytest.mark.jit
 @pytest.mark.usefixtures("little")
 def test_runs_that_workers_make_have_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads stand for workers: each makes its run in a process and a folder of its own, where it is not made here."""
+    """Threads stand for workers: each makes its run in a process and a folder of its own, where it is not made here.
+
+    What those processes run is compiled here first: each would compile it at the same time.
+    """
 
     def some_here(folder: Path, runs: Sequence[str], processes: int, report: Report) -> None:
         make = run_here if runs in (["level-2"], ["robust-1"]) else run_all
         make(folder, runs, processes, report)
 
-    monkeypatch.setattr(spread_module, "run_all", some_here)
-    spread = train(PLAN, tmp_path / "spread", 1, "command", lambda news: None, Threads(2))
     monkeypatch.setattr(training, "run_all", run_here)
     whole = train(PLAN, tmp_path / "whole", 1, "command", lambda news: None)
+    monkeypatch.setattr(spread_module, "run_all", some_here)
+    spread = train(PLAN, tmp_path / "spread", 1, "command", lambda news: None, Threads(2))
     assert same(spread, whole)
     assert sorted(path.name for path in (tmp_path / "spread").iterdir()) == sorted(
         path.name for path in (tmp_path / "whole").iterdir()
