@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -66,18 +67,29 @@ def resample(columns: Array, run: np.uint64, poisson: Array, count: Array, sums:
     `poisson`, uint8[65536], turns 16 random bits into a count; `count`, float64[resamples], is written.
     """
     n, m = columns.shape
-    groups = len(count) // _GROUP
     for i in range(n):
-        row = np.uint64(i)
-        for g in range(groups):
-            words = philox(row & _LOW, row >> _32, np.uint64(g), np.uint64(0), run & _LOW, run >> _32)
-            for j in range(4):
-                count[2 * j * groups + g] = poisson[np.int64(words[j] & _HALF)]
-                count[(2 * j + 1) * groups + g] = poisson[np.int64(words[j] >> _16)]
+        _draw(run, np.uint64(i), poisson, count)
         for c in range(m):
             x = columns[i, c]
             if x != 0.0:
                 _add(sums[c], x, count)
+
+
+def _draw_in_python(run: np.uint64, row: np.uint64, poisson: Array, count: Array) -> None:
+    group: Any = np.arange(len(count) // _GROUP, dtype=np.uint64)
+    words = philox(row & _LOW, row >> _32, group, np.uint64(0), run & _LOW, run >> _32)
+    count[:] = poisson[np.concatenate([half for word in words for half in (word & _HALF, word >> _16)])]
+
+
+@kernel_beside(_draw_in_python)
+def _draw(run: np.uint64, row: np.uint64, poisson: Array, count: Array) -> None:
+    """Write how often each drawn log counts a row."""
+    groups = len(count) // _GROUP
+    for g in range(groups):
+        words = philox(row & _LOW, row >> _32, np.uint64(g), np.uint64(0), run & _LOW, run >> _32)
+        for j in range(4):
+            count[2 * j * groups + g] = poisson[np.int64(words[j] & _HALF)]
+            count[(2 * j + 1) * groups + g] = poisson[np.int64(words[j] >> _16)]
 
 
 def _add_in_python(to: Array, x: float, count: Array) -> None:

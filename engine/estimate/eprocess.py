@@ -24,7 +24,7 @@ import numpy as np
 
 from ..elementary import exp, log
 from ..errors import InvalidInput
-from ..kernel import kernel, loop, routine
+from ..kernel import kernel, kernel_beside, loop, routine
 from ..vocabulary import Array
 from .sequence import check_bound, check_lengths, check_moments
 
@@ -220,7 +220,22 @@ def _bet_on_crowds(state: EState, propensity: float) -> None:
         m -= 1
 
 
-@kernel
+def _bet_in_python(state: EState, a: int, sides: int, gap: float) -> bool:
+    state.taken[a] += 1
+    product, gaps = state.product[a, :sides], np.array([[gap], [-gap]])[:sides]
+    factor = 1.0 + state.size[:sides] * gaps
+    if gap > _LARGE:
+        state.taken[a] = _EVERY
+        logs = [[log(x) for x in row] for row in factor.tolist()]
+        state.growth[a, :sides] += np.array(logs) - state.idle[:sides]
+    else:
+        product *= factor * state.scale[:sides]
+    if state.taken[a] == _EVERY:
+        _fold(state, a, sides)
+    return bool((product * state.worth[a, :sides] >= 1.0).any())
+
+
+@kernel_beside(_bet_in_python)
 def _bet(state: EState, a: int, sides: int, gap: float) -> bool:
     """Let the bets on arm `a` grow by a weight that is `gap` above 1; return whether one may have what an alarm takes.
 

@@ -19,11 +19,9 @@ its id and the products of its id with them.
 
 from __future__ import annotations
 
-import csv
 import functools
 import gzip
 import importlib.util
-import io
 import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -107,9 +105,10 @@ def classification(
         return _of_rows(rows, label, bits, bool(shuffle), [0.0, 1.0] if clicks is None else clicks)
     if clicks is not None:
         raise InvalidInput("bad_param", "clicks are given without rows: only named features have them")
-    if features is None or label is None:
-        features, label = _bundled(dataset)
-    table = check_table("features", features)
+    cells: list[list[float]] | Array | None = features
+    if cells is None or label is None:
+        cells, label = _bundled(dataset)
+    table = check_table("features", cells)
     labels = _check_label(label, len(table))
     params = ClassificationParams(table, labels, bool(shuffle))
     problem = Problem(int(labels.max()) + 1, (table.shape[1],), horizon=len(table), reward_range=(0.0, 1.0))
@@ -145,7 +144,7 @@ def regret(params: ClassificationParams, state: ClassificationState, instance: I
     return 0.0 if action == params.label[state.order[instance.t % len(state.order)]] else 1.0
 
 
-def _bundled(dataset: str) -> tuple[list[list[float]], list[int]]:
+def _bundled(dataset: str) -> tuple[Array, list[int]]:
     """Return features and label of a table that lies in another package, which is found and not imported."""
     if dataset not in FILES:
         known = ", ".join(sorted({*FILES, *NAMED}))
@@ -165,9 +164,9 @@ def _bundled(dataset: str) -> tuple[list[list[float]], list[int]]:
             f"the data set {dataset!r} is not in the installed {package} ({name} is missing): "
             "install the version that onearm[examples] asks for, or give features and label",
         )
-    rows = list(csv.reader(io.StringIO(_unpacked(file).decode())))[has_head:]
-    classes = sorted({row[-1] for row in rows})
-    return [[float(cell) for cell in row[:-1]] for row in rows], [classes.index(row[-1]) for row in rows]
+    rows = [line.rpartition(",") for line in _unpacked(file).decode().splitlines()[has_head:]]
+    number = {name: i for i, name in enumerate(sorted({name for _, _, name in rows}))}
+    return np.loadtxt([cells for cells, _, _ in rows], delimiter=",", ndmin=2), [number[name] for _, _, name in rows]
 
 
 def named_rows(dataset: str) -> tuple[list[dict[str, float]], list[int]]:

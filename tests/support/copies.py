@@ -9,6 +9,7 @@ themselves pay that again each. Where the system cannot copy a process, one runs
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from support.subjects import subject_of
 
 Groups = list[list[pytest.Item]]
 LOOKS_S = 1.0  # how often it is looked for room
+Said = tuple[str, str, dict[str, Any]]  # of which test, by which hook, and what
 
 
 class Copy(NamedTuple):
@@ -60,7 +62,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         for told in connection.wait(list(running), LOOKS_S if further else None):
             assert isinstance(told, Connection)
             try:
-                at[told] = report(session.config, *told.recv())
+                for said in told.recv():
+                    at[told] = report(session.config, *said)
             except EOFError:
                 process = running.pop(told).process
                 process.join()
@@ -130,19 +133,21 @@ def taken(groups: Groups, turn: Any) -> Iterator[pytest.Item]:
 
 
 class Telling:
-    """Tells the process that collected the tests what pytest says of each."""
+    """Tells the process that collected the tests what pytest says of each: that it begins, and then all the rest."""
 
     def __init__(self, config: pytest.Config, tell: Connection) -> None:
         self._config = config
         self._tell = tell
+        self._heard: list[Said] = []
 
     def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
         """A test begins."""
-        self._tell.send((nodeid, "pytest_runtest_logstart", {"nodeid": nodeid, "location": location}))
+        self._send([(nodeid, "pytest_runtest_logstart", {"nodeid": nodeid, "location": location})])
 
     def pytest_runtest_logfinish(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
         """A test ends."""
-        self._tell.send((nodeid, "pytest_runtest_logfinish", {"nodeid": nodeid, "location": location}))
+        self._send([*self._heard, (nodeid, "pytest_runtest_logfinish", {"nodeid": nodeid, "location": location})])
+        self._heard.clear()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A test was set up, called, or torn down.
@@ -152,10 +157,13 @@ class Telling:
         """
         if report.passed:
             report.keywords = {}
-            self._tell.send((report.nodeid, "pytest_runtest_logreport", {"report": report}))
-            return
-        data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
-        self._tell.send((report.nodeid, "pytest_runtest_logreport", {"written": data}))
+            said: dict[str, Any] = {"report": report}
+        else:
+            said = {"written": self._config.hook.pytest_report_to_serializable(config=self._config, report=report)}
+        self._heard.append((report.nodeid, "pytest_runtest_logreport", said))
+
+    def _send(self, said: list[Said]) -> None:
+        self._tell.send_bytes(pickle.dumps(said))  # `send` makes a pickler of its own each time
 
 
 def report(config: pytest.Config, nodeid: str, hook: str, said: dict[str, Any]) -> str:

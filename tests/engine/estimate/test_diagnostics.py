@@ -349,3 +349,24 @@ def test_what_must_not_be_used_is_said_first() -> None:
     assert far.useless is not None and "the weights add up to 0.1 n instead of n" in far.useless
     law, action = softmax_log(3000, 4, 9)
     assert diagnose(law[np.arange(3000), action], np.full(3000, 0.25), action, 4).useless is None
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("least", [None, 1e-7])
+def test_python_bets_as_compiled_code_does(least: float | None) -> None:
+    """To the bit: also on weights so large that each has a logarithm of its own."""
+    rng = np.random.default_rng(5)
+    action, propensity = rng.integers(4, size=600), rng.uniform(0.05, 1.0, 600)
+    propensity[rng.random(600) < 0.01] = 1e-6
+    largest = None if least is None else 1.0 / least
+    compiled, python = (
+        (start_weights(largest), start_actions(4, least)),
+        (start_weights(largest), start_actions(4, least)),
+    )
+    add_weights(compiled[0], 1.0 / propensity)
+    add_weights.python(python[0], 1.0 / propensity)
+    add_actions(compiled[1], action, propensity)
+    add_actions.python(python[1], action, propensity)
+    for one, other in zip(compiled, python, strict=True):
+        for array, same in zip(one, other, strict=True):
+            np.testing.assert_array_equal(array, same)

@@ -302,3 +302,13 @@ def test_drawn_logs_have_the_mean_and_the_spread_of_the_estimate() -> None:
     reach = exact.high - terms.value
     assert np.abs(ends.mean(axis=0) - exact[1:3]).max() < 0.05 * reach
     assert 0.01 * reach < ends.std(axis=0).max() < 0.1 * reach
+
+
+@pytest.mark.jit
+def test_python_draws_the_logs_that_compiled_code_draws() -> None:
+    columns = np.random.default_rng(2).normal(size=(40, 5))
+    sums = []
+    for run in (resample, resample.python):
+        sums.append(np.zeros((5, 400)))
+        run(columns, run_key(3, 0, RESAMPLING), poisson_table(), np.empty(400), sums[-1])
+    np.testing.assert_array_equal(*sums)

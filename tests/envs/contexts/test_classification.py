@@ -104,10 +104,10 @@ def test_columns_and_classes_are_those_that_river_reads() -> None:
     segments = classification_module()._bundled("segment")
     words = ["brickface", "cement", "foliage", "grass", "path", "sky", "window"]
     for features, label, (named, word) in zip(*segments, datasets.ImageSegments(), strict=True):
-        assert (features, words[label]) == (list(named.values()), word)
+        assert (features.tolist(), words[label]) == (list(named.values()), word)
     phishing = classification_module()._bundled("phishing")
     for features, label, (named, flag) in zip(*phishing, datasets.Phishing(), strict=True):
-        assert (features, label) == (list(named.values()), flag)
+        assert (features.tolist(), label) == (list(named.values()), flag)
 
 
 @pytest.mark.slow
