@@ -264,9 +264,9 @@ def score(
 def _cases(rows: Rows, facts: Facts, scored: Sequence[Scored], options: Options) -> list[Case]:
     """Return all that methods need of each candidate."""
     judged = slice(math.floor(options.learn * len(rows)) if isinstance(options.learn, float) else 0, None)
-    groups = groups_of(facts.unit[judged])
+    groups = groups_of(facts.unit[judged], room)
     unknown = "match" in options.methods and np.isnan(facts.propensity).any()
-    uneven = said_uneven(rows, facts, groups_of(facts.unit)) if unknown else None
+    uneven = said_uneven(rows, facts, groups_of(facts.unit, room)) if unknown else None
     return [
         replace(
             Case(facts, rows, each.plain, each.fitted, each.robust, each.past, options).rows_of(judged),

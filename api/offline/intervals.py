@@ -7,6 +7,8 @@ import numpy as np
 from ...engine import estimate
 from ...engine.errors import InvalidInput
 from ...engine.estimate import Interval, Sequence, Terms
+from ...engine.estimate.blocks import blocks
+from ...engine.storage.room import room
 from ...engine.vocabulary import Array
 from .judging import Facts
 from .methods import Case
@@ -101,8 +103,12 @@ def difference(
     if name == "confidence-sequence":
         return value, _difference_sequence(method, case, baseline)
     n = len(terms.weight)
-    base = value + terms.influence - other.influence
-    both = Terms(method, base, None, None, np.maximum(terms.weight, other.weight))
+    base, weight = room(n), room(n)
+    ours, theirs = terms.influences, other.influences
+    for rows in blocks(n):
+        base[rows] = value + ours(rows) - theirs(rows)
+        np.maximum(terms.weight[rows], other.weight[rows], out=weight[rows])
+    both = Terms(method, base, None, None, weight)
     if terms.corrected is not None and other.corrected is not None:
         both = both._replace(corrected=terms.corrected - other.corrected)
     both = estimate.by_unit(both, case.groups)

@@ -21,7 +21,7 @@ from ...engine.vocabulary import Array
 from .judging import Facts, Scores
 from .options import Options
 
-PART = 1 << 22  # rows of which terms are made at once
+PART = 1 << 20  # rows of which terms are made at once
 RATIOS = frozenset({"match", "snips", "sndr", "dm"})  # methods that a factor of all weights leaves alone
 WHOLE = frozenset({"mips", "dros"})  # methods that look at all rows at once,
 TUNED = frozenset({"clipped", "switch-dr"})  # and those that do where their limit is not given

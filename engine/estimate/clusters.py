@@ -15,25 +15,45 @@ True
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ..vocabulary import NOBODY, Array
+from .blocks import blocks
 from .terms import Terms
 
 
-def groups_of(unit: Array) -> Array | None:
+def groups_of(unit: Array, room: Callable[[int, Any], Array] = np.empty) -> Array | None:
     """Return which group each of n decisions is in, int64[n] from 0, by their units, uint64[n]; nobody is one each.
 
-    None where no unit has two decisions. Cost: O(n log n).
+    None where no unit has two decisions. `room` returns an array of so many numbers of a dtype, for what is as long as
+    the log: it may lie in a file. Cost: O(n log n).
     """
-    known = unit != NOBODY
-    first, place = np.unique(unit[known], return_inverse=True)
-    if len(first) == len(place):
+    ordered = room(len(unit), np.uint64)
+    ordered[:] = unit
+    ordered.sort()
+    alone = int(np.searchsorted(ordered, NOBODY, "right"))  # NOBODY is 0, below all others
+    ordered = ordered[alone:]
+    fresh = [ordered[rows][ordered[rows] != _before(ordered, rows)] for rows in blocks(len(ordered))]
+    first = np.concatenate([np.zeros(0, np.uint64), *fresh])
+    if len(first) == len(ordered):
         return None
-    groups = np.empty(len(unit), np.int64)
-    groups[known] = place
-    groups[~known] = len(first) + np.arange(len(unit) - len(place))
+    groups, nobody = room(len(unit), np.int64), len(first)
+    for rows in blocks(len(unit)):
+        some, known = groups[rows], unit[rows] != NOBODY
+        ids, place = np.unique(unit[rows][known], return_inverse=True)  # in order they are found faster
+        some[known] = np.searchsorted(first, ids)[place]
+        some[~known] = np.arange(nobody, nobody + len(some) - int(known.sum()))
+        nobody += len(some) - int(known.sum())
     return groups
+
+
+def _before(ordered: Array, rows: slice) -> Array:
+    """Return what stands before each of some numbers above 0, which ascend; 0 before the first."""
+    start = rows.start or 0
+    return np.concatenate([ordered[start - 1 : start] if start else np.zeros(1, np.uint64), ordered[rows][:-1]])
 
 
 def groups_among(groups: Array | None, some: Array) -> Array | None:

@@ -33,7 +33,7 @@ from .sequence import (
     scaled_rewards,
     stepped,
 )
-from .weighting import weights
+from .weighting import weighing
 
 
 def difference_sequence(
@@ -61,13 +61,13 @@ def difference_sequence(
     ([-0.06, 0.16], [0.62, 0.38])
     """
     missing = (1.0 - check_level(level)) / 2.0
-    weight = weights(propensity, target, "a confidence sequence")
-    against = weights(propensity, other, "a confidence sequence")
+    weigh = weighing(propensity, target, "a confidence sequence")
+    against = weighing(propensity, other, "a confidence sequence")
     scaled = scaled_rewards(reward, reward_range)
-    check_lengths(n=weight, other=against, reward=scaled)
-    moments = check_moments(at, len(weight))
+    check_lengths(n=target, other=other, reward=scaled)
+    moments = check_moments(at, len(target))
     state = start(weight_max)
-    growth, total = stepped(state, moments, lambda page: add(state, scaled[page], weight[page], against[page]))
+    growth, total = stepped(state, moments, lambda page: add(state, scaled[page], weigh(page), against(page)))
     width, count = reward_range[1] - reward_range[0], total[:, 0]
     low = beaten(state, growth[:, 0], count, missing, -1.0, 1.0)
     high = -beaten(state, growth[:, 1], count, missing, -1.0, 1.0)

@@ -22,6 +22,7 @@ from pyarrow import csv as arrow
 from ...columns import take
 from ...errors import InvalidInput
 from ...vocabulary import Array, Columns
+from ..ahead import in_order
 from ..log import BadLines
 from ..rows import Page
 from ..source import Source
@@ -42,6 +43,16 @@ class Block(NamedTuple):
 
     cells: list[pa.Array]
     line: Array  # int64[n], from 1
+
+
+class _Tried(NamedTuple):
+    """A block as it was parsed, with no regard to the blocks before it."""
+
+    block: bytes
+    types: Mapping[str, pa.DataType]  # of the columns, by their places, that were to be read as numbers
+    found: pa.Table | None  # None where the block as a whole cannot be parsed
+    refused: bool  # whether some cell of these columns is no number
+    skipped: list[int]  # the lines, from 0, of more or of fewer cells than the header
 
 
 class Table:
@@ -84,8 +95,9 @@ class Table:
         """
         places = [str(self.names.index(name)) for name in wanted]
         self._types = {place: numbers[name] for place, name in zip(places, wanted, strict=True) if name in numbers}
-        for block in self._whole():
-            yield from self._parsed(tidy(block), places)
+        given = ((tidy(block), places, self._types) for block in self._whole())
+        for tried in in_order(self._try, given):
+            yield from self._parsed(tried, places)
         if self._source.broken is not None:
             self._bad_lines.add("truncated", self._next)
 
@@ -101,30 +113,45 @@ class Table:
         yield self._first
         yield from self._blocks
 
-    def _parsed(self, block: bytes, places: list[str]) -> Iterator[Block]:
+    def _parsed(self, tried: _Tried, places: list[str]) -> Iterator[Block]:
         """Yield the lines of a block, which `_next` numbers."""
-        start, broken = self._next, list[int]()
-
-        def skip(row: arrow.InvalidRow) -> str:
-            broken.append(start + row.number - 1)
-            return "skip"
-
-        found = self._numbers(block, places, skip)
-        if found is None:
-            broken.clear()
-            found = self._read(block, places, {}, skip)
-        count = 0 if found is None else found.num_rows + len(broken)
+        if tried.types is not self._types:  # a block before this one holds what is no number
+            tried = self._try((tried.block, places, self._types))
+        if tried.refused:
+            self._types = {}  # it will be so in the next lines too
+        block, found, start = tried.block, tried.found, self._next
+        count = 0 if found is None else found.num_rows + len(tried.skipped)
         if found is None or (self._quotes and b'"' in block) or b"\r" in block:
             wanted = block.count(b"\n") + (not block.endswith(b"\n"))  # slow: a quarter of the parser's time
             if count != wanted or _is_torn(block, self._quotes):
                 yield from self._halves(block, places, wanted)
                 return
         self._next += count
+        broken = [start + row for row in tried.skipped]
         self._bad_lines.add("broken", *broken)
         if found is not None and found.num_rows:
             lines = np.arange(start, start + count)
             cells = [column.chunk(0) for column in found.columns]
             yield self._filled(cells, np.setdiff1d(lines, broken, assume_unique=True) if broken else lines)
+
+    def _try(self, given: tuple[bytes, list[str], Mapping[str, pa.DataType]]) -> _Tried:
+        """Parse a block, whatever the blocks before it hold: some threads do so at once."""
+        block, places, types = given
+        found, refused, skipped = None, False, list[int]()
+
+        def skip(row: arrow.InvalidRow) -> str:
+            skipped.append(row.number - 1)
+            return "skip"
+
+        if types:
+            found = self._numbers(block, places, types, skip)
+            refused = found is None
+            if found is not None and found.num_rows and any(map(_holds_nan, found.columns)):
+                found = None
+        if found is None:
+            skipped.clear()
+            found = self._read(block, places, {}, skip)
+        return _Tried(block, types, found, refused, skipped)
 
     def _filled(self, cells: list[pa.Array], lines: Array) -> Block:
         """Return the lines that are not empty: the others are broken."""
@@ -143,22 +170,16 @@ class Table:
             self._next += 1
             return
         lines = io.BytesIO(block).readlines()
-        yield from self._parsed(b"".join(lines[: count // 2]), places)
-        yield from self._parsed(b"".join(lines[count // 2 :]), places)
+        for half in (lines[: count // 2], lines[count // 2 :]):
+            yield from self._parsed(self._try((b"".join(half), places, self._types)), places)
 
-    def _numbers(self, block: bytes, places: list[str], skip: Skip) -> pa.Table | None:
-        """Return lines whose cells are numbers where they are to be, None where one is not, or stands for nothing."""
-        if not self._types:
-            return None
-        types = self._types
+    def _numbers(
+        self, block: bytes, places: list[str], types: Mapping[str, pa.DataType], skip: Skip
+    ) -> pa.Table | None:
+        """Return lines whose cells are numbers where they are to be, None where one is not."""
         if _may_hold_hexadecimal(block):
             types = {place: kind for place, kind in types.items() if not pa.types.is_integer(kind)}
-        found = self._read(block, places, types, skip)
-        if found is None:
-            self._types = {}  # it will be so in the next lines too
-        elif found.num_rows and any(map(_holds_nan, found.columns)):
-            return None
-        return found
+        return self._read(block, places, types, skip)
 
     def _read(self, block: bytes, places: list[str], types: Mapping[str, pa.DataType], skip: Skip) -> pa.Table | None:
         try:

@@ -114,6 +114,19 @@ def test_nobody_is_a_group_for_each_decision_and_units_of_one_decision_are_none(
     assert groups_among(None, groups > 0) is None
 
 
+@pytest.mark.parametrize("n_units", [7, 60_000])
+def test_groups_of_a_log_of_several_blocks_are_the_places_of_its_sorted_units(n_units: int) -> None:
+    rng = np.random.default_rng(n_units)
+    unit = rng.integers(1, 2**63, n_units).astype(np.uint64)[rng.integers(0, n_units, 100_000)]
+    unit[rng.random(len(unit)) < 0.1] = 0
+    known = unit != 0
+    first, place = np.unique(unit[known], return_inverse=True)
+    groups = groups_of(unit)
+    assert groups is not None and np.array_equal(groups[known], place)
+    assert np.array_equal(groups[~known], len(first) + np.arange(len(unit) - len(place)))
+    assert groups_of(np.sort(first)) is None
+
+
 def test_rankings_of_alike_decisions_are_as_unsure_as_few_units_are() -> None:
     """200 decisions of two units tell no more than two decisions."""
     unit = np.repeat(np.array([1, 2], np.uint64), 100)

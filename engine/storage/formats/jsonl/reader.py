@@ -16,7 +16,7 @@ import numpy as np
 from ....actions import pack_action
 from ....contexts import actions_in, context_at, pack_context
 from ....features import units_of
-from ....vocabulary import CORRECTED, DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
+from ....vocabulary import CHANGE, CORRECTED, DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
 from ...arm_labels import arm_labels
 from ...corrections import Corrected as Correctives
 from ...events import Events
@@ -33,7 +33,6 @@ from .beside import event_of
 from .decoding import FORM, Lines, decoded, opened
 from .lines import (
     BESIDE,
-    Change,
     Choice,
     Decide,
     External,
@@ -60,7 +59,7 @@ def read(path: Path) -> Log:
         for page, lines, numbers in _events(source, header, blocks, problem, bad_lines):
             pages.append(in_order(page, problem))
             corrected.append(page.corrected)
-            changes += _changes(lines, numbers)
+            changes += _changes(lines, numbers, _codes(lines))
         begins, before = begins_of(header), 1 if extent_of(header) is None else 0
         return log_of_events(problem, spec, pages, changes, corrected, bad_lines, header_lines=before, begins=begins)
 
@@ -85,8 +84,9 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
 
         def pages() -> Iterator[EventPage]:
             for lines, numbers in _lines(source, blocks, bad_lines, kinds):
-                changes.extend(detail for _, detail in _changes(lines, numbers))
-                yield _page(lines, numbers, problem, bad_lines)
+                code = _codes(lines)
+                changes.extend(detail for _, detail in _changes(lines, numbers, code))
+                yield _page(lines, numbers, code, problem, bad_lines)
 
         join = join_of(header, problem, bad_lines)
         rows = rows_of_events(source.path, problem, pages(), join, bad_lines, wanted)
@@ -159,7 +159,7 @@ def _events(
     if extent is not None:
         bad_lines.place, lines = "event", lines_apart(lines, extent, bad_lines)
     for some, numbers in lines:
-        yield _page(some, numbers, problem, bad_lines), some, numbers
+        yield _page(some, numbers, _codes(some), problem, bad_lines), some, numbers
 
 
 def _lines(source: Source, blocks: Iterator[bytes], bad_lines: BadLines, decisions: Any) -> Lines:
@@ -167,9 +167,13 @@ def _lines(source: Source, blocks: Iterator[bytes], bad_lines: BadLines, decisio
     return decoded(source, blocks, msgspec.json.Decoder(decisions | Learn | BESIDE), bad_lines, start=2)
 
 
-def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLines) -> EventPage:
-    """Return the DECIDE, EXTERNAL, LEARN and CORRECTED lines of a page."""
-    code = np.fromiter(map(CODES.__getitem__, map(type, lines)), np.int8, len(lines))
+def _codes(lines: list[Any]) -> Array:
+    """Return what each line is, int8[n]: DECIDE, LEARN ..."""
+    return np.fromiter(map(CODES.__getitem__, map(type, lines)), np.int8, len(lines))
+
+
+def _page(lines: list[Any], numbers: Array, code: Array, problem: Problem, bad_lines: BadLines) -> EventPage:
+    """Return the DECIDE, EXTERNAL, LEARN and CORRECTED lines of a page, by the codes of all, int8[n]."""
     decides, learns = (code == DECIDE) | (code == EXTERNAL), code == LEARN
     learned = list(compress(lines, learns.tolist()))
     if problem.states is not None:
@@ -213,12 +217,9 @@ def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLine
     return EventPage(columns, numbers, rewards, corrected)
 
 
-def _changes(lines: list[Any], numbers: Array) -> list[tuple[int, str]]:
+def _changes(lines: list[Any], numbers: Array, code: Array) -> list[tuple[int, str]]:
     """Return the lines that are neither decisions nor rewards, each with its number."""
-    if Change not in set(map(type, lines)):
-        return []
-    pairs = zip(numbers.tolist(), lines, strict=True)
-    return [(number, line.detail or "") for number, line in pairs if isinstance(line, Change)]
+    return [(int(numbers[row]), lines[row].detail or "") for row in np.flatnonzero(code == CHANGE).tolist()]
 
 
 def _times(lines: list[Any]) -> Array:
