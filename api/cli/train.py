@@ -18,6 +18,7 @@ import click
 
 from ...engine.errors import InvalidInput, Unavailable
 from ...engine.hardness.complexity import default_levels
+from ...engine.storage.numerals import sure_number
 from ...engine.task import Task, best_arm, hypotheses, thresholds
 from ...engine.trained.artefact import Artefact
 from ..console import print_json, print_table
@@ -128,7 +129,7 @@ def _rows(path: Path) -> Any:
         text = path.read_text()
         if path.suffix == ".json":
             return json.loads(text)
-        return [[float(cell) for cell in row] for row in csv.reader(text.splitlines()) if row]
+        return [[sure_number(cell) for cell in row] for row in csv.reader(text.splitlines()) if row]
     except (OSError, ValueError) as error:
         raise InvalidInput(
             "bad_table", f"{path} cannot be read as a table ({error}): rows of numbers are needed, as .csv or .json"

@@ -23,6 +23,7 @@ from ...columns import take
 from ...errors import InvalidInput
 from ...vocabulary import Array, Columns
 from ..log import BadLines
+from ..numerals import number_in
 from ..rows import Page
 from ..source import Source
 from .segments import Segments
@@ -242,7 +243,7 @@ def floats(texts: pa.Array) -> Array:
     except pa.ArrowInvalid:
         filled = ~_are_empty(texts)
         if filled.all():
-            return np.array([_float(text) for text in raw(texts)])
+            return np.array([number_in(text.decode("latin-1")) for text in raw(texts)])
     found = np.full(len(filled), np.nan)
     found[filled] = floats(kept_cells(texts, filled))
     return found
@@ -393,10 +394,3 @@ def page_of(
     return Page(
         columns._replace(context=context), lines, np.zeros(len(lines), np.int64) if segment is None else segment
     )
-
-
-def _float(text: bytes) -> float:
-    try:
-        return math.nan if b"_" in text else float(text)
-    except ValueError:
-        return math.nan

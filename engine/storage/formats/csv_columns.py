@@ -15,6 +15,7 @@ from ...features import unit_of
 from ...problem import ARMS_MAX
 from ...vocabulary import Array
 from ..log import BadLines, reading
+from ..numerals import number_in
 from ..rows import Naming
 from ..source import Source
 from .cells import Table, coded, floats, raw, wholes
@@ -174,9 +175,7 @@ def users_of(path: Path, roles: Roles) -> Users | None:
 
 def _order(labels: Iterable[bytes]) -> Any:
     """Return by what labels are sorted: their number, where all of them are one, else their text."""
-    try:
-        if all(math.isfinite(float(label)) for label in labels):
-            return lambda label: (float(label), label)
-    except ValueError:
-        pass
+    numbers = {label: number_in(label.decode("latin-1")) for label in labels}
+    if all(map(math.isfinite, numbers.values())):
+        return lambda label: (numbers[label], label)
     return lambda label: label
