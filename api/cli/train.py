@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from ...engine.errors import InvalidInput, Unavailable
+from ...engine.errors import InvalidInput, Unavailable, installing
 from ...engine.hardness.complexity import default_levels
 from ...engine.storage.numerals import sure_number
 from ...engine.task import Task, best_arm, hypotheses, thresholds
@@ -145,7 +145,7 @@ def _processes(asked: int | None) -> int:
 def _solver() -> Any:
     """Import what needs SciPy, or say how to get it."""
     if find_spec("scipy") is None:
-        raise Unavailable("no_scipy", "solving needs SciPy, which is not installed: pip install onearm[solver]")
+        raise Unavailable("no_scipy", f"solving needs SciPy, which is not installed: {installing('solver')}")
     return importlib.import_module("onearm.api.train.solving")
 
 

@@ -15,6 +15,7 @@ import pytest
 from test_convert_command import make_database
 
 from onearm.api.offline.options import INTERVALS, METHODS
+from onearm.engine.errors import installing
 
 EVERY = [word for name in METHODS if name != "mips" for word in ("--method", name)]
 
@@ -303,7 +304,7 @@ def test_without_matplotlib_a_report_is_refused_in_words(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     done = onearm("evaluate", str(rewarded(tmp_path, 20)), "--target", "uniform", "--report", "new/page.html")
-    assert (done.code, done.out, "install onearm[report]" in done.err) == (2, "", True)
+    assert (done.code, done.out, installing("report") in done.err) == (2, "", True)
 
 
 def test_terms_made_part_by_part_are_those_of_the_whole(
