@@ -20,7 +20,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow
 
 from ...columns import take
-from ...errors import InvalidInput
+from ...errors import InvalidInput, as_seen
 from ...vocabulary import Array, Columns
 from ..log import BadLines
 from ..numerals import number_in
@@ -32,7 +32,8 @@ from .texts import text_of
 MISSING = -(2**63)  # of `moments`
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNKNOWN = (b"", b"nan", b"na", b"n/a", b"null", b"none")  # in lower case: what stands for no number
-DELIMITERS = ",;\t"
+DELIMITERS = ",;\t|"
+_HINTS = ((",", ", with a point in place of a comma"), ("%", ", as 0.5 for 50 %"))
 FIRST = 1 << 16  # bytes that tell how many columns there are without a header
 NO_NUMBERS: Mapping[str, pa.DataType] = MappingProxyType({})
 Skip = Callable[[arrow.InvalidRow], str]  # what is done with a line that has not as many cells as there are columns
@@ -51,12 +52,16 @@ class Table:
     _types: Mapping[str, pa.DataType] = NO_NUMBERS  # of the columns, by their places, that are read as numbers
 
     def __init__(self, source: Source, bad_lines: BadLines, *, delimiter: str | None = None) -> None:
-        """Read the header; without a delimiter, it is the one of comma, semicolon and tab that it has most of."""
+        """Read the header; without a delimiter, it is the one of `DELIMITERS` that it has most of."""
         self._source, self._bad_lines = source, bad_lines
         self._blocks = source.blocks()
         line, _, self._first = next(self._blocks, b"").partition(b"\n")
         self._next = 2  # number of the next line
         self._quotes = True
+        if b"\0" in line:  # every second byte of UTF-16
+            raise InvalidInput(
+                "wrong_format", f"{source.path} is no text in UTF-8: save it as such, or as CSV UTF-8 in a spreadsheet"
+            )
         self.header = text_of(line)
         self.delimiter = delimiter or max(DELIMITERS, key=self.header.count)
         self.names = names_in(self.header, self.delimiter)
@@ -185,6 +190,22 @@ class Table:
             )
         except pa.ArrowInvalid:
             return None
+
+
+class Marked(NamedTuple):
+    """Lines of a table of which some are bad, and marked so with what was seen in the first."""
+
+    lines: Array  # int64[n]
+    kept: Array  # bool[n]
+    bad_lines: BadLines
+
+    def drop(self, kind: str, bad: Array, texts: pa.Array, reason: str) -> None:
+        """Count the lines that are `bad`, bool[n], and take them out; the reason has a place for the cell."""
+        for place in np.flatnonzero(bad & self.kept)[:1]:
+            seen = raw(texts[place : place + 1])[0].decode("utf-8", "replace")
+            hint = "".join(word for sign, word in _HINTS if sign in seen)
+            self.bad_lines.reasons.setdefault(kind, f"line {self.lines[place]}: {reason.format(as_seen(seen))}{hint}")
+        self.bad_lines.drop(kind, bad, self.lines, self.kept)
 
 
 def _holds_nan(column: pa.ChunkedArray) -> bool:

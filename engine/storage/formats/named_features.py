@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, as_seen
 from ...features import DIMENSION_MAX, feature_number
 from ...vocabulary import Array
 from .cells import MISSING, UNKNOWN, coded, floats, moments
@@ -53,10 +53,14 @@ class NamedFeatures:
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._features = [_Feature(name) for name in names]
+        self.reason = ""  # why the first row that cannot be read is none
 
     def cells(self, columns: list[pa.Array]) -> tuple[Array, Array]:
         """Return float64[n, features], and bool[n], whether a cell of the row cannot be read."""
         read = [feature.cells(column) for feature, column in zip(self._features, columns, strict=True)]
+        if not self.reason:
+            seen = zip(self._features, columns, (wrong for _, wrong in read), strict=True)
+            self.reason = next((f.why(column[w.argmax()].as_py()) for f, column, w in seen if w.any()), "")
         return np.stack([values for values, _ in read], 1), np.any([wrong for _, wrong in read], axis=0)
 
     def finished(self) -> tuple[list[FeatureFound], Callable[[Array], Array]]:
@@ -116,6 +120,10 @@ class _Feature:
         values = np.where(missing | (whole == MISSING), np.nan, whole.astype(np.float64))
         self._first = min(self._first, float(np.nanmin(values, initial=math.inf)))
         return values, ~missing & np.isnan(values)
+
+    def why(self, cell: object) -> str:
+        """Say why a cell cannot be read."""
+        return f"the feature {self.name!r} is {as_seen(cell)} in a line, and a {self._kind} in most: mend or empty it"
 
     def found(self) -> FeatureFound:
         """Return what it is, when all cells have come."""

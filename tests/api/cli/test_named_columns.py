@@ -70,3 +70,54 @@ def test_columns_of_what_is_no_table_are_refused(onearm: Any, tmp_path: Path) ->
     assert (done.code, "is no table of decisions" in " ".join(done.err.split())) == (2, True)
     lists = onearm("evaluate", str(log), "--target", "uniform", "--method", "cascade", "--features", "a")
     assert (lists.code, "single decisions" in " ".join(lists.err.split())) == (2, True)
+
+
+def table(tmp_path: Path, header: str, *lines: str, encoding: str = "utf-8") -> str:
+    (tmp_path / "table.csv").write_text("\n".join([header, *lines, ""]), encoding=encoding)
+    return str(tmp_path / "table.csv")
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ("a;1;0,25", "line 2: 'propensity' is '0,25': it must be a number in (0, 1], with a point in place of a comma"),
+        ("a;1;25%", "line 2: 'propensity' is '25%': it must be a number in (0, 1], as 0.5 for 50 %"),
+        ("a;1;0", "line 2: 'propensity' is '0': it must be a number in (0, 1]"),
+        ("a;yes;0.5", "line 2: 'reward' is 'yes': it must be a number, or true and false in all"),
+        ("a;1_0;0.5", "line 2: 'reward' is '1_0': it must be a number"),
+    ],
+)
+def test_a_cell_that_cannot_be_read_is_told_with_its_value(onearm: Any, tmp_path: Path, cells: str, said: str) -> None:
+    asked = ("--target", "uniform", "--method", "snips")
+    done = onearm("evaluate", table(tmp_path, "action;reward;propensity", cells), *asked)
+    assert (done.code, said in done.err) == (2, True), done.err
+    good = "b;0;0.5"
+    done = onearm("evaluate", table(tmp_path, "action;reward;propensity", cells, good, good), *asked, "--json")
+    assert (done.code, done.json["events"]) == (0, 2)
+    assert any(reason.startswith(said) for reason in done.json["bad_line_reasons"].values())
+
+
+def test_a_feature_that_cannot_be_read_is_told_with_its_value(onearm: Any, tmp_path: Path) -> None:
+    lines = [f"a,{place % 2},0.5,{20 + place}" for place in range(8)]
+    log = table(tmp_path, "action,reward,propensity,age", *lines, "b,1,0.5,30-40")
+    done = onearm("evaluate", log, "--features", "age", "--target", "uniform", "--method", "dr", "--json")
+    reason = "the feature 'age' is '30-40' in a line, and a number in most: mend or empty it"
+    assert done.json["bad_line_reasons"] == {"bad_context": reason}
+
+
+def test_one_of_two_columns_of_a_name_is_not_read_in_silence(onearm: Any, tmp_path: Path) -> None:
+    log = table(tmp_path, "action,reward,propensity,reward,age,age", "a,1,0.5,0,1,2", "b,0,0.5,1,3,4")
+    done = onearm("evaluate", log, "--target", "uniform")
+    assert (done.code, "has two columns 'reward': rename one of them" in done.err) == (2, True)
+    log = table(tmp_path, "action,reward,propensity,age,age", "a,1,0.5,1,2", "b,0,0.5,3,4")
+    assert onearm("evaluate", log, "--target", "uniform", "--method", "snips").code == 0
+    done = onearm("evaluate", log, "--features", "age", "--target", "uniform", "--method", "dr")
+    assert (done.code, "has two columns 'age'" in done.err) == (2, True)
+
+
+def test_a_table_in_utf_16_is_told_so_and_one_of_bars_is_read(onearm: Any, tmp_path: Path) -> None:
+    log = table(tmp_path, "action,reward,propensity", "a,1,0.5", encoding="utf-16")
+    done = onearm("evaluate", log, "--target", "uniform")
+    assert (done.code, "is no text in UTF-8: save it as such" in done.err) == (2, True)
+    log = table(tmp_path, "action|reward|propensity", "a|1|0.5", "b|0|0.5")
+    assert onearm("evaluate", log, "--target", "logged", "--method", "snips", "--json").json["events"] == 2
