@@ -21,6 +21,7 @@ from .room import room
 
 MEMORY = 1 << 28  # bytes of pages that are kept in memory
 PAGE = 1 << 16  # rows of a page, about: readers choose what suits them
+UNUSED_SHOWN = 20  # columns that a note names
 
 
 @dataclass(frozen=True)
@@ -234,7 +235,8 @@ class Rows(Told):
         """Note which columns of a table were not read."""
         self.unused = list(names)
         if self.unused:
-            self.notes.append(f"columns that were not read: {', '.join(self.unused)}")
+            more = f" and {len(names) - UNUSED_SHOWN} more" if len(names) > UNUSED_SHOWN else ""
+            self.notes.append(f"columns that were not read: {', '.join(self.unused[:UNUSED_SHOWN])}{more}")
 
     def close(self) -> None:
         """Forget the pages."""

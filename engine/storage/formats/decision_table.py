@@ -276,7 +276,8 @@ def _notes(roles: Roles, labels: list[str], users: Users | None, found: list[Fea
     if labels != [str(arm) for arm in range(len(labels))]:
         shown = ", ".join(f"{arm} = {label}" for arm, label in enumerate(labels[:LABELS_SHOWN]))
         more = ", ..." if len(labels) > LABELS_SHOWN else ""
-        notes.append(f"arms are the {len(labels)} labels of {roles.action!r} in their order: {shown}{more}")
+        count = f"{len(labels)} label{'s' * (len(labels) != 1)}"
+        notes.append(f"arms are the {count} of {roles.action!r} in their order: {shown}{more}")
     if roles.sign < 0.0:
         notes.append(f"rewards are minus {roles.reward!r}")
     if roles.propensity is None:

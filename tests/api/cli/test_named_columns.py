@@ -105,6 +105,23 @@ def test_a_feature_that_cannot_be_read_is_told_with_its_value(onearm: Any, tmp_p
     assert done.json["bad_line_reasons"] == {"bad_context": reason}
 
 
+@pytest.mark.parametrize(("when", "kind"), [("31.1.2026", "2 labels, and no times: "), ("2026-01-31", "time")])
+def test_dates_that_are_not_in_iso_8601_are_told(onearm: Any, tmp_path: Path, when: str, kind: str) -> None:
+    lines = [f"a,{place % 2},0.5,{when.replace('31', f'3{place % 2}', 1)}" for place in range(8)]
+    log = table(tmp_path, "action,reward,propensity,when", *lines)
+    done = onearm("evaluate", log, "--features", "when", "--target", "uniform", "--method", "dr", "--json")
+    (note,) = (note for note in done.json["notes"] if note.startswith("contexts are"))
+    assert f"when ({kind}" in note and "1 label of" in done.json["notes"][0]
+
+
+def test_of_many_columns_that_were_not_read_the_note_names_some(onearm: Any, tmp_path: Path) -> None:
+    more = [f"c{place}" for place in range(200)]
+    log = table(tmp_path, ",".join(["action,reward,propensity", *more]), ",".join(["0,1,0.5", *["7"] * 200]))
+    done = onearm("evaluate", log, "--target", "uniform", "--method", "snips", "--json").json
+    assert done["unused_columns"] == more
+    assert done["notes"][-1] == f"columns that were not read: {', '.join(more[:20])} and 180 more"
+
+
 def test_one_of_two_columns_of_a_name_is_not_read_in_silence(onearm: Any, tmp_path: Path) -> None:
     log = table(tmp_path, "action,reward,propensity,reward,age,age", "a,1,0.5,0,1,2", "b,0,0.5,1,3,4")
     done = onearm("evaluate", log, "--target", "uniform")
