@@ -36,6 +36,12 @@ class Naming:
     is_cost: bool = False  # whether the reward is minus what stands there
     features: tuple[str, ...] = ()  # of the context; () for those that are called x0, x1, ...
 
+    @property
+    def named(self) -> list[str]:
+        """Return all columns that a person named."""
+        roles = (self.action, self.reward, self.propensity, self.time, self.unit)
+        return [*(name for name in roles if name is not None), *self.features]
+
 
 PLAIN = Naming()  # all by their usual names
 

@@ -66,9 +66,8 @@ def roles_of(names: list[str], naming: Naming, path: object) -> Roles | None:
         found = {name.strip().lower(): name for name in reversed(names)}
         return next((found[name] for name in usual if name in found), None)
 
-    said = (naming.action, naming.reward, naming.propensity, naming.time, naming.unit, *naming.features)
-    for name in said:
-        if name is not None and name not in names:
+    for name in naming.named:
+        if name not in names:
             raise InvalidInput("bad_column", f"{path} has no column {name!r}: it has {', '.join(names)[:300]}")
     action, reward, cost = naming.action or first(ACTIONS), naming.reward or first(REWARDS), first(COSTS)
     if action is None or (reward is None and cost is None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,37 @@ def test_a_table_in_utf_16_is_told_so_and_one_of_bars_is_read(onearm: Any, tmp_p
     assert (done.code, "is no text in UTF-8: save it as such" in done.err) == (2, True)
     log = table(tmp_path, "action|reward|propensity", "a|1|0.5", "b|0|0.5")
     assert onearm("evaluate", log, "--target", "logged", "--method", "snips", "--json").json["events"] == 2
+
+
+def lines_of(tmp_path: Path, text: str, name: str = "log.jsonl", encoding: str = "utf-8") -> str:
+    (tmp_path / name).write_text(text, encoding=encoding)
+    return str(tmp_path / name)
+
+
+ROWS = [{"action": "ab"[place % 2], "reward": 1, "propensity": 0.5} for place in range(150)]
+
+
+def test_a_mark_before_json_lines_loses_no_row(onearm: Any, tmp_path: Path, log: Path) -> None:
+    table = lines_of(tmp_path, "".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8-sig")
+    done = onearm("evaluate", table, "--target", "uniform", "--method", "snips", "--json")
+    assert (done.json["events"], done.json["bad_lines"]) == (150, {})
+    assert onearm("convert", table, "back.jsonl", "--json").json["decisions"] == 150
+    export = lines_of(tmp_path, log.read_text(), "export.jsonl", encoding="utf-8-sig")
+    assert onearm("verify", export).code == 0
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_json_array_is_told_from_lines(onearm: Any, tmp_path: Path, indent: int | None) -> None:
+    done = onearm("evaluate", lines_of(tmp_path, json.dumps(ROWS, indent=indent), "log.json"), "--target", "uniform")
+    assert (done.code, "log.json is one JSON array: write a line for each of its rows" in done.err) == (2, True)
+    done = onearm("evaluate", lines_of(tmp_path, json.dumps(ROWS[0]), encoding="utf-16"), "--target", "uniform")
+    assert (done.code, "is text in UTF-16: save it in UTF-8" in done.err) == (2, True)
+
+
+def test_a_key_that_comes_late_is_found_where_it_is_named(onearm: Any, tmp_path: Path) -> None:
+    rows = [*ROWS, *({**row, "age": 20 + place} for place, row in enumerate(ROWS))]
+    table = lines_of(tmp_path, "".join(json.dumps(row) + "\n" for row in rows))
+    done = onearm("evaluate", table, "--features", "age", "--target", "uniform", "--method", "dr", "--json")
+    assert "contexts are 2 numbers: age (number, 150 missing)" in done.json["notes"], done.err
+    done = onearm("evaluate", table, "--features", "size", "--target", "uniform", "--method", "dr")
+    assert "has no column 'size': it has action, reward, propensity, age" in done.err
