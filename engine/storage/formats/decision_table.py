@@ -50,6 +50,7 @@ from .named_features import FeatureFound, NamedFeatures, told
 from .segments import Segments
 
 LABELS_SHOWN = 10
+_REWARD = f"a number from {-REWARD_MAX:g} to {REWARD_MAX:g}, or true and false in the whole column"
 
 
 class Columnar(Protocol):
@@ -226,7 +227,7 @@ def _rewards(texts: pa.Array, roles: Roles, marked: Marked) -> Array:
     if (said := truths(texts, np.isnan(reward))) is not None:
         return 0.0 + roles.sign * said
     wrong &= ~unknown(texts, np.isnan(reward))
-    marked.drop("bad_reward", wrong, texts, f"{roles.reward!r} is {{}}: it must be a number, or true and false in all")
+    marked.drop("bad_reward", wrong, texts, f"{roles.reward!r} is {{}}: it must be {_REWARD}")
     return reward
 
 

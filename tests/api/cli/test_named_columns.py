@@ -84,7 +84,7 @@ def table(tmp_path: Path, header: str, *lines: str, encoding: str = "utf-8") -> 
         ("a;1;0,25", "line 2: 'propensity' is '0,25': it must be a number in (0, 1], with a point in place of a comma"),
         ("a;1;25%", "line 2: 'propensity' is '25%': it must be a number in (0, 1], as 0.5 for 50 %"),
         ("a;1;0", "line 2: 'propensity' is '0': it must be a number in (0, 1]"),
-        ("a;yes;0.5", "line 2: 'reward' is 'yes': it must be a number, or true and false in all"),
+        ("a;yes;0.5", "line 2: 'reward' is 'yes': it must be a number from -1e+100 to 1e+100, or true and false"),
         ("a;1_0;0.5", "line 2: 'reward' is '1_0': it must be a number"),
     ],
 )
