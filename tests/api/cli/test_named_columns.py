@@ -163,7 +163,7 @@ def test_a_json_array_is_told_from_lines(onearm: Any, tmp_path: Path, indent: in
     done = onearm("evaluate", lines_of(tmp_path, json.dumps(ROWS, indent=indent), "log.json"), "--target", "uniform")
     assert (done.code, "log.json is one JSON array: write a line for each of its rows" in done.err) == (2, True)
     done = onearm("evaluate", lines_of(tmp_path, json.dumps(ROWS[0]), encoding="utf-16"), "--target", "uniform")
-    assert (done.code, "is text in UTF-16: save it in UTF-8" in done.err) == (2, True)
+    assert (done.code, "begins as text in UTF-16 does: save it in UTF-8" in done.err) == (2, True)
 
 
 def test_a_key_that_comes_late_is_found_where_it_is_named(onearm: Any, tmp_path: Path) -> None:

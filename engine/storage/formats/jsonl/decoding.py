@@ -33,7 +33,7 @@ def opened(source: Source) -> tuple[bytes | None, Iterator[bytes]]:
         raise InvalidInput("empty_file", f"{source.path} is empty: {ADVICE}")
     first = first.removeprefix(MARK)
     if first.startswith(UTF_16):
-        raise InvalidInput("wrong_format", f"{source.path} is text in UTF-16: save it in UTF-8")
+        raise InvalidInput("wrong_format", f"{source.path} begins as text in UTF-16 does: save it in UTF-8")
     if _ARRAY.match(first):
         raise InvalidInput(
             "wrong_format",
