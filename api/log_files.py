@@ -58,6 +58,12 @@ def form_to_export(path: Path, form: str | None) -> str:
     return form or _by_ending(path, EXPORTED)
 
 
+def check_rows(rows: str, form: str) -> None:
+    """Refuse rows of decisions where a format has none: the joined form is one of our exports."""
+    if rows == "decisions" and form not in EXPORTS:
+        raise InvalidInput("not_joined", f"{form} has no other rows: --rows is for {' and '.join(EXPORTS)}")
+
+
 def read_log(path: Path, form: str | None, dimension: int | None = None) -> Log:
     """Read a log; named features become rows of numbers where there is a `dimension`."""
     from ..engine.storage.log import Log

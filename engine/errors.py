@@ -33,6 +33,15 @@ def as_seen(given: Any, most: int = 80) -> str:
         return f"a {type(given).__name__} with a number of thousands of digits"
 
 
+def installing(extra: str) -> str:
+    """Return what to do where an extra of the package is missing: no version is on an index yet.
+
+    >>> installing("logs")
+    "say python -m pip install '.[logs]' in a checkout of onearm (after make: .venv/bin/python)"
+    """
+    return f"say python -m pip install '.[{extra}]' in a checkout of onearm (after make: .venv/bin/python)"
+
+
 class OnearmError(Exception):
     """The root of all errors that onearm raises on purpose."""
 

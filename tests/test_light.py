@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from support import with_numba
 
+from onearm.engine.errors import installing
+
 HIDDEN = """
 import sys
 
@@ -94,7 +96,7 @@ def test_what_needs_arrow_says_so_before_anything_is_written(log: Path, tmp_path
     found = json.loads(done.stdout)
     for file in files:
         code, said = found[str(file)]
-        assert code == 2 and "pip install 'onearm[logs]'" in said, (file.name, said)
+        assert code == 2 and installing("logs") in said, (file.name, said)
         assert not file.exists()
 
 
@@ -102,5 +104,5 @@ def test_a_command_that_needs_arrow_says_so() -> None:
     done = without_arrow(with_numba.COMMAND, "plan", "--help")
     assert (done.returncode, done.stderr) == (
         2,
-        "onearm: onearm plan needs the package pyarrow, which is not installed: pip install 'onearm[logs]'\n",
+        f"onearm: onearm plan needs the package pyarrow, which is not installed: {installing('logs')}\n",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -17,6 +18,7 @@ from support.checkouts import ROOMS, ROOT, build, built, copy_checkout
 
 import onearm
 from onearm.api.cli.main import COMMANDS, main
+from onearm.engine.errors import installing
 
 
 def shipped(root: Path) -> set[str]:
@@ -97,3 +99,13 @@ def test_help_names_every_command_and_loads_neither_numba_nor_fastapi() -> None:
 def test_every_command_has_help_with_an_example(name: str) -> None:
     told = CliRunner().invoke(main, [name, "--help"])
     assert (told.exit_code, "Example" in told.output) == (0, True), told.output
+
+
+def test_what_is_missing_is_installed_as_the_readme_says_and_by_names_of_extras(root: Path) -> None:
+    """No index has the package: `pip install 'onearm[logs]'` would find nothing, or somebody else's."""
+    texts = {file: file.read_text() for room in ROOMS for file in (root / room).rglob("*.py")}
+    extras = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = {name for text in texts.values() for name in re.findall(r"installing\(['\"](\w+)['\"]\)", text)}
+    assert {"logs", "postgres", "report"} < named <= {*extras}
+    assert not [str(file) for file, text in texts.items() if re.search(r"install '?onearm\[", text)]
+    assert f"`{installing('logs').split(' in a ')[0].partition('-m ')[2]}` with" in (root / "README.md").read_text()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-from ...engine.errors import InvalidInput, Unavailable
+from ...engine.errors import InvalidInput, Unavailable, installing
 
 STREAM = "onearm"  # where an address names none
 MODULES = {"nats": "on_nats", "tls": "on_nats", "kafka": "on_kafka"}  # by the scheme of an address
@@ -109,7 +109,7 @@ class Address:
                 raise
             raise Unavailable(
                 "no_package",
-                f"{self.name} needs the package {package}, which is missing: pip install 'onearm[{extra}]'",
+                f"{self.name} needs the package {package}, which is missing: {installing(extra)}",
             ) from None
 
 

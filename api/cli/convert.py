@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,13 @@ from typing import Any
 import click
 
 from ...engine.errors import InvalidInput
+from ...engine.storage.events import Events
+from ...engine.storage.joined_form import Joining
 from ...engine.storage.log import BadLines, no_good_line
 from ...engine.storage.tables import Event
+from ...engine.storage.whole_log import WholeLog
 from ..console import print_json
-from ..log_files import READERS, WRITERS, form_to_write, open_writer
+from ..log_files import EXPORTS, READERS, ROWS, WRITERS, check_rows, form_to_write, open_joined, open_writer
 from .any_log import events_of
 from .fitting import WORDS, Copy
 from .json_option import as_json
@@ -30,6 +33,13 @@ PAGE = 5000  # events
     "--from", "source_form", type=click.Choice([*READERS, "database"]), help="The format of IN; default: by its ending."
 )
 @click.option("--to", "target_form", type=click.Choice(WRITERS), help="The format of OUT; default: by its ending.")
+@click.option(
+    "--rows",
+    type=click.Choice(ROWS),
+    default=ROWS[0],
+    show_default=True,
+    help="Of jsonl and parquet: a row for each event, or for each decision with its reward.",
+)
 @click.option("--experiment", metavar="NAME", help="If IN is a database: which experiment; default: the only one.")
 @click.option("--strict", is_flag=True, help="Write nothing, and end with exit code 1, if a line is bad.")
 @click.option("--lossy", is_flag=True, help="Leave out what OUT cannot hold, and count it, instead of refusing.")
@@ -39,6 +49,7 @@ def convert(
     target: Path,
     source_form: str | None,
     target_form: str | None,
+    rows: str,
     experiment: str | None,
     strict: bool,
     lossy: bool,
@@ -51,22 +62,25 @@ def convert(
     reward and features) and csv. Files that end in .gz or .zst are read and written packed. Bad lines are left out,
     counted and named. OUT appears when it is complete.
 
+    With --rows decisions, the joined form of an export, rewards stand in the rows of their decisions; without, each
+    event has its row, whichever form IN has. `onearm verify` finds the same digest in both.
+
     \b
     Examples:
       onearm convert cooked.dsjson log.jsonl
+      onearm convert log.jsonl log.parquet --rows decisions
       onearm convert sqlite:///onearm.db log.parquet --experiment hello
     """
     form = form_to_write(target, target_form)
+    check_rows(rows, form)
     partial = target.with_name(f".{os.getpid()}.{target.name}")
     try:
         _check_places(source, target)
         with ExitStack() as stack:
             events, origin = events_of(source, source_form, experiment, stack, "converting")
             copy = Copy(form, lossy)
-            with open_writer(form, partial, events.problem, events.spec) as out:
-                for page in _pages(events.rows):
-                    out.write_events(copy.fitting(page))
-        copy.check_left_out(getattr(out, "unrewarded", 0))
+            write = _write_joined if rows == "decisions" else _write
+            write(form, partial, events, copy)
         if not copy.count and events.bad_lines.count:
             raise no_good_line(Path(source), events.bad_lines)
         refused = strict and bool(events.bad_lines.count)
@@ -90,6 +104,25 @@ def _check_places(source: str, target: Path) -> None:
     read = Path(source.split("///", 1)[-1]) if "://" in source else Path(source)
     if target.exists() and read.exists() and target.samefile(read):
         raise InvalidInput("same_file", f"{target} is what is read: name another file to write")
+
+
+def _write(form: str, file: Path, events: Events, copy: Copy) -> None:
+    """Write a row for each event, or what else the format has rows of."""
+    begins = (events.begins,) if form in EXPORTS else ()
+    with open_writer(form, file, events.problem, events.spec, *begins) as out:
+        for page in _pages(events.rows):
+            out.write_events(copy.fitting(page))
+    copy.check_left_out(getattr(out, "unrewarded", 0))
+
+
+def _write_joined(form: str, file: Path, events: Events, copy: Copy) -> None:
+    """Write a row for each decision, once all events were read: its reward may be the last one."""
+    with closing(WholeLog(events.begins)) as whole:
+        whole.extend(event for page in _pages(events.rows) for event in copy.fitting(page))
+        joining = Joining(whole.learned)
+        with open_joined(form, file, events.problem, events.spec, whole.extent) as out:
+            for page in whole.pages():
+                out.write_rows(joining.rows(page))
 
 
 def _pages(events: Iterator[Event]) -> Iterator[list[Event]]:

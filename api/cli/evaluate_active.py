@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ...engine.errors import InvalidInput, Unavailable
+from ...engine.errors import InvalidInput, Unavailable, installing
 from ...engine.hardness.complexity import default_levels
 from ...engine.hardness.worst_case import Effort, WorstCase, player, rounds_of, worst_case
 from ...engine.problem import check_problem, check_seed, fitted, query_problem
@@ -109,7 +109,8 @@ def _plotter(folder: Path) -> Callable[[WorstCase, str, Path], Path]:
         drawing = importlib.import_module("onearm.api.cli.loss_plot")
     except ImportError:
         raise Unavailable(
-            "no_matplotlib", "plots need matplotlib, which is not installed: install it, or leave --plots out"
+            "no_matplotlib",
+            f"plots need matplotlib, which is not installed: {installing('report')}, or leave --plots out",
         ) from None
     try:
         folder.mkdir(parents=True, exist_ok=True)

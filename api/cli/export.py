@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...engine.errors import InvalidInput
 from ..console import print_json, progress
-from ..log_files import EXPORTED, EXPORTS, ROWS, form_to_export, module_of, open_joined, open_writer
+from ..log_files import EXPORTED, EXPORTS, ROWS, check_rows, form_to_export, module_of, open_joined, open_writer
 from .json_option import as_json
 from .options import DatabaseCommand, database_option
 
@@ -49,8 +48,7 @@ def export(experiment: str, file: Path, database: str, form: str | None, rows: s
     from ..service.experiment_log import opened_log
 
     form = form_to_export(file, form)
-    if rows == "decisions" and form not in EXPORTS:
-        raise InvalidInput("not_joined", f"{form} has no other rows: --rows is for {' and '.join(EXPORTS)}")
+    check_rows(rows, form)
     with opened_log(database, experiment) as log, progress("exporting", log.size - log.begins, "events") as advance:
         last, note = log.size - log.begins, log.note
         left_out: dict[str, int] = {}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from ...engine.storage.numerals import number_in
 from ..offline.options import INTERVALS, LEVELS, MODELS, OWN
 from .moment import MOMENT
 from .options import Finite
@@ -31,10 +32,7 @@ class LearningType(click.ParamType["Learning"]):
 
         if value in LEARNING:
             return value
-        try:
-            share = float(value)
-        except ValueError:
-            share = 0.0
+        share = number_in(str(value))
         if not 0.0 < share < 1.0:
             self.fail(f"{value!r} is none of {', '.join(LEARNING)}, and no share between 0 and 1", param, ctx)
         return share
@@ -59,10 +57,10 @@ class RangeType(click.ParamType[tuple[float, float]]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
         """Return the two."""
-        try:
-            low, high = map(float, str(value).split(":"))
-        except ValueError:
+        ends = [number_in(end) for end in str(value).split(":")]
+        if len(ends) != 2 or any(map(math.isnan, ends)):
             self.fail(f"{value!r} is no range: say LOW:HIGH, as 0:1", param, ctx)
+        low, high = ends
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             self.fail(f"{value!r} is no range: it must ascend", param, ctx)
         return low, high
@@ -153,12 +151,12 @@ _ASKING = (
     ),
     click.option(
         "--weight-limit",
-        type=click.FloatRange(0.0, min_open=True),
+        type=Finite(0.0, min_open=True),
         help="clipped, switch-dr: the weight above which they cut; default: chosen from the log.",
     ),
     click.option(
         "--weight-max",
-        type=click.FloatRange(0.0, min_open=True),
+        type=Finite(0.0, min_open=True),
         help="The largest ratio of a target's probability of an action to the log's, if you know one beforehand. It "
         "makes confidence sequences shorter, and empirical-bernstein needs it.",
     ),

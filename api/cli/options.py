@@ -11,19 +11,21 @@ from typing import Any, TypeVar
 import click
 
 from ...engine.errors import InvalidInput
+from ...engine.storage.numerals import number_in
 from ..log_files import READERS, read_artefact
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Finite(click.FloatRange):
-    """A number of a range, of which infinity and NaN are no part where a side is open: they pass any comparison."""
+    """A number of a range, as formats write numbers: infinity and NaN would pass any comparison."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number."""
-        found: float = super().convert(value, param, ctx)
-        if not math.isfinite(found):
-            self.fail(f"{value} is no finite number.", param, ctx)
+        number = number_in(str(value))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no finite number, as 0.5.", param, ctx)
+        found: float = super().convert(number, param, ctx)
         return found
 
 

@@ -22,7 +22,7 @@ import click
 from rich.markup import escape
 
 from ...engine.compiled.waiting import WAITING
-from ...engine.errors import InvalidInput, Unavailable
+from ...engine.errors import InvalidInput, Unavailable, installing
 from ...engine.storage.access import Access
 from ...engine.storage.connections import without_password
 from ...engine.storage.tables import Experiment
@@ -305,7 +305,7 @@ def _spans() -> Any:
     try:
         spans = importlib.import_module("onearm.api.http.spans")
     except ModuleNotFoundError as error:
-        says = f"{SPANS_TO} is set, and there is no module {error.name}: pip install 'onearm[otel]', or unset it"
+        says = f"{SPANS_TO} is set, and there is no module {error.name}: {installing('otel')}, or unset it"
         service_log.log.warning("%s; no spans are sent", says)
         return None
     return spans.Spans(spans.exported())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar, get_args
 
 import click
 
 from ...engine.errors import InvalidInput
+from ...engine.storage.numerals import number_in
 from ...engine.task import AnswerKind, LossKind, Task, best_arm, thresholds
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -42,7 +44,7 @@ def task_of(kind: str, arms: int | None, points: int | None, answers: str | None
 
 def read_levels(ctx: click.Context, parameter: click.Parameter, text: str | None) -> list[float] | None:
     """Return the numbers of a list like 8,16,32,64: a callback of an option."""
-    try:
-        return None if text is None else [float(part) for part in text.split(",")]
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no list of numbers like 8,16,32,64") from None
+    found = None if text is None else [number_in(part) for part in text.split(",")]
+    if found is not None and any(map(math.isnan, found)):
+        raise click.BadParameter(f"{text!r} is no list of numbers like 8,16,32,64")
+    return found

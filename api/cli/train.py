@@ -16,8 +16,9 @@ from typing import Any
 
 import click
 
-from ...engine.errors import InvalidInput, Unavailable
+from ...engine.errors import InvalidInput, Unavailable, installing
 from ...engine.hardness.complexity import default_levels
+from ...engine.storage.numerals import sure_number
 from ...engine.task import Task, best_arm, hypotheses, thresholds
 from ...engine.trained.artefact import Artefact
 from ..console import print_json, print_table
@@ -128,7 +129,7 @@ def _rows(path: Path) -> Any:
         text = path.read_text()
         if path.suffix == ".json":
             return json.loads(text)
-        return [[float(cell) for cell in row] for row in csv.reader(text.splitlines()) if row]
+        return [[sure_number(cell) for cell in row] for row in csv.reader(text.splitlines()) if row]
     except (OSError, ValueError) as error:
         raise InvalidInput(
             "bad_table", f"{path} cannot be read as a table ({error}): rows of numbers are needed, as .csv or .json"
@@ -144,7 +145,7 @@ def _processes(asked: int | None) -> int:
 def _solver() -> Any:
     """Import what needs SciPy, or say how to get it."""
     if find_spec("scipy") is None:
-        raise Unavailable("no_scipy", "solving needs SciPy, which is not installed: pip install onearm[solver]")
+        raise Unavailable("no_scipy", f"solving needs SciPy, which is not installed: {installing('solver')}")
     return importlib.import_module("onearm.api.train.solving")
 
 

@@ -10,7 +10,7 @@ from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
 from ..experiment.ids import check_id
 from ..experiment.lineup import Member
-from ..experiment.sameness import asks_for
+from ..experiment.sameness import asks_for, differences
 from ..experiment.spec import Spec
 from ..kinds.kind import Kind
 from ..kinds.table import kind_of
@@ -18,8 +18,6 @@ from ..service.clocks import microseconds
 from ..service.history import History
 from ..service.written import check_free, row_of
 from .owners import OWNERS, Share
-
-SHOWN = 200  # characters of what differs
 
 
 class Found(NamedTuple):
@@ -83,20 +81,15 @@ def _check_same(store: Store, row: Experiment, body: dict[str, Any], spec: Spec)
     said, known = spec.to_json(), json.loads(row.spec)
     if asks_for(body, said, known):
         return
-    fields = [field for field in {**known, **said} if said.get(field) != known.get(field)]
+    found = differences(said, known)
+    fields = [one.field for one in found]
     names = " and ".join(filter(None, [", ".join(fields[:-1]), fields[-1]]))
-    told = "; ".join(f"{field} is {_shown(said.get(field))} and was {_shown(known.get(field))}" for field in fields)
+    told = "; ".join(f"{one.field} is {one.sent} and was {one.there}" for one in found)
     raise Conflict(
         "experiment_exists",
         f"the experiment {row.id!r} in {store.name} is another one: its {names} differ{'s' * (len(fields) == 1)}. "
         f"Open it with what was given then, or by database and experiment alone, or take another name ({told})",
     )
-
-
-def _shown(value: Any) -> str:
-    """Return a field of a spec in words; long ones are cut."""
-    text = "not there" if value is None else json.dumps(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _needs_service(store: Store, row: Experiment, created: Spec, kind: Kind) -> str | None:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from ...engine.errors import OnearmError
 from ...policies import catalog
 from .spec import Spec
+
+SHOWN = 80  # characters of a value that differs
+DIFFERENCES = 3  # that a message tells
+
+
+class Difference(NamedTuple):
+    """A field of a spec that differs, as "policy.params.alpha", and in words what is there and what was sent."""
+
+    field: str
+    there: str
+    sent: str
 
 
 def asks_for(body: dict[str, Any], said: dict[str, Any], stored: dict[str, Any]) -> bool:
@@ -21,6 +34,44 @@ def asks_for(body: dict[str, Any], said: dict[str, Any], stored: dict[str, Any])
         return True
     inside = said["policy"]["params"].get("policy")
     return "policy" not in body and said | {"policy": inside} == known
+
+
+def differences(said: dict[str, Any], stored: dict[str, Any]) -> list[Difference]:
+    """Return the fields in which a spec differs from the one that is stored, the first few of them.
+
+    Of arms it tells the ids alone: what describes them may be long, and of people.
+
+    >>> differences({"seed": 1, "policy": {"name": "ucb1"}}, {"seed": 1, "policy": {"name": "exp3_ix"}})
+    [Difference(field='policy', there='"exp3_ix"', sent='"ucb1"')]
+    """
+    return list(_differing("", _as_meant(said), _as_meant(stored)))[:DIFFERENCES]
+
+
+def _differing(field: str, said: Any, stored: Any) -> Iterator[Difference]:
+    if said == stored:
+        return
+    if field == "arms" and isinstance(said, list) and isinstance(stored, list):
+        ids = [json.dumps([arm["id"] for arm in arms]) for arms in (stored, said)]
+        if ids[0] != ids[1]:
+            yield Difference(field, *map(_cut, ids))
+            return
+        other = [arm["id"] for arm, before in zip(said, stored, strict=True) if arm != before]
+        yield Difference(field, f"another description of {_cut(json.dumps(other[0]))}", "this one")
+    elif not isinstance(said, dict) or not isinstance(stored, dict):
+        yield Difference(field, _told(stored), _told(said))
+    elif (words := [word for word in ("name", "kind") if said.get(word) != stored.get(word)]) and field:
+        yield Difference(field, _told(stored.get(words[0])), _told(said.get(words[0])))
+    else:
+        for name in dict.fromkeys([*stored, *said]):
+            yield from _differing(f"{field}.{name}" if field else name, said.get(name), stored.get(name))
+
+
+def _told(value: Any) -> str:
+    return "nothing" if value is None else _cut(json.dumps(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _as_meant(spec: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import time
 from starlette.types import Scope
 
 from ...engine.errors import InvalidInput, Unavailable
+from ...engine.storage.numerals import number_in
 
 TIMEOUT = b"x-request-timeout"
 UNTIL = "until"  # the key of a request's scope at which the moment is kept
@@ -46,10 +47,7 @@ def seconds_of(said: bytes) -> float:
     >>> seconds_of(b"1.5")
     1.5
     """
-    try:
-        seconds = math.nan if b"_" in said else float(said)  # which Python reads "1_5" as 15
-    except ValueError:
-        seconds = math.nan
+    seconds = number_in(said.decode("latin-1"))
     if not 0 <= seconds < math.inf:
         raise InvalidInput(
             "bad_timeout",

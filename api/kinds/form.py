@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...engine.errors import InvalidInput
+from ...engine.storage.numerals import number_in
 
 WHOLE = re.compile(r"[+-]?[0-9]{1,18}")  # of what fits in 64 bits
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class Field(NamedTuple):
@@ -75,7 +75,7 @@ def number_of(given: Mapping[str, str], field: str, label: str) -> float | int |
     text = given.get(field, "").strip()
     if not text:
         return None
-    number = int(text) if WHOLE.fullmatch(text) else float(text) if NUMBER.fullmatch(text) else math.nan
+    number = int(text) if WHOLE.fullmatch(text) else number_in(text)
     if not math.isfinite(number):
         raise FormError(field, f"{label} is {text[:40]!r}: it must be a number, such as 2 or 0.5")
     return number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from ...engine.errors import Unavailable
+from ...engine.errors import Unavailable, installing
 
 
 def pictures() -> Any:
@@ -14,5 +14,5 @@ def pictures() -> Any:
         return importlib.import_module("onearm.api.notebook.plots")
     except ImportError:
         raise Unavailable(
-            "no_matplotlib", "plots need matplotlib, which is not installed: pip install 'onearm[report]'"
+            "no_matplotlib", f"plots need matplotlib, which is not installed: {installing('report')}"
         ) from None

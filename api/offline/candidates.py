@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.errors import InvalidInput
+from ...engine.storage.numerals import sure_number
 from ...engine.vocabulary import Policy
 from ...policies import catalog
 from .candidate_kinds import (
@@ -105,9 +106,9 @@ def sweep(text: str, given: Sequence[Policy]) -> list[PolicyCandidate]:
 def _values(text: str, values: str) -> list[float]:
     try:
         if ":" not in values:
-            return [_whole(float(value)) for value in values.split(",")]
+            return [_whole(sure_number(value)) for value in values.split(",")]
         low, high, *rest = values.split(":")
-        first, last = float(low), float(high)
+        first, last = sure_number(low), sure_number(high)
         scale, count = [*rest, "linear"][0], int(rest[1]) if len(rest) > 1 else SWEPT
     except ValueError:
         raise InvalidInput("bad_sweep", f"{text!r} has a value that is no number: {values!r}") from None

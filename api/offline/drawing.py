@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from ...engine.errors import Unavailable
+from ...engine.errors import Unavailable, installing
 
 
 def drawing() -> Any:
@@ -15,5 +15,5 @@ def drawing() -> Any:
     except ImportError:
         raise Unavailable(
             "no_matplotlib",
-            "the report needs matplotlib, which is not installed: install onearm[report]",
+            f"the report needs matplotlib, which is not installed: {installing('report')}",
         ) from None

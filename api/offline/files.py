@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from ...engine.errors import InvalidInput, Unavailable
+from ...engine.errors import InvalidInput, Unavailable, installing
 from ...engine.storage.formats.packing import ending_of
 from ..log_files import ENDINGS, form_of, source_of
 
@@ -123,7 +123,7 @@ def system_of(name: str) -> Any:
     try:
         return importlib.import_module("fsspec.core").url_to_fs(name)
     except ImportError as error:
-        rule = str(error).strip() if (error.name or "fsspec") != "fsspec" else "pip install 'onearm[dask]'"
+        rule = str(error).strip() if (error.name or "fsspec") != "fsspec" else installing("dask")
         raise Unavailable("no_storage", f"{name} lies in a storage for which a package is missing: {rule}") from None
 
 

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeVar
 
-from ...engine.errors import InvalidInput, Unavailable
+from ...engine.errors import InvalidInput, Unavailable, installing
 
 Spec = TypeVar("Spec")
 Found = TypeVar("Found")
@@ -116,5 +116,5 @@ def _module() -> Any:
         if (error.name or "").partition(".")[0] not in ("dask", "distributed"):
             raise
         raise Unavailable(
-            "no_dask", "workers in other processes need Dask, which is not installed: pip install 'onearm[dask]'"
+            "no_dask", f"workers in other processes need Dask, which is not installed: {installing('dask')}"
         ) from None

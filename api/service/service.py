@@ -25,7 +25,7 @@ from ...engine.storage.tables import Experiment
 from ..access.deeds import Deeds
 from ..access.keyring import Keyring
 from ..access.sessions import Sessions
-from ..experiment.sameness import asks_for
+from ..experiment.sameness import asks_for, differences
 from ..experiment.spec import Spec
 from ..experiment.stored import StoredSpecs
 from ..experiment.tenants import DEFAULT, name_of, parts_of, unknown_experiment
@@ -343,10 +343,14 @@ class Service:
             self._recovery.check(name)
             if (known := self._directory.get(name)) is not None:
                 asked = body | {"experiment_id": spec.id}
-                if not await self.pools.creations.run(asks_for, asked, spec.to_json(), json.loads(known.spec)):
+                said, stored = spec.to_json(), json.loads(known.spec)
+                if not await self.pools.creations.run(asks_for, asked, said, stored):
+                    found = differences(said, stored)
+                    told = (f"{one.field} is {one.there} there, sent was {one.sent}" for one in found)
                     raise Conflict(
                         "experiment_exists",
-                        f"the experiment {spec.id!r} exists with another spec: a spec never changes; take another id",
+                        f"the experiment {spec.id!r} exists with another spec, which never changes: {'; '.join(told)}. "
+                        "Send what is there, or take another id",
                     )
                 return self.live(name), False
             made = await self._placed(name, Imported(spec), tenant)

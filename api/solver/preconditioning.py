@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, installing
 from ...engine.solvers.cg import apply_ssor
 from ...engine.solvers.sor import laplacian
 from ...engine.vocabulary import Array
@@ -52,7 +52,7 @@ def scipy_linalg() -> Any:
     except ImportError as error:
         raise InvalidInput(
             "no_scipy",
-            "a preconditioner is a LinearOperator of SciPy, which is not installed: pip install 'onearm[solver]'; "
+            f"a preconditioner is a LinearOperator of SciPy, which is not installed: {installing('solver')}; "
             "ssor_cg solves without it",
         ) from error
 

@@ -181,8 +181,8 @@ def _refuse_propensity(propensity: Array, method: str) -> None:
         raise InvalidInput(
             "unknown_propensity",
             f"the propensity of row {int(unknown.argmax())} is unknown (NaN), as are {int(unknown.sum())} of {n}: "
-            f"{method} needs the probability of every logged action; use match, which needs none where the log is "
-            "uniform",
+            f"{method} needs the probability of every logged action; say which column has it, or use "
+            "match, which needs none where the log is uniform",
         )
     row = int(np.argmax((propensity <= 0.0) | (propensity > 1.0 + _ROUNDING)))
     raise InvalidInput("bad_propensity", f"the propensity of row {row} is {propensity[row]:g}: it must be in (0, 1]")

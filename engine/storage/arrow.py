@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, installing
 
 
 def needing_arrow(module: str, what: str) -> Any:
@@ -19,7 +19,7 @@ def needing_arrow(module: str, what: str) -> Any:
         if (error.name or "").partition(".")[0] != "pyarrow":
             raise
         raise InvalidInput(
-            "no_arrow", f"{what} needs the package pyarrow, which is not installed: pip install 'onearm[logs]'"
+            "no_arrow", f"{what} needs the package pyarrow, which is not installed: {installing('logs')}"
         ) from None
 
 

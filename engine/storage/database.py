@@ -71,7 +71,7 @@ def read_events(
             yield from masked(page)
             progress(len(page))
 
-    return Events(problem, events(), spec)
+    return Events(problem, events(), spec, begins=after)
 
 
 def event_pages(store: Store, key: int, after: int, until: int) -> Iterator[list[Event]]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, installing
 
 BUSY_SECONDS = 30  # for which SQLite waits for another writer
 READER_CACHE_KB = 256  # pages of the file that a connection keeps; each commit empties it, and 2 MB are read no faster
@@ -34,7 +34,7 @@ def _postgresql_engine(url: URL, **options: Any) -> Engine:
         engine = sa.create_engine(url, paramstyle="numeric_dollar", **options)
     except ModuleNotFoundError as error:
         raise InvalidInput(
-            "no_driver", f"PostgreSQL needs the package {error.name}: pip install 'onearm[postgres]'"
+            "no_driver", f"PostgreSQL needs the package {error.name}: {installing('postgres')}"
         ) from None
 
     @event.listens_for(engine, "do_connect")

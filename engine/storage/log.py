@@ -286,6 +286,8 @@ def no_good_line(path: Path, bad_lines: BadLines) -> InvalidInput:
         )
     elif bad_lines.count["other_problem"]:
         advice = "lines with several slots are evaluated by methods for lists, as --method cascade"
+    else:
+        advice = bad_lines.reasons.get(bad_lines.count.most_common(1)[0][0], advice)
     return InvalidInput("wrong_format", f"{path} holds not one good line ({dict(bad_lines.count)}): {advice}")
 
 

@@ -21,6 +21,7 @@ from .room import room
 
 MEMORY = 1 << 28  # bytes of pages that are kept in memory
 PAGE = 1 << 16  # rows of a page, about: readers choose what suits them
+UNUSED_SHOWN = 20  # columns that a note names
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,12 @@ class Naming:
     unit: str | None = None  # whom a decision is for
     is_cost: bool = False  # whether the reward is minus what stands there
     features: tuple[str, ...] = ()  # of the context; () for those that are called x0, x1, ...
+
+    @property
+    def named(self) -> list[str]:
+        """Return all columns that a person named."""
+        roles = (self.action, self.reward, self.propensity, self.time, self.unit)
+        return [*(name for name in roles if name is not None), *self.features]
 
 
 PLAIN = Naming()  # all by their usual names
@@ -234,7 +241,8 @@ class Rows(Told):
         """Note which columns of a table were not read."""
         self.unused = list(names)
         if self.unused:
-            self.notes.append(f"columns that were not read: {', '.join(self.unused)}")
+            more = f" and {len(names) - UNUSED_SHOWN} more" if len(names) > UNUSED_SHOWN else ""
+            self.notes.append(f"columns that were not read: {', '.join(self.unused[:UNUSED_SHOWN])}{more}")
 
     def close(self) -> None:
         """Forget the pages."""

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine.draws import uniform
-from ...engine.errors import InvalidInput, as_seen
+from ...engine.errors import InvalidInput, as_seen, installing
 from ...engine.features import BITS_MAX, feature_number, mixed
 from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param, check_table
@@ -154,15 +154,15 @@ def _bundled(dataset: str) -> tuple[Array, list[int]]:
     if spec is None or not spec.submodule_search_locations:
         raise InvalidInput(
             "missing_package",
-            f"the data set {dataset!r} comes with {NAMES.get(package, package)}, which is not installed: install "
-            "onearm[examples], or give features and label",
+            f"the data set {dataset!r} comes with {NAMES.get(package, package)}, which is not installed: "
+            f"{installing('examples')}, or give features and label",
         )
     file = Path(spec.submodule_search_locations[0], name)
     if not file.exists():
         raise InvalidInput(
             "missing_data",
             f"the data set {dataset!r} is not in the installed {package} ({name} is missing): "
-            "install the version that onearm[examples] asks for, or give features and label",
+            f"{installing('examples')}, which asks for another version, or give features and label",
         )
     rows = [line.rpartition(",") for line in _unpacked(file).decode().splitlines()[has_head:]]
     number = {name: i for i, name in enumerate(sorted({name for _, _, name in rows}))}

@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.errors import InvalidInput, as_seen
+from ...engine.errors import InvalidInput, as_seen, installing
 from ...engine.problem import SEED_MAX
 from ...engine.vocabulary import Environment
 from .. import catalog
@@ -91,7 +91,7 @@ def _generators() -> Any:
         return importlib.import_module("river.datasets.synth")
     except ImportError:
         raise InvalidInput(
-            "missing_package", "the streams come with river, which is not installed: install onearm[examples]"
+            "missing_package", f"the streams come with river, which is not installed: {installing('examples')}"
         ) from None
 
 

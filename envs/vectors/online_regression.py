@@ -21,7 +21,7 @@ from ...engine.choices import Vectors
 from ...engine.domain import Domain, ball, box
 from ...engine.draws import normal, uniform
 from ...engine.elementary import cos_turns, exp, log1p
-from ...engine.errors import InvalidInput, as_seen
+from ...engine.errors import InvalidInput, as_seen, installing
 from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param, check_table, check_vector
 from ...engine.protocol import register_env
@@ -249,7 +249,7 @@ def _bundled(dataset: str, loss: str) -> tuple[Array, Array]:
     except ImportError:
         raise InvalidInput(
             "missing_package",
-            f"the data set {dataset!r} comes with scikit-learn, which is not installed: install onearm[examples], "
+            f"the data set {dataset!r} comes with scikit-learn, which is not installed: {installing('examples')}, "
             "or give features and target",
         ) from None
     table = getattr(datasets, f"load_{name}")()

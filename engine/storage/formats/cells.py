@@ -20,10 +20,11 @@ import pyarrow as pa
 from pyarrow import csv as arrow
 
 from ...columns import take
-from ...errors import InvalidInput
+from ...errors import InvalidInput, as_seen
 from ...vocabulary import Array, Columns
 from ..ahead import in_order
 from ..log import BadLines
+from ..numerals import number_in
 from ..rows import Page
 from ..source import Source
 from .segments import Segments
@@ -32,7 +33,8 @@ from .texts import text_of
 MISSING = -(2**63)  # of `moments`
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNKNOWN = (b"", b"nan", b"na", b"n/a", b"null", b"none")  # in lower case: what stands for no number
-DELIMITERS = ",;\t"
+DELIMITERS = ",;\t|"
+_HINTS = ((",", ", with a point in place of a comma"), ("%", ", as 0.5 for 50 %"))
 FIRST = 1 << 16  # bytes that tell how many columns there are without a header
 NO_NUMBERS: Mapping[str, pa.DataType] = MappingProxyType({})
 Skip = Callable[[arrow.InvalidRow], str]  # what is done with a line that has not as many cells as there are columns
@@ -61,12 +63,16 @@ class Table:
     _types: Mapping[str, pa.DataType] = NO_NUMBERS  # of the columns, by their places, that are read as numbers
 
     def __init__(self, source: Source, bad_lines: BadLines, *, delimiter: str | None = None) -> None:
-        """Read the header; without a delimiter, it is the one of comma, semicolon and tab that it has most of."""
+        """Read the header; without a delimiter, it is the one of `DELIMITERS` that it has most of."""
         self._source, self._bad_lines = source, bad_lines
         self._blocks = source.blocks()
         line, _, self._first = next(self._blocks, b"").partition(b"\n")
         self._next = 2  # number of the next line
         self._quotes = True
+        if b"\0" in line:  # every second byte of UTF-16
+            raise InvalidInput(
+                "wrong_format", f"{source.path} is no text in UTF-8: save it as such, or as CSV UTF-8 in a spreadsheet"
+            )
         self.header = text_of(line)
         self.delimiter = delimiter or max(DELIMITERS, key=self.header.count)
         self.names = names_in(self.header, self.delimiter)
@@ -207,6 +213,22 @@ class Table:
             return None
 
 
+class Marked(NamedTuple):
+    """Lines of a table of which some are bad, and marked so with what was seen in the first."""
+
+    lines: Array  # int64[n]
+    kept: Array  # bool[n]
+    bad_lines: BadLines
+
+    def drop(self, kind: str, bad: Array, texts: pa.Array, reason: str) -> None:
+        """Count the lines that are `bad`, bool[n], and take them out; the reason has a place for the cell."""
+        for place in np.flatnonzero(bad & self.kept)[:1]:
+            seen = raw(texts[place : place + 1])[0].decode("utf-8", "replace")
+            hint = "".join(word for sign, word in _HINTS if sign in seen)
+            self.bad_lines.reasons.setdefault(kind, f"line {self.lines[place]}: {reason.format(as_seen(seen))}{hint}")
+        self.bad_lines.drop(kind, bad, self.lines, self.kept)
+
+
 def _holds_nan(column: pa.ChunkedArray) -> bool:
     """Whether a column of one chunk holds NaN, which may stand for a number that nobody knows."""
     return pa.types.is_floating(column.type) and bool(np.isnan(np.from_dlpack(column.chunk(0)).min()))
@@ -263,7 +285,7 @@ def floats(texts: pa.Array) -> Array:
     except pa.ArrowInvalid:
         filled = ~_are_empty(texts)
         if filled.all():
-            return np.array([_float(text) for text in raw(texts)])
+            return np.array([number_in(text.decode("latin-1")) for text in raw(texts)])
     found = np.full(len(filled), np.nan)
     found[filled] = floats(kept_cells(texts, filled))
     return found
@@ -414,10 +436,3 @@ def page_of(
     return Page(
         columns._replace(context=context), lines, np.zeros(len(lines), np.int64) if segment is None else segment
     )
-
-
-def _float(text: bytes) -> float:
-    try:
-        return math.nan if b"_" in text else float(text)
-    except ValueError:
-        return math.nan

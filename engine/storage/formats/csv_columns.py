@@ -15,6 +15,7 @@ from ...features import unit_of
 from ...problem import ARMS_MAX
 from ...vocabulary import Array
 from ..log import BadLines, reading
+from ..numerals import number_in
 from ..rows import Naming
 from ..source import Source
 from .cells import Table, coded, floats, raw, wholes
@@ -65,9 +66,8 @@ def roles_of(names: list[str], naming: Naming, path: object) -> Roles | None:
         found = {name.strip().lower(): name for name in reversed(names)}
         return next((found[name] for name in usual if name in found), None)
 
-    said = (naming.action, naming.reward, naming.propensity, naming.time, naming.unit, *naming.features)
-    for name in said:
-        if name is not None and name not in names:
+    for name in naming.named:
+        if name not in names:
             raise InvalidInput("bad_column", f"{path} has no column {name!r}: it has {', '.join(names)[:300]}")
     action, reward, cost = naming.action or first(ACTIONS), naming.reward or first(REWARDS), first(COSTS)
     if action is None or (reward is None and cost is None):
@@ -174,9 +174,7 @@ def users_of(path: Path, roles: Roles) -> Users | None:
 
 def _order(labels: Iterable[bytes]) -> Any:
     """Return by what labels are sorted: their number, where all of them are one, else their text."""
-    try:
-        if all(math.isfinite(float(label)) for label in labels):
-            return lambda label: (float(label), label)
-    except ValueError:
-        pass
+    numbers = {label: number_in(label.decode("latin-1")) for label in labels}
+    if all(map(math.isfinite, numbers.values())):
+        return lambda label: (numbers[label], label)
     return lambda label: label

@@ -22,6 +22,7 @@ from .beside import BesideColumns
 from .cells import (
     MISSING,
     Block,
+    Marked,
     floats,
     kept_cells,
     lies_within,
@@ -49,6 +50,7 @@ from .named_features import FeatureFound, NamedFeatures, told
 from .segments import Segments
 
 LABELS_SHOWN = 10
+_REWARD = f"a number from {-REWARD_MAX:g} to {REWARD_MAX:g}, or true and false in the whole column"
 
 
 class Columnar(Protocol):
@@ -87,17 +89,20 @@ def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_l
     beside = BesideColumns(wanted.beside, table.names, roles.action, path)
     names = [roles.action, roles.reward, *(name for name in optional if name), *features.names, *beside.names]
     texts = {*(name for name in optional[1:] if name), *beside.names, *wanted.naming.features}
+    _check_once(names, table, path)
     numbers = {name: kind for name, kind in features.numbers(roles).items() if name not in texts}
     for cells, lines in table.blocks(names, numbers):
         rest = iter(cells[2:])
         score, unit, segment, time = (next(rest) if name else None for name in optional)
         arms = arms or Arms(are_numbers(roles.action, cells[0]), wanted.n_arms)
         kept = np.ones(len(lines), np.bool_)
-        reward = _rewards(cells[1], roles.sign, lines, kept, bad_lines)
-        propensity = _propensities(score, lines, kept, bad_lines)
+        marked = Marked(lines, kept, bad_lines)
+        reward = _rewards(cells[1], roles, marked)
+        propensity = _propensities(score, roles, marked)
         others = list(rest)
         context, wrong = features.cells(others[: len(features.names)], len(lines))
         bad_lines.drop("bad_context", wrong, lines, kept)
+        bad_lines.reasons |= features.reason
         action = arms.actions(cells[0], lines, kept, bad_lines)
         if not kept.any():
             continue
@@ -149,6 +154,12 @@ class _Features:
         context = np.stack([floats(texts) for texts in columns], 1) if columns else np.zeros((n, 0))
         return context, ~np.isfinite(context).all(axis=1)
 
+    @property
+    def reason(self) -> dict[str, str]:
+        """Return why the first bad context is bad, where that is known."""
+        why = "" if self._named is None else self._named.reason
+        return {"bad_context": why} if why else {}
+
     def numbers(self, roles: Roles) -> dict[str, pa.DataType]:
         """Return which columns are numbers, most likely, and of which type."""
         whole = {roles.action: pa.int64()} if roles.action.strip().lower() in NUMBERED else {}
@@ -170,6 +181,13 @@ class _Features:
             of_users = self._users.features
             return [], of_users.shape[1], lambda kept: of_users[kept[:, 0].astype(np.int64)]
         return [], len(self.names), None
+
+
+def _check_once(names: Sequence[str | None], table: Columnar, path: Path) -> None:
+    """Refuse to read one of two columns that have the same name."""
+    for name in names:
+        if name and table.names.count(name) > 1:
+            raise InvalidInput("bad_column", f"{path} has two columns {name!r}: rename one of them")
 
 
 def _roles(table: Columnar, wanted: Wanted, path: Path, form: str) -> Roles:
@@ -200,29 +218,29 @@ def _check_features(roles: Roles, features: tuple[str, ...]) -> None:
             )
 
 
-def _rewards(texts: pa.Array, sign: float, lines: Array, kept: Array, bad_lines: BadLines) -> Array:
-    reward = sign * floats(texts)
+def _rewards(texts: pa.Array, roles: Roles, marked: Marked) -> Array:
+    reward = roles.sign * floats(texts)
     reward += 0.0  # -0.0 becomes 0.0
     if lies_within(reward, -REWARD_MAX, REWARD_MAX):
         return reward
     wrong = ~(np.abs(reward) <= REWARD_MAX)
     if (said := truths(texts, np.isnan(reward))) is not None:
-        return 0.0 + sign * said
+        return 0.0 + roles.sign * said
     wrong &= ~unknown(texts, np.isnan(reward))
-    bad_lines.drop("bad_reward", wrong, lines, kept)
+    marked.drop("bad_reward", wrong, texts, f"{roles.reward!r} is {{}}: it must be {_REWARD}")
     return reward
 
 
-def _propensities(texts: pa.Array | None, lines: Array, kept: Array, bad_lines: BadLines) -> Array:
+def _propensities(texts: pa.Array | None, roles: Roles, marked: Marked) -> Array:
     if texts is None:
-        return np.full(len(lines), np.nan)
+        return np.full(len(marked.lines), np.nan)
     propensity = floats(texts)
     if lies_within(propensity, np.nextafter(0.0, 1.0), 1.0):
         return propensity
     strange = ~((propensity > 0.0) & (propensity <= 1.0))
     refuse_truths("the column of propensities", texts)
     strange &= ~unknown(texts, np.isnan(propensity))
-    bad_lines.drop("bad_propensity", strange, lines, kept)
+    marked.drop("bad_propensity", strange, texts, f"{roles.propensity!r} is {{}}: it must be a number in (0, 1]")
     return propensity
 
 
@@ -259,7 +277,8 @@ def _notes(roles: Roles, labels: list[str], users: Users | None, found: list[Fea
     if labels != [str(arm) for arm in range(len(labels))]:
         shown = ", ".join(f"{arm} = {label}" for arm, label in enumerate(labels[:LABELS_SHOWN]))
         more = ", ..." if len(labels) > LABELS_SHOWN else ""
-        notes.append(f"arms are the {len(labels)} labels of {roles.action!r} in their order: {shown}{more}")
+        count = f"{len(labels)} label{'s' * (len(labels) != 1)}"
+        notes.append(f"arms are the {count} of {roles.action!r} in their order: {shown}{more}")
     if roles.sign < 0.0:
         notes.append(f"rewards are minus {roles.reward!r}")
     if roles.propensity is None:

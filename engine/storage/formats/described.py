@@ -83,7 +83,7 @@ def _sent(event: Event) -> dict[str, Any]:
 
 def _of_text(text: str, problem: Problem) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the features of an event in Vowpal Wabbit's text."""
-    lines = [vw_text.parse(line) for line in text.split("\n")]
+    lines = [vw_text.parse(line, float) for line in text.split("\n")]  # as earlier versions did, which took 1_0 for 10
     features = [vw_text.as_json(line.features) for line in lines]
     if problem.layout != "named":
         return features[0], _arms(problem)

@@ -14,13 +14,14 @@ its line.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, as_seen
 from ...features import DIMENSION_MAX, feature_number
 from ...vocabulary import Array
 from .cells import MISSING, UNKNOWN, coded, floats, moments
@@ -29,6 +30,7 @@ LABELS_MAX = 64
 _LOOKED_AT = 1000  # cells that tell what a feature is
 _DAY = 86_400e6  # microseconds
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_DATE = re.compile(rb"\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b")  # 31.1.2026, 1/31/26
 _THURSDAY = 3  # 1970-01-01, Monday being 0
 
 Kind = Literal["number", "label", "time"]
@@ -42,6 +44,7 @@ class FeatureFound(NamedTuple):
     labels: int  # how many labels there are, 0 of numbers and times
     missing: int  # cells that are empty
     columns: list[str]  # what each of the numbers is that it takes of a row
+    dated: bool = False  # whether its labels look like dates that are not in ISO 8601
 
 
 class NamedFeatures:
@@ -53,10 +56,14 @@ class NamedFeatures:
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._features = [_Feature(name) for name in names]
+        self.reason = ""  # why the first row that cannot be read is none
 
     def cells(self, columns: list[pa.Array]) -> tuple[Array, Array]:
         """Return float64[n, features], and bool[n], whether a cell of the row cannot be read."""
         read = [feature.cells(column) for feature, column in zip(self._features, columns, strict=True)]
+        if not self.reason:
+            seen = zip(self._features, columns, (wrong for _, wrong in read), strict=True)
+            self.reason = next((f.why(column[w.argmax()].as_py()) for f, column, w in seen if w.any()), "")
         return np.stack([values for values, _ in read], 1), np.any([wrong for _, wrong in read], axis=0)
 
     def finished(self) -> tuple[list[FeatureFound], Callable[[Array], Array]]:
@@ -87,7 +94,7 @@ class _Feature:
     def __init__(self, name: str) -> None:
         self.name = name
         self._kind: Kind | None = None
-        self._missing = 0
+        self._missing, self._dated = 0, False
         self._code: dict[bytes, int] = {}
         self._first = math.inf  # microseconds of the earliest time
 
@@ -100,7 +107,9 @@ class _Feature:
         if self._kind is None:
             if missing.all():
                 return np.full(len(missing), np.nan), np.zeros(len(missing), np.bool_)
-            self._kind = _kind_of([label for label, none in zip(labels, empty, strict=True) if not none])
+            there = [label for label, none in zip(labels, empty, strict=True) if not none]
+            self._kind = _kind_of(there)
+            self._dated = self._kind == "label" and all(map(_DATE.match, there))
         if self._kind == "label":
             codes = [
                 -1 if none else self._code.setdefault(label.strip(), len(self._code))
@@ -117,12 +126,16 @@ class _Feature:
         self._first = min(self._first, float(np.nanmin(values, initial=math.inf)))
         return values, ~missing & np.isnan(values)
 
+    def why(self, cell: object) -> str:
+        """Say why a cell cannot be read."""
+        return f"the feature {self.name!r} is {as_seen(cell)} in a line, and a {self._kind} in most: mend or empty it"
+
     def found(self) -> FeatureFound:
         """Return what it is, when all cells have come."""
         kind = self._kind or "label"
         names = {"number": [self.name], "time": self._names_of_time(), "label": self._names_of_labels()}[kind]
         missing = [f"{self.name} missing"] if self._missing else []
-        return FeatureFound(self.name, kind, len(self._code), self._missing, [*names, *missing])
+        return FeatureFound(self.name, kind, len(self._code), self._missing, [*names, *missing], self._dated)
 
     def _names_of_time(self) -> list[str]:
         return [f"{self.name} {part}" for part in ("days", "hour sine", "hour cosine", *_WEEKDAYS)]
@@ -178,6 +191,7 @@ def told(found: list[FeatureFound]) -> str:
 
     def one(each: FeatureFound) -> str:
         what = f"{each.labels} labels" if each.kind == "label" else each.kind
+        what += ", and no times: these are in ISO 8601, as 2026-01-31T12:00" if each.dated else ""
         if each.labels > LABELS_MAX:
             what += f", hashed to {LABELS_MAX} numbers"
         return f"{each.name} ({what}{f', {each.missing} missing' if each.missing else ''})"

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from ...errors import InvalidInput
 from ...vocabulary import DECIDE, EXTERNAL, LEARN, Problem
 from ..events import Events
+from ..numerals import number_in
 from ..source import Source
 from ..spool import Joined
 from ..tables import Event
@@ -122,8 +123,5 @@ def with_reward(
     line: str, cells: list[str], place: int, reward: float, text: str, join: Callable[[list[str]], str]
 ) -> str:
     """Return a line whose reward is this one: as it stands where it says so, else with another cell `place`."""
-    try:
-        same = float(cells[place]) == reward
-    except (ValueError, IndexError):
-        same = False
+    same = place < len(cells) and number_in(cells[place]) == reward
     return line if same else join([*cells[:place], text, *cells[place + 1 :]])

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ...errors import InvalidInput
+from ..numerals import number_in
 
 _RESERVED = re.compile(r"[\s:|]")
 
@@ -34,8 +35,8 @@ class Line(NamedTuple):
     features: Spaces
 
 
-def parse(text: str) -> Line:
-    """Return what a line says. Raises `InvalidInput` where features are none."""
+def parse(text: str, read: Callable[[str], float] = number_in) -> Line:
+    """Return what a line says, whose numbers `read` reads. Raises `InvalidInput` where features are none."""
     head, *spaces = text.split("|")
     words, tag = head.split(), ""
     if words and (words[-1].startswith("'") or (spaces and not head[-1].isspace())):
@@ -46,11 +47,11 @@ def parse(text: str) -> Line:
         tokens = space.split()
         if tokens and not space[0].isspace():
             name, _, times = tokens.pop(0).partition(":")
-            weight = _number(times, name) if times else 1.0
+            weight = _finite(read(times), times, name) if times else 1.0
         here = features.setdefault(name, {})
         for token in tokens:
             feature, colon, value = token.partition(":")
-            here[feature] = here.get(feature, 0.0) + weight * (_number(value, feature) if colon else 1.0)
+            here[feature] = here.get(feature, 0.0) + weight * (_finite(read(value), value, feature) if colon else 1.0)
     return Line(words, tag, features)
 
 
@@ -86,11 +87,7 @@ def as_json(features: Spaces) -> dict[str, Any]:
     }
 
 
-def _number(text: str, name: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+def _finite(value: float, text: str, name: str) -> float:
     if not math.isfinite(value):
         raise InvalidInput("bad_features", f"the feature {name!r} has the value {text!r}: it must be a number")
     return value

@@ -263,3 +263,45 @@ def test_a_target_that_is_no_plain_file_is_left_as_it_is(onearm: Any, log: Path,
 def test_a_target_below_a_file_is_refused_in_words(onearm: Any, log: Path) -> None:
     done = onearm("convert", str(log), f"{log}/x.jsonl")
     assert (done.code, "cannot write" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet", "jsonl.gz"])
+def test_rows_of_decisions_are_made_of_an_export_and_taken_apart_to_the_byte(onearm: Any, log: Path, form: str) -> None:
+    done = onearm("convert", str(log), f"joined.{form}", "--rows", "decisions", "--json")
+    assert (done.code, done.json["decisions"], done.json["rewards"]) == (0, 40, 40)
+    assert onearm("convert", f"joined.{form}", "back.jsonl").code == 0
+    assert Path("back.jsonl").read_bytes() == log.read_bytes()
+    assert onearm("convert", f"joined.{form}", "again.parquet", "--rows", "decisions").code == 0
+    assert [pq.ParquetFile("again.parquet").metadata.num_rows, len(log.read_bytes().splitlines())] == [40, 81]
+    found = {
+        onearm("verify", name, "--json").json["experiments"][0]["digest"]
+        for name in (str(log), f"joined.{form}", "again.parquet")
+    }
+    assert len(found) == 1
+
+
+def test_rows_of_decisions_of_a_database_are_those_that_are_exported(onearm: Any, tmp_path: Path) -> None:
+    spec = {"experiment_id": "hello", "policy": {"name": "uniform", "params": {}}, "arms": [{"id": "a"}, {"id": "b"}]}
+    url = make_database(tmp_path / "run.db", spec)
+    assert onearm("export", "hello", "exported.jsonl", "--rows", "decisions", "--database", url).code == 0
+    assert onearm("convert", url, "log.jsonl", "--rows", "decisions").code == 0
+    assert Path("log.jsonl").read_bytes() == Path("exported.jsonl").read_bytes()
+
+
+def test_logs_of_others_become_rows_of_decisions_and_come_back(onearm: Any, data_folder: Path) -> None:
+    sample = data_folder / "dsjson" / "dsjson_cb.json"
+    assert onearm("convert", str(sample), "log.parquet", "--from", "dsjson", "--rows", "decisions").code == 0
+    assert pq.ParquetFile("log.parquet").metadata.num_rows == 23
+    assert onearm("convert", "log.parquet", "back.dsjson").code == 0
+    lines = [[json.loads(line) for line in path.read_bytes().splitlines()] for path in (sample, Path("back.dsjson"))]
+    assert lines[0] == lines[1]
+
+
+def test_rows_of_decisions_are_refused_of_other_formats_and_of_events_out_of_order(onearm: Any, log: Path) -> None:
+    done = onearm("convert", str(log), "log.csv", "--rows", "decisions")
+    assert (done.code, "csv has no other rows: --rows is for jsonl and parquet" in done.err) == (2, True)
+    header, first, second, *rest = log.read_text().splitlines(keepends=True)
+    log.write_text("".join([header, first, second.replace('"seq":2', '"seq":9'), *rest]))
+    done = onearm("convert", str(log), "log.parquet", "--rows", "decisions")
+    assert (done.code, "event 3 stands behind event 9" in done.err) == (2, True), done.err
+    assert sorted(path.name for path in Path().iterdir()) == [log.name]

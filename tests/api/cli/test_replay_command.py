@@ -149,7 +149,7 @@ def test_nothing_matched_is_null_and_explained(onearm: Any, tmp_path: Path) -> N
         ("words.parquet", b"these are words", [], "is not a Parquet file"),
         ("words.csv", b"a,b\n1,2\n", [], "its columns must name an action"),
         ("words.txt", b"{}", [], "does not end in .jsonl"),
-        ("words.jsonl", b"\xff\xfe\x00", [], "holds not one good line"),
+        ("words.jsonl", b"\xff\xfe\x00", [], "begins as text in UTF-16 does"),
         ("words.jsonl", b'{"onearm": 99}\n', [], "is an export of the format 99: this version of onearm reads 1"),
         ("words.jsonl", b'{"onearm": 1}\n', [], "the header of"),
         ("words.jsonl", b'{"action": 0, "reward": 1}\n', ["--format", "parquet"], "is not a Parquet file"),

@@ -24,6 +24,7 @@ from support.processes import Process
 from onearm.api.cli import serve
 from onearm.api.cli.demo import ENV, _answer
 from onearm.api.cli.main import run
+from onearm.engine.errors import installing
 from onearm.engine.storage.store import Store
 from onearm.envs import catalog as envs
 
@@ -224,7 +225,7 @@ def test_demo_needs_no_data_set_unless_one_is_named(onearm: Any, monkeypatch: py
         monkeypatch.setitem(sys.modules, package, None)
     done = onearm("demo", "--env", 'classification:{"dataset":"digits"}')
     assert done.code == 2
-    assert "comes with scikit-learn, which is not installed: install onearm[examples]" in done.err
+    assert f"comes with scikit-learn, which is not installed: {installing('examples')}" in done.err
     world = envs.parse(ENV)
     assert (world.problem.n_arms, world.problem.context_shape) == (5, (4,))
 

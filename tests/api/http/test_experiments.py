@@ -109,8 +109,18 @@ def test_the_same_spec_again_is_the_same_experiment(served: Served) -> None:
         assert (again.status_code, again.json()["experiment_id"]) == (200, "e")
         # Defaults spelled out are the same spec.
         assert served.create(problem={"kind": "arms", "context": {"kind": "none"}}).status_code == 200
-        for change in ({"seed": 6}, {"arms": ARMS[:2]}, {"policy": {"name": "ucb1"}}, {"problem": {"horizon": 9}}):
-            assert_refused(served.create(**change), 409, "experiment_exists")
+        secret = [{**arm, "note": "a secret" if place else "another"} for place, arm in enumerate(ARMS)]
+        for change, differs in (
+            ({"seed": 6}, "seed is 5 there, sent was 6."),
+            ({"arms": ARMS[:2]}, 'arms is ["a", "b", "c"] there, sent was ["a", "b"].'),
+            ({"arms": secret}, 'arms is another description of "a" there, sent was this one.'),
+            ({"policy": {"name": "uniform"}}, 'policy is "epsilon_greedy" there, sent was "uniform".'),
+            ({"policy": RANDOM | {"params": {"epsilon": 0.25}}}, "policy.params.epsilon is 0.5 there, sent was 0.25."),
+            ({"problem": {"horizon": 9}}, "problem.horizon is nothing there, sent was 9."),
+            ({"reward": {"range": [0, 2]}}, 'reward is nothing there, sent was {"range": [0.0, 2.0]}.'),
+        ):
+            detail = assert_refused(served.create(**change), 409, "experiment_exists")["detail"]
+            assert f"never changes: {differs} Send" in detail and "secret" not in detail, detail
         served.restart()
     assert len(served.store.experiments()) == 2
 

@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from support import with_numba
 
 from onearm.api.cli import serve
+from onearm.engine.errors import installing
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 SERVE = [sys.executable, "-m", "onearm", "serve", "--port", "0", "--database", "sqlite:///run.db"]
@@ -118,4 +119,4 @@ def test_without_the_extra_it_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setitem(sys.modules, "onearm.api.http.spans", None)
     assert serve._spans() is None
-    assert "pip install 'onearm[otel]', or unset it; no spans are sent" in caplog.text
+    assert f"{installing('otel')}, or unset it; no spans are sent" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -17,6 +18,9 @@ from ...source import Source
 from .lines import UNREADABLE
 
 NEWLINE = 10  # `bytes.count` takes ten times as long where there are many
+MARK = b"\xef\xbb\xbf"  # which some programs put before text in UTF-8
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_ARRAY = re.compile(rb"\s*\[\s*(?:\{|$)")
 FORM = "a file of JSON lines"
 Lines = Iterator[tuple[list[Any], Array]]  # some that could be decoded, with their numbers, int64[n]
 
@@ -27,6 +31,15 @@ def opened(source: Source) -> tuple[bytes | None, Iterator[bytes]]:
     first = next(blocks, None)
     if first is None:
         raise InvalidInput("empty_file", f"{source.path} is empty: {ADVICE}")
+    first = first.removeprefix(MARK)
+    if first.startswith(UTF_16):
+        raise InvalidInput("wrong_format", f"{source.path} begins as text in UTF-16 does: save it in UTF-8")
+    if _ARRAY.match(first):
+        raise InvalidInput(
+            "wrong_format",
+            f"{source.path} is one JSON array: write a line for each of its rows, as to_json(..., orient='records', "
+            "lines=True) of pandas and write_ndjson of polars do",
+        )
     header, _, rest = first.partition(b"\n")
     if _is_header(header):
         return header, chain([rest] if rest else [], blocks)

@@ -19,7 +19,7 @@ from ...source import Source
 from ..plain_columns import CONTEXT, DECISION, has_lists, is_bare, unused_of
 from ..segments import is_feature, reads_contexts
 from ..table_rows import TablePage, rows_of_table
-from .decoding import Lines, decoded
+from .decoding import MARK, Lines, decoded
 from .lines import UNREADABLE, BareRow, Row
 from .values import actions_of, array_of, numbers_of, shaped
 
@@ -30,6 +30,8 @@ def read_table(source: Source, blocks: Iterator[bytes], wanted: Wanted, bad_line
     """Return the rows of a plain table."""
     first = next(blocks, b"")
     blocks, values = chain([first], blocks), _values_in(first)
+    if not {*wanted.naming.named} <= {*values}:
+        values = _values_in(first, None)
     names = list(values)
     bare = is_bare(names, wanted.naming) and not isinstance(values["action"], str)
     if names and (wanted.beside or (bare and wanted.times) or not (bare or has_lists(names, wanted.naming))):
@@ -48,10 +50,10 @@ def read_table(source: Source, blocks: Iterator[bytes], wanted: Wanted, bad_line
     return rows_of_table(source.path, pages, bad_lines, wanted, unused_of(names, taken))
 
 
-def _values_in(block: bytes) -> dict[str, Any]:
+def _values_in(block: bytes, most: int | None = _LOOKED_AT) -> dict[str, Any]:
     """Return the keys of the first lines, in the order in which they come, each with its first value."""
     values: dict[str, Any] = {}
-    for line in block.splitlines()[:_LOOKED_AT]:
+    for line in block.splitlines()[:most]:
         try:
             values = msgspec.json.decode(line, type=dict[str, Any]) | values
         except UNREADABLE:
@@ -90,5 +92,5 @@ def _table_pages(lines: Lines, bad_lines: BadLines, segment: str | None, context
 def table_lines(source: Source) -> Iterator[tuple[int, Any]]:
     """Yield the lines of a plain table, each with its number."""
     for number, line in source.lines():
-        if line.strip():
-            yield number, msgspec.Raw(line.strip())
+        if said := line.removeprefix(MARK).strip():
+            yield number, msgspec.Raw(said)

@@ -31,7 +31,7 @@ def read_events(source: Source) -> Events:
                 shared, actions, lines = features_of(text, numbered)
                 context = encoded(shared, actions, encoder, numbered)
             except BadEvent as bad:
-                bad_lines.add(str(bad), text.number)
+                bad.tell(bad_lines, text.number)
                 continue
             k = max(k, decision.size)
             if isinstance(context, Features):

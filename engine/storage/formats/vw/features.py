@@ -35,8 +35,8 @@ def features_of(text: Text, numbered: bool) -> tuple[dict[str, Any], list[dict[s
         lines = [vw_text.parse(line.decode()) for line in text.lines]
     except UnicodeDecodeError:
         raise BadEvent("not_text") from None
-    except InvalidInput:
-        raise BadEvent("bad_features") from None
+    except InvalidInput as error:
+        raise BadEvent("bad_features", str(error)) from None
     features = [vw_text.as_json(line.features) for line in lines]
     if numbered:
         return features[0], [], lines
@@ -62,6 +62,6 @@ def encoded(shared: dict[str, Any], actions: list[dict[str, Any]], encoder: Enco
         if encoder.dimension is not None:
             return encoder.dense(shared, actions)[np.newaxis]
         found = encoder.encode(shared, actions)
-    except InvalidInput:
-        raise BadEvent("bad_features") from None
+    except InvalidInput as error:
+        raise BadEvent("bad_features", str(error)) from None
     return found._replace(start=found.start[np.newaxis])

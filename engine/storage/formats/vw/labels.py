@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from ....errors import as_seen
 from ....problem import ARMS_MAX, REWARD_MAX
+from ...log import BadLines
+from ...numerals import number_in
 
 
 class Text(NamedTuple):
@@ -26,7 +29,17 @@ class Decision(NamedTuple):
 
 
 class BadEvent(Exception):
-    """An event is bad, of this kind."""
+    """An event is bad, of this kind; `reason` says what was seen, where there is more to say."""
+
+    def __init__(self, kind: str, reason: str = "") -> None:
+        super().__init__(kind)
+        self.reason = reason
+
+    def tell(self, bad_lines: BadLines, line: int) -> None:
+        """Count the event, whose first line has this number."""
+        bad_lines.add(str(self), line)
+        if self.reason:
+            bad_lines.reasons.setdefault(str(self), f"line {line}: {self.reason}")
 
 
 def words_of(line: bytes) -> list[bytes]:
@@ -76,10 +89,10 @@ def _label(word: bytes) -> tuple[int, float, float]:
     action, cost, *rest = word.split(b":")
     reward = 0.0 - _number(cost)
     if not abs(reward) <= REWARD_MAX:
-        raise BadEvent("bad_reward")
+        raise BadEvent("bad_reward", f"the cost is {_seen(cost)}: it must be a number from -1e100 to 1e100")
     propensity = _number(rest[0]) if len(rest) == 1 else math.nan
     if not 0.0 < propensity <= 1.0:
-        raise BadEvent("bad_propensity")
+        raise BadEvent("bad_propensity", f"the label is {_seen(word)}: its probability must be a number in (0, 1]")
     return _arm(action), reward, propensity
 
 
@@ -90,7 +103,8 @@ def _arm(word: bytes) -> int:
 
 
 def _number(word: bytes) -> float:
-    try:
-        return float(word)
-    except ValueError:
-        return math.nan
+    return number_in(word.decode("latin-1"))
+
+
+def _seen(word: bytes) -> str:
+    return as_seen(word.decode("utf-8", "replace"))

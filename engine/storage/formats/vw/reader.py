@@ -78,7 +78,7 @@ class _Reader:
                 if self._wanted.segment is not None:
                     segment = segment_of(shared, self._wanted.segment)
         except BadEvent as bad:
-            self._rows.bad_lines.add(str(bad), text.number)
+            bad.tell(self._rows.bad_lines, text.number)
             return None
         return _Read(text.number, decision, context, segment)
 

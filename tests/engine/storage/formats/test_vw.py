@@ -189,6 +189,43 @@ def test_a_bad_line_of_numbered_arms_is_counted(tmp_path: Path, kind: str) -> No
             assert [page.line.tolist() for page in found.pages()] == [[1, 2, 5]]
 
 
+NO_NUMBERS = ["1_0", "\u0661", "\uff11", "infinity", "1.5e", "0x1"]  # Python reads the first three
+
+
+@pytest.mark.parametrize("number", NO_NUMBERS)
+@pytest.mark.parametrize(
+    ("text", "kind", "seen"),
+    [
+        ("shared |u age:{}\n0:1:.5 | y\n", "bad_features", "line 5: the feature 'age' has the value '{}': it must be"),
+        ("0:1:.5 |u:{} y\n", "bad_features", "line 5: the feature 'u' has the value '{}': it must be"),
+        ("0:{}:.5 | y\n", "bad_reward", "line 5: the cost is '{}': it must be"),
+        ("0:1:{} | y\n", "bad_propensity", "line 5: the label is '0:1:{}': its probability must be"),
+    ],
+    ids=["feature", "namespace", "cost", "probability"],
+)
+def test_what_only_python_takes_for_a_number_is_refused_with_its_line_and_value(
+    tmp_path: Path, text: str, kind: str, seen: str, number: str
+) -> None:
+    file = written(tmp_path, GOOD, text.format(number), GOOD)
+    counted = [events(file)[0].bad_lines]
+    for wanted in (Wanted(), Wanted(dimension=8)):
+        with read(file, wanted) as found:
+            assert len(found) == 2
+            counted.append(found.bad_lines)
+    for bad in counted:
+        assert bad.lines == {kind: [5]}
+        assert bad.reasons[kind].startswith(seen.format(number))
+
+
+def test_a_log_of_earlier_versions_keeps_the_numbers_that_they_read(tmp_path: Path) -> None:
+    """They took 1_0 for ten, and recorded its slots and the line: both are read and written as ever."""
+    found, (made, learned) = events(written(tmp_path, GOOD))
+    recorded = made._replace(sent=(made.sent or "").replace("age:31", "age:1_0"))
+    with dsjson.Writer(tmp_path / "log.dsjson", found.problem, {}) as writer:
+        writer.write_events([recorded, learned])
+    assert json.loads((tmp_path / "log.dsjson").read_text())["c"]["user"]["age"] == 10.0
+
+
 def test_a_file_without_one_good_event_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"not one good line \(\{'missing_label': 1\}\)"):
         read(written(tmp_path, "nonsense\n"))
