@@ -7,6 +7,7 @@ themselves pay that again each. Where the system cannot copy a process, one runs
 from __future__ import annotations
 
 import multiprocessing
+import sys
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ import pytest
 from support.subjects import subject_of
 
 Groups = list[list[pytest.Item]]
+ORIGINALS = ("support.forked", "support.with_numba")  # what begins processes that all copies share
 
 
 class Copy(NamedTuple):
@@ -41,6 +43,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     fork = "fork" in multiprocessing.get_all_start_methods()
     if option.processes < 2 or option.collectonly or session.testsfailed or not fork:
         return None
+    for name in ORIGINALS:
+        if name in sys.modules:
+            sys.modules[name].begin()
     groups = grouped(session.items)
     turn = multiprocessing.get_context("fork").Value("i", 0)
     running = {copy.told: copy for copy in [started(session, groups, turn) for _ in range(option.processes)]}
