@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -106,6 +106,15 @@ class DecisionApp(FastAPI):
             whole = {**scope, "path": self.prefix + scope["path"]} if self.prefix else scope
             await super().__call__(whole, receive, send)
 
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """Keep what the start fails with."""
+        try:
+            yield
+        except OnearmError as error:
+            self.failed = error
+            raise
+
     async def _say(self, send: Send, message: Message) -> None:
         """Tell the server how the start or the end went: what is wrong with a database needs no trace through code."""
         if self.failed is not None and message["type"] == "lifespan.startup.failed":
@@ -199,14 +208,11 @@ def create_app(
             service.requests.unread = refused
         assert isinstance(app, DecisionApp)
         app.caller, app.of_session = service.keyring.caller, service.sessions.caller
-
         try:
-            await (service.start(HELLO, lambda: advanced(service)) if nodes is None else nodes.start(service))
+            with app.failing():
+                await (service.start(HELLO, lambda: advanced(service)) if nodes is None else nodes.start(service))
             started(service)
             yield
-        except OnearmError as error:
-            app.failed = error
-            raise
         finally:
             if nodes is not None:
                 await nodes.leave()

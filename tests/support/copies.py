@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import sys
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from support.subjects import subject_of
 Groups = list[list[pytest.Item]]
 LOOKS_S = 1.0  # how often it is looked for room
 Said = tuple[str, str, dict[str, Any]]  # of which test, by which hook, and what
+ORIGINALS = ("support.forked", "support.with_numba")  # what begins processes that all copies share
 
 
 class Copy(NamedTuple):
@@ -49,6 +51,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     fork = "fork" in multiprocessing.get_all_start_methods()
     if option.processes < 2 or option.collectonly or session.testsfailed or not fork:
         return None
+    for name in ORIGINALS:
+        if name in sys.modules:
+            sys.modules[name].begin()
     groups = grouped(session.items)
     turn = multiprocessing.get_context("fork").Value("i", 0)
     running = {copy.told: copy for copy in [started(session, groups, turn) for _ in range(option.processes)]}

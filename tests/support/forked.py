@@ -14,11 +14,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import IO, Any
 
-IMPORTED = ["__main__", "onearm.api.cli.serve", "onearm.api.http.app"]  # before any copy is made
+from support.original import Original
+
+IMPORTED = ["onearm.api.cli.serve", "onearm.api.http.app"]  # before any copy is made
+PROGRAM = "import sys\nfrom {module} import {name}\nsys.exit({name}(sys.argv[1:]))"
 
 
 class Forked:
@@ -26,28 +27,21 @@ class Forked:
 
     def __init__(self, program: Callable[[list[str]], int], arguments: Sequence[str], stderr: IO[str]) -> None:
         """Start `program`, a function at the top of a module, whose result is the exit code."""
-        context = copying()
-        mine, theirs = context.Pipe(duplex=False)
-        told = Connection(os.dup(stderr.fileno()), readable=False)
-        self._process = context.Process(
-            target=_run, args=(program, list(arguments), theirs, told, Path.cwd(), dict(os.environ))
-        )
-        self._process.start()
-        theirs.close()
-        told.close()
-        self.stdout = os.fdopen(os.dup(mine.fileno()))
-        mine.close()
+        code = PROGRAM.format(module=program.__module__, name=program.__name__)
+        mine, theirs = os.pipe()
+        self.stdout = os.fdopen(mine)
+        with os.fdopen(theirs, "w") as stdout:
+            self._copy = begin().copy(code, arguments, stdout, stderr, path=sys.path)
 
     @property
     def pid(self) -> int:
         """Its number."""
-        assert self._process.pid is not None
-        return int(self._process.pid)
+        return self._copy.pid
 
     @property
     def returncode(self) -> int | None:
         """Its exit code, None while it runs; less the signal's number where one ended it."""
-        return self._process.exitcode
+        return self._copy.ended(0.0)
 
     def poll(self) -> int | None:
         """Return the exit code, None while it runs."""
@@ -55,8 +49,8 @@ class Forked:
 
     def send_signal(self, how: signal.Signals) -> None:
         """Send a signal, where it still runs."""
-        if self.returncode is None and self._process.pid is not None:
-            os.kill(self._process.pid, how)
+        if self.returncode is None:
+            os.kill(self.pid, how)
 
     def kill(self) -> None:
         """Kill it, where it still runs."""
@@ -64,10 +58,9 @@ class Forked:
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end, and return the exit code."""
-        self._process.join(timeout)
-        code = self.returncode
+        code = self._copy.ended(timeout)
         if code is None:
-            raise subprocess.TimeoutExpired(self._process.name, timeout or 0.0)
+            raise subprocess.TimeoutExpired("a copy", timeout or 0.0)
         return code
 
     def communicate(self, timeout: float | None = None) -> None:
@@ -77,10 +70,16 @@ class Forked:
 
 
 @functools.cache
+def begin() -> Original:
+    """Begin what is copied, and return it."""
+    return Original("services", f"import {', '.join(IMPORTED)}")
+
+
+@functools.cache
 def copying() -> Any:
-    """Return what makes copies of a process that has imported all; one for each process of the tests."""
+    """Return what makes copies for `multiprocessing`; one for each process of the tests."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTED)
+    context.set_forkserver_preload(["__main__", *IMPORTED])
     return context
 
 
@@ -92,22 +91,3 @@ def ran(program: Callable[[list[str]], int], *arguments: str) -> subprocess.Comp
         process.communicate()
         stderr.seek(0)
         return subprocess.CompletedProcess(arguments, process.returncode, told, stderr.read())
-
-
-def _run(
-    program: Callable[[list[str]], int],
-    arguments: list[str],
-    stdout: Connection,
-    stderr: Connection,
-    folder: Path,
-    environment: dict[str, str],
-) -> None:
-    """In the copy: run the program as a process that was started for it."""
-    for stream, fd in ((stdout, 1), (stderr, 2)):
-        os.dup2(stream.fileno(), fd)
-        stream.close()
-    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    sys.exit(program(arguments))

@@ -1,4 +1,8 @@
-"""A PostgreSQL server for the tests, from what is installed, in a folder of its own, reached by its socket only."""
+"""A PostgreSQL server for the tests, from what is installed, in a folder of its own, reached by its socket only.
+
+To make what is in that folder takes initdb 0.6 s of CPU, and to copy it 0.07 s: tests that run beside each other share
+what the first of them made.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,12 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import util
 from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
+from filelock import FileLock
 
 
 def binaries() -> Path | None:
@@ -54,7 +60,13 @@ def running() -> Iterator[Running]:
         run("pg_ctl", "-w", "-l", str(folder / "server.log"), "-o", options, *how)
 
     try:
-        run("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale", "C", "--no-sync")
+        made = Path(util.get_temp_dir(), "postgres")
+        with FileLock(f"{made}.lock"):
+            if not made.exists():
+                run("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale", "C", "--no-sync")
+                copy(folder / "data", made)
+        if not (folder / "data").exists():
+            copy(made, folder / "data")
         start("start")
         try:
             url = f"postgresql://postgres@/{{}}?host={folder}"
@@ -68,6 +80,11 @@ def running() -> Iterator[Running]:
             run("pg_ctl", "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def copy(folder: Path, to: Path) -> None:
+    """Copy a folder to a new one, with who owns what."""
+    subprocess.run(["cp", "-a", str(folder), str(to)], check=True, timeout=120)
 
 
 def new_database(url: str, name: str) -> str:

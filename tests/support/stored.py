@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import tempfile
 from pathlib import Path
 
@@ -80,3 +81,15 @@ def run_sql(url: str, *statements: str) -> None:
         for statement in statements:
             connection.execute(sa.text(statement))
     engine.dispose()
+
+
+def write(arguments: list[str]) -> int:
+    """Write 20 decisions after the other to a new database, and say how many are there, until somebody ends it."""
+    (url,) = arguments
+    store = Store.open(url)
+    key = store.add_experiment("e", "{}", b"", "{}", 0).key
+    print(0, flush=True)
+    for start in itertools.count(1, 20):
+        store.append([Event(key, seq, 0, seq - 1, 1, 0.5, context=b"x" * 256) for seq in range(start, start + 20)])
+        print(start + 19, flush=True)
+    return 0

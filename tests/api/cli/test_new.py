@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.forked import ran
 
 from onearm.api.cli.main import run
 from onearm.api.cli.new import ENV, POLICY, Draft, copied, module_of
@@ -18,32 +19,32 @@ from onearm.engine.registry import Registry
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
-PLAIN = os.environ | {"NUMBA_DISABLE_JIT": "1"}
 
-
-def in_python(folder: Path, *arguments: str) -> str:
-    """Run a module in a process of its own, without compiled code; return what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=folder, env=PLAIN, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_what_is_written_does_what_it_was_copied_from_and_its_tests_pass(tmp_path: Path) -> None:
+def test_what_is_written_does_what_it_was_copied_from_and_its_tests_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     assert run(["new", "policy", "mine", "--out", str(tmp_path)]) == 0
     assert run(["new", "env", "coins", "--out", str(tmp_path)]) == 0
     assert sorted(file.name for file in tmp_path.iterdir()) == ["coins.py", "mine.py", "test_coins.py", "test_mine.py"]
     given = ["--policy-file", "mine.py", "--env-file", "coins.py", "--horizon", "200", "--seed", "3", "--json"]
     contenders = ["--policy", "mine", "--policy", "ucb1"]
     runs = [
-        json.loads(in_python(tmp_path, "onearm", "simulate", *given, *contenders, "--env", env))["runs"]
+        json.loads(ran(run, "simulate", *given, *contenders, "--env", env).stdout)["runs"]
         for env in ("coins", "bernoulli")
     ]
     assert [one["policy"] for one in runs[0]] == ["mine", "ucb1"]
     found = {(one["regret_mean"], one["reward_mean"]) for some in runs for one in some}
     assert len(found) == 1
-    assert "4 passed" in in_python(tmp_path, "pytest", "-p", "no:cacheprovider", ".")
+    tests = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "."],
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert tests.returncode == 0 and "4 passed" in tests.stdout, tests.stdout + tests.stderr
 
 
 def test_all_that_can_be_copied_stands_alone_under_another_name() -> None:

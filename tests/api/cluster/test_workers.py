@@ -13,13 +13,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import pytest
+from support.forked import Forked
 from support.nodes import Nodes, until
 from support.served import ARMS, RANDOM, folded, log_of
 
@@ -36,21 +37,31 @@ TLS = Path(__file__).resolve().parents[2] / "fixtures" / "tls"
 POSTGRES = "postgresql://nobody@127.0.0.1:1/nothing"
 
 
+def copied(arguments: list[str], complained: IO[str]) -> Forked:
+    """Run the command in a copy of a process that has imported all."""
+    return Forked(run, arguments, complained)
+
+
+def started(arguments: list[str], complained: IO[str]) -> subprocess.Popen[str]:
+    """Run the command as everybody does."""
+    command = [sys.executable, "-m", "onearm", *arguments]
+    plain = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complained, text=True, env=plain)
+
+
+Start = Callable[[list[str], IO[str]], Any]
+
+
 class Command:
     """The command at work, with two workers."""
 
-    def __init__(self, database: str, folder: Path, *options: str, scheme: str = "http") -> None:
+    def __init__(self, database: str, folder: Path, *options: str, scheme: str = "http", start: Start = copied) -> None:
         self.port = free_ports(3)
         self.url = f"{scheme}://127.0.0.1:{self.port}"
-        self.said, self.complained = folder / "said", folder / "complained"
-        command = [sys.executable, "-m", "onearm", "serve", "--workers", "2", "--node", "w", "--lease", str(LEASE)]
-        with self.said.open("w") as said, self.complained.open("w") as complained:
-            self.process = subprocess.Popen(
-                [*command, "--port", str(self.port), "--database", database, *options],
-                stdout=said,
-                stderr=complained,
-                env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
-            )
+        self.said, self.complained = "", folder / "complained"
+        command = ["serve", "--workers", "2", "--node", "w", "--lease", str(LEASE)]
+        with self.complained.open("w") as complained:
+            self.process = start([*command, "--port", str(self.port), "--database", database, *options], complained)
 
     @property
     def workers(self) -> list[int]:
@@ -89,14 +100,30 @@ class Command:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
 
-    def end(self, number: int = signal.SIGTERM) -> int:
+    def listen(self) -> None:
+        """Wait until it says that it decides."""
+        while "stop with Ctrl-C" not in self.said:
+            line = self.process.stdout.readline()
+            assert line, self.complained.read_text()
+            self.said += line
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(PATIENCE)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for its end, and return the exit code."""
+        code: int = self.process.wait(PATIENCE)
+        self.said += self.process.stdout.read()
+        self.process.stdout.close()
+        return code
 
 
 @contextmanager
-def at_work(database: str, folder: Path, *options: str, scheme: str = "http") -> Iterator[Command]:
-    command = Command(database, folder, *options, scheme=scheme)
+def at_work(
+    database: str, folder: Path, *options: str, scheme: str = "http", start: Start = copied
+) -> Iterator[Command]:
+    command = Command(database, folder, *options, scheme=scheme, start=start)
     try:
         command.settle()
         yield command
@@ -104,6 +131,7 @@ def at_work(database: str, folder: Path, *options: str, scheme: str = "http") ->
         workers = command.workers if command.process.poll() is None else []
         command.process.kill()
         command.process.wait()
+        command.process.stdout.close()
         for worker in workers:
             with suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGKILL)
@@ -176,12 +204,15 @@ def test_a_worker_that_is_killed_is_started_again_and_clients_lose_nothing(url: 
         store.close()
 
 
-@pytest.mark.parametrize(("number", "code", "says"), [(signal.SIGTERM, 0, ""), (signal.SIGINT, 130, "\nstopped\n")])
+@pytest.mark.parametrize(
+    ("number", "code", "says", "start"),
+    [(signal.SIGTERM, 0, "", started), (signal.SIGINT, 130, "\nstopped\n", copied)],
+)
 def test_what_is_told_to_end_drains_all_workers_and_leaves_as_one_process(
-    url: str, tmp_path: Path, number: signal.Signals, code: int, says: str
+    url: str, tmp_path: Path, number: signal.Signals, code: int, says: str, start: Start
 ) -> None:
     """Both leave at once, and neither waits for the other to take what it has."""
-    with at_work(url, tmp_path) as command:
+    with at_work(url, tmp_path, start=start) as command:
         command.create()
         workers = command.workers
         begun = time.monotonic()
@@ -189,7 +220,7 @@ def test_what_is_told_to_end_drains_all_workers_and_leaves_as_one_process(
         assert time.monotonic() - begun < 7  # a node waits 8 s for others that could take its shards
         assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
         assert command.complained.read_text() == says
-        assert command.said.read_text().count("stop with Ctrl-C") == 1
+        assert command.said.count("stop with Ctrl-C") == 1
     with Nodes(url, "w-1") as nodes:  # the names are free at once
         assert nodes.all[0].ask("GET", "/v1/experiments/e0").status_code == 200
 
@@ -198,17 +229,16 @@ def test_what_is_told_to_end_drains_all_workers_and_leaves_as_one_process(
 def test_once_workers_say_that_they_decide_the_first_calls_are_done(url: str, tmp_path: Path) -> None:
     command = Command(url, tmp_path)
     try:
-        until(lambda: "stop with Ctrl-C" in command.said.read_text())
+        command.listen()
         answers = [
             httpx.post(f"{command.url}/v1/experiments", json={"experiment_id": name, "arms": ARMS, "policy": RANDOM})
             for name in NAMES  # each over a connection of its own, so to either worker
         ]
         assert [answer.status_code for answer in answers] == [201] * len(NAMES), [one.text for one in answers]
-        said = command.said.read_text()
-        assert said.count("decides at") == 1 and "w-1, w-2" in said
-        assert "/decisions" not in said  # there is no experiment yet
     finally:
         command.end()
+    assert command.said.count("decides at") == 1 and "w-1, w-2" in command.said
+    assert "/decisions" not in command.said  # there is no experiment yet
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
@@ -281,7 +311,7 @@ def test_a_port_in_use_is_said_once_and_nothing_is_started(
 
 def test_what_is_wrong_for_all_workers_is_said_once(tmp_path: Path) -> None:
     command = Command(POSTGRES, tmp_path)
-    assert command.process.wait(PATIENCE) == 2
+    assert command.ended() == 2
     assert command.complained.read_text().count("does not answer") == 1
 
 
@@ -299,7 +329,7 @@ def test_workers_of_a_file_that_other_workers_have_are_told_so(name: str, tmp_pa
     url = f"sqlite:///{tmp_path}/run.db"
     with Nodes(url, name):
         command = Command(url, tmp_path)
-        assert command.process.wait(PATIENCE) == 2
+        assert command.ended() == 2
     complained = " ".join(command.complained.read_text().split())
     assert "run.db is in use by workers of another command: end the service" in complained
     assert "or name another database" in complained
@@ -310,7 +340,7 @@ def test_workers_of_a_server_that_other_workers_have_are_told_so(postgres_url: s
     """They are not told to take other names: with these they would be refused too."""
     with Nodes(postgres_url, "w-1"):
         command = Command(postgres_url, tmp_path)
-        assert command.process.wait(PATIENCE) == 2
+        assert command.ended() == 2
     complained = " ".join(command.complained.read_text().split())
     assert "is served by another command, which has the worker 'w-1'" in complained
     assert "--node" not in complained

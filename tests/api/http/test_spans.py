@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -16,12 +15,13 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from support import with_numba
+from support.forked import Forked
 
 from onearm.api.cli import serve
 from onearm.engine.errors import installing
+from onearm.api.cli.main import run
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-SERVE = [sys.executable, "-m", "onearm", "serve", "--port", "0", "--database", "sqlite:///run.db"]
 
 
 class Collector:
@@ -72,11 +72,10 @@ def attributes(span: Any) -> dict[str, Any]:
     return {one.key: one.value.string_value or one.value.int_value for one in span.attributes}
 
 
-def test_requests_and_commits_have_spans(tmp_path: Path, collector: Collector) -> None:
-    environment = os.environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "NUMBA_DISABLE_JIT": "1"}
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(SERVE, cwd=tmp_path, env=environment, **pipes) as process:
-        assert process.stdout is not None
+def test_requests_and_commits_have_spans(tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    with tempfile.TemporaryFile("w+") as stderr:
+        process = Forked(run, ["serve", "--port", "0", "--database", f"sqlite:///{tmp_path}/run.db"], stderr)
         url = next(word for word in process.stdout.readline().split() if word.startswith("http://"))
         path = f"{url}/v1/experiments/hello/decisions"
         secret = {"decision_id": "her-phone-5551234"}
@@ -84,8 +83,9 @@ def test_requests_and_commits_have_spans(tmp_path: Path, collector: Collector) -
         assert httpx.post(path, json=secret, headers=headers, timeout=60).status_code == 201
         assert httpx.get(f"{url}/v1/experiments/none", timeout=60).status_code == 404
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
+        process.communicate(timeout=60)
+        stderr.seek(0)
+        assert process.returncode == 0, stderr.read()
     assert collector.service == "onearm"
     (decided,) = collector.named("POST /v1/experiments/{experiment_id}/decisions")
     assert decided.trace_id.hex() == PARENT[3:35]

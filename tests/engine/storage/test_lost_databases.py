@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
+import tempfile
 from pathlib import Path
 
 import psycopg
 import pytest
 from support.every_run import every_run
-from support.stored import add, decide
+from support.forked import Forked
+from support.stored import add, decide, write
 
 from onearm.engine.errors import InvalidInput, OnearmError, Unavailable
 from onearm.engine.storage.store import Store
 
-WRITER = """
-import sys
-from onearm.engine.storage.tables import Event
-from onearm.engine.storage.store import Store
-store = Store.open(sys.argv[1])
-key = store.add_experiment("e", "{}", b"", "{}", 0).key
-print(0, flush=True)
-for start in range(1, 100_000, 20):
-    store.append([Event(key, seq, 0, seq - 1, 1, 0.5, context=b"x" * 256) for seq in range(start, start + 20)])
-    print(start + 19, flush=True)
-"""
-
 
 @pytest.mark.parametrize("acknowledged", every_run([100, 1000], [100]))
 def test_after_sigkill_every_acknowledged_batch_is_there_whole(url: str, acknowledged: int) -> None:
-    with subprocess.Popen([sys.executable, "-c", WRITER, url], stdout=subprocess.PIPE, text=True) as writer:
-        assert writer.stdout is not None
+    with tempfile.TemporaryFile("w+") as stderr:
+        writer = Forked(write, [url], stderr)
         while int(writer.stdout.readline()) < acknowledged:
             pass
         writer.send_signal(signal.SIGKILL)
         told = [acknowledged, *map(int, writer.stdout.read().split())]
+        writer.communicate()
     store = Store.open(url)
     [experiment] = store.experiments()
     seqs = [event.seq for event in store.read_events(experiment.key, 0, limit=1_000_000)]
