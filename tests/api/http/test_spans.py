@@ -18,8 +18,8 @@ from support import with_numba
 from support.forked import Forked
 
 from onearm.api.cli import serve
-from onearm.engine.errors import installing
 from onearm.api.cli.main import run
+from onearm.engine.errors import installing
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
