@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -19,15 +20,15 @@ from typing import IO, Any
 from support.original import Original
 
 IMPORTED = ["onearm.api.cli.serve", "onearm.api.http.app"]  # before any copy is made
-PROGRAM = "import sys\nfrom {module} import {name}\nsys.exit({name}(sys.argv[1:]))"
+PROGRAM = "import pickle, sys\nsys.exit(pickle.loads({program!r})(sys.argv[1:]))"
 
 
 class Forked:
     """A program in a process of its own, with as much of `subprocess.Popen` as services are asked for."""
 
     def __init__(self, program: Callable[[list[str]], int], arguments: Sequence[str], stderr: IO[str]) -> None:
-        """Start `program`, a function at the top of a module, whose result is the exit code."""
-        code = PROGRAM.format(module=program.__module__, name=program.__name__)
+        """Start `program`, a function at the top of a module or a part of one, whose result is the exit code."""
+        code = PROGRAM.format(program=pickle.dumps(program))
         mine, theirs = os.pipe()
         self.stdout = os.fdopen(mine)
         with os.fdopen(theirs, "w") as stdout:

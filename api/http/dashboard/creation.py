@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ....engine.errors import NotFound, OnearmError
+from ....engine.errors import Conflict, NotFound, OnearmError
 from ...access.caller import Caller
 from ...experiment.ids import in_url
 from ...experiment.spec import Spec
@@ -178,7 +178,10 @@ def _placed(sort: Sort, error: OnearmError) -> dict[str, str]:
     if isinstance(error, FormError):
         return {error.field: str(error)}
     in_words = _in_words(sort, str(error))
-    for said in (str(error), error.code):
+    texts = [str(error), error.code]
+    if isinstance(error, Conflict):  # with what there is, whatever else it tells of
+        texts.reverse()
+    for said in texts:
         places = [
             (found.start(), -len(word), field.name)
             for field in sort.fields
