@@ -41,6 +41,8 @@ from cluster_running import Database, Lines, Process, database
 from cluster_seeded import SEEDED
 from machine import machine
 
+from onearm.api.client.patience import Patience
+
 ARMS = [{"id": name} for name in "abc"]
 EXPERIMENTS: dict[str, dict[str, Any]] = {
     **{f"u{i}": {"policy": {"name": "ucb1"}} for i in range(4)},
@@ -51,14 +53,13 @@ GAP_SECONDS = 2.0  # above the lease, until a shard without an owner answers aga
 RESULT = Path(__file__).parent / "results" / "cluster_faults.json"
 PATIENCE_SECONDS = 180.0  # a busy machine is no bug
 THINK_SECONDS = 0.5  # between two calls of a client, at most: who never rests measures how busy the machine is
-FIRST_SECONDS, LONGEST_SECONDS = 0.05, 2.0  # how long a client waits before it tries again, as onearm's own does
 HOUR = 3600.0
 OUTCOME = 4  # the kind of a row
 TRACEBACK = re.compile(r"^Traceback .*\n(?:[ |].*\n|\n)*.*", re.MULTILINE)
 
 
 class Client(threading.Thread):
-    """Decides, rewards, repeats itself and reads reports; retries at any node until it is answered."""
+    """Decides, rewards, repeats itself and reads reports; retries at any node, as patiently as onearm's own client."""
 
     def __init__(self, me: int, seed: int, urls: Callable[[], list[str]], over: threading.Event) -> None:
         super().__init__(daemon=True)
@@ -111,11 +112,10 @@ class Client(threading.Thread):
 
     def ask(self, what: str, experiment: str, decision: str | None, said: float | None) -> Told:
         """Ask until there is an answer, and keep it."""
-        begun, longest = time.monotonic(), FIRST_SECONDS
+        patience = Patience(PATIENCE_SECONDS)
         while True:
             url = self.random.choice(self.urls())
             line, http = self._connected(url)
-            at_least = 0.0
             at = f"{url}/v1/experiments/{experiment}"
             asked = time.monotonic()
             try:
@@ -128,17 +128,15 @@ class Client(threading.Thread):
             except httpx.TransportError as error:
                 self.retries[type(error).__name__] += 1
                 self._http.pop(url)[1].close()
+                wait = patience.after_loss(error)
             else:
                 if answer.status_code < 300:
                     break
                 if answer.status_code != 503:
                     raise AssertionError(f"{answer.request.method} {at} {decision}: {answer.text}")
                 self.retries[answer.json()["code"]] += 1
-                at_least = float(answer.headers["retry-after"])
-            time.sleep(at_least + self.random.uniform(0.0, longest))
-            longest = min(2.0 * longest, LONGEST_SECONDS)
-            if time.monotonic() - begun > PATIENCE_SECONDS:
-                raise AssertionError(f"{at} did not answer for {PATIENCE_SECONDS} s")
+                wait = patience.after_answer(answer)
+            time.sleep(wait)
         self.told.append(Told(self.me, line, asked, time.monotonic(), what, experiment, decision, said, answer.json()))
         return self.told[-1]
 
@@ -195,8 +193,7 @@ class Storm:
     def strike(self, name: str) -> Gap:
         """Let something happen to some node, and return the longest time in which nobody answered of an experiment."""
         for node in self.nodes:
-            if not node.is_at_work:  # the database was away when it started: who looks after it tries again
-                node.start()
+            node.revive()
         self._begin_to_count()
         self.what[name](self.random.choice(self.nodes))
         self.wait()

@@ -153,12 +153,11 @@ class Line:
         pair = {writer, beyond[1]}
         self._open |= pair
         try:
-            with suppress(asyncio.CancelledError):  # all ends
-                await asyncio.gather(_poured(reader, beyond[1]), _poured(beyond[0], writer))
-        finally:
-            self._open -= pair
+            await asyncio.gather(_poured(reader, beyond[1]), _poured(beyond[0], writer))
+        except asyncio.CancelledError:  # all ends
             for one in pair:
                 one.transport.abort()
+        self._open -= pair
 
 
 async def _end_others(servers: list[asyncio.Server]) -> None:
@@ -226,6 +225,11 @@ class Process:
         """Let its clock be wrong by so many seconds."""
         self._clock.write_text(str(seconds))
 
+    def revive(self) -> None:
+        """Start it again where it ended by itself, as supervisors do: the database may have been away."""
+        if not self.is_at_work:
+            self.start()
+
     def wait(self) -> None:
         """Wait until it answers."""
         deadline = time.monotonic() + READY_SECONDS
@@ -233,7 +237,8 @@ class Process:
             with suppress(httpx.TransportError):
                 httpx.get(f"{self.url}/health/live", timeout=2)
                 return
-            if time.monotonic() > deadline or not self.is_at_work:
+            self.revive()
+            if time.monotonic() > deadline:
                 raise SystemExit(f"node {self.name} does not answer: {self.log.read_text()[-2000:]}")
             time.sleep(0.05)
 

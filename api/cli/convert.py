@@ -18,10 +18,11 @@ from ...engine.storage.log import BadLines, no_good_line
 from ...engine.storage.tables import Event
 from ...engine.storage.whole_log import WholeLog
 from ..console import print_json
-from ..log_files import EXPORTS, READERS, ROWS, WRITERS, check_rows, form_to_write, open_joined, open_writer
+from ..log_files import EXPORTS, READERS, WRITERS, check_rows, form_to_write, open_joined, open_writer
 from .any_log import events_of
 from .fitting import WORDS, Copy
 from .json_option import as_json
+from .options import rows_option
 
 PAGE = 5000  # events
 
@@ -33,13 +34,7 @@ PAGE = 5000  # events
     "--from", "source_form", type=click.Choice([*READERS, "database"]), help="The format of IN; default: by its ending."
 )
 @click.option("--to", "target_form", type=click.Choice(WRITERS), help="The format of OUT; default: by its ending.")
-@click.option(
-    "--rows",
-    type=click.Choice(ROWS),
-    default=ROWS[0],
-    show_default=True,
-    help="Of jsonl and parquet: a row for each event, or for each decision with its reward.",
-)
+@rows_option
 @click.option("--experiment", metavar="NAME", help="If IN is a database: which experiment; default: the only one.")
 @click.option("--strict", is_flag=True, help="Write nothing, and end with exit code 1, if a line is bad.")
 @click.option("--lossy", is_flag=True, help="Leave out what OUT cannot hold, and count it, instead of refusing.")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..console import print_json, progress
-from ..log_files import EXPORTED, EXPORTS, ROWS, check_rows, form_to_export, module_of, open_joined, open_writer
+from ..log_files import EXPORTED, EXPORTS, check_rows, form_to_export, module_of, open_joined, open_writer
 from .json_option import as_json
-from .options import DatabaseCommand, database_option
+from .options import DatabaseCommand, database_option, rows_option
 
 if TYPE_CHECKING:
     from ..service.experiment_log import ExperimentLog
@@ -22,13 +22,7 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(path_type=Path))
 @database_option
 @click.option("--format", "form", type=click.Choice(EXPORTED), help="The format of FILE; default: by its ending.")
-@click.option(
-    "--rows",
-    type=click.Choice(ROWS),
-    default=ROWS[0],
-    show_default=True,
-    help="A row for each event, or for each decision with its reward.",
-)
+@rows_option
 @as_json
 def export(experiment: str, file: Path, database: str, form: str | None, rows: str, as_json: bool) -> None:
     """Write the log of EXPERIMENT to FILE, as JSON lines (.jsonl) or Parquet (.parquet), which hold all of it.

@@ -12,7 +12,7 @@ import click
 
 from ...engine.errors import InvalidInput
 from ...engine.storage.numerals import number_in
-from ..log_files import READERS, read_artefact
+from ..log_files import READERS, ROWS, read_artefact
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -131,6 +131,13 @@ artefact_option = click.option(
     callback=_put,
     type=click.Path(path_type=Path),
     help="A trained policy of your own for mapo, as `onearm train` writes it: its .npz or its .json.",
+)
+rows_option = click.option(
+    "--rows",
+    type=click.Choice(ROWS),
+    default=ROWS[0],
+    show_default=True,
+    help="Of jsonl and parquet: a row for each event, or for each decision with its reward.",
 )
 format_option = click.option(
     "--format",

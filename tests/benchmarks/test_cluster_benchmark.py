@@ -106,7 +106,7 @@ def test_faults_lose_nothing_and_do_nothing_twice(monkeypatch: pytest.MonkeyPatc
 def test_an_error_that_is_seeded_is_noticed(
     error: str, monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Path
 ) -> None:
-    seeded = ("--faults", "18", "--clients", "16", "--seed", "5", "--seeded", error)
+    seeded = ("--faults", "18", "--clients", "48", "--seed", "5", "--seeded", error)
     code, found = printed(monkeypatch, capsys, tmp_path / "out.json", *seeded)
     assert not (tmp_path / "out.json").exists()
     assert found["n_wrong"] > 0 and code == 1

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -133,6 +135,23 @@ class Served:
         assert (found["seq"], found["decisions"], found["rewards"]) == (len(events), decided, kinds[LEARN])
         assert found["pending"] == decided - kinds[LEARN]
         assert found["digest"] == folded(row, events)
+
+
+def rewarded_database(folder: Path, decisions: int) -> Path:
+    """Return the database of a service that ended, with decisions and the reward of each."""
+    with Served(folder) as served:
+        served.create()
+        for number in range(decisions):
+            served.reward(served.decide({"decision_id": f"d{number}"}).json()["decision_id"], 0.5)
+    return folder / "run.db"
+
+
+@contextmanager
+def served_again(database: Path, folder: Path) -> Iterator[Served]:
+    """Yield a service over a copy of a database."""
+    shutil.copy(database, folder / "run.db")
+    with Served(folder) as served:
+        yield served
 
 
 def log_of(store: Store, experiment_id: str) -> tuple[Experiment, list[Event]]:

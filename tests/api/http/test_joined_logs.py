@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.old_logs import command
-from support.served import Served, assert_refused
+from support.served import Served, assert_refused, rewarded_database, served_again
 
 from onearm.api.cli.main import run
 from onearm.api.service.experiment_log import ExperimentLog, log_of
@@ -25,19 +24,13 @@ Lines = list[dict[str, Any]]
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the database of a service that ended, with 6 decisions and their rewards: 12 events."""
-    folder = tmp_path_factory.mktemp("written")
-    with Served(folder) as served:
-        served.create()
-        for number in range(6):
-            served.reward(served.decide({"decision_id": f"d{number}"}).json()["decision_id"], 0.5)
-    return folder / "run.db"
+    return rewarded_database(tmp_path_factory.mktemp("written"), 6)
 
 
 @pytest.fixture
 def served(tmp_path: Path, written: Path) -> Iterator[Served]:
     """Yield a service over a copy of that."""
-    shutil.copy(written, tmp_path / "run.db")
-    with Served(tmp_path) as served:
+    with served_again(written, tmp_path) as served:
         yield served
 
 

@@ -18,7 +18,7 @@ from support.every_run import every_run
 from support.keyed import Keyed
 from support.listening import Listening
 from support.old_logs import FIXTURES, Reader, command, once_read
-from support.served import Served
+from support.served import Served, rewarded_database, served_again
 
 from onearm.api.log_files import ROWS
 from onearm.api.service import importing, pools
@@ -33,20 +33,13 @@ IMPORT = f"{EXPERIMENTS}:import"
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the database of a service that ended, with 150 decisions and their rewards."""
-    folder = tmp_path_factory.mktemp("written")
-    with Served(folder) as served:
-        served.create()
-        for number in range(150):
-            decision = served.decide({"decision_id": f"d{number}"}).json()["decision_id"]
-            served.reward(decision, 0.5)
-    return folder / "run.db"
+    return rewarded_database(tmp_path_factory.mktemp("written"), 150)
 
 
 @pytest.fixture
 def served(tmp_path: Path, written: Path) -> Iterator[Served]:
     """Yield a service over a copy of that."""
-    shutil.copy(written, tmp_path / "run.db")
-    with Served(tmp_path) as served:
+    with served_again(written, tmp_path) as served:
         yield served
 
 
