@@ -15,7 +15,6 @@ import msgspec
 import numpy as np
 
 from ..engine.errors import InvalidInput
-from ..engine.estimate.tails import t_tails
 from ..engine.simulation import Curves
 from ..engine.vocabulary import Array, Environment, Policy
 from ..policies import catalog
@@ -92,6 +91,8 @@ def _paired(more: Array) -> tuple[float, float, float]:
     mean, stderr = float(more.mean()), float(more.std(ddof=1) / math.sqrt(len(more)))
     if stderr == 0.0:
         return mean, stderr, 1.0 if mean == 0.0 else 0.0
+    from ..engine.estimate.tails import t_tails
+
     return mean, stderr, t_tails(mean / stderr, len(more) - 1)
 
 

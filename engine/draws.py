@@ -85,7 +85,9 @@ def _ziggurat() -> tuple[Array, Array, Array]:
     """Return float64[256] scale and edge, and float64[257] density, of 256 layers of equal area under exp(-x^2 / 2).
 
     Layer j is x[j] wide, and x[j + 1] of it lies under the curve; x[0] is the width of a box with the area of the base,
-    tail included. Decimal arithmetic is exact to the last digit, so the tables are the same on every machine.
+    tail included. Decimal arithmetic is exact to the last digit, so the tables are the same on every machine. A
+    logarithm is the float's and one step of Halley's towards it, which leaves an error of 1e-47: Decimal's own takes
+    three times as long, and every start would pay.
     """
     with localcontext() as context:
         context.prec = 30
@@ -95,12 +97,15 @@ def _ziggurat() -> tuple[Array, Array, Array]:
             return (-x * x / 2).exp()
 
         x = [area / curve(_TAIL), _TAIL]
+        y = [curve(x[0]), curve(_TAIL)]
         while len(x) < 256:
-            x.append((-2 * (area / x[-1] + curve(x[-1])).ln()).sqrt())
-        x.append(Decimal(0))
-        scale = np.array([float(width / 2**52) for width in x[:-1]])
-        edge = np.array([float(width) for width in x[1:]])
-        density = np.array([float(curve(width)) for width in x])
+            y.append(area / x[-1] + y[-1])
+            near = Decimal(math.log(y[-1]))
+            over = near.exp()
+            x.append((-2 * (near + 2 * (y[-1] - over) / (y[-1] + over))).sqrt())
+        scale = np.array([float(width / 2**52) for width in x])
+        edge = np.array([*(float(width) for width in x[1:]), 0.0])
+        density = np.array([*(float(height) for height in y), 1.0])
     return scale, edge, density
 
 

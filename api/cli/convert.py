@@ -12,9 +12,10 @@ from typing import Any
 import click
 
 from ...engine.errors import InvalidInput
+from ...engine.storage.bad_lines import BadLines
 from ...engine.storage.events import Events
 from ...engine.storage.joined_form import Joining
-from ...engine.storage.log import BadLines, no_good_line
+from ...engine.storage.log import no_good_line
 from ...engine.storage.tables import Event
 from ...engine.storage.whole_log import WholeLog
 from ..console import print_json

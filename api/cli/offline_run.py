@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...engine.errors import Damaged
-from ...engine.storage.log import BadLines
+from ...engine.storage.bad_lines import BadLines
 from ...engine.storage.period import Period
 from ...engine.storage.rows import Naming, Wanted
 from ..console import finite, print_json, progress

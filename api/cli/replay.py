@@ -8,8 +8,9 @@ import click
 
 from ...engine.errors import InvalidInput
 from ..offline.candidate_kinds import of_policy
-from ..offline.candidates import added, checked, policy_named, sweep
+from ..offline.candidates import added, checked, policy_named
 from ..offline.options import METHODS
+from ..swept import swept
 from .json_option import as_json
 from .offline_options import asking_options, method_option, naming_options, reading_options, showing_options
 from .offline_run import run
@@ -78,11 +79,11 @@ def replay(
                 "not_spread", f"{log} is a log of vectors, through which policies go here: leave out --scheduler"
             )
         if sweeps:
-            given += [each.policy for text in sweeps for each in sweep(text, given)]
+            given += [each for text in sweeps for each in swept(text, given)]
         rehearse_all(log, vectors, given, seed=seed, segments=1 if segments is None else segments, as_json=as_json)
         return
     if segments is not None:
         raise InvalidInput("no_segments", f"{log} is no log of vectors: --segments is for regret against points")
     candidates = [of_policy(policy) for policy in given]
-    swept = [each for text in sweeps for each in sweep(text, given)]
-    run(log, form, checked(added(candidates, swept)), ("match", "snips"), seed=seed, as_json=as_json, **asked)
+    more = [of_policy(policy) for text in sweeps for policy in swept(text, given)]
+    run(log, form, checked(added(candidates, more)), ("match", "snips"), seed=seed, as_json=as_json, **asked)

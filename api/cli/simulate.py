@@ -20,11 +20,11 @@ from ...policies import catalog as policy_catalog
 from ..console import print_json, print_table, progress
 from ..experiment.worlds import in_words
 from ..log_files import writer
-from ..offline.candidates import sweep as values_of
 from ..rate import rate
 from ..scheduling.scheduler import opened
 from ..scheduling.sweep import sweep
 from ..simulated import TOLD_APART, certificate_of, contender, differences, horizon_of, summary, told
+from ..swept import swept
 from .catalog import named
 from .json_option import as_json
 from .options import (
@@ -119,9 +119,9 @@ def simulate(
 def _contenders(policies: tuple[str, ...], sweeps: tuple[str, ...], propensities: bool) -> list[Policy]:
     """Return the policies that are named, and with each value of a param that is swept."""
     given = [contender(policy, propensities) for policy in policies]
-    swept = [each.policy for text in sweeps for each in values_of(text, given)]
+    more = [policy for text in sweeps for policy in swept(text, given)]
     known = [policy.spec for policy in given]
-    return [*given, *(policy for policy in swept if policy.spec not in known)]
+    return [*given, *(policy for policy in more if policy.spec not in known)]
 
 
 def _runs(

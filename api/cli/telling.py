@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ...engine.storage.log import BadLines
+from ...engine.storage.bad_lines import BadLines
 from ..console import show
 from ..experiment.worlds import in_words
 from ..offline.data import as_bad_lines, looking

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...engine.errors import Damaged, InvalidInput
-from ...engine.storage.log import BadLines
+from ...engine.storage.bad_lines import BadLines
 from ...engine.storage.period import Period
 from ...engine.storage.rows import Naming, Wanted
 from ...engine.vocabulary import Array, Policy
@@ -20,11 +20,11 @@ from ..moments import microseconds_of
 from ..offline.asked import answer, question_of
 from ..offline.candidate_kinds import Candidate, of_function, of_policy
 from ..offline.candidates import added, candidate
-from ..offline.candidates import sweep as swept_by
 from ..offline.data import as_data
 from ..offline.own import Function
 from ..offline.reading import Logged
 from ..offline.showing import draw, pen_for
+from ..swept import swept
 from .arguments import (
     baseline_of,
     label_of,
@@ -150,8 +150,8 @@ def replay(
     ['ucb1', 'ucb1(alpha=0.5)', 'ucb1(alpha=2)']
     """
     given = [policy_of(each) for each in _listed(policy)]
-    swept = [each for text in texts_of(sweep, "sweep") for each in swept_by(text, given)]
-    found = added([of_policy(each) for each in given], swept)
+    more = [of_policy(each) for text in texts_of(sweep, "sweep") for each in swept(text, given)]
+    found = added([of_policy(each) for each in given], more)
     log = _Asked(log_of(data, format, experiment), since, until, strict, library_of(data), report)
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
     wanted = _wanted(dimension, arms, segment, naming)

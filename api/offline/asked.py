@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine.errors import InvalidInput
-from ...engine.storage.log import BadLines
+from ...engine.storage.bad_lines import BadLines
 from ...engine.storage.period import ALWAYS, Period
 from ...engine.storage.rows import Rows, Wanted
 from ...engine.vocabulary import Array

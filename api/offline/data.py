@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 
 from ...engine.estimate import Diagnostics, EProcess
+from ...engine.storage.bad_lines import BadLines
 from ...engine.storage.formats.slots import Slots
-from ...engine.storage.log import BadLines
 from ...engine.vocabulary import Change
 from ..experiment.worlds import as_found
 from .evaluation import Estimate, Evaluation

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...engine.errors import InvalidInput
-from ...engine.storage.log import BadLines
+from ...engine.storage.bad_lines import BadLines
 from ...engine.storage.rows import Page, Rows, Told
 from ...engine.vocabulary import Array
 from .judging import Facts

@@ -16,10 +16,10 @@ import msgspec
 import numpy as np
 
 from ...engine.errors import InvalidInput
+from ...engine.storage.bad_lines import BadLines
 from ...engine.storage.event_columns import learned_columns
 from ...engine.storage.events import Events
 from ...engine.storage.formats.slots import Slots
-from ...engine.storage.log import BadLines
 from ...engine.storage.rows import Rows
 from ...engine.storage.tables import Event
 from ...engine.vocabulary import CORRECTED, DECIDE, LEARN, Array, Columns, Problem

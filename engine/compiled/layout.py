@@ -29,7 +29,6 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import lower_builtin, type_callable
-from numba.np.arrayobj import make_view
 
 from .entries import NAMED_TUPLES
 
@@ -93,6 +92,8 @@ def _row(context: Any, builder: Any, kind: Any, row: Any, value: Any, i: Any) ->
     start = cgutils.pointer_add(builder, array.data, builder.mul(i, strides[0]), array.data.type)
     if kind.ndim == 1:
         return context.unpack_value(builder, kind.dtype, start)
+    from numba.np.arrayobj import make_view
+
     return make_view(context, builder, kind, array, row, start, shape[1:], strides[1:])._getvalue()
 
 

@@ -22,8 +22,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from filelock import FileLock
-
 from . import store
 from .process import most_memory
 
@@ -64,6 +62,8 @@ def _answer(order: dict[str, Any]) -> dict[str, Any]:
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Wait until no other process compiles for a folder, and be the one that does."""
+    from filelock import FileLock
+
     with FileLock(folder / LOCK, poll_interval=0.01, fallback_to_soft=False, preserve_lock_file=True):
         yield
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from ..columns import empty, take
 from ..vocabulary import LEARN, Array, Problem
+from .bad_lines import BadLines
 from .corrections import Corrected
 from .event_columns import Seen, columns_of, row_of
 from .events import Events
-from .log import BadLines
 from .reward_join import EventPage, RewardJoin, Rewards, rows_of_events
 from .rows import Rows, Wanted
 from .store import Store

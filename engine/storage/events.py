@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..vocabulary import Problem
-from .log import BadLines
+from .bad_lines import BadLines
 from .tables import Event
 
 

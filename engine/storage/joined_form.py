@@ -23,7 +23,8 @@ import numpy as np
 
 from ..errors import InvalidInput
 from ..vocabulary import CORRECTED, DECISIONS, LEARN, Array, Problem
-from .log import JOINED, LINES_KEPT, BadLines, begins_of, header_of
+from .bad_lines import LINES_KEPT, BadLines
+from .log import JOINED, begins_of, header_of
 from .tables import Event
 
 SHOWN = 3  # seqs that a message names

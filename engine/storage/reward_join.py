@@ -17,10 +17,11 @@ from ..actions import possible_rewards
 from ..columns import empty, take
 from ..errors import InvalidInput
 from ..vocabulary import EXTERNAL, LEARN, Array, Columns, Features, Problem
+from .bad_lines import BadLines
 from .corrections import NONE, Corrected
 from .formats.segments import Segments, feature_of
 from .joined_form import extent_of
-from .log import BadLines, good_decisions, good_rewards
+from .log import good_decisions, good_rewards
 from .room import Growing
 from .rows import Page, Rows, Wanted, part_of
 

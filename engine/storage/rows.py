@@ -16,7 +16,7 @@ import numpy as np
 
 from ..columns import concat, empty, take
 from ..vocabulary import Array, Columns, Features, Problem
-from .log import BadLines
+from .bad_lines import BadLines
 from .room import room
 
 MEMORY = 1 << 28  # bytes of pages that are kept in memory

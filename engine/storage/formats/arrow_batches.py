@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from ...columns import empty
 from ...errors import InvalidInput
 from ...vocabulary import Problem
-from ..log import BadLines
+from ..bad_lines import BadLines
 from ..rows import Rows, Wanted
 from .arrow_arrays import floats, integers
 from .cells import NO_NUMBERS, Block

@@ -23,7 +23,7 @@ from ...columns import take
 from ...errors import InvalidInput, as_seen
 from ...vocabulary import Array, Columns
 from ..ahead import in_order
-from ..log import BadLines
+from ..bad_lines import BadLines
 from ..numerals import number_in
 from ..rows import Page
 from ..source import Source

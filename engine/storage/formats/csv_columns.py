@@ -14,7 +14,8 @@ from ...errors import InvalidInput
 from ...features import unit_of
 from ...problem import ARMS_MAX
 from ...vocabulary import Array
-from ..log import BadLines, reading
+from ..bad_lines import BadLines
+from ..log import reading
 from ..numerals import number_in
 from ..rows import Naming
 from ..source import Source

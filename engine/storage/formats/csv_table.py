@@ -28,8 +28,9 @@ import pyarrow as pa
 
 from ...contexts import unpack_contexts
 from ...vocabulary import Problem
+from ..bad_lines import BadLines
 from ..events import Events
-from ..log import BadLines, Log, reading
+from ..log import Log, reading
 from ..rows import PLAIN, Naming, Rows, Wanted
 from ..source import Source
 from ..tables import Event

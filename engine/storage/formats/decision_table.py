@@ -16,7 +16,8 @@ import pyarrow as pa
 from ...errors import InvalidInput
 from ...problem import REWARD_MAX
 from ...vocabulary import Array, Problem
-from ..log import BadLines, no_good_line
+from ..bad_lines import BadLines
+from ..log import no_good_line
 from ..rows import Page, Rows, Wanted, part_of
 from .beside import BesideColumns
 from .cells import (

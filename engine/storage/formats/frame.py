@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from ...errors import InvalidInput
-from ..log import BadLines
+from ..bad_lines import BadLines
 from ..rows import PAGE, Rows, Wanted
 from .arrow_batches import Batch, read_batches
 

@@ -20,8 +20,9 @@ from ...contexts import unpack_contexts
 from ...errors import InvalidInput
 from ...problem import ARMS_MAX, REWARD_MAX
 from ...vocabulary import Array, Problem
+from ..bad_lines import BadLines
 from ..events import Events
-from ..log import BadLines, Log, no_good_line, reading
+from ..log import Log, no_good_line, reading
 from ..rows import Page, Rows, Wanted
 from ..source import Source
 from ..tables import Event

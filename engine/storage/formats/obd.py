@@ -24,8 +24,9 @@ from ...errors import InvalidInput
 from ...features import DIMENSION_MAX
 from ...problem import ARMS_MAX, REWARD_MAX
 from ...vocabulary import Array, Problem
+from ..bad_lines import BadLines
 from ..events import Events
-from ..log import BadLines, Log, no_good_line, reading
+from ..log import Log, no_good_line, reading
 from ..rows import PAGE, Page, Rows, Wanted, part_of
 from ..source import STDIN, Source
 from ..tables import Event

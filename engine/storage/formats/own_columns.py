@@ -16,7 +16,8 @@ from ...errors import InvalidInput, NotFound
 from ...replay.own_laws import SUM_TOLERANCE, OwnChance, OwnLaw
 from ...replay.targets import Target
 from ...vocabulary import Array
-from ..log import BadLines, reading
+from ..bad_lines import BadLines
+from ..log import reading
 from ..rows import Rows
 from ..source import Source
 from .arrow_batches import cells_of

@@ -25,7 +25,8 @@ import numpy as np
 
 from ...errors import InvalidInput, as_seen
 from ...vocabulary import Array
-from ..log import BadLines, no_good_line, reading
+from ..bad_lines import BadLines
+from ..log import no_good_line, reading
 from ..source import Source
 from .dsjson.labels import is_number, kept_of, parsed
 

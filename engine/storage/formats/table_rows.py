@@ -15,8 +15,9 @@ from ...columns import take
 from ...contexts import pack_context
 from ...problem import ARMS_MAX
 from ...vocabulary import EXTERNAL, LEARN, Array, Columns, Problem
+from ..bad_lines import BadLines
 from ..events import Events
-from ..log import BadLines, good_decisions, no_good_line
+from ..log import good_decisions, no_good_line
 from ..rows import Page, Rows, Wanted
 from ..source import STDIN, Source
 from ..tables import Event

@@ -10,7 +10,7 @@ import numpy as np
 
 from ....problem import REWARD_MAX
 from ....vocabulary import Array
-from ...log import BadLines
+from ...bad_lines import BadLines
 from ...source import newlines
 from .labels import Line
 

@@ -12,8 +12,9 @@ from ....contexts import pack_context
 from ....errors import InvalidInput
 from ....features import Encoder
 from ....vocabulary import EXTERNAL, LEARN, Problem
+from ...bad_lines import BadLines
 from ...events import Events
-from ...log import BadLines, no_good_line, reading
+from ...log import no_good_line, reading
 from ...source import Source
 from ...spool import Spool
 from ...tables import Event

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from ....problem import REWARD_MAX
-from ...log import BadLines
+from ...bad_lines import BadLines
 
 OTHERS = {"_outcomes": "other_problem", "_label_ca": "continuous_action", "rewardvalue": "dangling_reward"}
 

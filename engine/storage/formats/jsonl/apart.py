@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ....vocabulary import CORRECTED, LEARN
+from ...bad_lines import BadLines
 from ...joined_form import Extent, Order, RewardCheck
-from ...log import BadLines
 from .decoding import Lines
 from .lines import Decide, Learn, Learned
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from ....errors import InvalidInput
 from ....vocabulary import Array
-from ...log import ADVICE, BadLines
+from ...bad_lines import BadLines
+from ...log import ADVICE
 from ...source import Source
 from .lines import UNREADABLE
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from ....errors import InvalidInput
-from ...log import BadLines
+from ...bad_lines import BadLines
 from ...rows import Rows, Wanted
 from ...source import Source
 from ..cells import NO_NUMBERS, Block

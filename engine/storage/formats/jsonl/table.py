@@ -13,7 +13,7 @@ import numpy as np
 from ....columns import empty
 from ....vocabulary import Problem
 from ...arrow import format_module
-from ...log import BadLines
+from ...bad_lines import BadLines
 from ...rows import Rows, Wanted
 from ...source import Source
 from ..plain_columns import CONTEXT, DECISION, has_lists, is_bare, unused_of

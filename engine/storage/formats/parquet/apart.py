@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ....vocabulary import CORRECTED, DECISIONS, LEARN, Array
+from ...bad_lines import BadLines
 from ...joined_form import Extent, Order, RewardCheck
-from ...log import BadLines
 from ..arrow_arrays import floats, integers
 from .schema import LEARNED
 

@@ -32,10 +32,11 @@ from ....vocabulary import (
     Problem,
 )
 from ...arm_labels import arm_labels
+from ...bad_lines import BadLines
 from ...corrections import Corrected
 from ...events import Events
 from ...joined_form import extent_of
-from ...log import BadLines, Log, begins_of, gathered, log_of_events, read_header, say_what_came_next
+from ...log import Log, begins_of, gathered, log_of_events, read_header, say_what_came_next
 from ...reward_join import EventPage, RewardJoin, Rewards, in_order, join_of, rows_of_events
 from ...rows import PLAIN, Naming, Rows, Wanted
 from ...source import STDIN, Source

@@ -7,8 +7,9 @@ import numpy as np
 
 from ....contexts import pack_context
 from ....vocabulary import EXTERNAL, LEARN, Features, Problem
+from ...bad_lines import BadLines
 from ...events import Events
-from ...log import BadLines, no_good_line, reading
+from ...log import no_good_line, reading
 from ...source import Source
 from ...spool import Spool
 from ...tables import Event

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ....errors import as_seen
 from ....problem import ARMS_MAX, REWARD_MAX
-from ...log import BadLines
+from ...bad_lines import BadLines
 from ...numerals import number_in
 
 

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
-from ...log import BadLines
+from ...bad_lines import BadLines
 from ...source import Source, newlines
 from .labels import Text, words_of
 

@@ -14,9 +14,9 @@ import pytest
 from support.exported import EXPORTS, SPEC, assert_same
 
 from onearm.engine.errors import InvalidInput
+from onearm.engine.storage.bad_lines import BadLines
 from onearm.engine.storage.formats import jsonl, parquet
 from onearm.engine.storage.joined_form import Extent, JoinedRow, Joining
-from onearm.engine.storage.log import BadLines
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
 from onearm.engine.storage.tables import Event
