@@ -26,22 +26,16 @@ from ..engine.errors import InvalidInput, as_seen
 from ..engine.task import Task
 from ..engine.vocabulary import FeedbackKind
 from ..policies import catalog
-from .durable.commits import EACH, commits_of
-from .durable.finding import Found, found
-from .durable.journal import Journal
-from .durable.threads import shared
+from .durable.commits import EACH
 from .experiment.ids import check_fields
 from .experiment.spec import Spec
 from .kinds.arms.engine import Engine
-from .kinds.arms.kind import ARMS
+from .kinds.engines import ENGINES
 from .kinds.lists.engine import ListEngine
-from .kinds.lists.kind import LISTS
 from .kinds.pending import REMEMBERED
 from .kinds.queries.engine import QueryEngine
-from .kinds.queries.kind import QUERIES
 from .kinds.table import kind_of
 from .kinds.vectors.engine import VectorEngine
-from .kinds.vectors.kind import VECTORS
 from .opening import creation_body, is_count
 
 if TYPE_CHECKING:
@@ -211,37 +205,16 @@ def open(
     is_named_alone = arms is None and body == creation_body(name) and policy == DEFAULT
     body |= _named(policy)
     if database is not None:
-        return _with_log(found(body, is_named_alone, database), remember, commit, policies)
+        return _with_log(body, is_named_alone, database, remember=remember, commit=commit, policies=policies)
     _check_in_memory(body, policies)
     spec = Spec.from_json(body)
     return ENGINES[kind_of(spec.problem).name](spec, remember)
 
 
-ENGINES: dict[str, Any] = {
-    ARMS.name: Engine,
-    LISTS.name: ListEngine,
-    VECTORS.name: VectorEngine,
-    QUERIES.name: QueryEngine,
-}  # by kind; a stream is at a service, or in memory as `arms_once.Stream`
-WITH_LOG = {kind: shared(engine) for kind, engine in ENGINES.items()}
+def _with_log(*of: Any, **more: Any) -> Any:
+    from .durable.opening import opened
 
-
-def _with_log(found: Found, remember: int, commit: Any, policies: Sequence[dict[str, Any]] | None) -> Any:
-    """Return the engine that goes on with a log, by itself or at a service in this process."""
-    if found.needs_service is not None or policies is not None:
-        from .durable.hosted import hosted
-
-        return hosted(found, commit, policies or ())
-    try:
-        journal = Journal(found.share, found.row, found.created, found.kind, commits_of(commit))
-    except BaseException:
-        found.share.give_up()
-        raise
-    try:
-        return WITH_LOG[found.kind.name](found.created, remember, journal)
-    except BaseException:
-        journal.close()
-        raise
+    return opened(*of, **more)
 
 
 def _check_in_memory(body: dict[str, Any], policies: Any) -> None:

@@ -23,8 +23,8 @@ from machine import machine
 from open_decisions import LIMIT_MB, rss_mb
 from service import free_port, serve, served_by
 
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Event
 from onearm.engine.storage.windows import DEFERRED, DONE
 from onearm.engine.vocabulary import ACTIVATION, DECIDE
 

@@ -22,9 +22,9 @@ from cluster_running import Database, Lines, Process, database
 from machine import machine
 
 from onearm.api.cluster.holding import Holding, ShardFence
+from onearm.engine.storage.records import Event, Node
 from onearm.engine.storage.shards import SHARDS, Shards
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Event, Node
 from onearm.engine.vocabulary import DECIDE
 
 BATCHES = (1, 32, 256)  # events of a transaction, of 8 experiments where there are as many

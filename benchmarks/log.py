@@ -22,8 +22,8 @@ from onearm.engine import loop
 from onearm.engine.draws import run_key
 from onearm.engine.replay import matching
 from onearm.engine.storage.formats import parquet
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE, LEARN, Problem
 from onearm.policies import catalog
 

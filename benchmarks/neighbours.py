@@ -27,8 +27,8 @@ import httpx
 from machine import machine
 from service import Server, free_port, serve, served_by
 
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE, LEARN
 
 HERE = Path(__file__).parent

@@ -65,7 +65,8 @@ WORLD_NEEDED = {
 LAZY = {
     "engine/_root/__init__.py": "`onearm --help` must not pay for numba",
     "api/kinds/engine.py": "as the next: a report of its log is asked of a service",
-    "api/open.py": "an engine whose experiment needs no service starts without HTTP",
+    "api/open.py": "an engine in memory starts without SQL: half of its start",
+    "api/durable/opening.py": "an engine whose experiment needs no service starts without HTTP",
     "api/console.py": "rich takes 80 ms, and most of what is printed goes to a pipe",
     "api/log_files.py": "the help of commands names formats, and must not pay for NumPy",
     "api/cli/options.py": "as the last: what an option loads, if it is given",

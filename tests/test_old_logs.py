@@ -23,8 +23,8 @@ from support.old_logs import FIXTURES, Reader, command, export_digest, read_answ
 
 from onearm.api import log_files
 from onearm.engine.errors import InvalidInput
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.rows import Wanted
-from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import Columns
 from onearm.policies import catalog
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from ...engine.errors import OnearmError, Unavailable
 from ...engine.storage.access import Access
-from ...engine.storage.tables import Deed
+from ...engine.storage.records import Deed
 
 log = logging.getLogger("onearm")
 

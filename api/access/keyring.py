@@ -18,7 +18,7 @@ from contextlib import suppress
 
 from ...engine.errors import OnearmError
 from ...engine.storage.access import Access
-from ...engine.storage.tables import StoredKey
+from ...engine.storage.records import StoredKey
 from ..tasks import ended
 from .caller import ANYONE, Caller
 from .keys import caller_of, digest_of, id_of

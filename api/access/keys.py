@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ...engine.errors import Conflict, InvalidInput
-from ...engine.storage.tables import StoredKey
+from ...engine.storage.records import StoredKey
 from ..experiment.tenants import check_tenant
 from .caller import EVERY, FOREVER, ROLES, Caller, roles_of
 

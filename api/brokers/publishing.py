@@ -20,8 +20,8 @@ import msgspec
 from ...engine.errors import Conflict, Unavailable
 from ...engine.storage.formats.jsonl.writer import Writer
 from ...engine.storage.outbox import Gone, Outbox
+from ...engine.storage.records import Event, Experiment, Published
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Event, Experiment, Published
 from ..experiment.tenants import DEFAULT, parts_of
 from ..service.artefacts import keep_all
 from ..service.experiment_log import ExperimentLog, log_of

@@ -16,7 +16,7 @@ from ...engine.storage.bad_lines import BadLines
 from ...engine.storage.events import Events
 from ...engine.storage.joined_form import Joining
 from ...engine.storage.log import no_good_line
-from ...engine.storage.tables import Event
+from ...engine.storage.records import Event
 from ...engine.storage.whole_log import WholeLog
 from ..console import print_json
 from ..log_files import EXPORTS, READERS, WRITERS, check_rows, form_to_write, open_joined, open_writer

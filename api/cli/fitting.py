@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 from ...engine.errors import InvalidInput
-from ...engine.storage.tables import Event
+from ...engine.storage.records import Event
 from ...engine.vocabulary import ACTIVATION, CHANGE, CORRECTED, DECIDE, EARLY, EXTERNAL, LEARN, OUTCOME
 from ..log_files import EXPORTS, module_of
 

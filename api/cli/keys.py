@@ -13,8 +13,8 @@ import click
 from ...engine.errors import InvalidInput, NotFound
 from ...engine.storage.access import ROTATE, Access, deed_by_command
 from ...engine.storage.connections import without_password
+from ...engine.storage.records import StoredKey
 from ...engine.storage.store import Store
-from ...engine.storage.tables import StoredKey
 from ..access.caller import EVERY, ROLES
 from ..access.keys import DAY_SECONDS, SECOND, NewKey, caller_of, check_seconds, key_like, new_key
 from ..console import print_json, print_table

@@ -25,7 +25,7 @@ from ...engine.compiled.waiting import WAITING
 from ...engine.errors import InvalidInput, Unavailable, installing
 from ...engine.storage.access import Access
 from ...engine.storage.connections import without_password
-from ...engine.storage.tables import Experiment
+from ...engine.storage.records import Experiment
 from ..access.rates import Rates
 from ..cluster.nodes import Nodes
 from ..cluster.workers import Worker

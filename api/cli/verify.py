@@ -16,9 +16,9 @@ from ...engine.errors import InvalidInput
 from ...engine.problem import fitted
 from ...engine.storage.connections import parse_url
 from ...engine.storage.log import Log
+from ...engine.storage.records import Event, Experiment
 from ...engine.storage.source import STDIN
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Event, Experiment
 from ...engine.vocabulary import CHANGE, Problem
 from ...policies import catalog
 from ..console import print_json, print_table, progress

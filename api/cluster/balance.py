@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from ...engine.storage.tables import Node, Shard
+from ...engine.storage.records import Node, Shard
 
 
 def fair(nodes: Mapping[str, Node], shards: Iterable[Shard]) -> dict[str, int]:

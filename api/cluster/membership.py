@@ -12,8 +12,8 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from ...engine.errors import OnearmError
+from ...engine.storage.records import Experiment, Node
 from ...engine.storage.shards import Shards, View
-from ...engine.storage.tables import Experiment, Node
 from ..service.service import Service
 from ..tasks import ended
 from .balance import is_settled, moves, wanted

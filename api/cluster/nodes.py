@@ -15,7 +15,7 @@ import msgspec
 from starlette.types import Scope
 
 from ...engine.errors import Conflict, Unavailable
-from ...engine.storage.tables import Node
+from ...engine.storage.records import Node
 from ..access.caller import Caller
 from ..http.call import Call
 from ..http.deadline import TIMEOUT, seconds_left

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ...engine.errors import InvalidInput
+from ...engine.storage.records import Node
 from ...engine.storage.shards import Shards
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Node
 from .clock import DatabaseClock
 from .holding import Holding, ShardFence
 from .membership import Membership

@@ -6,8 +6,8 @@ import json
 from typing import Any, NamedTuple
 
 from ...engine.errors import Conflict, InvalidInput, NotFound, as_seen
+from ...engine.storage.records import Experiment
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Experiment
 from ..experiment.ids import check_id
 from ..experiment.lineup import Member
 from ..experiment.sameness import asks_for, differences

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import httpx
 
 from ...engine.errors import Unavailable
+from ...engine.storage.records import Experiment
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Experiment
 from ..access.caller import ANYONE
 from ..client.bodies import refusal
 from ..http.app import DecisionApp, app_within

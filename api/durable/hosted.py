@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 from weakref import finalize
 
 from ...engine.errors import InvalidInput, as_seen
-from ...engine.storage.tables import Experiment
+from ...engine.storage.records import Experiment
 from ..client.blocking.arms import Arms
 from ..client.blocking.connection import Connection
 from ..client.blocking.experiment import Remote

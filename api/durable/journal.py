@@ -12,18 +12,18 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
 from ...engine.errors import NotFound, OnearmError, Unavailable, as_seen
 from ...engine.snapshot import size
-from ...engine.storage.tables import Event, Experiment
-from ...engine.vocabulary import CHANGE, DECIDE, DECISIONS, EXTERNAL, Columns, Decision, Feedback
+from ...engine.storage.records import Event, Experiment
+from ...engine.vocabulary import CHANGE, DECIDE, DECISIONS, EXTERNAL, Columns, Decision, Feedback, Problem
 from ..experiment.spec import Spec
 from ..experiment.weights import Shown, on_record
-from ..kinds.decided import Decided
-from ..kinds.kind import Kind, Request, Work, known
+from ..kinds.decided import Decided, Made
+from ..kinds.kind import Asked, Kind, Request, Work, known
 from ..service.clocks import microseconds
 from ..service.entered import Place, Sent, decision_event, learned_event
 from ..service.folded import Recovered, finished, fold_log
@@ -32,17 +32,10 @@ from ..service.keeping import EVENT_BYTES, SNAPSHOT_BYTES
 from ..service.writer import PendingSnapshot
 from .commits import Commits
 from .owners import Share
+from .pending import LoggedPending
 
 log = logging.getLogger("onearm")
 NOTHING_MORE = (None, None, None)  # what nearly all rewards, and decisions without contexts, have beside their numbers
-
-
-class Asked(NamedTuple):
-    """What a decision was asked for, and by what name it is on record whom it is for."""
-
-    request: Request
-    unit_id: str | None = None
-    sent: str | None = None  # what was asked, JSON for people, where the log has it in no other way
 
 
 class Failed(NamedTuple):
@@ -107,6 +100,12 @@ class Journal:
         self._policy = found.spec.numbers[0] or None
         self._bytes = (found.seq - found.kept_at) * EVENT_BYTES
         return found
+
+    def pending(
+        self, made: type[Made], problem: Problem, remade: Callable[[Event], Made], remember: Any
+    ) -> LoggedPending[Made]:
+        """Return the decisions that wait for feedback, with what is on record of them."""
+        return LoggedPending(made, problem, self, remade, remember)
 
     def shown(self) -> Iterator[Shown]:
         """Yield what was shown of the newest decisions, those that are written down."""

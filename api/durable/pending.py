@@ -7,16 +7,26 @@ holds is known again, whichever engine made it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from ...engine.errors import Conflict, NotFound
-from ...engine.storage.tables import Event
+from ...engine.storage.records import Event, Experiment
+from ...engine.storage.store import Store
 from ...engine.vocabulary import Problem
 from ..kinds.decided import DecidedMany, Made
 from ..kinds.pending import REMEMBERED, Found, Many, Pending, another, learned, unknown
 from ..service.records import records_of
 from ..service.refusals import being_erased
-from .journal import Journal
+
+
+class Log(Protocol):
+    """What is asked of a journal here."""
+
+    store: Store
+    row: Experiment
+
+    def flush(self) -> None:
+        """Write down what is not yet."""
 
 
 class LoggedPending(Pending[Made]):
@@ -26,7 +36,7 @@ class LoggedPending(Pending[Made]):
         self,
         made: type[Made],
         problem: Problem,
-        journal: Journal,
+        journal: Log,
         remade: Callable[[Event], Made],
         remember: Any = REMEMBERED,
     ) -> None:
@@ -64,7 +74,7 @@ class LoggedPending(Pending[Made]):
         raise unknown(decision)
 
     def _in_batch(self, number: int, decided: int) -> Made:
-        """Return a decision that was made records_of with others, or that the log has; raise where neither is so."""
+        """Return a decision that was made together with others, or that the log has; raise where neither is so."""
         try:
             return super()._in_batch(number, decided)
         except (Conflict, NotFound):  # it is not in memory, which may mean anything

@@ -13,18 +13,20 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...engine.errors import InvalidInput, as_seen
 from ...engine.features import Cells, Encoder, Entry, named
-from ...engine.storage.store import Store
 from ...engine.vocabulary import DECISIONS, Array, Features, Instance
 from .definition import Definition
 from .explanation import EXPLAINING
 from .intake import Named
 from .weights_schemas import ActionWeights, Weight, Weights
+
+if TYPE_CHECKING:
+    from ...engine.storage.store import Store
 
 TOP_MAX = 1000
 ACTIONS_WEIGHED = 100  # arms, the first ones

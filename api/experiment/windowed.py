@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ...engine.storage.windows import Windowed
+from ...engine.storage.records import Windowed
 from ...engine.vocabulary import Array
 from .sums import Sums, Tally, fresh
 

@@ -8,7 +8,7 @@ import functools
 import msgspec
 
 from ...engine.errors import Forbidden
-from ...engine.storage.tables import Deed
+from ...engine.storage.records import Deed
 from ..access.caller import EVERY, Caller
 from ..experiment.tenants import parts_of
 from ..service.service import Service

@@ -6,7 +6,7 @@ import msgspec
 
 from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_reward
-from ...engine.storage.tables import Event
+from ...engine.storage.records import Event
 from ...engine.storage.windows import shown_number
 from ..service.live import Live
 from ..service.records import Record

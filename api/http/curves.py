@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from ...engine.errors import InvalidInput
 from ...engine.storage.buckets import ALL, DAY, HOUR
-from ...engine.storage.tables import Bucket
+from ...engine.storage.records import Bucket
 from ..experiment.report_schemas import ArmReport
 from ..experiment.sums import mean_of
 from ..service.curves import told_apart

@@ -13,8 +13,8 @@ from msgspec import UNSET
 
 from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_reward
+from ...engine.storage.records import Event
 from ...engine.storage.states import slimmed
-from ...engine.storage.tables import Event
 from ...engine.storage.windows import why_closed
 from ...engine.vocabulary import EXTERNAL, Decision, Feedback
 from ..experiment.ids import check_id

@@ -14,8 +14,8 @@ from ...engine.changes.turning import check_turns
 from ...engine.changes.worlds import changes_of, leader_of
 from ...engine.compiled import background
 from ...engine.errors import InvalidInput, NotFound
+from ...engine.storage.records import Counts, Experiment
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Counts, Experiment
 from ...engine.vectors.constants import constants_of
 from ..access.caller import Caller
 from ..experiment.explanation import notes_on, wrapped

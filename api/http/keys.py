@@ -11,7 +11,7 @@ import msgspec
 
 from ...engine.errors import Conflict, Forbidden, NotFound, Unavailable
 from ...engine.storage.access import ROTATE
-from ...engine.storage.tables import StoredKey
+from ...engine.storage.records import StoredKey
 from ..access.caller import ADMIN, EVERY, ROLES
 from ..access.keys import DAY_SECONDS, SECOND, NewKey, check_seconds, key_like, new_key
 from ..service.service import Service

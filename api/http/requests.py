@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Concatenate, ParamSpec, TypeVar
 
 from ...engine.errors import Conflict, InvalidInput
-from ...engine.storage.tables import Event
+from ...engine.storage.records import Event
 from ..experiment.ids import check_id, is_id
 from ..kinds.kind import Several, part_of_a_list
 from ..service.live import Live

@@ -11,7 +11,7 @@ import msgspec
 from ...engine.actions import pack_detail
 from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_reward
-from ...engine.storage.tables import Event
+from ...engine.storage.records import Event
 from ...engine.storage.windows import beside_in, is_late, shown_number, why_closed
 from ...engine.vocabulary import EXTERNAL, Feedback
 from ..kinds.kind import Several

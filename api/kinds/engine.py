@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from numbers import Real
-from typing import Any, Generic, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 from weakref import finalize
 
 import numpy as np
@@ -15,22 +15,23 @@ from ...engine.changes.worlds import changes_of
 from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import Entry, Loop
 from ...engine.replay.folding import NOT_JUDGED, run_rows
-from ...engine.storage.tables import Event
+from ...engine.storage.records import Event
 from ...engine.vectors.constants import constants_of
 from ...engine.vocabulary import DECIDE, LEARN, Array, Change, Columns, Constant, Decision, Feedback, Instance
 from ...policies import catalog
 from .. import saving
-from ..durable.journal import Asked, Journal
-from ..durable.pending import LoggedPending
 from ..experiment.report_schemas import Report
 from ..experiment.spec import Spec
 from ..http.curve_schemas import Curve
 from ..http.schemas import DecisionRecord
 from ..service.history import History, Roster
 from .decided import Decided, DecidedMany, locked
-from .kind import Kind, Request, Work
+from .kind import Asked, Kind, Request, Work
 from .pending import REMEMBERED, Found, Pending
 from .table import kind_of
+
+if TYPE_CHECKING:
+    from ..durable.journal import Journal
 
 TIME_MAX = 2**62  # microseconds
 NO_UNITS = np.zeros(1, np.uint64)  # of decisions that are for nobody
@@ -90,7 +91,7 @@ class PolicyEngine(Work, Generic[Made]):
         self.state, self.own = found.state, found.own
         self.number, self.rewards = found.number, found.rewards
         self._many = {}
-        self._pending = LoggedPending(self._made, self.problem, journal, self._remade, self._remember)
+        self._pending = journal.pending(self._made, self.problem, self._remade, self._remember)
         self._compile(self._kind)
         journal.torn = False
 

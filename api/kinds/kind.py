@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -24,7 +24,7 @@ from ...engine.errors import Conflict, OnearmError
 from ...engine.features import unit_of
 from ...engine.kernel import Entry
 from ...engine.problem import ANY_REWARD
-from ...engine.storage.tables import Event
+from ...engine.storage.records import Event
 from ...engine.vocabulary import (
     NOBODY,
     Action,
@@ -44,11 +44,13 @@ from ..experiment.report_schemas import Report
 from ..experiment.sums import Tally
 from ..experiment.undo import Undo
 from ..http.schemas import Decide, Example
-from ..service.history import History, Part, Roster
-from ..service.records import Record
 from .form import Form
 from .gym import GymKind
 from .sample import Sample
+
+if TYPE_CHECKING:
+    from ..service.history import History, Part, Roster
+    from ..service.records import Record
 
 NO_DETAIL = np.zeros(0)
 # Fields of `Decide`, of which each kind reads some.
@@ -82,6 +84,14 @@ class Request(NamedTuple):
     parts: Sequence[Any] = ()  # where it is several decisions, what each is asked for, as its kind reads it
     made: tuple[Made, ...] = ()  # those of these that were made
     decision_id: str | None = None  # the client's, there
+
+
+class Asked(NamedTuple):
+    """What a decision was asked for, and by what name it is on record whom it is for."""
+
+    request: Request
+    unit_id: str | None = None
+    sent: str | None = None  # what was asked, JSON for people, where the log has it in no other way
 
 
 class Made(NamedTuple):

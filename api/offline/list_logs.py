@@ -20,8 +20,8 @@ from ...engine.storage.bad_lines import BadLines
 from ...engine.storage.event_columns import learned_columns
 from ...engine.storage.events import Events
 from ...engine.storage.formats.slots import Slots
+from ...engine.storage.records import Event
 from ...engine.storage.rows import Rows
-from ...engine.storage.tables import Event
 from ...engine.vocabulary import CORRECTED, DECIDE, LEARN, Array, Columns, Problem
 from ..kinds.lists.http import numbers
 from ..kinds.lists.kind import LISTS

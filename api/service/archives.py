@@ -20,8 +20,8 @@ from sqlalchemy.engine import URL
 
 from ...engine.errors import Conflict, Unavailable
 from ...engine.storage import database
+from ...engine.storage.records import Experiment
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Experiment
 from ..log_files import module_of
 from ..offline.files import lies_elsewhere
 from .experiment_log import log_of

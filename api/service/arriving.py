@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple, Protocol
 
-from ...engine.storage.tables import Event, Experiment
+from ...engine.storage.records import Event, Experiment
 from ...engine.storage.windows import beside_in, with_beside
 from ...engine.vocabulary import DECIDE, Array, Feedback
 from ..experiment.sums import Tally

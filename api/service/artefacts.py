@@ -6,8 +6,8 @@ import logging
 from typing import Any
 
 from ...engine.errors import OnearmError
+from ...engine.storage.records import StoredArtefact
 from ...engine.storage.store import Store
-from ...engine.storage.tables import StoredArtefact
 from ...engine.trained.artefact import pack, unpack
 from ...engine.vocabulary import Policy
 from ...policies import artefacts

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from ...engine import snapshot
 from ...engine.errors import Damaged
+from ...engine.storage.records import SUMS, Base, SnapshotPart
 from ...engine.storage.store import Store
-from ...engine.storage.tables import SUMS, Base, SnapshotPart
 from ...engine.vocabulary import Problem
 from ..experiment.definition import Definition
 from ..experiment.lineup import states_of

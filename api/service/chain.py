@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ...engine.errors import Damaged, OnearmError
+from ...engine.storage.records import SUMS, Base, Experiment, Snapshot, SnapshotPart
 from ...engine.storage.store import Store
-from ...engine.storage.tables import SUMS, Base, Experiment, Snapshot, SnapshotPart
 from ..experiment.spec import Spec
 from ..kinds.kind import Kind
 from ..log_files import module_of, source_of

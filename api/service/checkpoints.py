@@ -12,8 +12,8 @@ import numpy as np
 from ...engine import snapshot
 from ...engine.columns import take
 from ...engine.errors import Damaged
+from ...engine.storage.records import Base, Snapshot
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Base, Snapshot
 from ...engine.vocabulary import LEARN, Columns
 from ..experiment.spec import Spec
 from ..experiment.sums import Tally, packed

@@ -18,8 +18,8 @@ from ...engine.actions import pack_detail
 from ...engine.errors import OnearmError
 from ...engine.replay.folding import NOT_JUDGED
 from ...engine.storage.event_columns import learned_columns
+from ...engine.storage.records import Event
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Event
 from ...engine.storage.windows import CLOSINGS, Begun, Closed, Valued, why_closed, with_beside
 from ...engine.vocabulary import Action, Feedback
 from ..experiment.windowed import WindowTally

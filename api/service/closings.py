@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ...engine.storage.tables import Event
+from ...engine.storage.records import Event
 from ...engine.storage.windows import (
     DEFERRED,
     DONE,

@@ -19,8 +19,8 @@ from itertools import islice
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from ...engine.errors import Conflict, InvalidInput, OnearmError
+from ...engine.storage.records import Base
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Base
 from ..experiment.sums import packed
 from .archives import Archives
 from .bases import parts_of

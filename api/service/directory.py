@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ...engine.storage.tables import Experiment
+from ...engine.storage.records import Experiment
 from ..experiment.tenants import parts_of
 
 

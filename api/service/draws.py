@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...engine.estimate.eprocess import EState, add_many, log_capital, start_actions
-from ...engine.storage.tables import Event
+from ...engine.storage.records import Event
 from ...engine.vocabulary import DECIDE
 
 GATHERED = 10_000  # decisions of an experiment between two looks; of more the last ones count

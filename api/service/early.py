@@ -10,7 +10,7 @@ from collections.abc import Iterable, Set
 from typing import NamedTuple
 
 from ...engine.errors import Unavailable
-from ...engine.storage.tables import Event
+from ...engine.storage.records import Event
 from ...engine.storage.windows import decision_of
 
 HELD_MAX = 10_000  # rewards of an experiment: about 10 MB with the longest ids

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from ...engine.contexts import pack_context
-from ...engine.storage.tables import Event
+from ...engine.storage.records import Event
 from ...engine.storage.windows import ACTIVATIONS, LATE, early_detail, shown_detail, taken_detail, with_beside
 from ...engine.vocabulary import ACTIVATION, CORRECTED, EARLY, EXTERNAL, LEARN, OUTCOME, Feedback, Problem
 from ..kinds.kind import NO_DETAIL, Encoded, Request

@@ -17,8 +17,8 @@ from weakref import WeakValueDictionary
 
 from ...engine.errors import InvalidInput, Unavailable
 from ...engine.storage.erasures import Counted
+from ...engine.storage.records import Base, Event
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Base, Event
 from ...engine.vocabulary import DECISIONS
 from ..kinds.kind import Several
 from .archives import Archives

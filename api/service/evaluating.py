@@ -16,9 +16,9 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from ...engine.errors import Conflict, NotFound, OnearmError, Unavailable
+from ...engine.storage.records import Experiment
 from ...engine.storage.rows import Wanted
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Experiment
 from ..experiment.sizes import in_mb
 from ..experiment.tenants import parts_of
 from ..offline.candidate_kinds import Candidate

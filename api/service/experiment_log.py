@@ -16,9 +16,9 @@ from ...engine.errors import Conflict, NotFound
 from ...engine.storage import database
 from ...engine.storage.events import Events
 from ...engine.storage.joined_form import Extent, JoinedRow, Joining
+from ...engine.storage.records import Base, Event, Experiment
 from ...engine.storage.rows import Rows, Wanted
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Base, Event, Experiment
 from ...engine.vocabulary import CORRECTED, LEARN, Problem
 from ..experiment.spec import Spec
 from ..kinds.table import kind_of

@@ -14,8 +14,8 @@ from ...engine import snapshot
 from ...engine.errors import Damaged
 from ...engine.protocol import marks
 from ...engine.replay.folding import fold
+from ...engine.storage.records import Base, Event, Experiment, Snapshot
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Base, Event, Experiment, Snapshot
 from ...engine.storage.windows import OpenWindows
 from ...engine.vocabulary import Columns, Problem
 from ..experiment.compiling import Kernels

@@ -15,9 +15,9 @@ import numpy as np
 from ...engine.errors import InvalidInput
 from ...engine.problem import check_reward
 from ...engine.storage.events import Events
+from ...engine.storage.records import Event, Experiment
 from ...engine.storage.spool import Joined
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Event, Experiment
 from ...engine.vocabulary import CORRECTED, EXTERNAL, LEARN, Problem
 from ..experiment.context_intake import NUMBERS_MAX
 from ..experiment.ids import is_id

@@ -38,8 +38,8 @@ from ..experiment.tags import tags_of
 from .paths import Paths, Reset, StateSet
 
 if TYPE_CHECKING:
+    from ...engine.storage.records import Event
     from ...engine.storage.store import Store
-    from ...engine.storage.tables import Event
 
 ARCHIVED = '{"change": "archived"}'  # as it has always been written
 RESTORED = '{"change": "restored"}'

@@ -20,8 +20,8 @@ import numpy as np
 
 from ...engine.errors import Damaged, InvalidInput, NotFound, OnearmError
 from ...engine.storage.events import Events
+from ...engine.storage.records import Base, Event, SnapshotPart
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Base, Event, SnapshotPart
 from ...engine.storage.windows import beside_in, decision_of, early_seq, shown_number, why_closed
 from ...engine.vocabulary import (
     ACTIVATION,

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ...engine import snapshot
 from ...engine.errors import OnearmError
-from ...engine.storage.tables import Event, Experiment
+from ...engine.storage.records import Event, Experiment
 from ..experiment.spec import Spec
 from ..experiment.sums import Tally
 from ..kinds.kind import Kind

@@ -22,8 +22,8 @@ from ...engine.errors import InvalidInput, OnearmError
 from ...engine.features import unit_of
 from ...engine.kernel import Entry
 from ...engine.protocol import explains, marks
+from ...engine.storage.records import Base, Event, Experiment
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Base, Event, Experiment
 from ...engine.vocabulary import CHANGE, DECIDE, EXTERNAL, Action, Decision, Feedback, Problem
 from ..experiment.compiling import Kernels, compile_explain, compile_law
 from ..experiment.explanation import EXPLAINING

@@ -7,11 +7,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence, Set
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
-from ...engine.storage.store import Store
-from ...engine.storage.tables import Event
+from ...engine.storage.records import Event
 from ...engine.vocabulary import ACTIVATION, CORRECTED, DECISIONS, LEARN
 from .pools import Pool
+
+if TYPE_CHECKING:
+    from ...engine.storage.store import Store
 
 RECORD_BYTES = 600  # what one decision costs in the cache besides its context and its client's JSON
 CACHE_BYTES = 256_000_000  # of all experiments

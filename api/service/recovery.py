@@ -12,8 +12,8 @@ from functools import partial
 from typing import NamedTuple
 
 from ...engine.errors import OnearmError, Unavailable, exhausted
+from ...engine.storage.records import Experiment
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Experiment
 from .folded import Recovered
 from .live import Live
 from .setting_back import REFOLD_PAUSE

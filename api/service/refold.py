@@ -16,8 +16,8 @@ from ...engine.growth import grown
 from ...engine.protocol import marks
 from ...engine.replay.folding import fold
 from ...engine.storage.corrections import Corrected, Correction, amended
+from ...engine.storage.records import Base, Snapshot
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Base, Snapshot
 from ...engine.vocabulary import Columns, Policy, Problem, Turn
 from ..experiment.definition import Definition, run_of_policy
 from ..experiment.lineup import joined, policy_of, states_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ...engine import loop
+from ...engine.storage.records import Experiment
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Experiment
 from ...engine.vocabulary import DECIDE, Columns
 from ..experiment.spec import Spec
 from ..kinds.kind import Kind

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 
 from ...engine.storage.formats.segments import Segments
+from ...engine.storage.records import Event
 from ...engine.storage.rows import Page, Rows
-from ...engine.storage.tables import Event
 from ...engine.vocabulary import DECISIONS
 
 ANY = msgspec.json.Decoder()

@@ -20,8 +20,8 @@ from weakref import WeakValueDictionary
 
 from ...engine.errors import Conflict, OnearmError, Unavailable
 from ...engine.storage.access import RESTORE, Access
+from ...engine.storage.records import Experiment
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Experiment
 from ..access.deeds import Deeds
 from ..access.keyring import Keyring
 from ..access.sessions import Sessions

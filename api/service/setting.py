@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
+from ...engine.storage.records import Base, Event
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Base, Event
 from ...engine.vocabulary import CHANGE
 from ..experiment.compiling import Kernels
 from ..experiment.lineup import Member

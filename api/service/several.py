@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from ...engine.storage.tables import Event
+from ...engine.storage.records import Event
 from ...engine.vocabulary import DECIDE, Action, Decision, Feedback
 from ..kinds.kind import Encoded, Made, Move, Request
 from . import arriving

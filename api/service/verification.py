@@ -10,8 +10,8 @@ import numpy as np
 
 from ...engine import snapshot
 from ...engine.storage.database import event_pages
+from ...engine.storage.records import Event
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Event
 from ...engine.vocabulary import DECIDE, DECISIONS, LEARN, Array, Columns
 from ..experiment.spec import Spec
 from ..kinds.kind import Kind, Whole

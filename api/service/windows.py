@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ...engine.kernel import Entry
-from ...engine.storage.tables import Event
+from ...engine.storage.records import Event
 from ...engine.storage.windows import (
     DEFERRED,
     DONE,

@@ -25,8 +25,8 @@ from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 from ...engine import snapshot
 from ...engine.errors import OnearmError, Unavailable
+from ...engine.storage.records import SUMS, Base, Event, Snapshot, SnapshotPart
 from ...engine.storage.store import Store
-from ...engine.storage.tables import SUMS, Base, Event, Snapshot, SnapshotPart
 from ..experiment.sums import packed
 from .draws import Draws
 from .history import ENDINGS, archived_at

@@ -7,8 +7,8 @@ import json
 from typing import NamedTuple
 
 from ...engine.errors import Conflict
+from ...engine.storage.records import StoredArtefact
 from ...engine.storage.store import Store
-from ...engine.storage.tables import StoredArtefact
 from ..experiment.spec import Spec
 from .artefacts import stored
 

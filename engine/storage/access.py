@@ -30,7 +30,8 @@ from ..errors import Conflict, NotFound
 from . import schema
 from .beside import Beside
 from .files import UNUSED, lock, write_mark
-from .tables import API_KEY, AUDIT, Deed, StoredKey
+from .records import Deed, StoredKey
+from .tables import API_KEY, AUDIT
 
 ROTATE = "keys.rotate"  # the deed of a key in place of another one; its subject names both, the old one first
 BACKUP = "database.backup"  # the deed of a copy that is whole

@@ -32,8 +32,8 @@ from ..errors import Conflict, InvalidInput, OnearmError
 from .access import RESTORE, Access, deed_by_command
 from .connections import parse_url
 from .files import BESIDE, UNUSED, lock, may_lack_commits, sync
+from .records import Deed
 from .store import Store
-from .tables import Deed
 
 FINAL = ("keys.revoke", "units.erase", "experiments.delete")  # deeds that a backup from before takes back
 PAGE = 1000  # deeds

@@ -21,8 +21,9 @@ import sqlalchemy as sa
 
 from ..vocabulary import BESIDE, CORRECTED, DECIDE, EXTERNAL, LEARN, Array
 from .moments import Moments, together, without
+from .records import Bucket
 from .statements import in_lists, in_runs, marks
-from .tables import COUNTED, EXPERIMENT, Bucket
+from .tables import COUNTED, EXPERIMENT
 from .windows import Windows
 
 HOUR, DAY = 3_600, 86_400  # seconds

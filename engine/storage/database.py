@@ -17,10 +17,10 @@ from .bad_lines import BadLines
 from .corrections import Corrected
 from .event_columns import Seen, columns_of, row_of
 from .events import Events
+from .records import Event
 from .reward_join import EventPage, RewardJoin, Rewards, rows_of_events
 from .rows import Rows, Wanted
 from .store import Store
-from .tables import Event
 
 PAGE = 5000  # events
 PAGE_FIRST = 100  # of a log: nobody knows yet how large they are

@@ -12,7 +12,7 @@ from ..contexts import n_actions, take_contexts, unpack_contexts
 from ..errors import Damaged
 from ..features import units_of
 from ..vocabulary import LEARN, Array, Columns, Problem
-from .tables import Event
+from .records import Event
 
 
 class Seen(NamedTuple):

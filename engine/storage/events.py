@@ -13,7 +13,7 @@ from typing import Any
 
 from ..vocabulary import Problem
 from .bad_lines import BadLines
-from .tables import Event
+from .records import Event
 
 
 @dataclass

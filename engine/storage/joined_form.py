@@ -25,7 +25,7 @@ from ..errors import InvalidInput
 from ..vocabulary import CORRECTED, DECISIONS, LEARN, Array, Problem
 from .bad_lines import LINES_KEPT, BadLines
 from .log import JOINED, begins_of, header_of
-from .tables import Event
+from .records import Event
 
 SHOWN = 3  # seqs that a message names
 SEQS = 2**63 - 1  # a seq is below

@@ -26,7 +26,8 @@ import sqlalchemy as sa
 from . import schema
 from .beside import Beside
 from .connections import Connections
-from .tables import EXPERIMENT, PUBLISHED, Published
+from .records import Published
+from .tables import EXPERIMENT, PUBLISHED
 
 
 class Gone(NamedTuple):

@@ -21,7 +21,8 @@ from sqlalchemy.sql.expression import FunctionElement
 from ..errors import Unavailable
 from . import schema
 from .beside import Beside
-from .tables import EXPERIMENT, NODE, SHARD, Experiment, Node, Shard
+from .records import Experiment, Node, Shard
+from .tables import EXPERIMENT, NODE, SHARD
 
 LEASE_LOST = "lease_lost"  # the code of what a writer is refused with that lost its shard
 SHARDS = 16  # of a new database; those that there are stay

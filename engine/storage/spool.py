@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ..vocabulary import BESIDE, LEARN
-from .tables import Event
+from .records import Event
 
 _LENGTH = 8  # bytes before each event
 

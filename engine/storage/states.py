@@ -14,19 +14,8 @@ from sqlalchemy.engine import Connection
 from . import schema
 from .connections import Connections
 from .ladder import thinned
-from .tables import (
-    BASE,
-    BASE_PART,
-    EXPERIMENT,
-    NOTE,
-    SNAPSHOT,
-    SNAPSHOT_PART,
-    SUMS,
-    Base,
-    Event,
-    Snapshot,
-    SnapshotPart,
-)
+from .records import NOTE, SUMS, Base, Event, Snapshot, SnapshotPart
+from .tables import BASE, BASE_PART, EXPERIMENT, SNAPSHOT, SNAPSHOT_PART
 
 EVENTS_OF_PART = 500  # that take about as long as a part of 1 to 2 MiB
 PARTS = {SNAPSHOT: SNAPSHOT_PART, BASE: BASE_PART}

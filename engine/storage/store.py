@@ -36,24 +36,10 @@ from .buckets import Buckets
 from .erasures import IS_BLANK, IS_ERASED, Erasures
 from .event_columns import Seen, columns_of
 from .outbox import Places
+from .records import Base, Counts, Event, Experiment, Snapshot, SnapshotPart, StoredArtefact
 from .statements import in_lists, in_runs, marks
 from .states import PARTS, States, put_snapshot, put_snapshot_part, touched_by
-from .tables import (
-    ARTEFACT,
-    BASE,
-    BUCKET,
-    COUNTED,
-    ERASED,
-    EVENT,
-    EXPERIMENT,
-    Base,
-    Counts,
-    Event,
-    Experiment,
-    Snapshot,
-    SnapshotPart,
-    StoredArtefact,
-)
+from .tables import ARTEFACT, BASE, BUCKET, COUNTED, ERASED, EVENT, EXPERIMENT
 from .windows import Windows
 
 PAGE = 5_000  # events of one SELECT

@@ -15,7 +15,7 @@ import msgspec
 from ..errors import InvalidInput
 from ..vocabulary import CORRECTED, LEARN
 from .joined_form import Extent
-from .tables import Event
+from .records import Event
 
 PAGE = 5000  # events
 ASKED = 500  # numbers of decisions that one statement names

@@ -19,9 +19,9 @@ import sqlalchemy as sa
 from ..actions import pack_detail
 from ..vocabulary import ACTIVATION, CORRECTED, DECISIONS, EARLY, LEARN, OUTCOME, Array
 from . import schema
-from .corrections import Corrections
+from .correction_rows import Corrections
+from .records import Event, Windowed
 from .statements import in_lists, marks
-from .tables import Event
 
 CLOSED_BY_REWARD = '{"closed": "reward"}'
 CLOSED_BY_DEFAULT = '{"closed": "default"}'
@@ -39,17 +39,6 @@ BESIDE = '"beside": '  # before what was told beside a reward, the last of a det
 TAKEN = '{"early": '  # so begins the detail of an OUTCOME that came before its decision
 SHOWN = '{"shown": '  # so begins that of the ACTIVATION of a decision in whose place another one was shown
 PAGE = 5_000  # events of one SELECT
-
-
-class Windowed(NamedTuple):
-    """What windows came to in a part of a log."""
-
-    defaults: int  # decisions whose windows closed with the default
-    late: int  # rewards that came too late, and are on record
-    early: int  # rewards that came before their decisions
-    taken: int  # of those so many found their decisions in time
-    lapsed: int  # decisions that were deferred, and not activated in time
-    replaced: int  # decisions in whose place others were shown
 
 
 class Begun(NamedTuple):

@@ -17,8 +17,8 @@ from onearm.api.cli.main import run
 from onearm.api.experiment.spec import Spec
 from onearm.api.offline.options import INTERVALS, LIST_METHODS, METHODS
 from onearm.engine.replay.matching import LEARNING
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE, LEARN
 
 PAGE = ROOT / "docs" / "evaluation.md"

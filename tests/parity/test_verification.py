@@ -25,8 +25,8 @@ from onearm.engine.domain import ball
 from onearm.engine.errors import Damaged, InvalidInput
 from onearm.engine.problem import fitted
 from onearm.engine.simulation import Simulation
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE, LEARN, Columns, Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies

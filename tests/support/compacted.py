@@ -12,7 +12,7 @@ from support.query_service import TASK, UNIFORM
 from support.served import ARMS, RANDOM, Served
 
 from onearm.api.experiment.ids import in_url
-from onearm.engine.storage.tables import Base
+from onearm.engine.storage.records import Base
 
 BOX = {"kind": "box", "low": [-1.0, 0.0, -0.5], "high": [1.0, 0.5, 0.25]}
 ADAPTIVE = {"name": "adaptive", "params": {"policy": {"name": "epsilon_greedy", "params": {"epsilon": 0.1}}}}

@@ -16,7 +16,7 @@ from onearm.api.experiment.spec import Spec
 from onearm.api.service.archives import Archives
 from onearm.engine import loop, snapshot
 from onearm.engine.storage.connections import parse_url
-from onearm.engine.storage.tables import Event, Experiment
+from onearm.engine.storage.records import Event, Experiment
 from onearm.engine.vocabulary import CHANGE, CORRECTED, DECISIONS, LEARN, Decision, Feedback, Instance, Key
 
 E = "/v1/experiments/e"

@@ -12,7 +12,7 @@ from support.served import ARMS, RANDOM
 
 from onearm.api.access.keys import new_key
 from onearm.engine.storage.access import Access
-from onearm.engine.storage.tables import Deed
+from onearm.engine.storage.records import Deed
 
 NEW = {"arms": ARMS, "policy": RANDOM}
 

@@ -23,8 +23,8 @@ from onearm.api.experiment.spec import Spec
 from onearm.api.http.app import create_app
 from onearm.api.service.service import Service
 from onearm.engine import loop, snapshot
+from onearm.engine.storage.records import Event, Experiment
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Event, Experiment
 from onearm.engine.vocabulary import (
     CHANGE,
     DECIDE,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE, LEARN, Problem
 
 NO_CONTEXT = Problem(n_arms=3)

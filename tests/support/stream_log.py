@@ -11,7 +11,7 @@ from support.served import Served, assert_sound, log_of
 
 from onearm.api.experiment.spec import Spec
 from onearm.engine import loop, snapshot
-from onearm.engine.storage.tables import Event, Experiment
+from onearm.engine.storage.records import Event, Experiment
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Array, Decision, Feedback, Instance, Key
 
 READ = 1

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ....engine.storage.buckets import HOUR
+from ....engine.storage.records import Bucket, Experiment
 from ....engine.storage.store import Store
-from ....engine.storage.tables import Bucket, Experiment
 from ...experiment.explanation import wrapped
 from ...experiment.lineup import leader, shares_of
 from ...service.alarms import alarms_of

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from ....engine.storage.buckets import ALL
 from ....engine.storage.moments import Moments, together
-from ....engine.storage.tables import Bucket
+from ....engine.storage.records import Bucket
 from ...experiment.sums import mean_of
 from ...service.estimates import Estimate
 from ...service.pace import CHOICES_MAX, Point

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ....engine.storage.buckets import HOUR
-from ....engine.storage.tables import Bucket
+from ....engine.storage.records import Bucket
 
 WIDTH, HEIGHT = 96.0, 24.0  # of a sketch, in the units of its viewBox
 

@@ -12,10 +12,9 @@ from ....engine.contexts import as_contexts, concat_contexts, empty_contexts
 from ....engine.errors import InvalidInput, as_seen
 from ....engine.features import units_of
 from ....engine.vocabulary import Array, Columns, Problem
-from ...durable.journal import Asked
 from ...experiment.ids import check_id, ids_of
 from ...experiment.intake import Intake, mask_of
-from ..kind import Request
+from ..kind import Asked, Request
 
 
 def checked_unit(unit_id: str | None) -> str | None:

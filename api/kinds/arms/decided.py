@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ....engine.storage.tables import Event
+from ....engine.storage.records import Event
 from ....engine.vocabulary import Array
 from ...experiment.explanation_schemas import Ranked
 from ..decided import Decided, DecidedMany

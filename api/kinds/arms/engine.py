@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -30,7 +30,7 @@ from ....engine.protocol import explains
 from ....engine.replay.folding import fold
 from ....engine.rewards import said_outside
 from ....engine.states.learned import learned_by
-from ....engine.storage.tables import Event
+from ....engine.storage.records import Event
 from ....engine.vocabulary import (
     LEARN,
     NOBODY,
@@ -43,7 +43,6 @@ from ....engine.vocabulary import (
     Player,
     Problem,
 )
-from ...durable.journal import Asked, Journal
 from ...experiment.compiling import compile_bound, compile_explain, compile_law
 from ...experiment.explanation import EXPLAINING, Scores, explain, notes_on, score_all
 from ...experiment.explanation import rank as in_order
@@ -56,13 +55,16 @@ from ...experiment.weights import Remembered, encoder_of, is_small, no_weights, 
 from ...experiment.weights_schemas import Weights
 from ...log_files import read_log
 from ..engine import NO_UNITS
-from ..kind import Kind, Request
+from ..kind import Asked, Kind, Request
 from ..pending import REMEMBERED, Many
 from .calls import asked_of, calls_of, check_listed, checked_unit, eligible_mask, joined, sent_of, units_seen
 from .choosing import ChoosingEngine
 from .decided import ArmDecision, ArmDecisions, arm_decision
 from .http import of_call
 from .kind import ARMS
+
+if TYPE_CHECKING:
+    from ...durable.journal import Journal
 
 
 class Engine(ChoosingEngine):

@@ -14,7 +14,7 @@ from ....engine.changes.worlds import leader_of
 from ....engine.errors import InvalidInput, as_seen
 from ....engine.problem import check_reward
 from ....engine.states.learned import learned_by
-from ....engine.storage.tables import Event
+from ....engine.storage.records import Event
 from ....engine.vocabulary import EXTERNAL, Action, Array, Decision, Feedback
 from ...experiment.explanation import explain, notes_on, rank
 from ...experiment.explanation_schemas import Explanation

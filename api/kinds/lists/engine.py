@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -23,22 +23,24 @@ import numpy as np
 from ....engine.errors import InvalidInput, as_seen
 from ....engine.features import unit_of
 from ....engine.problem import check_reward
-from ....engine.storage.tables import Event
+from ....engine.storage.records import Event
 from ....engine.vocabulary import Decision, Feedback
-from ...durable.journal import Asked, Journal
 from ...experiment.ids import ids_of
 from ...experiment.spec import Spec
 from ..arms.calls import check_listed, checked_unit, sent_of
 from ..arms.choosing import ChoosingEngine
 from ..arms.decided import ArmDecision, arm_decision
 from ..arms.http import Offered, of_call
-from ..kind import NO_DETAIL, Made, Request, part_of_a_list
+from ..kind import NO_DETAIL, Asked, Made, Request, part_of_a_list
 from ..pending import REMEMBERED
 from . import http as of_lists
 from .bodies import AskedSlot, slots_named
 from .kind import LISTS
 from .problem import intake_of
 from .slots import Wish, default_slots, part, request_of
+
+if TYPE_CHECKING:
+    from ...durable.journal import Journal
 
 
 @dataclass(frozen=True)

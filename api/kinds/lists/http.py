@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from ....engine.errors import InvalidInput
 from ....engine.problem import check_reward
-from ....engine.storage.tables import Event
+from ....engine.storage.records import Event
 from ....engine.vocabulary import Action, Decision, Feedback
 from ...experiment.explanation_schemas import Explanation
 from ...http.bodies import read

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from ....engine.errors import as_seen
-from ....engine.storage.tables import Event
+from ....engine.storage.records import Event
 from ...experiment.explanation_schemas import Explanation
 from ..kind import id_of
 from .bodies import FilledSlot, SlotDetail

@@ -17,28 +17,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ....engine.errors import Conflict, InvalidInput, as_seen
 from ....engine.problem import check_rewards
-from ....engine.storage.tables import Event
+from ....engine.storage.records import Event
 from ....engine.task import best_arm, hypotheses, thresholds
 from ....engine.vocabulary import Array, Feedback
-from ...durable.journal import Asked, Journal
 from ...experiment.ids import ids_of
 from ...experiment.intake import mask_of
 from ...experiment.spec import Spec
 from ..decided import Decided, DecidedMany
 from ..engine import PolicyEngine
-from ..kind import Request
+from ..kind import Asked, Request
 from ..pending import REMEMBERED, Many
 from .changes import recommend
 from .http import gate
 from .kind import QUERIES
 from .problem import budget_of, task_of
 from .recommendation_schemas import RecommendedHypothesis
+
+if TYPE_CHECKING:
+    from ...durable.journal import Journal
 
 __all__ = ["Query", "QueryEngine", "best_arm", "hypotheses", "thresholds"]
 

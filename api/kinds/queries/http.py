@@ -11,7 +11,7 @@ import numpy as np
 from ....engine.contexts import empty_context
 from ....engine.errors import Conflict, InvalidInput
 from ....engine.problem import refuse_cost
-from ....engine.storage.tables import Event
+from ....engine.storage.records import Event
 from ....engine.vocabulary import Decision, Feedback
 from ...experiment.intake import mask_of
 from ...http.schemas import BatchReward, Decide, Reward

@@ -15,7 +15,7 @@ import msgspec
 
 from ....engine.actions import PULL, unpack_actions
 from ....engine.errors import Conflict, InvalidInput
-from ....engine.storage.tables import Event
+from ....engine.storage.records import Event
 from ....engine.vocabulary import Columns, Problem
 from ...experiment.definition import Definition, check_arm
 from ...service.history import History

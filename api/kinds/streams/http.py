@@ -10,7 +10,7 @@ import numpy as np
 from ....engine.actions import READ
 from ....engine.errors import Conflict, InvalidInput
 from ....engine.problem import check_reward, refuse_cost
-from ....engine.storage.tables import Event
+from ....engine.storage.records import Event
 from ....engine.vocabulary import Array, Feedback
 from ...http.schemas import BatchReward, Decide, Reward
 from ..kind import Reader, Request, Work, id_of

@@ -16,7 +16,7 @@ from msgspec import UNSET
 from ....engine.actions import READ, move_allowed, pack_action, unpack_actions
 from ....engine.contexts import empty_context
 from ....engine.errors import Conflict, OnearmError
-from ....engine.storage.tables import Event
+from ....engine.storage.records import Event
 from ....engine.vocabulary import Array, Decision, Feedback
 from ..kind import Encoded, Move, Request, Work
 from .arm_queue import ArmQueue

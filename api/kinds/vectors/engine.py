@@ -18,13 +18,12 @@ Constant(value=5.0, source='estimate')
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ....engine.errors import InvalidInput
 from ....engine.problem import check_context
-from ....engine.storage.tables import Event
+from ....engine.storage.records import Event
 from ....engine.vocabulary import Array, Certificate
-from ...durable.journal import Journal
 from ...experiment.intake import reads_hint
 from ...experiment.report_schemas import Report
 from ...experiment.spec import Spec
@@ -36,6 +35,9 @@ from .feedback import FeedbackBody, feedback_on, forecast
 from .http import AVAILABLE
 from .kind import VECTORS
 from .report import VectorSums, tally
+
+if TYPE_CHECKING:
+    from ...durable.journal import Journal
 
 
 class VectorDecision(Decided, frozen=True, eq=False, gc=False):

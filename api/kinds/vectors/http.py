@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from ....engine.actions import pack_action
 from ....engine.errors import Damaged, InvalidInput
-from ....engine.storage.tables import Event
+from ....engine.storage.records import Event
 from ....engine.vocabulary import Array, Decision, Feedback
 from ...experiment.intake import reads_hint
 from ...http.schemas import Decide

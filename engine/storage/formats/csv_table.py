@@ -31,9 +31,9 @@ from ...vocabulary import Problem
 from ..bad_lines import BadLines
 from ..events import Events
 from ..log import Log, reading
+from ..records import Event
 from ..rows import PLAIN, Naming, Rows, Wanted
 from ..source import Source
-from ..tables import Event
 from .cells import (
     MISSING,
     UNKNOWN,

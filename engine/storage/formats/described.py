@@ -14,7 +14,7 @@ import msgspec
 from ...contexts import context_at, row_slice, unpack_contexts
 from ...errors import InvalidInput
 from ...vocabulary import DECIDE, EXTERNAL, Features, Problem
-from ..tables import Event
+from ..records import Event
 from . import vw_text
 
 Described = tuple[dict[str, Any], list[dict[str, Any]], list[str]]

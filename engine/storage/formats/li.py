@@ -23,9 +23,9 @@ from ...vocabulary import Array, Problem
 from ..bad_lines import BadLines
 from ..events import Events
 from ..log import Log, no_good_line, reading
+from ..records import Event
 from ..rows import Page, Rows, Wanted
 from ..source import Source
-from ..tables import Event
 from .cells import Table, floats, number_text, page_of, wholes
 from .row_lines import LineWriter, described_events, line_texts, with_reward
 from .segments import Segments, feature_of

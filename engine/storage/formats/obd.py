@@ -27,9 +27,9 @@ from ...vocabulary import Array, Problem
 from ..bad_lines import BadLines
 from ..events import Events
 from ..log import Log, no_good_line, reading
+from ..records import Event
 from ..rows import PAGE, Page, Rows, Wanted, part_of
 from ..source import STDIN, Source
-from ..tables import Event
 from .beside import BesideColumns
 from .cells import (
     MISSING,

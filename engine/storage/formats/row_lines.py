@@ -16,9 +16,9 @@ from ...errors import InvalidInput
 from ...vocabulary import DECIDE, EXTERNAL, LEARN, Problem
 from ..events import Events
 from ..numerals import number_in
+from ..records import Event
 from ..source import Source
 from ..spool import Joined
-from ..tables import Event
 from .packed import open_packed
 from .texts import bytes_of, text_of
 

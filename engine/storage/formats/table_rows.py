@@ -18,9 +18,9 @@ from ...vocabulary import EXTERNAL, LEARN, Array, Columns, Problem
 from ..bad_lines import BadLines
 from ..events import Events
 from ..log import good_decisions, no_good_line
+from ..records import Event
 from ..rows import Page, Rows, Wanted
 from ..source import STDIN, Source
-from ..tables import Event
 from .segments import Segments, feature_of
 
 

@@ -20,8 +20,8 @@ from onearm.api.brokers.broker import Address, Message, address_of
 from onearm.api.brokers.publishing import Publisher, open_publisher
 from onearm.api.http.app import create_app
 from onearm.engine.errors import InvalidInput, Unavailable
+from onearm.engine.storage.records import Experiment
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Experiment
 
 
 def opened(url: str, address: str, pattern: str = "*") -> Publisher:

@@ -18,9 +18,9 @@ import pytest
 from onearm.api.experiment.spec import Spec
 from onearm.engine.errors import InvalidInput
 from onearm.engine.storage.formats import jsonl, parquet
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.source import Source
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE, LEARN, Problem
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from onearm.api.cluster.balance import fair, moves, wanted
-from onearm.engine.storage.tables import Node, Shard
+from onearm.engine.storage.records import Node, Shard
 
 
 def nodes(names: str, leaves: str = "") -> dict[str, Node]:

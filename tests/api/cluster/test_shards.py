@@ -19,10 +19,11 @@ from onearm.engine.errors import InvalidInput, OnearmError, Unavailable
 from onearm.engine.storage.access import Access, deed_by_command
 from onearm.engine.storage.connections import Connections
 from onearm.engine.storage.files import IN_USE, UNUSED
+from onearm.engine.storage.records import Node
 from onearm.engine.storage.schema import DIGITS, VERSION_TABLE, newest
 from onearm.engine.storage.shards import SHARDS, Shards, shard_of
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import NODE, Node
+from onearm.engine.storage.tables import NODE
 
 LEASE = 30.0
 

@@ -26,8 +26,8 @@ from support.served import assert_sound, log_of
 import onearm
 from onearm.api.cli.main import run
 from onearm.engine.errors import Conflict
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE, LEARN
 
 ROUNDS = 3

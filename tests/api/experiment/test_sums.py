@@ -19,7 +19,8 @@ from onearm.api.experiment.sums import Tally, fresh, packed
 from onearm.api.kinds.queries.report import Answers
 from onearm.engine import snapshot
 from onearm.engine.errors import Unavailable
-from onearm.engine.storage.tables import SNAPSHOT, SNAPSHOT_PART, SUMS
+from onearm.engine.storage.records import SUMS
+from onearm.engine.storage.tables import SNAPSHOT, SNAPSHOT_PART
 
 BOX = {"kind": "box", "low": [-1.0, 0.0], "high": [1.0, 0.5]}
 NO_SNAPSHOTS = (sa.delete(SNAPSHOT), sa.delete(SNAPSHOT_PART))

@@ -21,7 +21,7 @@ from support.windowed import GRACE, Windowed
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.engine.errors import Unavailable
-from onearm.engine.storage.tables import Event
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.windows import (
     CLOSED_BY_DEFAULT,
     CLOSED_BY_REWARD,

@@ -15,7 +15,7 @@ from support.served import RANDOM, Served, assert_problem, assert_refused
 from onearm.api.http import bodies, experiments
 from onearm.api.http.batches import AHEAD, PIECE
 from onearm.api.service import writer as writer_module
-from onearm.engine.storage.tables import Event
+from onearm.engine.storage.records import Event
 
 E, OTHER = "/v1/experiments/e", "/v1/experiments/other"
 BATCH = 3_000  # decisions: more than are made while one is committed

@@ -16,7 +16,7 @@ from onearm.api.experiment.spec import Spec
 from onearm.api.log_files import read_log
 from onearm.api.service.history import ARCHIVED, History, change_of, changes_decoder
 from onearm.engine.errors import Damaged
-from onearm.engine.storage.tables import Event
+from onearm.engine.storage.records import Event
 from onearm.engine.vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN
 
 pytestmark = pytest.mark.usefixtures("coarse_quadrature")

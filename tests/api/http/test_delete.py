@@ -17,8 +17,8 @@ from onearm.api.service import chores
 from onearm.api.service.service import Service
 from onearm.engine.errors import Unavailable
 from onearm.engine.storage.backup import back_up
+from onearm.engine.storage.records import Snapshot, SnapshotPart
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Snapshot, SnapshotPart
 
 BODIES: dict[str, Any] = {
     "reward": {"value": 1},

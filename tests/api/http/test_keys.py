@@ -16,7 +16,7 @@ from support.served import assert_problem
 from onearm.api.http.gate import is_open
 from onearm.api.http.routes import TABLE
 from onearm.engine.errors import Unavailable
-from onearm.engine.storage.tables import StoredKey
+from onearm.engine.storage.records import StoredKey
 
 
 @pytest.fixture(scope="module")

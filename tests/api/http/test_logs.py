@@ -23,7 +23,7 @@ from support.served import Served, rewarded_database, served_again
 from onearm.api.log_files import ROWS
 from onearm.api.service import importing, pools
 from onearm.engine.errors import Unavailable
-from onearm.engine.storage.tables import Event
+from onearm.engine.storage.records import Event
 from onearm.engine.vocabulary import DECIDE
 
 EXPERIMENTS = "/v1/experiments"

@@ -25,8 +25,8 @@ from onearm.api.http.routes import TABLE
 from onearm.api.http.schemas import Decide
 from onearm.api.service.live import Live, Sent
 from onearm.engine.storage.outbox import Outbox
+from onearm.engine.storage.records import Published
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Published
 from onearm.engine.vocabulary import DECIDE, Decision
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]

@@ -17,7 +17,8 @@ from support.stored import new_database
 
 from onearm.api.http.routes import TABLE
 from onearm.engine.errors import Unavailable
-from onearm.engine.storage.tables import SNAPSHOT, SNAPSHOT_PART, SUMS
+from onearm.engine.storage.records import SUMS
+from onearm.engine.storage.tables import SNAPSHOT, SNAPSHOT_PART
 
 BODIES: dict[str, Any] = {  # what would be accepted, by the end of a path
     "decisions": {},

@@ -12,10 +12,10 @@ from support.served import ARMS, Served, assert_refused
 
 from onearm.api.durable.hosted import HOSTED
 from onearm.api.experiment.spec import Spec
+from onearm.api.kinds.engines import ENGINES
 from onearm.api.kinds.kind import DECIDED_BY, Kind
 from onearm.api.kinds.streams.kind import STREAMS
 from onearm.api.kinds.table import KINDS, kind_of
-from onearm.api.open import ENGINES
 from onearm.engine.errors import InvalidInput
 
 BODIES: dict[str, dict[str, Any]] = {

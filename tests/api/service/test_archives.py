@@ -18,7 +18,7 @@ from support.served import Served
 from onearm.api.cli.verify import has_fault, verified
 from onearm.api.service.archives import Archives, sha256_of
 from onearm.engine.errors import Conflict, OnearmError, Unavailable
-from onearm.engine.storage.tables import NOTE, SnapshotPart
+from onearm.engine.storage.records import NOTE, SnapshotPart
 
 
 def folder_of(served: Served) -> Path:

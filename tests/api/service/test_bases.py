@@ -16,8 +16,9 @@ from onearm.api.cli.verify import has_fault, verified
 from onearm.api.service import chores
 from onearm.api.service.folded import fold_log
 from onearm.engine.errors import Conflict, Damaged, InvalidInput
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import BASE, BASE_PART, EVENT, SNAPSHOT, Event
+from onearm.engine.storage.tables import BASE, BASE_PART, EVENT, SNAPSHOT
 from onearm.engine.vocabulary import CHANGE, LEARN
 
 

@@ -8,7 +8,7 @@ import pytest
 from support.served import Served
 
 from onearm.api.service.records import LEFT_MAX, Budget, Record, Records
-from onearm.engine.storage.tables import Event
+from onearm.engine.storage.records import Event
 from onearm.engine.vocabulary import DECIDE
 
 

@@ -12,8 +12,8 @@ import pytest
 from support.listening import DECIDE, Listening
 
 from onearm.engine.errors import Unavailable
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE as DECIDED
 
 

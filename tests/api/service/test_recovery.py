@@ -19,7 +19,8 @@ from onearm.api.service.recovery import Queue
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import Unavailable
 from onearm.engine.storage import store as store_module
-from onearm.engine.storage.tables import EVENT, SNAPSHOT, SNAPSHOT_PART, Experiment
+from onearm.engine.storage.records import Experiment
+from onearm.engine.storage.tables import EVENT, SNAPSHOT, SNAPSHOT_PART
 
 NAMES = ["hello", "a", "b", "c"]
 REWARDS = 8

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from onearm.api.service.writer import Writer
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE
 
 CLIENTS = 4  # in each half

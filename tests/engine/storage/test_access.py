@@ -11,9 +11,9 @@ from support.stored import add, run_sql, without_units
 
 from onearm.engine.errors import Conflict, InvalidInput, NotFound
 from onearm.engine.storage.access import ROTATE, Access
+from onearm.engine.storage.records import Deed, Event, StoredKey
 from onearm.engine.storage.schema import VERSION_TABLE
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Deed, Event, StoredKey
 from onearm.engine.vocabulary import DECIDE
 
 KEY = StoredKey("k1", bytes(range(32)), "web", "shop", "read,write", "ban*", 5, 100)

@@ -13,8 +13,8 @@ from support.small_artefacts import arm_artefact, flat_artefact
 from onearm.api.service.artefacts import keep_all, stored
 from onearm.engine.errors import Conflict, InvalidInput
 from onearm.engine.problem import fitted, query_problem
+from onearm.engine.storage.records import StoredArtefact
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import StoredArtefact
 from onearm.engine.trained.artefact import Artefact, pack
 from onearm.engine.trained.artefact_registry import ArtefactRegistry
 from onearm.engine.vocabulary import Policy

@@ -7,10 +7,10 @@ from contextlib import closing
 import pytest
 from support.stored import add, decide, learn, run_sql, without_units
 
+from onearm.engine.storage.records import SUMS, Base, Counts, Event, SnapshotPart
 from onearm.engine.storage.schema import VERSION_TABLE
 from onearm.engine.storage.states import slimmed, unneeded
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import SUMS, Base, Counts, Event, SnapshotPart
 from onearm.engine.vocabulary import CHANGE, EXTERNAL
 
 BLANK = {"context": None, "available": None, "sent": None, "detail": None}

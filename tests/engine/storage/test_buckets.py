@@ -7,8 +7,8 @@ from support.stored import add, decide, learn
 
 from onearm.engine.storage import buckets
 from onearm.engine.storage.buckets import ALL, DAY, HOUR, merged
+from onearm.engine.storage.records import Bucket
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Bucket
 
 H = HOUR * 1_000_000
 

@@ -13,10 +13,10 @@ from onearm.engine.storage.buckets import ALL, DAY, HOUR
 from onearm.engine.storage.corrections import Corrected, Correction, amended
 from onearm.engine.storage.database import read_rows
 from onearm.engine.storage.erasures import Counted
+from onearm.engine.storage.records import Counts, Event
 from onearm.engine.storage.rows import Wanted
 from onearm.engine.storage.schema import VERSION_TABLE
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Counts, Event
 from onearm.engine.vocabulary import CORRECTED, LEARN
 
 

@@ -12,10 +12,10 @@ from onearm.engine.columns import every_mask
 from onearm.engine.errors import InvalidInput
 from onearm.engine.storage import database
 from onearm.engine.storage.formats import jsonl
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.rows import Wanted
 from onearm.engine.storage.source import Source
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN, Array, Problem
 
 PROBLEM = Problem(3, (2,))

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from support.stored import add, decide, learn, run_sql, without_units
 
 from onearm.engine.errors import Conflict
+from onearm.engine.storage.records import SUMS, Snapshot, SnapshotPart
 from onearm.engine.storage.schema import VERSION_TABLE
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import SUMS, Snapshot, SnapshotPart
 
 
 def fill(store: Store, key: int, decisions: int) -> None:

@@ -7,8 +7,8 @@ from support.stored import NO_CONTEXT, add, decide, learn
 
 from onearm.engine.storage import erasures
 from onearm.engine.storage.erasures import Counted
+from onearm.engine.storage.records import SUMS, Base, Event, Snapshot, SnapshotPart
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import SUMS, Base, Event, Snapshot, SnapshotPart
 
 SAID = {
     "context": b"c",

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from onearm.engine.storage.ladder import thinned
+from onearm.engine.storage.records import Base, Snapshot, SnapshotPart
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Base, Snapshot, SnapshotPart
 
 
 @pytest.mark.parametrize("n", [10, 1000, 20_000])

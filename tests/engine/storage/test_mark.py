@@ -14,8 +14,8 @@ from onearm.engine.errors import InvalidInput
 from onearm.engine.storage.access import Access
 from onearm.engine.storage.backup import back_up, restore
 from onearm.engine.storage.files import may_lack_commits
+from onearm.engine.storage.records import Deed
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Deed
 
 KILLED = """
 import os, sys

@@ -21,9 +21,9 @@ from onearm.engine.columns import concat, empty, joined, take
 from onearm.engine.errors import Damaged, InvalidInput
 from onearm.engine.storage.formats import jsonl, parquet
 from onearm.engine.storage.log import header_of
+from onearm.engine.storage.records import Event, Snapshot
 from onearm.engine.storage.schema import VERSION_TABLE
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Event, Snapshot
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Columns, Problem
 
 EXPORTS = {"jsonl": jsonl, "parquet": parquet}

@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 from support.stored import add, decide, learn
 
+from onearm.engine.storage.records import Base
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Base
 
 BOUNDED = {  # of the tables that grow with a log: what a step may look for in them
     "event": {"experiment=? AND seq>? AND seq<?", "experiment=? AND number=?"},

@@ -15,9 +15,10 @@ from alembic.script import ScriptDirectory
 from support.stored import add, run_sql, without_units
 
 from onearm.engine.errors import InvalidInput
+from onearm.engine.storage.records import Snapshot
 from onearm.engine.storage.schema import MIGRATIONS, VERSION_TABLE, revisions
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import METADATA, Snapshot
+from onearm.engine.storage.tables import METADATA
 
 
 def test_the_migrations_make_the_tables_that_the_code_expects(url: str) -> None:

@@ -10,8 +10,8 @@ import pytest
 from support.stored import NO_CONTEXT, add, decide, learn, run_sql
 
 from onearm.engine.errors import Conflict, Unavailable
+from onearm.engine.storage.records import Counts, Event, Experiment, Snapshot, SnapshotPart
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Counts, Event, Experiment, Snapshot, SnapshotPart
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN
 
 

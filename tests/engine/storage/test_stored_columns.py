@@ -13,8 +13,8 @@ from support.stored import NO_CONTEXT, add, decide, learn
 from onearm.engine.columns import concat
 from onearm.engine.errors import Damaged
 from onearm.engine.storage.event_columns import learned_columns
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Columns, Problem
 
 

@@ -13,8 +13,8 @@ from onearm.engine.actions import pack_action
 from onearm.engine.columns import concat
 from onearm.engine.domain import ball
 from onearm.engine.simulation import LOG_BYTES, LOG_CHUNK, Simulation
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE, LEARN, Feedback, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies

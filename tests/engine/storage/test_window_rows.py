@@ -13,10 +13,10 @@ from onearm.engine.errors import Unavailable
 from onearm.engine.storage.buckets import ALL, HOUR
 from onearm.engine.storage.database import read_rows
 from onearm.engine.storage.erasures import Counted
+from onearm.engine.storage.records import Base, Counts, Event, Windowed
 from onearm.engine.storage.rows import Wanted
 from onearm.engine.storage.schema import VERSION_TABLE
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Base, Counts, Event
 from onearm.engine.storage.windows import (
     CLOSED_BY_DEFAULT,
     CLOSED_BY_REWARD,
@@ -26,7 +26,6 @@ from onearm.engine.storage.windows import (
     LATE,
     Begun,
     OpenWindows,
-    Windowed,
     early_detail,
     shown_detail,
     shown_number,

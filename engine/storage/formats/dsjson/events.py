@@ -15,9 +15,9 @@ from ....vocabulary import EXTERNAL, LEARN, Problem
 from ...bad_lines import BadLines
 from ...events import Events
 from ...log import no_good_line, reading
+from ...records import Event
 from ...source import Source
 from ...spool import Spool
-from ...tables import Event
 from .labels import line_of
 
 NAMED = Problem(1, (1, 1), nonzeros=1)  # any with named features: all are packed alike

@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 
 from ....vocabulary import Problem
+from ...records import Event
 from ...spool import Joined
-from ...tables import Event
 from ..described import check_decision, check_problem, described, original
 from ..packed import open_packed
 from .events import EPOCH

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ....vocabulary import ACTIVATION, CHANGE, CORRECTED, EARLY
-from ...tables import Event
+from ...records import Event
 from ...windows import (
     ACTIVATIONS,
     LATE,

@@ -23,10 +23,10 @@ from ...corrections import Corrected as Correctives
 from ...events import Events
 from ...joined_form import extent_of
 from ...log import Log, begins_of, gathered, log_of_events, read_header, reading, say_what_came_next
+from ...records import Event
 from ...reward_join import EventPage, RewardJoin, Rewards, in_order, join_of, rows_of_events
 from ...rows import PLAIN, Naming, Rows, Wanted
 from ...source import Source
-from ...tables import Event
 from ...windows import CLOSINGS, with_beside
 from ..table_rows import events_of_table
 from .apart import lines_apart

@@ -16,7 +16,7 @@ from ....contexts import context_at, n_actions, unpack_contexts
 from ....vocabulary import BESIDE, EXTERNAL, LEARN, Columns, Problem
 from ...joined_form import Extent, JoinedRow, joined_header
 from ...log import header_of
-from ...tables import Event
+from ...records import Event
 from ...windows import beside_in, why_closed
 from ..packed import open_packed
 from .beside import line_of

@@ -37,10 +37,10 @@ from ...corrections import Corrected
 from ...events import Events
 from ...joined_form import extent_of
 from ...log import Log, begins_of, gathered, log_of_events, read_header, say_what_came_next
+from ...records import Event
 from ...reward_join import EventPage, RewardJoin, Rewards, in_order, join_of, rows_of_events
 from ...rows import PLAIN, Naming, Rows, Wanted
 from ...source import STDIN, Source
-from ...tables import Event
 from ...windows import closing_in, why_closed
 from ..arrow_arrays import booleans, floats, integers, numbers, units, valid, values_of
 from ..arrow_batches import read_batches

@@ -19,7 +19,7 @@ from ....errors import InvalidInput
 from ....vocabulary import DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
 from ...joined_form import Extent, JoinedRow
 from ...log import gathered
-from ...tables import Event
+from ...records import Event
 from ..arrow_arrays import fixed, joined, varying
 from ..packing import packing_of
 from .schema import FEATURES, LEARNED, OURS, joined_schema, leaves, schema

@@ -10,9 +10,9 @@ from ....vocabulary import EXTERNAL, LEARN, Features, Problem
 from ...bad_lines import BadLines
 from ...events import Events
 from ...log import no_good_line, reading
+from ...records import Event
 from ...source import Source
 from ...spool import Spool
-from ...tables import Event
 from .. import vw_text
 from .features import encoded, encoder_of, features_of, vw_problem
 from .labels import BadEvent, Text, decision_of

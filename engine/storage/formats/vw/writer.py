@@ -12,8 +12,8 @@ import numpy as np
 
 from ....features import entries_of
 from ....vocabulary import Problem
+from ...records import Event
 from ...spool import Joined
-from ...tables import Event
 from .. import vw_text
 from ..described import check_decision, check_problem, described, original
 from ..packed import open_packed

@@ -10,7 +10,7 @@ from onearm.api.service.estimates import Estimate
 from onearm.api.service.pace import Point
 from onearm.api.service.worths import Worth
 from onearm.engine.storage.buckets import ALL, HOUR
-from onearm.engine.storage.tables import Bucket
+from onearm.engine.storage.records import Bucket
 
 RUNS, N, FIRST = 400, 2000, 30
 MEAN = 0.3

@@ -18,8 +18,8 @@ from support.served import assert_sound, log_of
 from onearm.api.cli.main import run
 from onearm.api.experiment.spec import Spec
 from onearm.engine import snapshot
+from onearm.engine.storage.records import Event, Experiment
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Event, Experiment
 from onearm.engine.vocabulary import DECIDE, LEARN
 
 CLIENTS = 4

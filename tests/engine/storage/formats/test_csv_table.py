@@ -19,9 +19,9 @@ from onearm.engine.errors import InvalidInput
 from onearm.engine.storage import rows
 from onearm.engine.storage.formats import cells, csv_columns, csv_table, jsonl, parquet, texts
 from onearm.engine.storage.formats.csv_columns import roles_of
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.rows import Naming, Rows, Wanted
 from onearm.engine.storage.source import Source
-from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE, EXTERNAL, LEARN, Problem
 
 NO_PROPENSITIES = "the log says nothing of propensities: weighted estimates need them"

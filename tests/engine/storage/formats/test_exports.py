@@ -20,9 +20,9 @@ from onearm.engine.contexts import context_at, first_actions, n_actions, pack_co
 from onearm.engine.storage.formats import jsonl, parquet
 from onearm.engine.storage.formats.arrow_arrays import values_of
 from onearm.engine.storage.log import header_of
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.source import Source
 from onearm.engine.storage.store import Store
-from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Columns, Features, Problem
 
 

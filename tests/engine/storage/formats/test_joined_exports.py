@@ -17,9 +17,9 @@ from onearm.engine.errors import InvalidInput
 from onearm.engine.storage.bad_lines import BadLines
 from onearm.engine.storage.formats import jsonl, parquet
 from onearm.engine.storage.joined_form import Extent, JoinedRow, Joining
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
-from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import CHANGE, CORRECTED, DECIDE, EARLY, EXTERNAL, LEARN, OUTCOME, Problem
 
 PROBLEM = Problem(3, (2,))

@@ -15,9 +15,9 @@ from onearm.engine.contexts import pack_context
 from onearm.engine.errors import InvalidInput
 from onearm.engine.storage import rows
 from onearm.engine.storage.formats import jsonl, li, parquet
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
-from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE, EXTERNAL, LEARN, Problem
 
 NO_PROPENSITIES = "the log says nothing of propensities: matching takes them to be equal, weights need them"

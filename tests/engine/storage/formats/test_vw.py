@@ -20,9 +20,9 @@ from onearm.engine.storage.events import Events
 from onearm.engine.storage.formats import dsjson, vw, vw_text
 from onearm.engine.storage.formats.vw.features import DIMENSION
 from onearm.engine.storage.formats.vw.texts import HEAD
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
-from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import EXTERNAL, LEARN, Features, Problem
 
 BARE = Wanted(contexts=False)

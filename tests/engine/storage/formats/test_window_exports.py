@@ -10,8 +10,8 @@ from support.stored import NO_CONTEXT, decide, learn
 
 from onearm.api.log_files import module_of, source_of
 from onearm.engine.storage.formats.parquet.blanking import blanked
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.rows import Wanted
-from onearm.engine.storage.tables import Event
 from onearm.engine.storage.windows import (
     CLOSED_BY_DEFAULT,
     CLOSED_BY_REWARD,
