@@ -1,7 +1,8 @@
-"""What answers at once loads nothing that takes long: help, and `import onearm`."""
+"""What answers at once loads nothing that takes long: help, `import onearm`, and what decides without a log."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -11,10 +12,11 @@ import pytest
 HEAVY = {"numpy", "numba", "sqlalchemy", "alembic", "rich", "httpx", "fastapi", "pyarrow", "scipy", "gymnasium"}
 
 
-def loaded(code: str) -> set[str]:
+def loaded(code: str, **settings: str) -> set[str]:
     """Return the packages that a new process has imported once it has run some code."""
     told = f"{code}\nimport sys\nprint(*(name for name in sys.modules if '.' not in name), file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    where = os.environ | settings
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, env=where)
     return set(done.stderr.split())
 
 
@@ -39,3 +41,18 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
 def test_environments_are_listed_without_the_package_of_a_data_set() -> None:
     code = "from onearm.envs import catalog\nassert catalog.make('classification').problem.n_arms == 10"
     assert "sklearn" not in loaded(code)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import onearm\ne = onearm.open(arms=2)\ne.learn(e.decide(), reward=1.0)",
+        "from onearm.api.cli.main import run\n"
+        "assert run(['simulate', '--policy', 'ucb1', '--env', 'bernoulli', '--horizon', '9', '--json']) == 0",
+    ],
+    ids=["open", "simulate"],
+)
+def test_what_keeps_no_log_loads_no_sql(code: str) -> None:
+    found = loaded(code, NUMBA_DISABLE_JIT="1")
+    assert "numba" in found
+    assert found & {"sqlalchemy", "fastapi", "pyarrow", "gymnasium", "rich", "httpx", "filelock"} == set()
