@@ -7,7 +7,6 @@ So is what a log or an artefact becomes: commands offer the names of formats in 
 from __future__ import annotations
 
 import importlib
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +38,6 @@ ENDINGS = {  # of a name without that of its packing, .gz or .zst
     ".li": "li",
 }
 CAMPAIGN = {b"timestamp", b"item_id", b"click", b"propensity_score"}  # columns of the Open Bandit Dataset
-HEADER_MAX = 1 << 16  # bytes
 
 
 def form_of(path: Path, form: str | None, option: str = "--format") -> str:
@@ -144,8 +142,7 @@ def _is_campaign(path: Path) -> bool:
     if str(path) == "-":
         return False
     try:
-        with source_of(path).open() as file:
-            header = file.readline(HEADER_MAX)
-    except (OSError, EOFError, zlib.error):
+        header = source_of(path).first_line()
+    except OSError:
         return False
     return {name.strip().strip(b'"') for name in header.split(b",")} >= CAMPAIGN

@@ -186,8 +186,8 @@ class Place:
         if self.name != str(STDIN):
             return self
         file = stack.enter_context(NamedTemporaryFile(prefix="standard-input-"))  # noqa: SIM115 - the stack closes it
-        for block in Source(STDIN).blocks():
-            file.write(block)
+        for part in Source(STDIN).parts():
+            file.write(part)
         file.flush()
         return replace(self, name=file.name)
 

@@ -24,8 +24,8 @@ def _in_parquet(source: Source) -> bytes | None:
 
 
 def _in_jsonl(source: Source) -> bytes | None:
-    with reading(source.path, "a file of JSON lines"), source.open() as file:
-        line = file.readline()
+    with reading(source.path, "a file of JSON lines"):
+        line = source.first_line()
     try:
         header = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -10,21 +10,22 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from ..errors import InvalidInput
 from .arrow import format_module
+from .beginnings import MARK, check_packed, check_text
 from .formats.packing import ending_of, packing_of
 
 STDIN = Path("-")
-BINARY = b"VWFB"  # how the binary logs begin that Vowpal Wabbit's reinforcement learning library writes
 BLOCK_BYTES = 1 << 21  # bytes of `blocks`; twice as many do not come back from the allocator: 5 times slower
+PACKED_BYTES = 1 << 16  # bytes of a packed file that are read at once
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Source:
     path: Path
     progress: Callable[[int], None] = field(default=lambda count: None, repr=False)  # bytes of the file read since
     broken: str | None = None  # why a packed file ended before its end
+    mark: bytes = b""  # the byte order mark before the text, once its first block was read
 
     @property
     def size(self) -> int | None:
@@ -55,43 +57,56 @@ class Source:
         """Open it for reading, unpacked."""
         stdin: Any = sys.stdin.buffer
         raw: Any = stdin.raw if self.path == STDIN else self.path.open("rb", buffering=0)
-        counted = _Counted(raw, self.progress)
+        counted = io.BufferedReader(_Counted(raw, self.progress), BLOCK_BYTES if self.packing is None else PACKED_BYTES)
         try:
+            if self.packing is not None:
+                check_packed(self.path, self.packing, counted.peek())
             if self.packing == "gzip":
                 yield gzip.GzipFile(fileobj=counted, mode="rb")  # type: ignore[misc]
             elif self.packing == "zstd":
                 yield format_module("zstd", "a file that Zstandard packed").unpacked(counted)
             else:
-                yield io.BufferedReader(counted, BLOCK_BYTES)
+                yield counted
         finally:
             if self.path != STDIN:
                 raw.close()
 
-    def blocks(self, parts: int = 1) -> Iterator[bytes]:
-        """Yield whole lines, about `BLOCK_BYTES` / `parts` bytes of them at a time; the last one may lack its newline.
+    def parts(self, size: int = BLOCK_BYTES) -> Iterator[bytes]:
+        """Yield all bytes, so many at a time, of whatever a file is.
 
-        A packed file that ends too early gives what it holds; `broken` then says why. Raises `InvalidInput`
-        ("binary_log") for a log of Vowpal Wabbit's that is no text.
+        A packed file that ends too early gives what it holds; `broken` then says why.
         """
-        begins = True
-        rest = b""
         with self.open() as file:
-            while block := self._block(file, BLOCK_BYTES // parts):
-                if begins and block.startswith(BINARY):
-                    raise InvalidInput(
-                        "binary_log",
-                        f"{self.path} is a binary log of Vowpal Wabbit's reinforcement learning library, which is not "
-                        "read here: let that library write it as dsjson first",
-                    )
-                begins = False
-                end = block.rfind(b"\n") + 1
-                if end:
-                    yield b"".join((rest, memoryview(block)[:end]))  # one copy
-                    rest = block[end:]
-                else:
-                    rest += block
+            while part := self._part(file, size):
+                yield part
+
+    def blocks(self, share: int = 1) -> Generator[bytes, None, None]:
+        """Yield whole lines, about `BLOCK_BYTES` / `share` bytes of them at a time; the last one may lack its newline.
+
+        A mark before them goes to `mark`. Raises `InvalidInput` for what begins as no text does.
+        """
+        rest = b""
+        parts = self.parts(BLOCK_BYTES // share)
+        for part in chain([self._beginning(next(parts, b""))], parts):
+            end = part.rfind(b"\n") + 1
+            if end:
+                yield b"".join((rest, memoryview(part)[:end]))  # one copy
+                rest = part[end:]
+            else:
+                rest += part
         if rest:
             yield rest
+
+    def first_line(self) -> bytes:
+        """Return the first line without its newline, of a file that is read anew for it."""
+        with closing(replace(self).blocks(share=32)) as blocks:
+            return next(blocks, b"").partition(b"\n")[0]
+
+    def _beginning(self, part: bytes) -> bytes:
+        check_text(self.path, part)
+        text = part.removeprefix(MARK)
+        self.mark = part[: len(part) - len(text)]
+        return text
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield every line with its number, from 1."""
@@ -101,7 +116,7 @@ class Source:
                 number += 1
                 yield number, line
 
-    def _block(self, file: Any, size: int) -> bytes:
+    def _part(self, file: Any, size: int) -> bytes:
         """Read so many bytes, less at the end."""
         parts, found = [], 0
         try:

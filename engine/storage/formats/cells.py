@@ -73,7 +73,7 @@ class Table:
             raise InvalidInput(
                 "wrong_format", f"{source.path} is no text in UTF-8: save it as such, or as CSV UTF-8 in a spreadsheet"
             )
-        self.header = text_of(line)
+        self.header = text_of(source.mark + line)  # as it is written back
         self.delimiter = delimiter or max(DELIMITERS, key=self.header.count)
         self.names = names_in(self.header, self.delimiter)
 

@@ -93,7 +93,7 @@ def events_of_table(
     path, spooled = source.path, None
     if path == STDIN:
         spooled = tempfile.NamedTemporaryFile()  # noqa: SIM115 - it lives until the last event
-        for block in source.blocks() if blocks is None else blocks:
+        for block in source.parts() if blocks is None else blocks:
             spooled.write(block)
         spooled.flush()
         path = Path(spooled.name)

@@ -134,7 +134,7 @@ def test_one_of_two_columns_of_a_name_is_not_read_in_silence(onearm: Any, tmp_pa
 
 
 def test_a_table_in_utf_16_is_told_so_and_one_of_bars_is_read(onearm: Any, tmp_path: Path) -> None:
-    log = table(tmp_path, "action,reward,propensity", "a,1,0.5", encoding="utf-16")
+    log = table(tmp_path, "action,reward,propensity", "a,1,0.5", encoding="utf-16-le")
     done = onearm("evaluate", log, "--target", "uniform")
     assert (done.code, "is no text in UTF-8: save it as such" in done.err) == (2, True)
     log = table(tmp_path, "action|reward|propensity", "a|1|0.5", "b|0|0.5")

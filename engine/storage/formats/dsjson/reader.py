@@ -57,7 +57,7 @@ def _read(source: Source, wanted: Wanted, encoder: Encoder) -> Rows:
     reader = _Reader(wanted, encoder)
     try:
         with reading(source.path, "a dsjson log"):
-            for block in source.blocks(parts=2):  # more at a time takes a tenth longer
+            for block in source.blocks(share=2):  # more at a time takes a tenth longer
                 reader.read(block)
         if source.broken is not None:
             reader.bad_lines.add("truncated", reader.lines + 1)

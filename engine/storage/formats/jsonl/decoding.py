@@ -19,8 +19,6 @@ from ...source import Source
 from .lines import UNREADABLE
 
 NEWLINE = 10  # `bytes.count` takes ten times as long where there are many
-MARK = b"\xef\xbb\xbf"  # which some programs put before text in UTF-8
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _ARRAY = re.compile(rb"\s*\[\s*(?:\{|$)")
 FORM = "a file of JSON lines"
 Lines = Iterator[tuple[list[Any], Array]]  # some that could be decoded, with their numbers, int64[n]
@@ -32,9 +30,6 @@ def opened(source: Source) -> tuple[bytes | None, Iterator[bytes]]:
     first = next(blocks, None)
     if first is None:
         raise InvalidInput("empty_file", f"{source.path} is empty: {ADVICE}")
-    first = first.removeprefix(MARK)
-    if first.startswith(UTF_16):
-        raise InvalidInput("wrong_format", f"{source.path} begins as text in UTF-16 does: save it in UTF-8")
     if _ARRAY.match(first):
         raise InvalidInput(
             "wrong_format",

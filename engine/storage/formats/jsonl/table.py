@@ -19,7 +19,7 @@ from ...source import Source
 from ..plain_columns import CONTEXT, DECISION, has_lists, is_bare, unused_of
 from ..segments import is_feature, reads_contexts
 from ..table_rows import TablePage, rows_of_table
-from .decoding import MARK, Lines, decoded
+from .decoding import Lines, decoded
 from .lines import UNREADABLE, BareRow, Row
 from .values import actions_of, array_of, numbers_of, shaped
 
@@ -92,5 +92,5 @@ def _table_pages(lines: Lines, bad_lines: BadLines, segment: str | None, context
 def table_lines(source: Source) -> Iterator[tuple[int, Any]]:
     """Yield the lines of a plain table, each with its number."""
     for number, line in source.lines():
-        if said := line.removeprefix(MARK).strip():
+        if said := line.strip():
             yield number, msgspec.Raw(said)

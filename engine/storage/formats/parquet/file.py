@@ -28,8 +28,8 @@ def opened(source: Source) -> Iterator[pq.ParquetFile]:
         held.enter_context(reading(source.path, FORM, pa.ArrowException, UnicodeDecodeError))
         if source.path == STDIN or source.packing is not None:
             whole = held.enter_context(tempfile.TemporaryFile())
-            for block in source.blocks():
-                whole.write(block)
+            for part in source.parts():
+                whole.write(part)
             whole.seek(0)
             yield held.enter_context(pq.ParquetFile(whole))
         else:
