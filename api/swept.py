@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.errors import InvalidInput
-from ..engine.storage.numerals import sure_number
+from ..engine.storage.numerals import natural_in, sure_number
 from ..engine.vocabulary import Policy
 from ..policies import catalog
 
@@ -44,10 +44,10 @@ def _values(text: str, values: str) -> list[float]:
             return [_whole(sure_number(value)) for value in values.split(",")]
         low, high, *rest = values.split(":")
         first, last = sure_number(low), sure_number(high)
-        scale, count = [*rest, "linear"][0], int(rest[1]) if len(rest) > 1 else SWEPT
+        scale, count = [*rest, "linear"][0], natural_in(rest[1]) if len(rest) > 1 else SWEPT
     except ValueError:
         raise InvalidInput("bad_sweep", f"{text!r} has a value that is no number: {values!r}") from None
-    if scale not in ("log", "linear") or len(rest) > 2 or not 2 <= count <= SWEPT_MAX:
+    if scale not in ("log", "linear") or len(rest) > 2 or count is None or not 2 <= count <= SWEPT_MAX:
         raise InvalidInput(
             "bad_sweep", f"{values!r} is no range: say LOW:HIGH:log or LOW:HIGH:linear, and :N for 2 to {SWEPT_MAX}"
         )

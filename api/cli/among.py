@@ -21,7 +21,7 @@ from ..cluster.nodes import Nodes
 from ..cluster.opening import open_node
 from ..cluster.workers import Worker, worker_among
 from ..service.clocks import Clocks
-from .options import Finite
+from .options import Finite, Whole
 
 WORKERS = "workers of another command"  # have a file of SQLite; nodes of other machines cannot
 NAME_MAX = 60  # letters of a host's name: a node's may have 63
@@ -35,7 +35,7 @@ OPTIONS = (
     click.option("--advertise", metavar="URL", help="With --node: where the others reach it, as http://10.0.0.5:8080."),
     click.option(
         "--workers",
-        type=click.IntRange(1, SHARDS),
+        type=Whole(1, SHARDS),
         default=1,
         show_default=True,
         help="How many processes answer at the port, each a node of its own.",

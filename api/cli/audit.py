@@ -9,15 +9,13 @@ import click
 from ...engine.storage.access import Access
 from ..console import print_json, print_table
 from .json_option import as_json
-from .options import DatabaseCommand, database_option
+from .options import DatabaseCommand, Whole, database_option
 
 ROWS_MAX = 10_000
 
 
 @click.command(cls=DatabaseCommand)
-@click.option(
-    "--limit", type=click.IntRange(1, ROWS_MAX), default=100, show_default=True, help="How many entries at most."
-)
+@click.option("--limit", type=Whole(1, ROWS_MAX), default=100, show_default=True, help="How many entries at most.")
 @click.option("--tenant", help="Only entries about this tenant's experiments and keys.")
 @database_option
 @as_json

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ...engine.storage.numerals import natural_in
 from ..console import print_json
 from ..experiment.ids import in_url
 from .calling import answered, client_of, key_option, url_option
@@ -31,10 +32,8 @@ def compact(experiment: str, before: str | None, drop: bool, url: str, key: str 
     Example:
       onearm compact banner --before 2026-01-31T00:00:00Z
     """
-    body = {
-        "before": int(before) if before is not None and before.isdecimal() else before,
-        "archive": not drop,
-    }
+    seq = None if before is None else natural_in(before)
+    body = {"before": before if seq is None else seq, "archive": not drop}
     path = f"/v1/experiments/{in_url(experiment)}:compact"
     with client_of(url, key) as client:
         found = answered(path, lambda: client.post(path, json=body, timeout=None))  # a long log takes its time

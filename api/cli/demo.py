@@ -27,6 +27,7 @@ from ..kinds.table import kind_of
 from ..terminal import console
 from .calling import answered, client_of, key_option, url_option
 from .json_option import as_json
+from .options import Whole
 from .reward_curve import curve, means_of
 
 ENV = 'linear:{"arms": 5, "dimension": 4, "reward": "bernoulli"}'  # no data set, so nothing to install
@@ -43,9 +44,9 @@ SHARES_SHOWN = 12
     metavar="NAME[:JSON]",
     help="The policy that decides; default: the one for experiments that name none.",
 )
-@click.option("--steps", type=click.IntRange(1), help=f"Decisions to make; default: one pass, or {STEPS}.")
+@click.option("--steps", type=Whole(1), help=f"Decisions to make; default: one pass, or {STEPS}.")
 @click.option("--experiment", help="The id of the experiment; default: a new one.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The seed of the world and of the policy.")
+@click.option("--seed", type=Whole(), default=0, show_default=True, help="The seed of the world and of the policy.")
 @as_json
 def demo(
     url: str,

@@ -7,7 +7,7 @@ import re
 import click
 
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-WRITTEN = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+WRITTEN = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
 
 
 class Duration(click.ParamType[float]):

@@ -19,7 +19,7 @@ from ...engine.vocabulary import Policy, Problem
 from ...policies import catalog
 from ..console import print_json, print_table, progress
 from .json_option import as_json
-from .options import artefact_option, policy_file_option, policy_option, seed_option
+from .options import Whole, artefact_option, policy_file_option, policy_option, seed_option
 from .task_options import read_levels, task_of, task_options
 
 _USUAL = Effort()
@@ -32,7 +32,7 @@ EFFORTS = {
 
 @click.command("evaluate-active")
 @task_options
-@click.option("--budget", type=int, required=True, help="How many queries there are before the recommendation.")
+@click.option("--budget", type=Whole(), required=True, help="How many queries there are before the recommendation.")
 @click.option("--levels", callback=read_levels, metavar="R1,R2,..", help="Levels of difficulty, ascending.")
 @policy_option
 @policy_file_option

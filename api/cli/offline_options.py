@@ -13,7 +13,7 @@ import click
 from ...engine.storage.numerals import number_in
 from ..offline.options import INTERVALS, LEVELS, MODELS, OWN
 from .moment import MOMENT
-from .options import Finite
+from .options import Finite, Whole
 
 if TYPE_CHECKING:
     from ...engine.replay.matching import Learning
@@ -69,7 +69,7 @@ class RangeType(click.ParamType[tuple[float, float]]):
 def _dimension(ctx: click.Context, parameter: click.Parameter, value: int | None) -> int | None:
     from ...engine.features import DIMENSION_MAX
 
-    return None if value is None else click.IntRange(1, DIMENSION_MAX).convert(value, parameter, ctx)
+    return None if value is None else Whole(1, DIMENSION_MAX).convert(value, parameter, ctx)
 
 
 _READING = (
@@ -82,10 +82,10 @@ _READING = (
         "tables it is the time in a column (--time).",
     ),
     click.option("--until", type=MOMENT, metavar="TIME", help="Only decisions from before this time."),
-    click.option("--arms", type=click.IntRange(1), help="How many arms there are, if the log does not say."),
+    click.option("--arms", type=Whole(1), help="How many arms there are, if the log does not say."),
     click.option(
         "--dimension",
-        type=int,
+        type=Whole(),
         callback=_dimension,
         help="dsjson, vw: hash features to this many columns; default: 256, for policies that read no named features.",
     ),

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from ...engine.errors import InvalidInput
-from ...engine.storage.numerals import number_in
+from ...engine.storage.numerals import natural_in, number_in
 from ..log_files import READERS, ROWS, read_artefact
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -27,6 +27,26 @@ class Finite(click.FloatRange):
             self.fail(f"{value!r} is no finite number, as 0.5.", param, ctx)
         found: float = super().convert(number, param, ctx)
         return found
+
+
+class Whole(click.IntRange):
+    """A whole number, of a range where it has one: digits, with a minus before them or without."""
+
+    def __init__(self, least: int | None = None, most: int | None = None) -> None:
+        super().__init__(least, most)
+        self.name = "integer" if least is None and most is None else "integer range"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
+        said = str(value)
+        digits = natural_in(said.removeprefix("-"))
+        if digits is None:
+            self.fail(f"{said!r} is no whole number, as 1000.", param, ctx)
+        found: int = super().convert(-digits if said.startswith("-") else digits, param, ctx)
+        return found
+
+    def _describe_range(self) -> str:
+        return "" if self.name == "integer" else super()._describe_range()
 
 
 DATABASE_DEFAULT = "sqlite:///onearm.db"
@@ -146,7 +166,7 @@ format_option = click.option(
     help="The format of the file; default: by its ending (.jsonl, .parquet, .csv, .dsjson and .vw = Vowpal Wabbit's "
     "logs, .li = replay text), and by its header where it is the Open Bandit Dataset.",
 )
-seed_option = click.option("--seed", type=int, default=0, show_default=True, help="The seed of every draw.")
+seed_option = click.option("--seed", type=Whole(), default=0, show_default=True, help="The seed of every draw.")
 scheduler_option = click.option(
     "--scheduler",
     metavar="local:N|tcp://HOST:PORT",

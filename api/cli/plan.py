@@ -16,7 +16,7 @@ from ..offline.fitted_world import DRAWS, FEW, HARDLY, LEVEL, Best, FittedWorld,
 from ..offline.fitted_world import plan as planned
 from ..offline.transitions import FORMS, NAMES, Transitions, read_transitions
 from .json_option import as_json
-from .options import seed_option
+from .options import Whole, seed_option
 
 ROWS_MAX = 60  # of a table for people
 DRAWS_MAX = 10_000
@@ -42,7 +42,7 @@ DRAWS_MAX = 10_000
 )
 @click.option(
     "--draws",
-    type=click.IntRange(20, DRAWS_MAX),
+    type=Whole(20, DRAWS_MAX),
     default=DRAWS,
     show_default=True,
     help="How many worlds to draw from the posterior.",

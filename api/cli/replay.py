@@ -15,6 +15,7 @@ from .json_option import as_json
 from .offline_options import asking_options, method_option, naming_options, reading_options, showing_options
 from .offline_run import run
 from .options import (
+    Whole,
     format_option,
     policy_file_option,
     policy_option,
@@ -32,7 +33,7 @@ from .rehearsing import rehearse_all, vectors_of
 @policy_file_option
 @sweep_option
 @click.option(
-    "--segments", type=int, help="Vectors: also show the regret against the best point of each of so many parts."
+    "--segments", type=Whole(), help="Vectors: also show the regret against the best point of each of so many parts."
 )
 @reading_options
 @naming_options

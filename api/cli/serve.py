@@ -48,7 +48,15 @@ from ..service.service import EXPERIMENTS_MAX, Service
 from ..terminal import console
 from .among import Among, among_options
 from .archive_place import ArchivePlace
-from .options import DATABASE_DEFAULT, DatabaseCommand, Finite, artefact_option, database_option, policy_file_option
+from .options import (
+    DATABASE_DEFAULT,
+    DatabaseCommand,
+    Finite,
+    Whole,
+    artefact_option,
+    database_option,
+    policy_file_option,
+)
 
 BACKLOG = 2048
 PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
@@ -61,13 +69,13 @@ SWITCH_SECONDS = 1e-4  # while another thread computes, the loop waits so long f
 def _limit(name: str) -> dict[str, Any]:
     """Return the type and the default of an option that is a limit."""
     default = Limits._field_defaults[name]
-    kind = click.IntRange(1) if isinstance(default, int) else Finite(0.1)
+    kind = Whole(1) if isinstance(default, int) else Finite(0.1)
     return {"type": kind, "default": default, "show_default": True}
 
 
 @click.command(cls=DatabaseCommand)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free port.")
+@click.option("--port", type=Whole(0, 65535), default=8080, show_default=True, help="0 takes a free port.")
 @database_option
 @policy_file_option
 @artefact_option
@@ -97,28 +105,28 @@ def _limit(name: str) -> dict[str, Any]:
 @click.option("--read-timeout", **_limit("read_seconds"), help="Seconds that a client may take to send one request.")
 @click.option(
     "--max-body-bytes",
-    type=click.IntRange(1),
+    type=Whole(1),
     default=BODY_MAX,
     show_default=True,
     help="The size of a body; more is 413.",
 )
 @click.option(
     "--state-bytes",
-    type=click.IntRange(1),
+    type=Whole(1),
     default=DEFAULT_LIMITS.one,
     show_default=True,
     help="Memory that the state of one experiment may take; a creation that needs more is 422.",
 )
 @click.option(
     "--state-bytes-all",
-    type=click.IntRange(1),
+    type=Whole(1),
     default=DEFAULT_LIMITS.all,
     show_default=True,
     help="Memory that all states may take; a creation beyond it is 507.",
 )
 @click.option(
     "--cache-bytes",
-    type=click.IntRange(0),
+    type=Whole(0),
     default=CACHE_BYTES,
     show_default=True,
     help="Memory for the newest decisions of all experiments; older ones are read from the log.",
@@ -130,7 +138,7 @@ def _limit(name: str) -> dict[str, Any]:
 )
 @click.option(
     "--max-experiments",
-    type=click.IntRange(1),
+    type=Whole(1),
     default=EXPERIMENTS_MAX,
     show_default=True,
     help="How many experiments a tenant may have, archived ones included; further ones are 409.",

@@ -28,6 +28,7 @@ from ..swept import swept
 from .catalog import named
 from .json_option import as_json
 from .options import (
+    Whole,
     artefact_option,
     env_file_option,
     policy_file_option,
@@ -47,9 +48,9 @@ CURVE, SPEED = "over log t", "per\nsecond"  # columns that a narrow terminal lea
 @policy_option
 @policy_file_option
 @artefact_option
-@click.option("--horizon", type=int, help="Trials per replication; default: one pass, if the environment has one.")
-@click.option("--passes", type=int, help="Instead of --horizon: how often to go through the env's data.")
-@click.option("--replications", type=int, default=1, show_default=True, help="Independent runs, in threads.")
+@click.option("--horizon", type=Whole(), help="Trials per replication; default: one pass, if the environment has one.")
+@click.option("--passes", type=Whole(), help="Instead of --horizon: how often to go through the env's data.")
+@click.option("--replications", type=Whole(), default=1, show_default=True, help="Independent runs, in threads.")
 @sweep_option
 @seed_option
 @scheduler_option

@@ -11,6 +11,7 @@ import click
 from ...engine.errors import InvalidInput
 from ...engine.storage.numerals import number_in
 from ...engine.task import AnswerKind, LossKind, Task, best_arm, thresholds
+from .options import Whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -23,8 +24,8 @@ def task_options(command: Command) -> Command:
     for option in (
         click.option("--loss", type=click.Choice(LOSSES), help="Default: that of the task."),
         click.option("--answers", type=click.Choice(ANSWERS), help="Default: normal for arms, signs for thresholds."),
-        click.option("--points", type=int, help="With --task thresholds: how many points there are on the line."),
-        click.option("--arms", type=int, help="With --task arms: how many arms there are."),
+        click.option("--points", type=Whole(), help="With --task thresholds: how many points there are on the line."),
+        click.option("--arms", type=Whole(), help="With --task arms: how many arms there are."),
         click.option("--task", "kind", required=True, type=click.Choice(list(SIZES)), help="What is to be found."),
     ):
         command = option(command)

@@ -26,7 +26,7 @@ from ..scheduling.scheduler import Scheduler, opened
 from ..train.plan import Plan
 from ..train.training import train as train_plan
 from .json_option import as_json
-from .options import scheduler_option, seed_option
+from .options import Whole, scheduler_option, seed_option
 from .task_options import ANSWERS, LOSSES, read_levels
 
 _NEEDED_BY = {"arms": "arms", "thresholds": "points", "hypotheses": "table"}
@@ -34,8 +34,8 @@ _NEEDED_BY = {"arms": "arms", "thresholds": "points", "hypotheses": "table"}
 
 @click.command()
 @click.option("--task", "kind", required=True, type=click.Choice(list(_NEEDED_BY)), help="What is to be found.")
-@click.option("--arms", type=int, help="With --task arms: how many arms there are.")
-@click.option("--points", type=int, help="With --task thresholds: how many points there are on the line.")
+@click.option("--arms", type=Whole(), help="With --task arms: how many arms there are.")
+@click.option("--points", type=Whole(), help="With --task thresholds: how many points there are on the line.")
 @click.option(
     "--table", type=click.Path(path_type=Path), help="With --task hypotheses: a .csv or .json with a row for each."
 )
@@ -45,19 +45,23 @@ _NEEDED_BY = {"arms": "arms", "thresholds": "points", "hypotheses": "table"}
 @click.option(
     "--loss", type=click.Choice(LOSSES), help="Default: simple_regret for thresholds, otherwise identification."
 )
-@click.option("--budget", type=int, required=True, help="How many queries there are before the recommendation.")
+@click.option("--budget", type=Whole(), required=True, help="How many queries there are before the recommendation.")
 @click.option(
     "--levels", callback=read_levels, metavar="R1,R2,..", help="Levels of difficulty; default: four that span it."
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="The folder to train in, and for the policy."
 )
-@click.option("--starts", type=int, default=2, show_default=True, help="Runs of the second phase; the best is kept.")
 @click.option(
-    "--iterations", type=int, help="Iterations of each run; default: as many as the task takes. Take few to try it out."
+    "--starts", type=Whole(), default=2, show_default=True, help="Runs of the second phase; the best is kept."
+)
+@click.option(
+    "--iterations",
+    type=Whole(),
+    help="Iterations of each run; default: as many as the task takes. Take few to try it out.",
 )
 @click.option("--compared", is_flag=True, help="Also keep the policies for single levels, and one for a prior.")
-@click.option("--processes", type=int, help="Runs at a time; default: one for each processor.")
+@click.option("--processes", type=Whole(), help="Runs at a time; default: one for each processor.")
 @scheduler_option
 @click.option(
     "--exact", "grid", metavar="M1,M2,..", callback=read_levels, help="Solve for means on this grid, exactly."

@@ -14,6 +14,7 @@ from ...engine.replay.matching import Contender, Even, Learning
 from ...engine.replay.own_laws import OwnLaw
 from ...engine.replay.targets import Fixed, Logged, Target
 from ...engine.storage.arrow import format_module
+from ...engine.storage.numerals import natural_in
 from ...engine.storage.rows import Beside, Rows
 from ...engine.vocabulary import NO_CONTEXT, Policy, Problem
 from ...policies import catalog
@@ -188,7 +189,8 @@ class ActionCandidate(Candidate):
     def spec(self) -> dict[str, Any]:
         """Return the action."""
         text = str(self.action)
-        return {"name": "action", "params": {"action": int(text) if text.isdecimal() else text}}
+        number = natural_in(text)
+        return {"name": "action", "params": {"action": text if number is None else number}}
 
     @property
     def word(self) -> str:
@@ -200,8 +202,8 @@ class ActionCandidate(Candidate):
         text, labels, n_arms = str(self.action), log.rows.labels, log.problem.n_arms
         if self.action in labels:
             return Fixed(labels.index(text), n_arms)
-        if text.isdecimal():
-            return Fixed(int(text), n_arms)
+        if (number := natural_in(text)) is not None:
+            return Fixed(number, n_arms)
         known = f"it has {', '.join(labels)[:300]}" if labels else f"say action:0 to action:{n_arms - 1}"
         raise InvalidInput("bad_target", f"the log has no action {text!r}: {known}")
 

@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeVar
 
 from ...engine.errors import InvalidInput, Unavailable, installing
+from ...engine.storage.numerals import natural_in
 
 Spec = TypeVar("Spec")
 Found = TypeVar("Found")
@@ -103,9 +104,10 @@ def _dask(name: str) -> AbstractContextManager[Scheduler]:
         return _module().at(name)
     if word != "local":
         raise InvalidInput("bad_scheduler", f"{name!r} is no scheduler: {RULE}")
-    if not count.isdecimal() or not 1 <= int(count) <= WORKERS_MAX:
+    workers = natural_in(count)
+    if workers is None or not 1 <= workers <= WORKERS_MAX:
         raise InvalidInput("bad_scheduler", f"{name!r} has no number of workers from 1 to {WORKERS_MAX}: {RULE}")
-    return _module().here(int(count))
+    return _module().here(workers)
 
 
 def _module() -> Any:

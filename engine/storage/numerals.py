@@ -1,7 +1,7 @@
 """Numbers in text, as formats of logs and people write them: digits, with a sign, a point and an exponent or without.
 
-Python's `float` reads more than that: 1_0 as ten, digits of every script, words for what is no number. No format means
-those, and other programs refuse them.
+Python's `float` and `int` read more than that: 1_0 as ten, digits of every script, words for what is no number. No
+format means those, and other programs refuse them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 import re
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_DIGITS = re.compile(r"[0-9]{1,400}")  # a number of more is none that anybody means, and Python reads none of 4301
 
 
 def number_in(text: str) -> float:
@@ -28,3 +29,12 @@ def sure_number(text: str) -> float:
     if math.isnan(found):
         raise ValueError(f"{text!r} is no number")
     return found
+
+
+def natural_in(text: str) -> int | None:
+    """Return the whole number from 0 on that a text is, None where it is none: digits, and nothing else.
+
+    >>> natural_in("70"), natural_in("1_0"), natural_in("\\u0661"), natural_in("-1")
+    (70, None, None, None)
+    """
+    return int(text) if _DIGITS.fullmatch(text) else None

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from ....engine import snapshot
 from ....engine.errors import InvalidInput, OnearmError
 from ....engine.problem import check_fit
+from ....engine.storage.numerals import natural_in
 from ....engine.vocabulary import Policy, Problem
 from ....policies import catalog
 from ...experiment.lineup import leader
@@ -186,8 +187,8 @@ def _candidate(text: str, live: Live, state_bytes: int) -> tuple[Candidate, int]
         case ColumnsCandidate() | FunctionCandidate():  # a file of this machine, say
             raise InvalidInput("bad_target", f"{text} is a target of tables: name a policy, or an action by its number")
         case ActionCandidate(action=action) if (
-            not (number := str(action)).isdecimal() or int(number) >= live.problem.n_arms
-        ):
+            number := natural_in(str(action))
+        ) is None or number >= live.problem.n_arms:
             raise InvalidInput(
                 "bad_target", f"{text} is no action: they are numbered from 0 to {live.problem.n_arms - 1}"
             )
