@@ -97,7 +97,7 @@ def test_a_port_in_use_is_explained_before_anything_is_made(onearm: Any, tmp_pat
     ("arguments", "said"),
     [
         (["--port", "70000"], "70000 is not in the range"),
-        (["--port", "http"], "'http' is not a valid integer"),
+        (["--port", "http"], "'http' is no whole number"),
         (["--database", "run.db"], "names no database: write sqlite:///FILE"),
         (["--database", "sqlite:///no/such/folder/run.db"], "there is no folder"),
         (["--database", "sqlite:///"], "names no file"),
