@@ -30,7 +30,7 @@ import numpy as np
 from ..elementary import log
 from ..kernel import loop
 from ..vocabulary import Array
-from .eprocess import CROWDS
+from .eprocess import CROWDS, above
 from .tails import chi_square_tail
 
 _FIRST = 64  # rows before the first bet, and between bets at the least
@@ -102,9 +102,9 @@ def _likeliest(propensity: Array, n_arms: int) -> Likeliest:
     if not n:
         return Likeliest(1, math.nan, -math.inf)
     share = 1.0 / crowds
-    first = np.where(propensity[0] * (crowds + 1) > 1.0, 1.0 / propensity[0] * share, 0.0)
+    first = np.where(propensity[0] * above(crowds) > 1.0, 1.0 / propensity[0] * share, 0.0)
     sums = np.zeros((2, len(crowds)))
-    given = propensity, crowds, share, first, sums
+    given = propensity, above(crowds), share, first, sums
     _add_crowds.compiled(*given)(*given)
     found = Likeliest(1, math.nan, -math.inf)
     for arms, start, (off, square) in zip(crowds.tolist(), first.tolist(), (sums / n).T.tolist(), strict=True):
@@ -116,15 +116,16 @@ def _likeliest(propensity: Array, n_arms: int) -> Likeliest:
 
 
 @loop
-def _add_crowds(propensity: Array, crowd: Array, share: Array, first: Array, sums: Array) -> None:
+def _add_crowds(propensity: Array, scale: Array, share: Array, first: Array, sums: Array) -> None:
     """Add up by how much 1 / (m propensity) exceeds what it is at the `first` row, and its square: float64[2, m].
 
-    It counts as 0 where the propensity is not above 1 / (m + 1).
+    It counts as 0 where the propensity is not above 1 / (m + 1): where it is not above 1 once it is multiplied by what
+    `above` returns.
     """
     for i in range(len(propensity)):
         inverse = 1.0 / propensity[i]
-        for m in range(len(crowd)):
-            off = (inverse * share[m] if propensity[i] * (crowd[m] + 1) > 1.0 else 0.0) - first[m]
+        for m in range(len(scale)):
+            off = (inverse * share[m] if propensity[i] * scale[m] > 1.0 else 0.0) - first[m]
             sums[0, m] += off
             sums[1, m] += off * off
 

@@ -8,7 +8,9 @@ propensities are true.
 
 That the likeliest action is taken more often than its propensity says is told by no arm where it is another one each
 time. So half of the capital is bet on sizes: at most m arms can have a propensity above 1 / (m + 1), so that
-1{propensity > 1 / (m + 1)} / (m propensity) is on average 1 at most, for every m. It is never above (m + 1) / m.
+1{propensity > 1 / (m + 1)} / (m propensity) is on average 1 at most, for every m. It is never above (m + 1) / m. What
+is above by no more than 0.001 does not count, which leaves that as it is: a third is above 1 / 3 in single precision,
+and as 0.334.
 
 Source: Ramdas, Gruenwald, Vovk, Shafer, "Game-theoretic statistics and safe anytime-valid inference", 2023; the test of
 the mean weight: Karampatziakis, Mineiro, Ramdas, "Off-policy confidence sequences", 2021. Bets of all sizes, each with
@@ -32,6 +34,7 @@ _SIZES = 2.0 ** np.arange(-16, 0)  # of bets; the largest risks half of the capi
 assert len(_SIZES) % 4 == 0, "`_reach` adds them up four at a time, and compiled code would read beyond the last"
 _ROOM = 0.01  # above 1, of bounds that leave less: bets on small weights must end somewhere
 _ROUNDING = 1e-9  # by which a probability, a sum of others, may be above 1
+_ROUNDED = 1e-3  # by which a propensity may be above 1 / (m + 1) by rounding alone
 _EVERY = 64  # decisions between two looks at the capital
 CROWDS = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64])  # m, of bets on propensities above 1 / (m + 1)
 _CROWD_SIZES = 2.0 ** np.arange(-7, 0, 2)  # of these: nothing that is bet on can grow more than twice
@@ -60,7 +63,7 @@ class EState(NamedTuple):
     crowd: Array  # int64[m], so many arms at most have a propensity above 1 / (crowd + 1); none for weights
     crowd_growth: Array  # float64[m, c], ln of what the bets on these have grown to, as `growth`, but for
     crowd_product: Array  # float64[m, c], what they have grown by since
-    crowd_above: Array  # float64[m], crowd + 1
+    crowd_above: Array  # float64[m], 1 over what propensities are that are above
     crowd_slope: Array  # float64[m, c], by which a bet grows for each 1 / propensity
     taken: Array  # int64[arms], how often each was taken since its products began
     worth: Array  # float64[arms, 2, j], 1 over no more than the products with which a bet alone brings the alarm
@@ -173,6 +176,11 @@ def start_actions(n_arms: int, propensity_min: float | None = None, alpha: float
     if propensity_min is not None and not 0.0 < propensity_min <= 1.0:
         raise InvalidInput("propensity_min", f"propensity_min is {propensity_min}: it must be in (0, 1]")
     return _start(n_arms, None if propensity_min is None else 1.0 / propensity_min, alpha, CROWDS[n_arms >= CROWDS])
+
+
+def above(crowds: Array) -> Array:
+    """Return what takes a propensity above 1 that is above 1 / (m + 1) by more than rounding, of each m of int64[n]."""
+    return 1.0 / (1.0 / (crowds + 1.0) + _ROUNDED)
 
 
 def log_e(state: EState) -> float:
@@ -324,7 +332,7 @@ def add_many(state: EState, action: Array, propensity: Array) -> None:
     for side, signed in enumerate((gap, -gap)):
         np.add.at(state.growth[:, side], action, np.log1p(state.size[side] * signed) - state.idle[side])
     for m, crowd in enumerate(state.crowd.tolist()):
-        large = propensity[propensity * (crowd + 1) > 1.0, np.newaxis]
+        large = propensity[propensity * state.crowd_above[m] > 1.0, np.newaxis]
         grown = np.log1p(_CROWD_SIZES * (1.0 / (crowd * large) - 1.0)) - _CROWD_IDLE
         state.crowd_growth[m] += grown.sum(axis=0)
     state.seen[0] += len(action)
@@ -411,7 +419,7 @@ def _start(n_arms: int, weight_max: float | None, alpha: float, crowd: Array) ->
         crowd,
         crowd_growth,
         np.ones_like(crowd_growth),
-        crowd + 1.0,
+        above(crowd),
         _CROWD_SIZES / (1.0 - _CROWD_SIZES) / crowd[:, np.newaxis],
         np.zeros(n_arms, np.int64),
         np.full_like(growth, 1.0 / (math.exp(limit) * (1.0 - _CLOSE))),

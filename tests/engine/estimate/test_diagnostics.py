@@ -54,7 +54,7 @@ def test_the_capital_against_actions_is_the_mean_of_all_bets_products() -> None:
         capital.append(np.prod(1.0 + SIZES[:, None] / 99.0 * (1.0 - weight), axis=1).mean())
     crowds = []
     for m in (1, 2, 3):
-        weight = (propensity > 1.0 / (m + 1)) / (m * propensity)
+        weight = (propensity > 1.0 / (m + 1) + 1e-3) / (m * propensity)
         crowds += [np.prod(1.0 + size * (weight - 1.0)) for size in (1 / 128, 1 / 32, 1 / 8, 1 / 2)]
     found = action_e_process(action, propensity, 3, 0.01)
     assert found.log_e[-1] == pytest.approx(math.log((np.mean(capital) + np.mean(crowds)) / 2.0), rel=1e-10)
@@ -321,6 +321,15 @@ def test_the_likeliest_action_that_is_taken_always_is_found_though_it_is_another
         assert seen.arms is not None and seen.arms.alarm_at is not None
         assert seen.arms.alarm_at <= 512
         assert any("propensities above 1 / 2 come too often" in warning for warning in seen.warnings)
+
+
+@pytest.mark.parametrize("n_arms", [2, 3, 5, 7, 9, 13, 17])
+@pytest.mark.parametrize("round_to", [np.float32, lambda law: np.ceil(law * 1e3) / 1e3], ids=["float32", "3 digits"])
+def test_even_propensities_that_are_rounded_up_are_no_alarm(n_arms: int, round_to: Callable[[Array], Array]) -> None:
+    action = np.random.default_rng(n_arms).integers(0, n_arms, 3000)
+    propensity = np.asarray(round_to(np.full(3000, 1.0 / n_arms)), np.float64)
+    seen = diagnose(propensity, np.full(3000, 1.0 / n_arms), action, n_arms)
+    assert (seen.warnings, seen.arms and seen.arms.alarm_at) == ([], None)
 
 
 def test_many_actions_at_once_are_added_as_one_after_another() -> None:
