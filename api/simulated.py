@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from ..engine.errors import InvalidInput
+from ..engine.errors import InvalidInput, counted
 from ..engine.simulation import Curves
 from ..engine.vocabulary import Array, Environment, Policy
 from ..policies import catalog
@@ -56,6 +56,11 @@ class Difference(NamedTuple):
     mean: float  # how much more regret or loss it had, or how much less reward a trial
     stderr: float
     p: float  # of no difference, by the paired t-test; Holm's, where several are compared with the best
+
+
+def title_of(run: Curves) -> str:
+    """Return where it was run, how long, and how often."""
+    return f"{run.env['name']}, {counted(run.horizon, 'trial')}, {counted(len(run.reward), 'replication')}"
 
 
 def told(runs: Sequence[Curves]) -> dict[str, Any]:

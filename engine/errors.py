@@ -33,6 +33,15 @@ def as_seen(given: Any, most: int = 80) -> str:
         return f"a {type(given).__name__} with a number of thousands of digits"
 
 
+def counted(n: int, one: str, several: str | None = None) -> str:
+    """Return a count and what it is of: where `several` is left out, an s stands behind the word for one.
+
+    >>> counted(1, "decision"), counted(2000, "decision"), counted(0, "event is", "events are")
+    ('1 decision', '2,000 decisions', '0 events are')
+    """
+    return f"{n:,} {one if n == 1 else several or f'{one}s'}"
+
+
 def installing(extra: str) -> str:
     """Return what to do where an extra of the package is missing: no version is on an index yet.
 

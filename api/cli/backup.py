@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ...engine.errors import OnearmError
+from ...engine.errors import OnearmError, counted
 from ...engine.storage.access import BACKUP, Access, deed_by_command
 from ...engine.storage.backup import back_up
 from ...engine.storage.connections import parse_url
@@ -42,7 +42,8 @@ def backup(file: Path, database: str, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(file), "bytes": size, "experiments": len(rows), "events": events})
     else:
-        click.echo(f"{file} has {len(rows)} experiments and {events} events in {size} bytes")
+        held = f"{counted(len(rows), 'experiment')} and {counted(events, 'event')}"
+        click.echo(f"{file} has {held} in {counted(size, 'byte')}")
         click.echo(f"to check it: onearm verify --database sqlite:///{file}{_archives(database)}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ...engine.errors import counted
 from ...engine.storage.numerals import natural_in
 from ..console import print_json
 from ..experiment.ids import in_url
@@ -42,4 +43,4 @@ def compact(experiment: str, before: str | None, drop: bool, url: str, key: str 
         return
     where = "in no archive" if found["archive"] is None else f"in {found['archive']} ({found['archive_bytes']} bytes)"
     click.echo(f"{found['experiment_id']} is folded from event {found['base']} on")
-    click.echo(f"{found['events']} events are {where}")
+    click.echo(f"{counted(found['events'], 'event is', 'events are')} {where}")

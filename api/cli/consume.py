@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ...engine.errors import counted
 from ..brokers.broker import address_of
 from ..brokers.consuming import Consumer
 from ..console import print_json
@@ -62,4 +63,4 @@ def consume(
         print_json({"stream": where.name, "aside": str(aside), **dataclasses.asdict(counts)})
     else:
         kept = f", and {counts.refused} kept aside in {aside}" if counts.refused else ""
-        click.echo(f"{counts.accepted:,} rewards taken, {counts.duplicates:,} known before{kept}", err=True)
+        click.echo(f"{counted(counts.accepted, 'reward')} taken, {counts.duplicates:,} known before{kept}", err=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, counted
 from ...engine.storage.bad_lines import BadLines
 from ...engine.storage.events import Events
 from ...engine.storage.joined_form import Joining
@@ -134,7 +134,7 @@ def _tell(
     if as_json:
         found: dict[str, Any] = {"from": origin, "to": form, "file": None if refused else str(target), **counts}
         left_out = {"left_out": dict(copy.left_out)}
-        print_json(found | left_out | {"bad_lines": dict(bad.count), "bad_line_numbers": bad.lines})
+        print_json(found | left_out | bad.to_dict())
         return
     for field, count in copy.left_out.items():
         click.echo(f"left out: {WORDS[field]} ({count:,})", err=True)
@@ -144,7 +144,10 @@ def _tell(
         why = f" ({bad.reasons[kind]})" if kind in bad.reasons else ""
         click.echo(f"{count:,} bad: {kind} in {bad.places[kind]} {numbers}{more}{why}", err=True)
     if refused:
-        click.echo(f"{bad.count.total():,} lines of {source} are bad, so {target} was not written", err=True)
+        lines = counted(bad.count.total(), "line is", "lines are")
+        click.echo(f"{lines} bad in {source}, so {target} was not written", err=True)
         return
-    words = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name != "changes")
+    words = ", ".join(
+        counted(count, name.removesuffix("s")) for name, count in counts.items() if count or name != "changes"
+    )
     click.echo(f"{words} of {source} ({origin}) in {target} ({form})", err=True)

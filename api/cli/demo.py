@@ -15,7 +15,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, counted
 from ...envs import catalog as env_catalog
 from ...policies import catalog as policy_catalog
 from ..console import print_json
@@ -127,7 +127,7 @@ class _Story:
     def line(self) -> str:
         found = self.summary()
         return (
-            f"{found['decisions']} decisions of {self.title}: mean reward {found['reward_mean']:.4f}, "
+            f"{counted(found['decisions'], 'decision')} of {self.title}: mean reward {found['reward_mean']:.4f}, "
             f"{found['reward_mean_second_half']:.4f} in the second half"
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ...engine.errors import counted
 from ..console import print_json
 from ..experiment.ids import in_url
 from .calling import answered, client_of, key_option, url_option
@@ -39,6 +40,7 @@ def erase(
     if as_json:
         print_json(found)
     else:
-        click.echo(f"{found['decisions']:,} decisions are blank, {found['open']:,} of them were open")
+        blank = counted(found["decisions"], "decision is", "decisions are")
+        click.echo(f"{blank} blank, of which open: {found['open']:,}")
         for name in found.get("archives_left", []):
             click.echo(f"the archive {name} may still hold them: it could not be read or written", err=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...engine.errors import counted
 from ..console import print_json, progress
 from ..log_files import EXPORTED, EXPORTS, check_rows, form_to_export, module_of, open_joined, open_writer
 from .json_option import as_json
@@ -56,7 +57,7 @@ def export(experiment: str, file: Path, database: str, form: str | None, rows: s
         told: dict[str, Any] = {"experiment": experiment, "file": str(file), "events": last}
         print_json(told | ({"note": note} if note else {}) | ({"left_out": left_out} if left_out else {}))
         return
-    click.echo(f"{last} events of {experiment} in {file}", err=True)
+    click.echo(f"{counted(last, 'event')} of {experiment} in {file}", err=True)
     for what, count in left_out.items():
         click.echo(f"left out: {what} ({count:,})", err=True)
     if note is not None:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from ...engine.errors import Damaged
+from ...engine.errors import Damaged, counted
 from ...engine.storage.bad_lines import BadLines
 from ...engine.storage.period import Period
 from ...engine.storage.rows import Naming, Wanted
@@ -75,6 +75,5 @@ def refuse_bad_lines(bad_lines: BadLines) -> None:
     """Stop where there is a bad line."""
     if bad_lines.count:
         tell_bad_lines(bad_lines)
-        raise Damaged(
-            "bad_lines", f"{bad_lines.count.total()} lines are bad, and --strict was said: mend or leave them out"
-        )
+        lines = counted(bad_lines.count.total(), "line is", "lines are")
+        raise Damaged("bad_lines", f"{lines} bad, and --strict was said: mend or leave them out")

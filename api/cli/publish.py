@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 
 import click
 
-from ...engine.errors import Unavailable
+from ...engine.errors import Unavailable, counted
 from ..brokers.broker import address_of
 from ..brokers.publishing import Publisher, open_publisher
 from ..console import print_json
@@ -73,4 +73,4 @@ def _show(publisher: Publisher, name: str, as_json: bool) -> None:
     if as_json:
         print_json({"stream": name, **dataclasses.asdict(tally)})
     else:
-        click.echo(f"{tally.sent:,} events are in {name}, and {tally.lag:,} wait", err=True)
+        click.echo(f"{counted(tally.sent, 'event is', 'events are')} in {name}; waiting: {tally.lag:,}", err=True)

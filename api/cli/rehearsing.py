@@ -49,9 +49,7 @@ def rehearse_all(place: str, log: Log, policies: list[Policy], *, seed: int, seg
     speed = rows * len(policies) / max(time.process_time() - started, 1e-9)
     if as_json:
         about = {"events": runs[0]["rounds"], "segments": segments, "logged": runs[0], "runs": runs[1:]}
-        bad = log.bad_lines
-        told = {"bad_lines": dict(bad.count), "bad_line_numbers": bad.lines, "bad_line_reasons": bad.reasons}
-        print_json(about | told | {"events_per_second": speed})
+        print_json(about | log.bad_lines.to_dict() | {"events_per_second": speed})
         return
     shown = [field for field in FIELDS if segments > 1 or field != "regret_by_segment"]
     body = [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ...engine.errors import Damaged
+from ...engine.errors import Damaged, counted
 from ...engine.storage.backup import restore as put_back
 from ...engine.storage.backup import undone
 from ..console import print_json
@@ -43,7 +43,7 @@ def restore(file: Path, database: str, as_json: bool) -> None:
     if as_json:
         print_json({"experiments": len(found), "kept": None if kept is None else str(kept), "undone": back})
     else:
-        click.echo(f"{len(found)} experiments verify, and are in place")
+        click.echo(f"{counted(len(found), 'experiment verifies, and is', 'experiments verify, and are')} in place")
         if kept is not None:
             click.echo(f"what was there before is {kept}")
         if back:

@@ -11,7 +11,7 @@ from ...engine.errors import InvalidInput
 from ...engine.simulation import Curves
 from ...policies import catalog
 from ..notebook.pictures import pictures
-from ..simulated import TOLD_APART, differences, summary
+from ..simulated import TOLD_APART, differences, summary, title_of
 
 PLOTS = (".svg", ".pdf", ".png")
 SPECIAL = {
@@ -83,7 +83,7 @@ def latex_of(runs: Sequence[Curves], labels: Sequence[str]) -> str:
     paired = len(runs) > 1 and len(runs[0].reward) > 1
     first, marks = runs[0], "the best, and what a paired t-test with Holm's correction does not tell apart from it"
     lines = [
-        f"% {first.env['name']}, {first.horizon} trials, {len(first.reward)} replications; +- is a standard error",
+        f"% {title_of(first)}; +- is a standard error",
         *([f"% bold: {marks}, p at least {TOLD_APART}"] if paired else []),
         rf"\begin{{tabular}}{{l{'r' * len(shown)}}}",
         r"\toprule",

@@ -22,7 +22,7 @@ import click
 from rich.markup import escape
 
 from ...engine.compiled.waiting import WAITING
-from ...engine.errors import InvalidInput, Unavailable, installing
+from ...engine.errors import InvalidInput, Unavailable, counted, installing
 from ...engine.storage.access import Access
 from ...engine.storage.connections import without_password
 from ...engine.storage.records import Experiment
@@ -403,7 +403,8 @@ def _welcome(address: str, database: str, service: Service, workers: Sequence[st
         console.print(f"workers      {escape(', '.join(workers))}", highlight=False)
     console.print(f"experiments: {escape(', '.join(open_ids[:5]) or 'none is open')}")
     if service.waiting:
-        console.print(f"recovering   reading the logs of {_count(service.waiting)}; one that is asked for goes first")
+        waiting = counted(service.waiting, "experiment")
+        console.print(f"recovering   reading the logs of {waiting}; one that is asked for goes first")
     console.print(f"open         {address}/   and   {address}/docs")
     console.print("try          ", end="")
     keyed = ' -H "Authorization: Bearer $ONEARM_KEY"' if service.keyring.rows else ""
@@ -431,10 +432,6 @@ def _archived(one: Live | Experiment) -> bool:
     return one.archived if isinstance(one, Live) else one.archived_at is not None
 
 
-def _count(experiments: int) -> str:
-    return "1 experiment" if experiments == 1 else f"{experiments:,} experiments"
-
-
 class _Progress:
     """Says now and then how many experiments answer, and when all do."""
 
@@ -453,7 +450,7 @@ class _Progress:
         failed = f"; {service.failed:,} cannot be opened" if service.failed else ""
         asked = service.known - service.resting
         done = asked - service.waiting - service.failed
-        self._say(f"recovered    {done:,} of {_count(asked)} in {now - self._begun:.1f} s{failed}")
+        self._say(f"recovered    {done:,} of {counted(asked, 'experiment')} in {now - self._begun:.1f} s{failed}")
 
 
 def _say(line: str) -> None:

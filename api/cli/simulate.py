@@ -10,7 +10,7 @@ from typing import Any
 import click
 import numpy as np
 
-from ...engine.errors import InvalidInput, RewardWarning
+from ...engine.errors import InvalidInput, RewardWarning, counted
 from ...engine.rewards import said_of
 from ...engine.simulation import Curves, Simulation
 from ...engine.simulation import simulate as run_experiment
@@ -23,7 +23,7 @@ from ..log_files import writer
 from ..rate import rate
 from ..scheduling.scheduler import opened
 from ..scheduling.sweep import sweep
-from ..simulated import TOLD_APART, certificate_of, contender, differences, horizon_of, summary, told
+from ..simulated import TOLD_APART, certificate_of, contender, differences, horizon_of, summary, title_of, told
 from ..swept import swept
 from .catalog import named
 from .json_option import as_json
@@ -151,7 +151,7 @@ def _write_log(
             before = run.trials
             out.write(run.advance_logged(min(run.logged_at_once, horizon - before)))
             advance(run.trials - before)
-    click.echo(f"{run.t} decisions of {policies[0].name} in {file}", err=True)
+    click.echo(f"{counted(run.t, 'decision')} of {policies[0].name} in {file}", err=True)
     for change in run.changes:
         click.echo(in_words(change), err=True)
     if run.outside is not None and run.outside.count[0]:
@@ -171,7 +171,8 @@ def _print_tasks(runs: list[Curves]) -> None:
         name, loss = named(policy_catalog, run.policy), found["loss_mean"]
         rows.append([name, loss, found["loss_stderr"], _sparkline(run), rate(found["steps_per_second"])])
     first = runs[0]
-    title = f"{first.env['name']}, {first.horizon} queries, {first.reward.shape[0]} replications"
+    queries = counted(first.horizon, "query", "queries")
+    title = f"{first.env['name']}, {queries}, {counted(len(first.reward), 'replication')}"
     note = f"loss of the recommendation after the last query, against: {first.regret_kind}"
     columns = ["policy", "loss", "+-", CURVE, SPEED]
     print_table(
@@ -211,7 +212,7 @@ def _print_runs(runs: list[Curves]) -> None:
         rows.append([named(policy_catalog, run.policy), *figures, rate(found["steps_per_second"])])
     rows.sort(key=lambda row: -row[1])
     first = runs[0]
-    title = f"{first.env['name']}, {first.horizon:,} trials, {first.reward.shape[0]} replications"
+    title = title_of(first)
     notes = [f"reward per trial; regret in total, against: {first.regret_kind}"] if first.regret_kind else []
     if certified:
         notes.append(

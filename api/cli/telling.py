@@ -10,7 +10,7 @@ import click
 from ...engine.storage.bad_lines import BadLines
 from ..console import show
 from ..experiment.worlds import in_words
-from ..offline.data import as_bad_lines, looking
+from ..offline.data import looking
 from ..offline.evaluation import Evaluation
 from ..offline.tables import bad_lines_told, estimates_table, notes_of, tables_of
 from ..rate import rate
@@ -36,7 +36,7 @@ def tell(found: Evaluation, data: dict[str, Any], title: str, speed: float) -> N
 
 def tell_bad_lines(bad: BadLines) -> None:
     """Name the lines of a log that could not be read, on standard error."""
-    _note(bad_lines_told(as_bad_lines(bad)))
+    _note(bad_lines_told(bad.to_dict()))
 
 
 def _show(tables: Sequence[Table], events: int, speed: float) -> None:

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ...engine.errors import InvalidInput, OnearmError
+from ...engine.errors import InvalidInput, OnearmError, counted
 from ..client.blocking.client import Client
 from ..console import print_json, print_table
 from ..rate import rate
@@ -132,7 +132,8 @@ def _title(url: str, rows: list[Row]) -> str:
     decided, rewarded = overview.totals(rows)
     alarms = sum(bool(row.alarms) for row in rows)
     said = f", {alarms} with alarms" if alarms else ""
-    return f"{url}   {rate(decided)} decisions/s   {rate(rewarded)} rewards/s   {len(rows)} experiments{said}"
+    shown = counted(len(rows), "experiment")
+    return f"{url}   {rate(decided)} decisions/s   {rate(rewarded)} rewards/s   {shown}{said}"
 
 
 def _note(hidden: int) -> str | None:

@@ -12,7 +12,7 @@ import click
 import numpy as np
 
 from ...engine.columns import take
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, counted
 from ...engine.problem import fitted
 from ...engine.storage.connections import parse_url
 from ...engine.storage.log import Log
@@ -136,7 +136,7 @@ def _experiment(store: Store, row: Experiment, archives: Archives | None) -> dic
     report = _report(row.id, spec.problem, found, f"created with {other}" if other else None, links)
     if blank := store.erased(row.key):
         report["blank"] = blank
-        erased = f"{blank:,} decisions are blank, as they were erased"
+        erased = f"{counted(blank, 'decision is blank, as it was', 'decisions are blank, as they were')} erased"
         report["note"] = "; ".join(filter(None, [report.get("note"), erased]))
     return report
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 import click
 
+from ...engine.errors import counted
 from ...engine.snapshot import digest
 from ...engine.storage.connections import is_there
 from ...engine.storage.rows import PLAIN, Naming, Wanted
@@ -93,7 +94,7 @@ def warm_start(
         print_json({**made, "rewards": found.rewards, "digest": digest(found.state), "evaluation": data})
         return
     tell(evaluation, data, f"{log}: {spec.policy.name}, which learned half of it, on the other half", speed)
-    learned = f"{found.number:,} decisions and {found.rewards:,} rewards"
+    learned = f"{counted(found.number, 'decision')} and {counted(found.rewards, 'reward')}"
     click.echo(f"{parts_of(experiment)[1]} has learned {learned}; onearm serve goes on from there", err=True)
 
 

@@ -24,6 +24,7 @@ from ..offline.data import as_data
 from ..offline.own import Function
 from ..offline.reading import Logged
 from ..offline.showing import draw, pen_for
+from ..offline.tables import bad_lines_told
 from ..swept import swept
 from .arguments import (
     baseline_of,
@@ -258,5 +259,5 @@ def _listed(given: Any) -> list[Any]:
 def _refuse(bad: BadLines) -> None:
     """Stop where there is a bad line."""
     if bad.count:
-        found = [f"{word}: {count} (lines {', '.join(map(str, bad.lines[word]))})" for word, count in bad.count.items()]
-        raise Damaged("bad_lines", f"lines are bad, {', '.join(found)}: mend them, leave them out, or say strict=False")
+        told = ". ".join(bad_lines_told(bad.to_dict()))
+        raise Damaged("bad_lines", f"{told}. Mend these lines, leave them out, or say strict=False")

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ...engine.errors import InvalidInput, as_seen
+from ...engine.errors import InvalidInput, as_seen, counted
 from ...engine.storage.rows import Naming, Wanted
 from ...engine.vocabulary import Array, Columns
 from ..console import progress
@@ -76,7 +76,8 @@ class DecisionLog:
     @property
     def _title(self) -> str:
         mean = self.columns.reward.mean()
-        return f"{self.name}: {len(self):,} decisions among {len(self.arms)} arms, mean reward {mean:.6g}"
+        count = f"{counted(len(self), 'decision')} among {counted(len(self.arms), 'arm')}"
+        return f"{self.name}: {count}, mean reward {mean:.6g}"
 
     @property
     def _notes(self) -> list[str]:

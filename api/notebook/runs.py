@@ -16,7 +16,7 @@ from ...engine.vocabulary import Environment, Policy
 from ...envs import catalog as envs
 from ...policies import catalog
 from ..console import finite, progress
-from ..simulated import contender, horizon_of, told
+from ..simulated import contender, horizon_of, title_of, told
 from ..table import Column, Table
 from .frames import columns_of, frame_of
 from .page import as_html, as_text
@@ -72,8 +72,7 @@ class Runs:
 
     @property
     def _title(self) -> str:
-        first = self.curves[0]
-        return f"{first.env['name']}, {first.horizon:,} trials, {len(first.reward)} replications"
+        return title_of(self.curves[0])
 
     def _columns(self) -> list[Column]:
         runs = self.data["runs"]

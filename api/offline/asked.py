@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, counted
 from ...engine.storage.bad_lines import BadLines
 from ...engine.storage.period import ALWAYS, Period
 from ...engine.storage.rows import Rows, Wanted
@@ -173,8 +173,6 @@ def allowed(facts: Facts, options: Options) -> tuple[Options, str | None]:
     unknown = int(np.isnan(facts.propensity).sum())
     if not unknown:
         return options, None
-    note = (
-        f"the propensity of {unknown} of {len(facts.propensity)} decisions is unknown: no snips, and match holds if "
-        "the log was drawn uniformly"
-    )
+    of = f"{unknown:,} of {counted(len(facts.propensity), 'decision')}"
+    note = f"the propensity of {of} is unknown: no snips, and match holds if the log was drawn uniformly"
     return replace(options, methods=("match",)), note

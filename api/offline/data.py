@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 
 from ...engine.estimate import Diagnostics, EProcess
-from ...engine.storage.bad_lines import BadLines
 from ...engine.storage.formats.slots import Slots
 from ...engine.vocabulary import Change
 from ..experiment.worlds import as_found
@@ -22,7 +21,7 @@ def as_data(found: Evaluation) -> dict[str, Any]:
     data: dict[str, Any] = {
         "events": found.events,
         "logged_mean": float(np.mean(found.log.reward)),
-        **as_bad_lines(found.rows.bad_lines),
+        **found.rows.bad_lines.to_dict(),
         "notes": found.rows.notes,
         "unused_columns": found.rows.unused,
         "level": found.options.level,
@@ -42,11 +41,6 @@ def as_data(found: Evaluation) -> dict[str, Any]:
     if by_label := looking(found):
         data["changes"] = {label: msgspec.to_builtins(as_found(changes)) for label, changes in by_label.items()}
     return data
-
-
-def as_bad_lines(bad: BadLines) -> dict[str, Any]:
-    """Return bad lines by kind: how many, the numbers of the first, and why where there is more to say."""
-    return {"bad_lines": dict(bad.count), "bad_line_numbers": bad.lines, "bad_line_reasons": bad.reasons}
 
 
 def looking(found: Evaluation) -> dict[str, list[Change]]:
@@ -77,7 +71,7 @@ def list_data(estimates: list[Estimate], slots: Slots, options: Options) -> dict
     """Return what was found on a log of lists, to be printed as JSON."""
     return {
         "events": len(slots.length),
-        **as_bad_lines(slots.bad_lines),
+        **slots.bad_lines.to_dict(),
         "notes": slots.notes,
         "level": options.level,
         "estimates": [each._asdict() for each in estimates],

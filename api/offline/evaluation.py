@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine.changes.worlds import standing
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, counted
 from ...engine.estimate import Diagnostics, Terms, by_unit, diagnose_each, groups_among, groups_of, rank
 from ...engine.storage.room import room
 from ...engine.storage.rows import Rows
@@ -288,7 +288,7 @@ def _counted(clusters: Clusters | None) -> list[str]:
     """Return in words what intervals count, where it is units."""
     if clusters is None:
         return []
-    note = f"intervals count {clusters.units:,} units, not their {clusters.decisions:,} decisions"
+    note = f"intervals count {counted(clusters.units, 'unit')}, not their {counted(clusters.decisions, 'decision')}"
     if clusters.alone:
         note += f"; decisions without a unit count as one each: {clusters.alone:,}"
     return [note]

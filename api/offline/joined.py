@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, counted
 from ...engine.storage.bad_lines import BadLines
 from ...engine.storage.rows import Page, Rows, Told
 from ...engine.vocabulary import Array
@@ -128,9 +128,8 @@ def _check_alike(files: Sequence[FileTold]) -> None:
             said = f"{both.format('names its arms otherwise than')}: {rule}"
         elif other.problem.n_arms != first.problem.n_arms:
             rule = "say --arms, where tables do not say it themselves"
-            said = (
-                f"{file.file} has {other.problem.n_arms} arms, and {files[0].file} has {first.problem.n_arms}: {rule}"
-            )
+            n_arms = counted(other.problem.n_arms, "arm")
+            said = f"{file.file} has {n_arms}, and {files[0].file} has {first.problem.n_arms}: {rule}"
         elif replace(other.problem, horizon=None) != replace(first.problem, horizon=None):
             said = f"{both.format('is of another problem than')}: one log has the same arms and contexts"
         elif (other.features, other.beside) != (first.features, first.beside):

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, ClassVar, Protocol
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, counted
 from ...engine.replay.matching import check_matching
 from ...engine.storage.arrow import format_module
 from ...engine.storage.header import problem_in
@@ -108,7 +108,7 @@ class Place:
         count, names = len(self.left_out), ", ".join(Path(file).name for file in self.left_out[:5])
         if not count:
             return []
-        return [f"{f'{count} files were' if count > 1 else '1 file was'} left out: {names}{', ...' * (count > 5)}"]
+        return [f"{counted(count, 'file was', 'files were')} left out: {names}{', ...' * (count > 5)}"]
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -372,7 +372,8 @@ def _readings(
         if wanted.n_arms is not None and rows.problem.n_arms != wanted.n_arms:
             raise InvalidInput(
                 "bad_arms",
-                f"{place.name} says itself that it has {rows.problem.n_arms} arms: leave out --arms {wanted.n_arms}",
+                f"{place.name} says itself that it has {counted(rows.problem.n_arms, 'arm')}: leave out --arms "
+                f"{wanted.n_arms}",
             )
         _check_features(place, candidates, rows)
         return rows

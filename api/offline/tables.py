@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...engine.errors import counted
 from ..table import Column, Table
 from .report.words import HEADS, MATCHED, SAMPLE_SIZE, number, rounded
 
@@ -14,7 +15,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 def title_of(data: Mapping[str, Any]) -> str:
     """Return how many decisions were judged, and what they earned."""
-    return f"{data['events']:,} decisions, logged mean reward {data['logged_mean']:.6g}"
+    return f"{counted(data['events'], 'decision')}, logged mean reward {data['logged_mean']:.6g}"
 
 
 def tables_of(data: Mapping[str, Any], title: str) -> list[Table]:
@@ -69,8 +70,8 @@ def bad_lines_told(data: Mapping[str, Any]) -> list[str]:
     for kind, count in data["bad_lines"].items():
         lines = data["bad_line_numbers"][kind]
         why = f"; {reason}" if (reason := data.get("bad_line_reasons", {}).get(kind)) else ""
-        more = ", ..." if count > len(lines) else ""
-        told.append(f"bad lines, {kind}: {count:,} (lines {', '.join(map(str, lines))}{more}){why}")
+        which, more = "line" if count == 1 else "lines", ", ..." if count > len(lines) else ""
+        told.append(f"bad lines, {kind}: {count:,} ({which} {', '.join(map(str, lines))}{more}){why}")
     return told
 
 

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from ...engine.choices import CELLS_MAX, REWARD_MAX
 from ...engine.columns import take
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, counted
 from ...engine.storage.header import problem_in
 from ...engine.storage.log import reading
 from ...engine.vocabulary import LEARN, Array
@@ -77,11 +77,11 @@ def _of_export(path: Path, form: str) -> Transitions:
     states = States(log.problem.states) if said is None else States.from_json(said)
     arms = [arm["id"] for arm in spec.get("arms", [])] or list(range(log.problem.n_arms))
     left = 0 if log.events is None else int((log.events.kind != LEARN).sum()) - len(rows.kind)
-    notes = [f"{left} decisions without a reward are left out"] if left else []
+    notes = [f"left out: {counted(left, 'decision')} without a reward"] if left else []
     known = ~np.isnan(rows.detail[:, 0])
     if not known.all():
         notes.append(
-            f"{np.count_nonzero(~known)} decisions that closed by default are left out: what came next is unknown"
+            f"left out: {counted(int((~known).sum()), 'decision')} closed by default, as what came next is unknown"
         )
     rows = take(rows, np.flatnonzero(known))
     return Transitions(
@@ -142,9 +142,9 @@ def _of_table(table: pa.Table, path: Path, columns: Mapping[str, str]) -> Transi
     others = [name for name in table.column_names if name not in taken.values()]
     notes = [f"taken: {', '.join(f'{what} from {name}' for what, name in taken.items() if what != name) or 'as named'}"]
     notes += [f"left alone: {', '.join(others)}"] if others else []
-    notes += [f"{int((~good).sum())} lines lack a state, an action, a reward or a next state: left out"] * (
-        not good.all()
-    )
+    if not good.all():
+        lines = counted(int((~good).sum()), "line")
+        notes.append(f"left out: {lines} without a state, an action, a reward or a next state")
     return Transitions(
         labels, arms, state[0], action, reward[good], after, _flags(table, taken.get("begins"))[good], notes
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Literal
+from typing import Any, Literal
 
 from ..vocabulary import Array
 
@@ -29,6 +29,10 @@ class BadLines:
         """Return how many there are of each kind, in brackets behind a sentence; nothing where there are none."""
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in self.count.most_common())
         return f" (bad lines: {kinds})" if kinds else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return them as JSON tells them: how many of each kind, which are the first, and why."""
+        return {"bad_lines": dict(self.count), "bad_line_numbers": self.lines, "bad_line_reasons": self.reasons}
 
     def add(self, kind: str, *lines: int) -> None:
         """Count lines of one kind, all that are given."""

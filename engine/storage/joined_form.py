@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, counted
 from ..vocabulary import CORRECTED, DECISIONS, LEARN, Array, Problem
 from .bad_lines import LINES_KEPT, BadLines
 from .log import JOINED, begins_of, header_of
@@ -152,7 +152,8 @@ class Order:
         if self._misses == gaps:
             return
         few = ", ".join(map(str, self._missing[:SHOWN])) + (", ..." if self._misses > SHOWN else "")
-        seen = f"{self._misses} events are in no row, and {gaps} were erased" if gaps else f"no row holds event {few}"
+        missing = counted(self._misses, "event is", "events are")
+        seen = f"{missing} in no row, and {gaps} were erased" if gaps else f"no row holds event {few}"
         self._bad_lines.add("missing_event", *(self._missing or [self._extent.until]))
         self._bad_lines.count["missing_event"] = max(self._misses, 1)
         self._bad_lines.reasons["missing_event"] = f"{seen}: export the log again, with all its rows"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, counted
 from ..vocabulary import Array
 from .rows import Page, Rows
 
@@ -50,9 +50,9 @@ def keep_period(rows: Rows, period: Period, name: str) -> None:
             "exports from them, and tables with a column of times in ISO 8601, which --time names",
         )
     rows.keep(lambda page: period.has(_times(page)))
-    rows.notes.append(f"{rows.decisions} of {timed + untimed} decisions were made in the period, and count")
+    rows.notes.append(f"decisions made in the period, which count: {rows.decisions:,} of {timed + untimed:,}")
     if untimed:
-        rows.notes.append(f"{untimed} decisions are left out, as they do not say when they were made")
+        rows.notes.append(f"left out: {counted(untimed, 'decision')} of which nothing says when they were made")
 
 
 def check_period(rows: Rows, period: Period, name: str) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..actions import possible_rewards
 from ..columns import empty, take
-from ..errors import InvalidInput
+from ..errors import InvalidInput, counted
 from ..vocabulary import EXTERNAL, LEARN, Array, Columns, Features, Problem
 from .bad_lines import BadLines
 from .corrections import NONE, Corrected
@@ -218,7 +218,7 @@ def _leave_out(rows: Rows, places: Array) -> None:
     if not len(places):
         return
     rows.notes.append(
-        f"{len(places)} decisions that somebody else made are left out, as nobody knows with which propensity"
+        f"left out: {counted(len(places), 'decision')} made by somebody else, as nobody knows with which propensity"
     )
     rows.keep(lambda page: ~np.isin(page.columns.number, places))
 

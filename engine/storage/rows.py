@@ -244,6 +244,14 @@ class Rows(Told):
             more = f" and {len(names) - UNUSED_SHOWN} more" if len(names) > UNUSED_SHOWN else ""
             self.notes.append(f"columns that were not read: {', '.join(self.unused[:UNUSED_SHOWN])}{more}")
 
+    def tell_lowest(self, lowest: int, wanted: Wanted) -> None:
+        """Note where no row has the first arms of a table that numbers them, and nobody said how many there are."""
+        if lowest > 0 and wanted.n_arms is None:
+            self.notes.append(
+                f"no row has an action below {lowest}, and the arms are 0 to {self.problem.n_arms - 1}: if they are "
+                "numbered from 1, or are ids, call their column action_id"
+            )
+
     def close(self) -> None:
         """Forget the pages."""
         self._pages.clear()

@@ -68,6 +68,8 @@ def cells_of(path: Path, name: str, column: pa.Array) -> pa.Array:
     """Return a column as numbers, NaN for null, or as texts, empty for null."""
     if pa.types.is_dictionary(column.type):
         column = _undone(column)
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
     kind = column.type
     if pa.types.is_duration(kind) or pa.types.is_interval(kind):
         raise InvalidInput(
@@ -89,7 +91,7 @@ def cells_of(path: Path, name: str, column: pa.Array) -> pa.Array:
         column = column.cast(pa.timestamp("us", "UTC"), safe=False)  # of nanoseconds the last three digits go
     try:
         return column.cast(pa.string()).fill_null("")
-    except pa.ArrowInvalid:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise InvalidInput("bad_column", f"{path} has the column {name!r} of bytes that are no text in UTF-8") from None
 
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow
 
 from ...columns import take
-from ...errors import InvalidInput, as_seen
+from ...errors import InvalidInput, as_seen, counted
 from ...vocabulary import Array, Columns
 from ..ahead import in_order
 from ..bad_lines import BadLines
@@ -34,7 +34,7 @@ MISSING = -(2**63)  # of `moments`
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNKNOWN = (b"", b"nan", b"na", b"n/a", b"null", b"none")  # in lower case: what stands for no number
 DELIMITERS = ",;\t|"
-_HINTS = ((",", ", with a point in place of a comma"), ("%", ", as 0.5 for 50 %"))
+_YES = ("yes", "no", "y", "n")
 FIRST = 1 << 16  # bytes that tell how many columns there are without a header
 NO_NUMBERS: Mapping[str, pa.DataType] = MappingProxyType({})
 Skip = Callable[[arrow.InvalidRow], str]  # what is done with a line that has not as many cells as there are columns
@@ -72,6 +72,10 @@ class Table:
         if b"\0" in line:  # every second byte of UTF-16
             raise InvalidInput(
                 "wrong_format", f"{source.path} is no text in UTF-8: save it as such, or as CSV UTF-8 in a spreadsheet"
+            )
+        if b"\r" in line.rstrip(b"\r"):
+            raise InvalidInput(
+                "wrong_format", f"the lines of {source.path} end in a return alone: save it with newlines"
             )
         self.header = text_of(source.mark + line)  # as it is written back
         self.delimiter = delimiter or max(DELIMITERS, key=self.header.count)
@@ -134,7 +138,7 @@ class Table:
                 return
         self._next += count
         broken = [start + row for row in tried.skipped]
-        self._bad_lines.add("broken", *broken)
+        self._break(*broken)
         if found is not None and found.num_rows:
             lines = np.arange(start, start + count)
             cells = [column.chunk(0) for column in found.columns]
@@ -166,18 +170,26 @@ class Table:
             if kept.all():
                 return Block(cells, lines)
             kept |= ~_are_empty(texts)
-        self._bad_lines.add("broken", *lines[~kept].tolist())
+        self._break(*lines[~kept].tolist())
         return Block([kept_cells(texts, kept) for texts in cells], lines[kept])
 
     def _halves(self, block: bytes, places: list[str], count: int) -> Iterator[Block]:
         """Find out which of so many lines breaks the block."""
         if count == 1:
-            self._bad_lines.add("broken", self._next)
+            self._break(self._next)
             self._next += 1
             return
         lines = io.BytesIO(block).readlines()
         for half in (lines[: count // 2], lines[count // 2 :]):
             yield from self._parsed(self._try((b"".join(half), places, self._types)), places)
+
+    def _break(self, *lines: int) -> None:
+        """Count lines that are no rows, in their order."""
+        self._bad_lines.add("broken", *lines)
+        if lines:
+            cells = f"{counted(len(self.names), 'cell')}{' of the header' * bool(self.header)}"
+            rule = f"line {lines[0]} does not have the {cells}: a row is one line, and no cell of it holds a line break"
+            self._bad_lines.reasons.setdefault("broken", rule)
 
     def _numbers(
         self, block: bytes, places: list[str], types: Mapping[str, pa.DataType], skip: Skip
@@ -224,9 +236,22 @@ class Marked(NamedTuple):
         """Count the lines that are `bad`, bool[n], and take them out; the reason has a place for the cell."""
         for place in np.flatnonzero(bad & self.kept)[:1]:
             seen = raw(texts[place : place + 1])[0].decode("utf-8", "replace")
-            hint = "".join(word for sign, word in _HINTS if sign in seen)
-            self.bad_lines.reasons.setdefault(kind, f"line {self.lines[place]}: {reason.format(as_seen(seen))}{hint}")
+            said = reason.format(as_seen(seen)) + _hint(seen)
+            self.bad_lines.reasons.setdefault(kind, f"line {self.lines[place]}: {said}")
         self.bad_lines.drop(kind, bad, self.lines, self.kept)
+
+
+def _hint(cell: str) -> str:
+    """Return how a cell is written that is meant as a number; nothing for others.
+
+    >>> _hint("1,5"), _hint("1,234.5"), _hint("50 %"), _hint("Yes"), _hint("")
+    (', with a point in place of a comma', ', as 1234.5', ', as 0.5 for 50 %', ', as 1 for yes', '')
+    """
+    if cell.strip().lower() in _YES:
+        return ", as 1 for yes"
+    if "%" in cell:
+        return ", as 0.5 for 50 %"
+    return "" if "," not in cell else ", as 1234.5" if "." in cell else ", with a point in place of a comma"
 
 
 def _holds_nan(column: pa.ChunkedArray) -> bool:

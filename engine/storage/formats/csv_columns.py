@@ -19,7 +19,7 @@ from ..log import reading
 from ..numerals import number_in
 from ..rows import Naming
 from ..source import Source
-from .cells import Table, coded, floats, raw, wholes
+from .cells import Marked, Table, coded, floats, raw, wholes
 from .plain_columns import FEATURE, UNIT
 
 NUMBERED = ("action", "arm")
@@ -95,21 +95,27 @@ def units_in(texts: pa.Array) -> Array:
 class Arms:
     """The arms of the actions of a table: numbers as they stand, or labels."""
 
-    def __init__(self, numbered: bool, n_arms: int | None) -> None:
+    def __init__(self, column: str, numbered: bool, n_arms: int | None) -> None:
         self._code: dict[bytes, int] | None = None if numbered else {}  # of labels, as they are met
-        self._n_arms, self._largest = n_arms, -1
+        self._column, self._n_arms, self._largest = column, n_arms, -1
+        self.smallest = 0 if not numbered else ARMS_MAX  # of the numbers of arms that stand there
 
-    def actions(self, texts: pa.Array, lines: Array, kept: Array, bad_lines: BadLines) -> Array:
-        """Return int64[n] of numbers, or of the codes of labels, and take lines without one out of `kept`."""
+    def actions(self, texts: pa.Array, marked: Marked) -> Array:
+        """Return int64[n] of numbers, or of the codes of labels, and take lines without one out of those kept."""
+        kept = marked.kept
         if self._code is None:
             action = wholes(texts)
             limit = self._n_arms or ARMS_MAX
             if len(action) and not (action.min() >= 0 and action.max() < limit):
-                bad_lines.drop("bad_action", (action < 0) | (action >= limit), lines, kept)
+                most = "" if self._n_arms is None else f" to {limit - 1}"
+                rule = f"{self._column!r} is {{}}: it must be the number of an arm, from 0{most}"
+                marked.drop("bad_action", (action < 0) | (action >= limit), texts, rule)
+            self.smallest = min(self.smallest, int((action if kept.all() else action[kept]).min(initial=ARMS_MAX)))
         else:
             names, place = coded(texts)
             names = [name.strip() for name in names]
-            bad_lines.drop("bad_action", np.array([not name for name in names], np.bool_)[place], lines, kept)
+            empty = np.array([not name for name in names], np.bool_)[place]
+            marked.drop("bad_action", empty, texts, f"{self._column!r} is {{}}: it must name what was chosen")
             there = np.bincount(place[kept], minlength=len(names))
             codes = [
                 self._code.setdefault(name, len(self._code)) if n else -1 for name, n in zip(names, there, strict=True)

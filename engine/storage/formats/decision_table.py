@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import pyarrow as pa
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, counted
 from ...problem import REWARD_MAX
 from ...vocabulary import Array, Problem
 from ..bad_lines import BadLines
@@ -74,7 +74,12 @@ class Decisions(NamedTuple):
         """Return the rows that have a reward; there is at least one."""
         if self.waiting:
             if self.waiting == self.rows.decisions:
-                raise no_good_line(path, self.rows.bad_lines)
+                raise InvalidInput(
+                    "wrong_format",
+                    f"{path} has {counted(self.waiting, 'decision')}, and no reward of any: its rewards are in the "
+                    f"column {self.roles.reward!r}, whose cells are all empty{self.rows.bad_lines.told}; name the "
+                    "right one",
+                )
             self.rows.rewarded = _rewarded
         return self.rows
 
@@ -95,7 +100,7 @@ def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_l
     for cells, lines in table.blocks(names, numbers):
         rest = iter(cells[2:])
         score, unit, segment, time = (next(rest) if name else None for name in optional)
-        arms = arms or Arms(are_numbers(roles.action, cells[0]), wanted.n_arms)
+        arms = arms or Arms(roles.action, are_numbers(roles.action, cells[0]), wanted.n_arms)
         kept = np.ones(len(lines), np.bool_)
         marked = Marked(lines, kept, bad_lines)
         reward = _rewards(cells[1], roles, marked)
@@ -104,7 +109,7 @@ def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_l
         context, wrong = features.cells(others[: len(features.names)], len(lines))
         bad_lines.drop("bad_context", wrong, lines, kept)
         bad_lines.reasons |= features.reason
-        action = arms.actions(cells[0], lines, kept, bad_lines)
+        action = arms.actions(cells[0], marked)
         if not kept.any():
             continue
         context = context if kept.all() else context[kept]
@@ -119,7 +124,7 @@ def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_l
         rows.append(page)
         rows.decisions += len(page.line)
     if not rows.decisions or arms is None:
-        raise no_good_line(path, bad_lines)
+        raise no_good_line(path, bad_lines) if bad_lines.count else _no_row(path)
     n_arms, rows.labels, arm = arms.finished()
     found, d, contexts = features.finished()
     rows.problem = Problem(n_arms, (d,))
@@ -127,6 +132,7 @@ def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_l
     taken = {roles.action, roles.reward, roles.time, roles.decision_id, *names}
     rows.beside, rows.features = beside.found, features.called(found)
     rows.notes += _notes(roles, rows.labels, users, found)
+    rows.tell_lowest(arms.smallest, wanted)
     rows.tell_unused([name for name in table.names if name and name not in taken])
     return Decisions(roles, rows, waiting)
 
@@ -251,6 +257,12 @@ def _times(texts: pa.Array) -> Array:
     return np.where(found == MISSING, 0, found)
 
 
+def _no_row(path: Path) -> InvalidInput:
+    return InvalidInput(
+        "wrong_format", f"{path} has columns and not one row: a log has a row for each decision; look at what made it"
+    )
+
+
 def _finisher(n_arms: int, arm: Array | None, contexts: Callable[[Array], Array] | None) -> Callable[[Page], Page]:
     """Return what makes arms of codes, and contexts of what was kept of them."""
     mask = np.ones((1, n_arms), np.bool_)
@@ -278,14 +290,13 @@ def _notes(roles: Roles, labels: list[str], users: Users | None, found: list[Fea
     if labels != [str(arm) for arm in range(len(labels))]:
         shown = ", ".join(f"{arm} = {label}" for arm, label in enumerate(labels[:LABELS_SHOWN]))
         more = ", ..." if len(labels) > LABELS_SHOWN else ""
-        count = f"{len(labels)} label{'s' * (len(labels) != 1)}"
-        notes.append(f"arms are the {count} of {roles.action!r} in their order: {shown}{more}")
+        notes.append(f"arms are the {counted(len(labels), 'label')} of {roles.action!r} in their order: {shown}{more}")
     if roles.sign < 0.0:
         notes.append(f"rewards are minus {roles.reward!r}")
     if roles.propensity is None:
         notes.append("the log says nothing of propensities: weighted estimates need them")
     if users is not None:
-        notes.append(f"contexts are the {users.features.shape[1]} features of users in {users.name}")
+        notes.append(f"contexts are the {counted(users.features.shape[1], 'feature')} of users in {users.name}")
     if found:
         notes.append(told(found))
     return notes

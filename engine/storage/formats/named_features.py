@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from ...errors import InvalidInput, as_seen
+from ...errors import InvalidInput, as_seen, counted
 from ...features import DIMENSION_MAX, feature_number
 from ...vocabulary import Array
 from .cells import MISSING, UNKNOWN, coded, floats, moments
@@ -30,7 +30,12 @@ LABELS_MAX = 64
 _LOOKED_AT = 1000  # cells that tell what a feature is
 _DAY = 86_400e6  # microseconds
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_DATE = re.compile(rb"\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b")  # 31.1.2026, 1/31/26
+_LOOK_ALIKE = {  # labels that look like what they are not: what is said of them
+    re.compile(r"\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b.*"): "no times: these are in ISO 8601, as 2026-01-31T12:00",
+    re.compile(r"[-+\s]*[€$£¥]?\s*\d[\d\s']*(?:[.,]\d{3})*(?:[.,]\d+)?\s*(?:%|[€$£¥]|[A-Z]{3})?\s*"): (
+        "no numbers: these are written as 1234.5"
+    ),
+}
 _THURSDAY = 3  # 1970-01-01, Monday being 0
 
 Kind = Literal["number", "label", "time"]
@@ -44,7 +49,7 @@ class FeatureFound(NamedTuple):
     labels: int  # how many labels there are, 0 of numbers and times
     missing: int  # cells that are empty
     columns: list[str]  # what each of the numbers is that it takes of a row
-    dated: bool = False  # whether its labels look like dates that are not in ISO 8601
+    is_not: str = ""  # what its labels look like, and are not
 
 
 class NamedFeatures:
@@ -94,7 +99,7 @@ class _Feature:
     def __init__(self, name: str) -> None:
         self.name = name
         self._kind: Kind | None = None
-        self._missing, self._dated = 0, False
+        self._missing, self._is_not = 0, ""
         self._code: dict[bytes, int] = {}
         self._first = math.inf  # microseconds of the earliest time
 
@@ -109,7 +114,7 @@ class _Feature:
                 return np.full(len(missing), np.nan), np.zeros(len(missing), np.bool_)
             there = [label for label, none in zip(labels, empty, strict=True) if not none]
             self._kind = _kind_of(there)
-            self._dated = self._kind == "label" and all(map(_DATE.match, there))
+            self._is_not = _not_said_by(there) if self._kind == "label" else ""
         if self._kind == "label":
             codes = [
                 -1 if none else self._code.setdefault(label.strip(), len(self._code))
@@ -135,7 +140,7 @@ class _Feature:
         kind = self._kind or "label"
         names = {"number": [self.name], "time": self._names_of_time(), "label": self._names_of_labels()}[kind]
         missing = [f"{self.name} missing"] if self._missing else []
-        return FeatureFound(self.name, kind, len(self._code), self._missing, [*names, *missing], self._dated)
+        return FeatureFound(self.name, kind, len(self._code), self._missing, [*names, *missing], self._is_not)
 
     def _names_of_time(self) -> list[str]:
         return [f"{self.name} {part}" for part in ("days", "hour sine", "hour cosine", *_WEEKDAYS)]
@@ -181,6 +186,16 @@ def _kind_of(labels: list[bytes]) -> Kind:
     return "time" if (moments(texts) != MISSING).mean() >= 0.5 else "label"
 
 
+def _not_said_by(labels: list[bytes]) -> str:
+    """Return what labels, of which there is one, all look like and are not; nothing where they look like labels.
+
+    >>> _not_said_by([b"1,5", b"2,25"]), _not_said_by([b"1,5", b"Q2"])
+    ('no numbers: these are written as 1234.5', '')
+    """
+    texts = [label.decode("utf-8", "replace") for label in labels]
+    return next((said for form, said in _LOOK_ALIKE.items() if all(map(form.fullmatch, texts))), "")
+
+
 def told(found: list[FeatureFound]) -> str:
     """Say what the features are.
 
@@ -190,13 +205,13 @@ def told(found: list[FeatureFound]) -> str:
     """
 
     def one(each: FeatureFound) -> str:
-        what = f"{each.labels} labels" if each.kind == "label" else each.kind
-        what += ", and no times: these are in ISO 8601, as 2026-01-31T12:00" if each.dated else ""
+        what = counted(each.labels, "label") if each.kind == "label" else each.kind
+        what += f", and {each.is_not}" if each.is_not else ""
         if each.labels > LABELS_MAX:
             what += f", hashed to {LABELS_MAX} numbers"
         return f"{each.name} ({what}{f', {each.missing} missing' if each.missing else ''})"
 
-    return f"contexts are {sum(len(each.columns) for each in found)} numbers: {', '.join(map(one, found))}"
+    return f"contexts are {counted(sum(len(each.columns) for each in found), 'number')}: {', '.join(map(one, found))}"
 
 
 def refuse_unknown(names: tuple[str, ...], known: list[str], path: object) -> None:

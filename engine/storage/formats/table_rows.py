@@ -42,7 +42,7 @@ def rows_of_table(
     """
     rows = Rows(bad_lines)
     segments = Segments(rows.segments)
-    largest, shape = 0, (0,)
+    smallest, largest, shape = ARMS_MAX, 0, (0,)
     for page in pages:
         shape = page.columns.context.shape[1:]
         k = shape[0] if len(shape) == 2 else wanted.n_arms or ARMS_MAX
@@ -55,6 +55,7 @@ def rows_of_table(
             columns, lines = take(columns, kept), lines[kept]
             names = None if names is None else [name for name, good in zip(names, kept.tolist(), strict=True) if good]
         if len(lines):
+            smallest = min(smallest, int(columns.action.min()))
             largest = max(largest, int(columns.action.max()))
             if names is not None:
                 segment = segments.places(names)
@@ -73,6 +74,8 @@ def rows_of_table(
     mask = np.ones((1, n_arms), np.bool_)
     rows.problem = Problem(n_arms, shape if wanted.contexts else (0,))
     rows.finish = lambda page: page._replace(columns=page.columns._replace(available=mask))
+    if len(shape) < 2:
+        rows.tell_lowest(smallest, wanted)
     rows.tell_unused(unused)
     return rows
 

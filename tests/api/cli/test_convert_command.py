@@ -38,6 +38,7 @@ def test_the_sample_of_dsjson_goes_to_json_lines_and_back(onearm: Any, data_fold
         "left_out": {},
         "bad_lines": {},
         "bad_line_numbers": {},
+        "bad_line_reasons": {},
     }
     assert onearm("convert", "out/log.jsonl", "out/log.parquet").code == 0
     assert onearm("convert", "out/log.parquet", "out/back.dsjson").code == 0
@@ -107,7 +108,7 @@ def test_bad_lines_are_named_and_with_strict_nothing_is_written(onearm: Any, log
     assert strict.code == 1
     assert (strict.json["file"], strict.json["bad_lines"]) == (None, {"unknown_decision": 1, "not_json": 1})
     told = onearm("convert", str(log), "strict.parquet", "--strict")
-    assert "2 lines of" in told.err and "was not written" in told.err
+    assert "2 lines are bad in" in told.err and "was not written" in told.err
     assert [path.name for path in Path().iterdir() if "strict" in path.name] == []
 
 

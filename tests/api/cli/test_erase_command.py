@@ -23,7 +23,7 @@ def test_a_person_or_decisions_are_erased(listening: Listening, onearm: Any) -> 
     done = onearm("erase", "e", "--unit", "ann", "--url", listening.url, "--json")
     assert (done.code, done.json) == (0, {"experiment_id": "e", "decisions": 2, "events": 2, "open": 2})
     done = onearm("erase", "e", "--decision", "d2", "--decision", "d9", "--url", listening.url)
-    assert done.code == 0 and done.out == "1 decisions are blank, 1 of them were open\n"
+    assert done.code == 0 and done.out == "1 decision is blank, of which open: 1\n"
     found = [listening.client.get(f"{DECIDE}/d{n}").status_code for n in range(4)]
     assert found == [404, 404, 404, 200]
 

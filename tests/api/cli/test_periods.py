@@ -57,7 +57,7 @@ def test_a_period_has_the_decisions_that_were_made_in_it(onearm: Any, days: Days
         "--since": (6, 1.0),
         "--until": (4, 0.0),
     }
-    assert found["--since"]["notes"] == ["7 of 11 decisions were made in the period, and count"]
+    assert found["--since"]["notes"] == ["decisions made in the period, which count: 7 of 11"]
     whole = onearm(*asked("evaluate", days, log)).json
     assert (whole["events"], whole["notes"]) == (10, [])
 
@@ -106,7 +106,7 @@ def test_a_decision_that_does_not_say_when_it_was_made_lies_in_no_period(onearm:
     Path("some.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     done = onearm("evaluate", "some.jsonl", "--target", "logged", "--until", days.between.isoformat(), "--json")
     assert done.json["events"] == 3
-    assert "1 decisions are left out, as they do not say when they were made" in done.json["notes"]
+    assert "left out: 1 decision of which nothing says when they were made" in done.json["notes"]
 
 
 def test_a_log_without_times_is_refused_by_name(onearm: Any) -> None:

@@ -222,7 +222,7 @@ def test_strict_stops_at_a_bad_line(onearm: Any, log: Path) -> None:
     assert onearm("replay", str(log), "--policy", "ucb1").code == 0
     done = onearm("replay", str(log), "--policy", "ucb1", "--strict")
     assert (done.code, done.out) == (1, "")
-    assert "bad lines, not_json: 1 (lines 82)" in done.err and "--strict was said" in done.err
+    assert "bad lines, not_json: 1 (line 82)" in done.err and "--strict was said" in done.err
 
 
 def test_a_replayed_policy_draws_apart_from_the_policy_that_made_the_log(onearm: Any) -> None:

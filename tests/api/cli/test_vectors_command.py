@@ -314,7 +314,7 @@ def test_replay_goes_on_where_lines_are_bad_and_says_which(onearm: Any) -> None:
     done = onearm("replay", "out.jsonl", "--policy", "ftrl", "--json")
     assert done.json["bad_lines"] == {"bad_detail": 1, "bad_action": 1, "unknown_decision": 1}
     assert done.json["events"] == 18
-    assert "bad lines, bad_detail: 1 (lines 5)" in onearm("replay", "out.jsonl", "--policy", "ftrl").err
+    assert "bad lines, bad_detail: 1 (line 5)" in onearm("replay", "out.jsonl", "--policy", "ftrl").err
 
 
 @pytest.mark.parametrize(
@@ -415,7 +415,7 @@ def test_a_point_outside_is_told_with_how_far_by_all_that_read_logs(onearm: Any)
     assert done.json["bad_lines"] == {"point_outside": 1, "bad_detail": 1, "unknown_decision": 1}
     assert done.json["bad_line_reasons"] == {"point_outside": why}
     assert (done.json["events"], done.json["runs"][0]["rounds"]) == (18, 18)
-    assert f"bad lines, point_outside: 1 (lines 4); {why}\n" in onearm("replay", "out.jsonl", "--policy", "ftrl").err
+    assert f"bad lines, point_outside: 1 (line 4); {why}\n" in onearm("replay", "out.jsonl", "--policy", "ftrl").err
     done = onearm("verify", "out.jsonl", "--json")
     (found,) = done.json["experiments"]
     assert (done.code, found["bad_lines"]["point_outside"], found["first_difference"]) == (1, 1, 1)

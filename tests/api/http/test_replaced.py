@@ -74,7 +74,7 @@ def test_whoever_evaluates_reads_what_was_shown_where_its_propensity_is_known(se
         columns = rows.columns()
     assert columns.action.tolist() == ["ab".index(other) for other in (others[0], others[2])]
     assert columns.propensity.tolist() == [0.25, 0.5]
-    assert rows.notes == ["1 decisions that somebody else made are left out, as nobody knows with which propensity"]
+    assert rows.notes == ["left out: 1 decision made by somebody else, as nobody knows with which propensity"]
 
 
 def test_silence_is_the_default_of_what_was_shown(served: Windowed) -> None:

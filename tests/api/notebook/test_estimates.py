@@ -155,8 +155,8 @@ def test_bad_lines_are_told_and_refused_where_asked(path: Path) -> None:
     table = polars.DataFrame(shop() | {"reward": [1e300, *shop()["reward"][1:]]})
     found = onearm.evaluate(table, "uniform")
     (told,) = (note for note in found.notes if note.startswith("bad lines"))
-    assert told.startswith("bad lines, bad_reward: 1 (lines 1); line 1: 'reward' is '1e+300': it must be a number from")
-    with pytest.raises(Damaged, match=r"bad_reward: 1 \(lines 1\)"):
+    assert told.startswith("bad lines, bad_reward: 1 (line 1); line 1: 'reward' is '1e+300': it must be a number from")
+    with pytest.raises(Damaged, match=r"bad_reward: 1 \(line 1\)"):
         onearm.evaluate(table, "uniform", strict=True)
 
 
@@ -207,7 +207,7 @@ def test_a_period_of_a_table_has_the_decisions_that_were_made_in_it(library: str
     log = TABLES[library](dated())
     found = onearm.evaluate(log, "logged", time="when", since="2026-01-02", until=datetime(2026, 1, 4, tzinfo=UTC))
     assert (found.to_dict()["events"], found.to_dict()["estimates"][0]["value"]) == (2, 2.5)
-    assert "1 decisions are left out, as they do not say when they were made" in found.notes
+    assert "left out: 1 decision of which nothing says when they were made" in found.notes
     late = onearm.replay(log, "thompson_any", time="when", since="2026-01-04").to_dict()
     assert late["events"] == 1
 
@@ -264,7 +264,7 @@ def test_the_command_the_page_and_python_say_the_same(
             assert " ".join(" ".join(row).split()) in cells
     assert {"ranking", "worth more than logged by", "by segment"} <= set(told)
     assert shown.err.splitlines() == found.notes == told[-len(found.notes) :]
-    assert any(note.startswith("bad lines, bad_reward: 1 (lines 42)") for note in found.notes)
+    assert any(note.startswith("bad lines, bad_reward: 1 (line 42)") for note in found.notes)
     page = (tmp_path / "page.html").read_text()
     first = tables_of(found.data, "")[0].columns
     for head in ("value", "low", "high", "decisions that tell", "effective sample size"):

@@ -246,4 +246,4 @@ def test_a_file_without_rows_counts_none(ending: str, tmp_path: Path, capsys: py
     asked = ("--target", "uniform", "--arms", "3")
     assert told(capsys, "evaluate", str(log), *asked)["events"] == 3
     (log / f"b.{ending}").unlink()
-    assert "holds not one row" in refused(capsys, "evaluate", str(log), *asked)
+    assert "has columns and not one row" in refused(capsys, "evaluate", str(log), *asked)

@@ -65,7 +65,7 @@ def test_lines_that_lack_something_are_left_out_and_counted(tmp_path: Path) -> N
     bad = [{**ROWS[0], "reward": None}, {**ROWS[0], "action": None}, {**ROWS[0], "state": None}]
     read = read_transitions(write(tmp_path, "jsonl", [*ROWS, *bad]), columns={})
     assert len(read.reward) == 3
-    assert "3 lines lack a state, an action, a reward or a next state: left out" in read.notes
+    assert "left out: 3 lines without a state, an action, a reward or a next state" in read.notes
 
 
 def test_an_export_holds_what_happened(tmp_path: Path) -> None:

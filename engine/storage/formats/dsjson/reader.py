@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ....contexts import concat_contexts
-from ....errors import InvalidInput
+from ....errors import InvalidInput, counted
 from ....features import Encoder
 from ....featuriser.dsjson_lines import (
     KEPT,
@@ -213,14 +213,15 @@ class _Reader:
 
     def _notes(self) -> Iterator[str]:
         if n := self.rows.unobserved:
-            yield f"{n} of {self.rows.decisions} decisions have no outcome: their reward is the default of the joiner"
+            of = f"{n:,} of {self.rows.decisions:,}"
+            yield f"decisions without an outcome: {of}; their reward is the default of the joiner"
         if self._relabelled:
             yield (
-                f"{self._relabelled} lines have labels for learning (apprentice mode): rewards are the observed ones, "
-                "of _original_label_cost"
+                f"lines with labels for learning (apprentice mode): {self._relabelled:,}; rewards are the observed "
+                "ones, of _original_label_cost"
             )
         if n := self.bad_lines.count["dangling_reward"]:
-            yield f"{n} rewards came without a decision, and are left out"
+            yield f"left out: {counted(n, 'reward')} without a decision"
         if self._shares.differ:
             yield (
                 f"{1 - self._shares.most:g} to {1 - self._shares.least:g} of the events were dropped (pdrop): each row "

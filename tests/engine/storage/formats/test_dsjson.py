@@ -225,7 +225,8 @@ def test_the_observed_cost_is_the_reward_where_labels_are_of_an_apprentice(tmp_p
     with read(written(tmp_path, *lines)) as found:
         assert found.columns().reward.tolist() == [0.25, 1.5]
         assert found.notes == [
-            "1 lines have labels for learning (apprentice mode): rewards are the observed ones, of _original_label_cost"
+            "lines with labels for learning (apprentice mode): 1; rewards are the observed ones, of "
+            "_original_label_cost"
         ]
 
 
@@ -235,12 +236,12 @@ def test_a_decision_without_an_outcome_has_the_default_reward_and_is_counted(tmp
     with read(written(tmp_path, *lines, changed(_label_cost=None))) as found:
         assert (found.decisions, len(found), found.unobserved) == (6, 5, 3)
         assert found.columns().reward.tolist() == [0.5] * 5
-        assert found.notes == ["3 of 6 decisions have no outcome: their reward is the default of the joiner"]
+        assert found.notes == ["decisions without an outcome: 3 of 6; their reward is the default of the joiner"]
 
 
 def test_dangling_rewards_are_said(tmp_path: Path) -> None:
     with read(written(tmp_path, GOOD, *BAD["dangling_reward"])) as found:
-        assert found.notes == ["2 rewards came without a decision, and are left out"]
+        assert found.notes == ["left out: 2 rewards without a decision"]
 
 
 def test_dropping_all_events_alike_changes_nothing(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.exported import EXPORTS, SPEC, assert_same
 
-from onearm.engine.errors import InvalidInput
+from onearm.engine.errors import InvalidInput, counted
 from onearm.engine.storage.bad_lines import BadLines
 from onearm.engine.storage.formats import jsonl, parquet
 from onearm.engine.storage.joined_form import Extent, JoinedRow, Joining
@@ -227,7 +227,10 @@ def test_what_was_erased_is_no_damage_and_what_is_cut_off_is(form: types.ModuleT
         bad = form.read(tmp_path / "log").bad_lines
         assert bad.count == ({"missing_event": missing} if missing else {})
         if missing and gaps:
-            assert f"{missing} events are in no row, and {gaps} were erased" in bad.reasons["missing_event"]
+            assert (
+                f"{counted(missing, 'event is', 'events are')} in no row, and {gaps} were erased"
+                in bad.reasons["missing_event"]
+            )
 
 
 def test_more_were_erased_by_the_header_than_are_missing(form: types.ModuleType, tmp_path: Path) -> None:
