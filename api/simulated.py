@@ -19,11 +19,12 @@ from ..engine.simulation import Curves
 from ..engine.vocabulary import Array, Environment, Policy
 from ..policies import catalog
 from .experiment.worlds import as_found
+from .offline.candidates import policy_named
 
 
 def contender(text: str, propensities: bool) -> Policy:
     """Return a policy; one that can do without propensities does, unless they are asked for, here or in its params."""
-    policy = catalog.parse(text)
+    policy = policy_named(text)
     drawn = _drawn(policy.spec)
     if propensities or '"propensities"' in text or drawn == policy.spec:
         return policy

@@ -41,6 +41,13 @@ def whole_of(given: Any, what: str) -> int | None:
     return None if given is None else int(given)
 
 
+def integer_of(given: Any, what: str) -> int:
+    """Return a whole number, also one of NumPy's; which are allowed, the engine says."""
+    if isinstance(given, bool) or not isinstance(given, Integral):
+        raise InvalidInput(f"bad_{what}", f"{what} is {as_seen(given)}: it must be a whole number")
+    return int(given)
+
+
 def truth_of(given: Any, what: str) -> bool:
     """Return True or False."""
     if not isinstance(given, bool | np.bool_):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from ..offline.tables import bad_lines_told
 from ..swept import swept
 from .arguments import (
     baseline_of,
+    integer_of,
     label_of,
     level_of,
     model_of,
@@ -46,7 +47,7 @@ from .spelling import as_arguments
 Texts = str | Sequence[str]
 Target = str | Policy | Function
 Targets = Target | Sequence[Target] | Mapping[str, Target]  # of a mapping the keys are the labels
-Moment = str | datetime | None
+Moment = str | date | None  # a datetime is a date too
 
 
 def evaluate(
@@ -101,7 +102,7 @@ def evaluate(
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
     wanted = _wanted(dimension, arms, segment, naming)
     known = _checked(level, model, diagnostics, reward_range, weight_limit, weight_max)
-    options = {"interval": interval, "learn": learn, "law": law, "seed": seed, **known}
+    options = {"interval": interval, "learn": learn, "law": law, "seed": integer_of(seed, "seed"), **known}
     return log.answered(_several(target), method, ("snips",), wanted, embedding, baseline, options)
 
 
@@ -157,7 +158,7 @@ def replay(
     naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
     wanted = _wanted(dimension, arms, segment, naming)
     known = _checked(level, model, diagnostics, reward_range, weight_limit, weight_max)
-    options = {"interval": interval, "learn": learn, "law": law, "seed": seed, **known}
+    options = {"interval": interval, "learn": learn, "law": law, "seed": integer_of(seed, "seed"), **known}
     return log.answered(found, method, ("match", "snips"), wanted, embedding, baseline, options)
 
 

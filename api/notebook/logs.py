@@ -96,7 +96,8 @@ class DecisionLog:
 def log_of(data: Data, form: str | None = None, experiment: str | None = None) -> Logged:
     """Return a log that was handed over. Raises `InvalidInput` ("bad_data") for what is none."""
     if isinstance(data, str | os.PathLike):
-        return place_of(os.fspath(data), form, experiment)
+        with as_arguments(read_log):
+            return place_of(os.fspath(data), form, experiment)
     if not hasattr(data, "__arrow_c_stream__"):
         raise InvalidInput(
             "bad_data",

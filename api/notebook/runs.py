@@ -18,6 +18,7 @@ from ...policies import catalog
 from ..console import finite, progress
 from ..simulated import contender, horizon_of, title_of, told
 from ..table import Column, Table
+from .arguments import integer_of
 from .frames import columns_of, frame_of
 from .page import as_html, as_text
 from .pictures import pictures
@@ -111,11 +112,15 @@ def simulate(
     asked = [policy] if isinstance(policy, str | Policy) else list(policy)
     if not asked:
         raise InvalidInput("bad_simulation", "no policy is named: name at least one policy")
+    replications, seed = integer_of(replications, "replications"), integer_of(seed, "seed")
     check_replications(replications)
     names = [catalog.label((catalog.parse(each) if isinstance(each, str) else each).spec) for each in asked]
     contenders = [contender(each, propensities) if isinstance(each, str) else each for each in asked]
+    length, times = (
+        None if given is None else integer_of(given, what) for given, what in ((horizon, "horizon"), (passes, "passes"))
+    )
     with as_arguments(simulate):
-        steps = horizon_of(world, horizon, passes)
+        steps = horizon_of(world, length, times)
     with progress("simulating", steps * replications * len(contenders), "trials") as advance, warnings.catch_warnings():
         warnings.simplefilter("ignore", RewardWarning)  # it becomes a note
         runs = tuple(

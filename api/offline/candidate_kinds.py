@@ -277,7 +277,7 @@ class FunctionCandidate(Candidate):
 
     def target(self, log: Beginning) -> Target:
         """Return what the function says."""
-        return OwnLaw(self.name, law_of(self.name, self.function, log.rows), log.seed)
+        return OwnLaw(self.label, law_of(self.label, self.function, log.rows), log.seed)
 
     def stays(self, learn: Learning) -> bool:
         """No: decisions have the numbers that they have in the whole log."""

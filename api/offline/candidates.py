@@ -68,7 +68,7 @@ def policy_named(text: str) -> Policy:
     if is_function or word in (LOGGED, "first", "action", *COLUMNS):
         raise InvalidInput(
             "bad_policy",
-            f"{text!r} is a target for evaluate, and no policy: replay lets policies decide anew, as ucb1 or linucb",
+            f"{text!r} is a target for evaluate, and no policy: policies decide anew, as ucb1 and linucb do",
         )
     return catalog.parse(text)
 

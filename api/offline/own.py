@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,15 +70,26 @@ def law_of(name: str, function: Function, rows: Rows) -> Law:
         whole = np.broadcast_to(context, (len(masks), *context.shape[1:]))
         batch = Batch(whole, masks, rows.features, rows.labels, page.number, row[page.number])
         try:
-            return _by_labels(name, function(batch), batch.labels)
+            found = function(batch)
+            if found is None:
+                raise InvalidInput("bad_law", f"{name}(batch) returns nothing: it must return float64[n, k]")
+            return _by_labels(name, found, batch.labels)
         except OnearmError:
             raise
         except Exception as error:
+            seen = f"{type(error).__name__}: {error}{_line_of(error, function)}"
             raise InvalidInput(
-                "bad_function", f"{name}(batch) failed ({type(error).__name__}: {error}): it must return float64[n, k]"
+                "bad_function", f"{name}(batch) failed ({seen}): it must return float64[n, k]"
             ) from error
 
     return law
+
+
+def _line_of(error: Exception, function: Function) -> str:
+    """Return in words in which line of a function's file it failed; nothing where that is unknown, as of C code."""
+    file = getattr(getattr(function, "__code__", None), "co_filename", "")
+    lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == file]
+    return f", in line {lines[-1]} of {Path(file).name}" if lines and Path(file).is_file() else ""
 
 
 def _by_labels(name: str, found: Any, labels: list[str]) -> Array:

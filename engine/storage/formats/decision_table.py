@@ -51,6 +51,7 @@ from .named_features import FeatureFound, NamedFeatures, told
 from .segments import Segments
 
 LABELS_SHOWN = 10
+UNREADABLE = "\ufffd"  # stands for bytes that are no UTF-8
 _REWARD = f"a number from {-REWARD_MAX:g} to {REWARD_MAX:g}, or true and false in the whole column"
 
 
@@ -299,4 +300,6 @@ def _notes(roles: Roles, labels: list[str], users: Users | None, found: list[Fea
         notes.append(f"contexts are the {counted(users.features.shape[1], 'feature')} of users in {users.name}")
     if found:
         notes.append(told(found))
+    if any(UNREADABLE in text for text in (*labels, *(name for each in found for name in each.columns))):
+        notes.append(f"labels hold letters that are not in UTF-8, which stand as {UNREADABLE}: save the table in UTF-8")
     return notes

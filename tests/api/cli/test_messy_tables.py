@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,59 @@ def test_one_of_a_thing_is_told_as_one(onearm: Any, tmp_path: Path) -> None:
     world = ("--env", 'bernoulli:{"mean":[0.1,0.5]}', "--policy", "uniform", "--horizon", "1")
     assert "bernoulli, 1 trial, 1 replication" in onearm("simulate", *world).out
     assert "1 decision of uniform in" in onearm("simulate", *world, "--log", str(tmp_path / "run.jsonl")).err
+
+
+def test_labels_in_other_letters_than_utf_8_are_told(onearm: Any, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_bytes(f"{HEADER}\ncaf\xe9,1,0.5\nth\xe9,0,0.5\n".encode("latin-1"))
+    said = said_of(onearm, str(tmp_path / "log.csv"))
+    assert "labels hold letters that are not in UTF-8, which stand as \ufffd: save the table in UTF-8" in said
+    (tmp_path / "log.csv").write_text(f"{HEADER}\ncaf\xe9,1,0.5\nth\xe9,0,0.5\n", encoding="utf-8")
+    assert "UTF-8" not in said_of(onearm, str(tmp_path / "log.csv"))
+
+
+FUNCTION = """
+def rule(batch):
+    some = 0
+    return 1 / some
+"""
+
+
+def test_a_function_that_fails_is_told_with_its_line(onearm: Any, tmp_path: Path) -> None:
+    log = table(tmp_path, HEADER, *GOOD)
+    rule = tmp_path / "rule.py"
+    rule.write_text(FUNCTION)
+    done = onearm("evaluate", log, "--policy-file", str(rule), "--target", "rule")
+    assert "rule(batch) failed (ZeroDivisionError: division by zero, in line 4 of rule.py)" in done.err
+    other = rule.rename(tmp_path / "other_rule.py")
+    other.write_text(FUNCTION.replace("rule", "other_rule"))
+    asked = ("--env", "bernoulli", "--policy-file", str(other), "--policy", "other_rule", "--horizon", "5")
+    done = onearm("simulate", *asked)
+    assert (done.code, "'other_rule' is a target for evaluate, and no policy" in done.err) == (2, True)
+
+
+def test_a_function_that_returns_nothing_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"nothing\(batch\) returns nothing: it must return float64\[n, k\]"):
+        onearm.evaluate(table(tmp_path, HEADER, *GOOD), {"nothing": lambda batch: None})
+
+
+@pytest.mark.parametrize("what", ["horizon", "passes", "replications", "seed"])
+@pytest.mark.parametrize("given", [1.5, "100", [1]])
+def test_what_must_be_whole_in_a_simulation_is_told(what: str, given: Any) -> None:
+    asked = ({} if what == "passes" else {"horizon": 10}) | {what: given}
+    with pytest.raises(InvalidInput, match=f"^{what} is .*: it must be a whole number$"):
+        onearm.simulate("bernoulli", "uniform", **asked)
+
+
+def test_numbers_of_numpy_are_whole_ones_and_dates_are_moments() -> None:
+    of_numpy = onearm.simulate("bernoulli", "uniform", horizon=np.int64(20), seed=np.uint8(3), replications=np.int32(2))
+    plain = onearm.simulate("bernoulli", "uniform", horizon=20, seed=3, replications=2)
+    assert of_numpy.to_dict()["runs"][0]["reward_mean"] == plain.to_dict()["runs"][0]["reward_mean"]
+    days = pandas.date_range("2026-01-01", periods=10)
+    frame = pandas.DataFrame({"action": [0, 1] * 5, "reward": 1.0, "propensity": 0.5, "time": days})
+    since = onearm.evaluate(frame, "uniform", since=date(2026, 1, 4), seed=np.int64(1)).to_dict()
+    assert since["events"] == onearm.evaluate(frame, "uniform", since="2026-01-04").to_dict()["events"] == 7
+
+
+def test_what_a_path_is_refused_for_is_named_as_an_argument() -> None:
+    with pytest.raises(InvalidInput, match=r"rename it or say format$"):
+        onearm.evaluate("log.xlsx", "uniform")
