@@ -41,6 +41,7 @@ _BESIDE = {
     ACTIVATION: "activation",
     CORRECTED: "correction",
 }
+_REPEATED = frozenset({"context", "propensity", "vector"})  # of a decision, which its reward may have once more
 
 
 class Copy:
@@ -85,8 +86,9 @@ class Copy:
         self.count["rewards" if event.kind == LEARN else "decisions"] += 1
         if self._lacks and not self._is_at_home(event):
             for field in self._lacks:
-                if getattr(event, field) not in (None, "", 0) and not (event.kind == LEARN and field == "context"):
-                    self._leave_out(field)
+                if getattr(event, field) not in (None, "", 0):
+                    if event.kind != LEARN or field not in _REPEATED:
+                        self._leave_out(field)
                     nothing: dict[str, Any] = {field: 0 if field == "time" else None}
                     event = event._replace(**nothing)
         return event

@@ -237,3 +237,8 @@ def test_numbers_of_numpy_are_whole_ones_and_dates_are_moments() -> None:
 def test_what_a_path_is_refused_for_is_named_as_an_argument() -> None:
     with pytest.raises(InvalidInput, match=r"rename it or say format$"):
         onearm.evaluate("log.xlsx", "uniform")
+
+
+def test_what_a_decision_loses_is_counted_once(onearm: Any, tmp_path: Path) -> None:
+    done = onearm("convert", table(tmp_path, HEADER, *GOOD), "log.li", "--lossy", "--json")
+    assert done.json["left_out"] == {"propensity": 4}
