@@ -19,12 +19,11 @@ from ..engine.simulation import Curves
 from ..engine.vocabulary import Array, Environment, Policy
 from ..policies import catalog
 from .experiment.worlds import as_found
-from .offline.candidates import policy_named
 
 
 def contender(text: str, propensities: bool) -> Policy:
     """Return a policy; one that can do without propensities does, unless they are asked for, here or in its params."""
-    policy = policy_named(text)
+    policy = _parsed(text)
     drawn = _drawn(policy.spec)
     if propensities or '"propensities"' in text or drawn == policy.spec:
         return policy
@@ -124,6 +123,18 @@ def summary(run: Curves) -> dict[str, Any]:
         **({} if run.changes is None else {"changes": [msgspec.to_builtins(as_found(each)) for each in run.changes]}),
         "steps_per_second": run.steps_per_second,
     }
+
+
+def _parsed(text: str) -> Policy:
+    """Return the policy of that name; a function of a batch is refused as what it is."""
+    try:
+        return catalog.parse(text)
+    except InvalidInput as refusal:
+        if refusal.code != "missing_param":
+            raise
+        from .offline.candidates import policy_named
+
+        return policy_named(text)
 
 
 def _drawn(spec: dict[str, Any]) -> dict[str, Any]:
