@@ -245,7 +245,7 @@ def weight_tail(weight: Array) -> Tail:
     n = len(weight)
     if not n or not weight.max() > 0.0:
         return Tail({}, math.nan, math.nan)
-    top, ranks, positive = math.ceil(n / 100), ranks_of(QUANTILES, n), int(np.count_nonzero(weight > 0.0))
+    top, ranks, positive = math.ceil(n / 100), ranks_of(QUANTILES, n), int(np.count_nonzero(weight))
     count = min(n, max(top, _of_tail(positive) + 1))
     if n <= LONG:
         parted = np.partition(weight, np.unique([*ranks, n - count]))  # a third of what sorting takes
