@@ -101,15 +101,10 @@ def weight_e_process(
         raise InvalidInput("weight", f"the weight of row {row} is {weight[row]:g}: it must be 0 or more")
     check_bound(weight, math.inf if weight_max is None else weight_max)
     moments = check_moments(at, missing + len(weight))
-    first, found = 0, []
-    add, look = add_weights.compiled(state, weight), _log_e.compiled(state)
-    for last in moments.tolist():
-        if first < missing:
-            add(state, np.zeros(min(last, missing) - first))
-        add(state, weight[max(first - missing, 0) : max(last - missing, 0)])
-        found.append(look(state))
-        first = last
-    return EProcess(moments, np.array(found), int(state.seen[1]) or None)
+    found = np.empty(len(moments))
+    given = state, weight, missing, moments, found
+    _add_until.compiled(*given)(*given)
+    return EProcess(moments, found, int(state.seen[1]) or None)
 
 
 def action_e_process(
@@ -187,21 +182,39 @@ def log_e(state: EState) -> float:
 
 @loop
 def add_weights(state: EState, weight: Array) -> None:
-    """Add weights, float64[n], to a state of `start_weights`; look for the alarm after each.
+    """Add weights, float64[n], to a state of `start_weights`; look for the alarm after each."""
+    _add_weights(state, weight, 0, len(weight))
 
-    Where none of the next 64 can bring it, they are added at once.
-    """
-    i = 0
-    while i < len(weight):
-        if state.taken[0] == 0 and i + _EVERY <= len(weight) and _is_quiet(state, weight, i):
+
+@loop
+def _add_until(state: EState, weight: Array, missing: int, moments: Array, found: Array) -> None:
+    """Add so many weights of 0, and then the others, until each of m moments; write ln of the capital, float64[m]."""
+    for k in range(len(moments)):
+        while state.seen[0] < min(missing, moments[k]):
+            _add_one(state, 0.0)
+        _add_weights(state, weight, state.seen[0] - missing, moments[k] - missing)
+        found[k] = _log_capital(state)
+
+
+@routine
+def _add_weights(state: EState, weight: Array, first: int, last: int) -> None:
+    """Add the weights in first .. last - 1; where none of the next 64 can bring the alarm, they are added at once."""
+    i = first
+    while i < last:
+        if state.taken[0] == 0 and i + _EVERY <= last and _is_quiet(state, weight, i):
             _bet_at_once(state, weight, i)
             state.seen[0] += _EVERY
             i += _EVERY
         else:
-            _bet(state, 0, weight[i] - 1.0)
-            state.seen[0] += 1
-            _look(state)
+            _add_one(state, weight[i])
             i += 1
+
+
+@kernel
+def _add_one(state: EState, weight: float) -> None:
+    _bet(state, 0, weight - 1.0)
+    state.seen[0] += 1
+    _look(state)
 
 
 @loop

@@ -75,10 +75,10 @@ def test_a_sequence_of_differences_takes_less_than_a_column(
     assert found.value[-1] == pytest.approx(float(np.mean((weight - against) * log["reward"])), rel=1e-9)
 
 
-def test_a_ranking_takes_less_than_a_column_however_many_are_ranked(log: dict[str, Any]) -> None:
+def test_a_ranking_takes_less_than_two_columns_however_many_are_ranked(log: dict[str, Any]) -> None:
     ranked = [snips(log["reward"], log["propensity"], log[name]) for name in ("target", "other")]
     found, held = peak(lambda: rank(ranked, draws=100))
-    assert held < COLUMN
+    assert held < 1.5 * COLUMN
     for i, terms in enumerate(ranked):
         assert found.value[i] == terms.value
     gap = ranked[0].value - ranked[1].value
