@@ -13,6 +13,8 @@ BESIDE_POLARS = ("csv table", "obd campaign", "jsonl export", "jsonl table")  # 
 OF_POLARS = 0.8
 ARRAYS = {"dr": 30.0, "dr, normal": 20.0}  # million rows a second
 REPLAY = 2.0  # million rows a second of LinUCB, whatever it learns
+OF_BARE = 0.9  # of the bare loop, which finds no units of the features either
+OWN, FULL = 0.8, 10.0  # GB of the process's own memory over so many GB of JSON lines, by the growth of those measured
 TIMES_VW = 5.0
 DIFFERENCE = 1e-9  # of the values of all who read a file
 
@@ -40,7 +42,20 @@ def claims(result: dict[str, Any]) -> list[dict[str, Any]]:
         for learn in ("logged", "matched"):
             value = rate(result["replay"][learn], "onearm")
             found.append(claim(f"replay of LinUCB learning {learn}, million rows a second", value, low=REPLAY))
+            bare = times(result["replay"][learn], "onearm, no scaling", "bare numba")
+            found.append(claim(f"replay of LinUCB learning {learn} without scaling, of bare numba", bare, low=OF_BARE))
+    for asked in dict.fromkeys(each["asked"] for each in result.get("memory", [])):
+        found.append(claim(f"GB of own memory over {FULL:g} GB, {asked}", own_at(result["memory"], asked), high=OWN))
     return found
+
+
+def own_at(memory: list[dict[str, Any]], asked: str) -> float | None:
+    """Return how many GB a log of `FULL` GB takes, by the line through the two largest; None where they do not tell."""
+    of = [each for each in memory if each["asked"] == asked and each["peak_own_bytes"]]
+    if len(of) < 2:
+        return None
+    (x, y), (end, top) = ((each["bytes"] / 1e9, each["peak_own_bytes"] / 1e9) for each in of[-2:])
+    return float(top + max(0.0, top - y) / (end - x) * max(0.0, FULL - end))
 
 
 def claim(what: str, value: float | None, low: float | None = None, high: float | None = None) -> dict[str, Any]:

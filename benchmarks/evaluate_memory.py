@@ -1,4 +1,7 @@
-"""Peak memory of `onearm evaluate` over an export of JSON lines that is larger than what it keeps in memory."""
+"""Peak memory of `onearm evaluate` over an export of JSON lines that is larger than what it keeps in memory.
+
+Once with one target and its normal interval, and once with three, of which one is the baseline, and two intervals.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,9 @@ GIGABYTE = 10**9
 SIZES = (0.5, 2.0)  # GB
 BIG = (0.5, 2.0, 10.0)
 EVENT = 200  # bytes, at least
+SEVERAL = ("--target", "uniform", "--target", "logged", "--target", "action:33", "--baseline", "logged")
+INTERVALS = ("--interval", "normal", "--interval", "confidence-sequence")
+ASKED = {"one target": ("--target", "uniform"), "three targets": SEVERAL + INTERVALS}  # with all diagnostics
 
 
 def write(path: Path, size: int, advance: Callable[[int], None]) -> int:
@@ -34,13 +40,13 @@ def write(path: Path, size: int, advance: Callable[[int], None]) -> int:
     return run.t
 
 
-def peak(path: Path) -> dict[str, float | None]:
-    """Evaluate a file by the command; return its peak memory in bytes, and its seconds of CPU and of the clock.
+def peak(path: Path, asked: str) -> dict[str, float | None]:
+    """Evaluate a file by the command, as it is `asked`; return its peak memory in bytes, and its seconds.
 
     The peak counts files that are mapped, which the system takes back when it needs the room; where it tells, how much
     of it was the process's own is "peak_own_bytes", looked at 20 times a second.
     """
-    command = [sys.executable, "-m", "onearm", "evaluate", str(path), "--format", "jsonl", "--target", "uniform"]
+    command = [sys.executable, "-m", "onearm", "evaluate", str(path), "--format", "jsonl", *ASKED[asked]]
     began = time.perf_counter()
     process = subprocess.Popen([*command, "--json"], stdout=subprocess.DEVNULL, env=os.environ | ONE_THREAD)
     own, ended = 0, 0
@@ -76,5 +82,6 @@ def measure(sizes: list[int], advance: Callable[[int], None]) -> list[dict[str, 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "log.jsonl")
             events = write(path, size, advance)
-            found.append({"bytes": path.stat().st_size, "events": events, **peak(path)})
+            size = path.stat().st_size
+            found += [{"asked": asked, "bytes": size, "events": events, **peak(path, asked)} for asked in ASKED]
     return found

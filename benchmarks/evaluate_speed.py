@@ -5,7 +5,8 @@ files    SNIPS with its interval by `onearm.evaluate`, with diagnostics and with
          every format, beside peers that read the same columns and check the same rules
 arrays   estimators and intervals over a million rows in memory
 replay   a LinUCB that learns as it goes through a log
-memory   peak memory of `onearm evaluate` over exports of JSON lines of up to 2 GB (with --big 10 GB)
+memory   peak memory of `onearm evaluate` over exports of JSON lines of up to 2 GB (with --big 10 GB),
+         with one target and with three
 
 Rates are events per second of CPU, of all threads; an event is one decision with its reward. In each round the rivals
 take turns, and shown are medians. The first round is not counted: it compiles, and brings files into memory.
@@ -125,8 +126,9 @@ def report(result: dict[str, Any]) -> None:
             rates_table(console, title, found[learn])
     for each in result.get("memory", []):
         console.print(
-            f"onearm evaluate of {each['bytes'] / 1e9:.2f} GB, {each['events']:,} events: peak memory "
-            f"{each['peak_bytes'] / 1e6:,.0f} MB, {each['cpu_seconds']:.1f} s of CPU"
+            f"onearm evaluate of {each['bytes'] / 1e9:.2f} GB, {each['events']:,} events, {each['asked']}: peak memory "
+            f"{each['peak_bytes'] / 1e6:,.0f} MB, {(each['peak_own_bytes'] or 0) / 1e6:,.0f} MB of it its own, "
+            f"{each['cpu_seconds']:.1f} s of CPU"
         )
     for each in result["claims"]:
         holds = "holds" if each["holds"] else "[bold red]FAILS[/]"

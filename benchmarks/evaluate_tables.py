@@ -43,9 +43,9 @@ def evaluate_speed(result: dict[str, Any]) -> str:
     with_interval = against(arrays["onearm"]["dr, normal"], bootstrap_of(arrays), theirs(arrays, "dr, bootstrap"))
     rows.append(["`dr` with its normal interval", *with_interval])
     for learn in ("logged", "matched"):
-        for library in ("bare numba", "obp"):
-            cells = against(replay[learn]["onearm"], library, replay[learn].get(library))
-            rows.append([f"replay of `linucb`, learning {learn}", *cells])
+        title, of = f"replay of `linucb`, learning {learn}", replay[learn]
+        rows.append([title, *against(of["onearm"], "obp", of.get("obp"))])
+        rows.append([f"{title}, no scaling", *against(of["onearm, no scaling"], "bare numba", of.get("bare numba"))])
     parts = [markdown(files), markdown(rows), *sizes(result), said(result), machine_line(result["machine"])]
     return "\n\n".join(parts)
 
@@ -108,12 +108,13 @@ def million(rate: Rates | None) -> str:
 
 
 def sizes(result: dict[str, Any]) -> list[str]:
-    """Say how much memory `onearm evaluate` takes."""
-    peaks = [
-        f"{each['peak_bytes'] / 1e6:,.0f} MB over {each['bytes'] / 1e9:.1f} GB ({each['events']:,} events)"
-        for each in result["memory"]
-    ]
-    return [f"Peak memory of `onearm evaluate` over exports of JSON lines: {', '.join(peaks)}."] if peaks else []
+    """Say how much memory `onearm evaluate` takes, and how much of that is no file which is mapped."""
+    peaks = []
+    for each in result["memory"]:
+        own = f", {each['peak_own_bytes'] / 1e6:,.0f} MB of them its own" if each["peak_own_bytes"] else ""
+        over = f"over {each['bytes'] / 1e9:.1f} GB ({each['events']:,} events, {each.get('asked', 'one target')})"
+        peaks.append(f"{each['peak_bytes'] / 1e6:,.0f} MB {over}{own}")
+    return [f"Peak memory of `onearm evaluate` over exports of JSON lines: {'; '.join(peaks)}."] if peaks else []
 
 
 def coverage(result: dict[str, Any]) -> str:

@@ -102,12 +102,19 @@ class Loop:
         self._interpreted = interpreted(function)
         self._entries: dict[Any, Entry] = {}
         self._shaped: dict[Any, Entry] = {}  # the same, found in a tenth of the time
+        self._codes: dict[Any, Callable[..., Any]] = {}  # of `compiled`, found so
 
     def compiled(self, *args: Any) -> Callable[..., Any]:
         """Return the code compiled for the types of `args`; with the JIT disabled, the Python function itself."""
         if without_jit():
             return self.python
-        signature = tuple(map(typeof, args))
+        shape = shape_of(args)
+        if (known := self._codes.get(shape)) is None:
+            known = self._codes[shape] = self._compiled(tuple(map(typeof, args)))
+        return known
+
+    def _compiled(self, signature: Any) -> Callable[..., Any]:
+        """Return the code for a signature as soon as it is there."""
         entry = self._entries.get(signature)
         if not self.holds(signature):
             WAITING.tell(self.name(signature))

@@ -13,6 +13,7 @@ import numpy as np
 from ...engine.changes.worlds import standing
 from ...engine.errors import InvalidInput, counted
 from ...engine.estimate import Diagnostics, Terms, by_unit, diagnose_each, groups_among, groups_of, rank
+from ...engine.estimate.blocks import any_nan
 from ...engine.storage.room import room
 from ...engine.storage.rows import Rows
 from ...engine.vocabulary import NOBODY, Array, Change
@@ -265,7 +266,7 @@ def _cases(rows: Rows, facts: Facts, scored: Sequence[Scored], options: Options)
     """Return all that methods need of each candidate."""
     judged = slice(math.floor(options.learn * len(rows)) if isinstance(options.learn, float) else 0, None)
     groups = groups_of(facts.unit[judged], room)
-    unknown = "match" in options.methods and np.isnan(facts.propensity).any()
+    unknown = "match" in options.methods and any_nan(facts.propensity)
     uneven = said_uneven(rows, facts, groups_of(facts.unit, room)) if unknown else None
     return [
         replace(
@@ -330,7 +331,7 @@ def _note(method: str, case: Case) -> str | None:
         return None
     if case.uneven is not None:
         return f"propensities are unknown, and {case.uneven}: do not use this value"
-    if len(case.log.propensity) and math.isnan(case.log.propensity.min()):
+    if any_nan(case.log.propensity):
         return "propensities are unknown: this holds if the log was drawn uniformly"
     return None if case.log.drawn_uniformly else "the log was not drawn uniformly: trust snips"
 
@@ -347,7 +348,7 @@ def _diagnostics(rows: Rows, logged: Facts, cases: Sequence[Case]) -> tuple[list
     facts, options = cases[0].log, cases[0].options
     if not options.diagnostics:
         return [None] * len(cases), [UNASKED]
-    if rows.ratios_only or (len(facts.propensity) and math.isnan(facts.propensity.min())):
+    if rows.ratios_only or any_nan(facts.propensity):
         return [None] * len(cases), []
     k = rows.problem.n_arms
     numbered = rows.problem.layout == "dense" and bool(
@@ -358,7 +359,7 @@ def _diagnostics(rows: Rows, logged: Facts, cases: Sequence[Case]) -> tuple[list
     drawn = None
     if numbered:
         drawn = (logged.action, logged.propensity) if len(rows) == rows.decisions else rows.drawn()
-    if drawn is not None and np.isnan(drawn[1]).any():
+    if drawn is not None and any_nan(drawn[1]):
         drawn = None
     laws, law = rows.laws(), None
     if laws is not None:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-import numpy as np
-
 from ...engine import estimate
 from ...engine.columns import take
 from ...engine.errors import InvalidInput
 from ...engine.estimate import Terms
+from ...engine.estimate.blocks import any_nan, blocks
 from ...engine.estimate.diagnostics import UNREACHABLE, unreachable
 from ...engine.replay.own_laws import UNTOLD
 from ...engine.storage.room import room
@@ -63,7 +62,8 @@ class Case:
     @cached_property
     def unchosen(self) -> bool:
         """Whether of the target only the probability of the logged action is known, and not what it chooses."""
-        return bool((self.plain.chosen == UNTOLD).any())
+        chosen = self.plain.chosen
+        return any(bool((chosen[rows] == UNTOLD).any()) for rows in blocks(len(chosen)))
 
     @property
     def half_told(self) -> bool:
@@ -90,7 +90,7 @@ def terms_of(method: str, case: Case) -> Terms:
             "by the sum of the weights",
         )
     tuned = method in TUNED and case.options.weight_limit is None
-    if n <= PART or tuned or method in WHOLE or np.isnan(case.log.propensity).any():
+    if n <= PART or tuned or method in WHOLE or any_nan(case.log.propensity):
         return TERMS[method](case)
     made: list[Array | None] = []
     for start in range(0, n, PART):
@@ -121,7 +121,7 @@ def _clipped(case: Case) -> Terms:
 
 def _dm(case: Case) -> Terms:
     """Return what the model says alone; its error can be told where `dr` can be had."""
-    without_dr = case.rows.ratios_only or np.isnan(case.log.propensity).any()
+    without_dr = case.rows.ratios_only or any_nan(case.log.propensity)
     return estimate.dm(_predictions(case.fitted)[1], None if without_dr else estimate.dr(*case.modelled).base)
 
 

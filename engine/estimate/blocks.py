@@ -6,6 +6,7 @@ adds: so sums have the bits of `numpy.sum`, whatever the size of a block.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 from ..vocabulary import Array
@@ -22,6 +23,16 @@ def summed(n: int, term: Callable[[slice], Array]) -> float:
     True
     """
     return _part(0, n, term)
+
+
+def any_nan(column: Array) -> bool:
+    """Return whether any of the numbers of a column, float64[n], is NaN; no column of flags is made.
+
+    >>> import numpy as np
+    >>> any_nan(np.array([0.5, np.nan])), any_nan(np.zeros(0))
+    (True, False)
+    """
+    return len(column) > 0 and math.isnan(column.min())
 
 
 def blocks(n: int) -> Iterator[slice]:

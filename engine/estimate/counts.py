@@ -101,33 +101,38 @@ def _likeliest(propensity: Array, n_arms: int) -> Likeliest:
     n, crowds = len(propensity), CROWDS[n_arms >= CROWDS]
     if not n:
         return Likeliest(1, math.nan, -math.inf)
-    share = 1.0 / crowds
-    first = np.where(propensity[0] * above(crowds) > 1.0, 1.0 / propensity[0] * share, 0.0)
-    sums = np.zeros((2, len(crowds)))
-    given = propensity, above(crowds), share, first, sums
-    _add_crowds.compiled(*given)(*given)
+    begin, scale = 1.0 / float(propensity[0]), above(crowds)
+    sums = np.zeros((3, len(crowds) + 1))
+    given = propensity, scale, begin, sums
+    _add_up.compiled(*given)(*given)
+    count, gaps, square = np.cumsum(sums[:, ::-1], axis=1)[:, :-1]  # of each crowd
+    # What counts is 1 / propensity or, in no crowd, 0: as far from what it is at the first row as it is, or `more` far.
+    first = np.where(propensity[0] * scale > 1.0, begin, 0.0)
+    more = begin - first
+    off = (gaps + count * more - (n - count) * first) / n
+    square = (square + 2.0 * more * gaps + count * more**2 + (n - count) * first**2) / n
+    errors = np.sqrt(np.maximum(square - off * off, 0.0) / n) / crowds
     found = Likeliest(1, math.nan, -math.inf)
-    for arms, start, (off, square) in zip(crowds.tolist(), first.tolist(), (sums / n).T.tolist(), strict=True):
-        error = math.sqrt(max(square - off * off, 0.0) / n)
-        gap = start + off - 1.0
+    for arms, average, error in zip(crowds.tolist(), ((first + off) / crowds).tolist(), errors.tolist(), strict=True):
+        gap = average - 1.0
         z = gap / error if error > 0.0 else math.copysign(math.inf, gap) if gap else 0.0
-        found = max(found, Likeliest(arms, gap + 1.0, z), key=lambda one: one.z)
+        found = max(found, Likeliest(arms, average, z), key=lambda one: one.z)
     return found
 
 
 @loop
-def _add_crowds(propensity: Array, scale: Array, share: Array, first: Array, sums: Array) -> None:
-    """Add up by how much 1 / (m propensity) exceeds what it is at the `first` row, and its square: float64[2, m].
+def _add_up(propensity: Array, scale: Array, begin: float, sums: Array) -> None:
+    """Add up propensities by how many of m they are above 1 / `scale` of, float64[m].
 
-    It counts as 0 where the propensity is not above 1 / (m + 1): where it is not above 1 once it is multiplied by what
-    `above` returns.
+    Into `sums`, float64[3, 1 + m]: how many there are, their 1 / propensity less `begin`, and its square.
     """
     for i in range(len(propensity)):
-        inverse = 1.0 / propensity[i]
+        gap, crowds = 1.0 / propensity[i] - begin, 0
         for m in range(len(scale)):
-            off = (inverse * share[m] if propensity[i] * scale[m] > 1.0 else 0.0) - first[m]
-            sums[0, m] += off
-            sums[1, m] += off * off
+            crowds += 1 if propensity[i] * scale[m] > 1.0 else 0
+        sums[0, crowds] += 1.0
+        sums[1, crowds] += gap
+        sums[2, crowds] += gap * gap
 
 
 def drawn_evenly(propensity: Array, n_arms: int) -> bool:

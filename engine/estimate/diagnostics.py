@@ -20,7 +20,7 @@ from ..vocabulary import Array
 from .blocks import summed
 from .counts import Actions, count_actions, drawn_evenly
 from .eprocess import EProcess, action_e_process, weight_e_process
-from .ordered import LONG, at_ranks, largest, quantiles, ranks_of
+from .ordered import LONG, SHORT, at_ranks, by_cells, largest, quantiles, ranks_of
 from .weighting import weights
 from .whole_law import law_e_process
 
@@ -245,9 +245,12 @@ def weight_tail(weight: Array) -> Tail:
     n = len(weight)
     if not n or not weight.max() > 0.0:
         return Tail({}, math.nan, math.nan)
-    top, ranks, positive = math.ceil(n / 100), ranks_of(QUANTILES, n), int(np.count_nonzero(weight > 0.0))
+    top, ranks, positive = math.ceil(n / 100), ranks_of(QUANTILES, n), int(np.count_nonzero(weight))
     count = min(n, max(top, _of_tail(positive) + 1))
-    if n <= LONG:
+    if SHORT < n <= LONG:
+        both = by_cells(weight, np.concatenate([ranks, np.arange(n - count, n)]))
+        ranked, ordered = both[: len(ranks)], both[len(ranks) :]
+    elif n <= SHORT:
         parted = np.partition(weight, np.unique([*ranks, n - count]))  # a third of what sorting takes
         ranked, ordered = parted[ranks], np.sort(parted[n - count :])
     else:

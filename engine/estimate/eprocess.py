@@ -31,17 +31,17 @@ from ..vocabulary import Array
 from .sequence import check_bound, check_lengths, check_moments
 
 _SIZES = 2.0 ** np.arange(-16, 0)  # of bets; the largest risks half of the capital
-assert len(_SIZES) % 4 == 0, "`_reach` adds them up four at a time, and compiled code would read beyond the last"
 _ROOM = 0.01  # above 1, of bounds that leave less: bets on small weights must end somewhere
 _ROUNDING = 1e-9  # by which a probability, a sum of others, may be above 1
 _ROUNDED = 1e-3  # by which a propensity may be above 1 / (m + 1) by rounding alone
-_EVERY = 64  # decisions between two looks at the capital
+_EVERY = 64  # decisions between two looks at the capital, and factors of a product
+_TURN = 512  # decisions after which what bets are worth is told anew
 CROWDS = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64])  # m, of bets on propensities above 1 / (m + 1)
 _CROWD_SIZES = 2.0 ** np.arange(-7, 0, 2)  # of these: nothing that is bet on can grow more than twice
 _CROWD_IDLE = np.log1p(-_CROWD_SIZES)  # what such a bet grows by where propensities are small
 _LARGE = 1e4  # above 1: with a weight beyond this 64 factors may be more than a float holds
 _CLOSE = 1e-9  # by which sums of logarithms may be off
-_LEAST = 1e-300  # what is divided by
+_LEAST = 1e-290  # what a bet is worth at least: what is far smaller slows a processor down
 
 
 class EProcess(NamedTuple):
@@ -55,19 +55,24 @@ class EProcess(NamedTuple):
 class EState(NamedTuple):
     """What an e-process stores of the past; `add_weights` and `add_actions` write it."""
 
-    size: Array  # float64[2, j], eta of bets on too large, and on too small ones; 0: that bet is not made
-    idle: Array  # float64[2, j], ln of what a bet on an arm grows by at each decision for another arm
-    scale: Array  # float64[2, j], exp(-idle)
-    growth: Array  # float64[arms, 2, j], ln of what each bet has grown to, less `idle` for each decision, but for
-    product: Array  # float64[arms, 2, j], what it has grown by since, in the same way
-    crowd: Array  # int64[m], so many arms at most have a propensity above 1 / (crowd + 1); none for weights
-    crowd_growth: Array  # float64[m, c], ln of what the bets on these have grown to, as `growth`, but for
-    crowd_product: Array  # float64[m, c], what they have grown by since
-    crowd_above: Array  # float64[m], 1 over what propensities are that are above
-    crowd_slope: Array  # float64[m, c], by which a bet grows for each 1 / propensity
+    size: Array  # float64[j], eta of bets on too large weights, and less than 0 of those on too small ones
+    idle: Array  # float64[j], ln of what a bet on an arm grows by at each decision for another arm
+    scale: Array  # float64[j], exp(-idle)
+    growth: Array  # float64[arms, j], ln of what each bet has grown to, less `idle` for each decision, but for
+    product: Array  # float64[arms, j], what it has grown by since, in the same way
     taken: Array  # int64[arms], how often each was taken since its products began
-    worth: Array  # float64[arms, 2, j], 1 over no more than the products with which a bet alone brings the alarm
-    near: Array  # int64[1], 1 where some bet may have it
+    worth: Array  # float64[arms, j], at the last turn: what a bet has of what the alarm takes, but for `product`,
+    change: Array  # float64[j], and what any has grown by since, until the last look, at decisions for other arms
+    step: Array  # float64[j], what that is from one look to the next
+    crowd: Array  # int64[m], so many arms at most have a propensity above 1 / (crowd + 1); none for weights
+    crowd_growth: Array  # float64[m c], c sizes of each: ln of what these bets have grown to, as `growth`, but for
+    crowd_product: Array  # float64[m c], what they have grown by since
+    crowd_above: Array  # float64[m c], 1 over what propensities are that are above
+    crowd_slope: Array  # float64[m c], by which a bet grows for each 1 / propensity
+    crowd_idle: Array  # float64[m c], as `idle`
+    crowd_worth: Array  # float64[m c], at the last look: as `worth`
+    crowd_step: Array  # float64[m c], as `step`
+    scratch_total: Array  # float64[j]
     seen: Array  # int64[2]: decisions, and those after which the alarm came, or 0
     limit: float  # ln of the capital at which the alarm comes
 
@@ -99,15 +104,10 @@ def weight_e_process(
         raise InvalidInput("weight", f"the weight of row {row} is {weight[row]:g}: it must be 0 or more")
     check_bound(weight, math.inf if weight_max is None else weight_max)
     moments = check_moments(at, missing + len(weight))
-    first, found = 0, []
-    add, look = add_weights.compiled(state, weight), _log_e.compiled(state)
-    for last in moments.tolist():
-        if first < missing:
-            add(state, np.zeros(min(last, missing) - first))
-        add(state, weight[max(first - missing, 0) : max(last - missing, 0)])
-        found.append(look(state))
-        first = last
-    return EProcess(moments, np.array(found), int(state.seen[1]) or None)
+    found = np.empty(len(moments))
+    given = state, weight, missing, moments, found
+    _add_until.compiled(*given)(*given)
+    return EProcess(moments, found, int(state.seen[1]) or None)
 
 
 def action_e_process(
@@ -191,133 +191,197 @@ def log_e(state: EState) -> float:
 @loop
 def add_weights(state: EState, weight: Array) -> None:
     """Add weights, float64[n], to a state of `start_weights`; look for the alarm after each."""
-    sides = 2 if state.size[1, 0] > 0.0 else 1
-    for i in range(len(weight)):
-        near = _bet(state, 0, sides, weight[i] - 1.0)
-        state.seen[0] += 1
-        # The capital is a mean, and never more than the best bet.
-        if near and state.seen[1] == 0 and _reach(state, sides) >= 1.0 and _log_capital(state) >= state.limit:
-            state.seen[1] = state.seen[0]
+    _add_weights(state, weight, 0, len(weight))
+
+
+@loop
+def _add_until(state: EState, weight: Array, missing: int, moments: Array, found: Array) -> None:
+    """Add so many weights of 0, and then the others, until each of m moments; write ln of the capital, float64[m]."""
+    for k in range(len(moments)):
+        while state.seen[0] < min(missing, moments[k]):
+            _add_one(state, 0.0)
+        _add_weights(state, weight, state.seen[0] - missing, moments[k] - missing)
+        found[k] = _log_capital(state)
+
+
+@routine
+def _add_weights(state: EState, weight: Array, first: int, last: int) -> None:
+    """Add the weights in first .. last - 1; where none of the next 64 can bring the alarm, they are added at once."""
+    i = first
+    while i < last:
+        if state.taken[0] == 0 and i + _EVERY <= last and _is_quiet(state, weight, i):
+            _bet_at_once(state, weight, i)
+            state.seen[0] += _EVERY
+            i += _EVERY
+        else:
+            _add_one(state, weight[i])
+            i += 1
+
+
+@kernel
+def _add_one(state: EState, weight: float) -> None:
+    _bet(state, 0, weight - 1.0)
+    state.seen[0] += 1
+    _look(state)
 
 
 @loop
 def add_actions(state: EState, action: Array, propensity: Array) -> None:
     """Add actions, int64[n], and their propensities, float64[n], to a state of `start_actions`."""
-    sides = 2 if state.size[1, 0] > 0.0 else 1
     for i in range(len(action)):
-        if _bet(state, action[i], sides, 1.0 / propensity[i] - 1.0):
-            state.near[0] = 1
+        _bet(state, action[i], 1.0 / propensity[i] - 1.0)
         _bet_on_crowds(state, propensity[i])
         state.seen[0] += 1
         if state.seen[0] % _EVERY == 0:
-            _fold_crowds(state)
-            if state.seen[1] == 0 and state.near[0] == 1 and _reach(state, sides) >= 1.0:
-                if _log_capital(state) >= state.limit:
-                    state.seen[1] = state.seen[0]
-                for arm in range(len(state.growth)):
-                    _fold(state, arm, sides)
+            _go_on(state)
+            _look(state)
+            if state.seen[0] % _TURN == 0:
+                _turn(state)
 
 
 @kernel
-def _bet_on_crowds(state: EState, propensity: float) -> None:
-    """Let the bets on large propensities grow: by 1 + slope / propensity where it is one."""
-    inverse, m = 1.0 / propensity, len(state.crowd) - 1
-    while m >= 0 and propensity * state.crowd_above[m] > 1.0:  # crowds ascend: it is one for no smaller crowd either
-        for j in range(len(_CROWD_SIZES)):
-            state.crowd_product[m, j] *= 1.0 + state.crowd_slope[m, j] * inverse
-        m -= 1
+def _is_quiet(state: EState, weight: Array, first: int) -> bool:
+    """Whether the next 64 weights are small, and none of them can bring the alarm: ln(1 + x) is x at most."""
+    above = below = 0.0
+    for i in range(first, first + _EVERY):
+        gap = weight[i] - 1.0
+        above += gap if gap > 0.0 else 0.0
+        below += gap if gap < 0.0 else 0.0
+    largest = -math.inf
+    for j in range(len(state.size)):
+        largest = max(largest, state.growth[0, j] + state.size[j] * (above if state.size[j] > 0.0 else below))
+    return above <= _LARGE and (largest < state.limit - _CLOSE or state.seen[1] > 0)
 
 
-def _bet_in_python(state: EState, a: int, sides: int, gap: float) -> bool:
+def _bet_at_once_in_python(state: EState, weight: Array, first: int) -> None:
+    for factor in 1.0 + state.size * (weight[first : first + _EVERY, np.newaxis] - 1.0):
+        state.product[0] *= factor
+    _fold(state, 0)
+
+
+@kernel_beside(_bet_at_once_in_python)
+def _bet_at_once(state: EState, weight: Array, first: int) -> None:
+    """Let the bets on weights, whose products begin, grow by 64 of them."""
+    product, size = state.product[0], state.size
+    for i in range(first, first + _EVERY):
+        gap = weight[i] - 1.0
+        for j in range(len(size)):
+            product[j] *= 1.0 + size[j] * gap
+    _fold(state, 0)
+
+
+def _bet_in_python(state: EState, a: int, gap: float) -> None:
     state.taken[a] += 1
-    product, gaps = state.product[a, :sides], np.array([[gap], [-gap]])[:sides]
-    factor = 1.0 + state.size[:sides] * gaps
+    factor = 1.0 + state.size * gap
     if gap > _LARGE:
         state.taken[a] = _EVERY
-        logs = [[log(x) for x in row] for row in factor.tolist()]
-        state.growth[a, :sides] += np.array(logs) - state.idle[:sides]
+        state.growth[a] += np.array([log(x) for x in factor.tolist()]) - state.idle
     else:
-        product *= factor * state.scale[:sides]
+        state.product[a] *= factor * state.scale
     if state.taken[a] == _EVERY:
-        _fold(state, a, sides)
-    return bool((product * state.worth[a, :sides] >= 1.0).any())
+        _fold(state, a)
 
 
 @kernel_beside(_bet_in_python)
-def _bet(state: EState, a: int, sides: int, gap: float) -> bool:
-    """Let the bets on arm `a` grow by a weight that is `gap` above 1; return whether one may have what an alarm takes.
+def _bet(state: EState, a: int, gap: float) -> None:
+    """Let the bets on arm `a` grow by a weight that is `gap` above 1.
 
     Their products are kept, and one logarithm serves many factors: 64 of them stay within what a float holds.
     """
     state.taken[a] += 1
     if gap > _LARGE:
         state.taken[a] = _EVERY
-    for side in range(sides):
-        signed = gap if side == 0 else -gap
-        if gap > _LARGE:
-            for j in range(state.size.shape[1]):
-                state.growth[a, side, j] += log(1.0 + state.size[side, j] * signed) - state.idle[side, j]
-        else:
-            for j in range(state.size.shape[1]):
-                state.product[a, side, j] *= (1.0 + state.size[side, j] * signed) * state.scale[side, j]
+        for j in range(len(state.size)):
+            state.growth[a, j] += log(1.0 + state.size[j] * gap) - state.idle[j]
+    else:
+        for j in range(len(state.size)):
+            state.product[a, j] *= (1.0 + state.size[j] * gap) * state.scale[j]
     if state.taken[a] == _EVERY:
-        _fold(state, a, sides)
-    near = False
-    for side in range(sides):
-        for j in range(state.size.shape[1]):
-            near |= state.product[a, side, j] * state.worth[a, side, j] >= 1.0
-    return near
+        _fold(state, a)
+
+
+def _bet_on_crowds_in_python(state: EState, propensity: float) -> None:
+    large = propensity * state.crowd_above > 1.0
+    state.crowd_product[large] *= 1.0 + state.crowd_slope[large] * (1.0 / propensity)
+
+
+@kernel_beside(_bet_on_crowds_in_python)
+def _bet_on_crowds(state: EState, propensity: float) -> None:
+    """Let the bets on large propensities grow: by 1 + slope / propensity where it is one."""
+    inverse = 1.0 / propensity
+    for q in range(len(state.crowd_product)):
+        grown = 1.0 + state.crowd_slope[q] * inverse
+        state.crowd_product[q] *= grown if propensity * state.crowd_above[q] > 1.0 else 1.0
 
 
 @routine
-def _fold(state: EState, a: int, sides: int) -> None:
-    """Put the logarithms of an arm's products where those before them are, and begin new products.
-
-    What they are worth is told of this decision: it is no more at later ones, as bets on other arms cost.
-    """
+def _fold(state: EState, a: int) -> None:
+    """Put the logarithms of an arm's products where those before them are, and begin new products."""
     state.taken[a] = 0
-    for side in range(sides):
-        for j in range(state.size.shape[1]):
-            state.growth[a, side, j] += log(state.product[a, side, j])
-            state.product[a, side, j] = 1.0
-            missing = state.limit - state.growth[a, side, j] - state.seen[0] * state.idle[side, j]
-            state.worth[a, side, j] = 1.0 / (max(exp(missing), _LEAST) * (1.0 - _CLOSE))
+    turned = state.seen[0] - state.seen[0] % _TURN
+    for j in range(len(state.size)):
+        state.growth[a, j] += log(state.product[a, j])
+        state.product[a, j] = 1.0
+        state.worth[a, j] = max(exp(state.growth[a, j] + turned * state.idle[j] - state.limit), _LEAST)
 
 
 @kernel
-def _fold_crowds(state: EState) -> None:
-    """Do the same with the products of large propensities, and tell whether one may have what the alarm takes."""
-    largest = -math.inf
-    for m in range(len(state.crowd)):
-        for j in range(len(_CROWD_SIZES)):
-            state.crowd_growth[m, j] += log(state.crowd_product[m, j])
-            state.crowd_product[m, j] = 1.0
-            largest = max(largest, state.crowd_growth[m, j] + state.seen[0] * _CROWD_IDLE[j])
-    if largest >= state.limit - _CLOSE:
-        state.near[0] = 1
+def _go_on(state: EState) -> None:
+    """Let what all bets are worth change as it does where other arms are taken, from one look to the next."""
+    for j in range(len(state.step)):
+        state.change[j] *= state.step[j]
+    for q in range(len(state.crowd_step)):
+        state.crowd_worth[q] *= state.crowd_step[q]
 
 
 @kernel
-def _reach(state: EState, sides: int) -> float:
-    """Return no less than the capital, as a part of what the alarm takes; crowds were folded."""
-    n_arms, _, n_sizes = state.growth.shape
-    first = second = third = fourth = 0.0  # sums of every fourth one, which need not wait for each other
+def _turn(state: EState) -> None:
+    """Tell anew what bets are worth, before it is more or less than a float holds; fold the products of crowds."""
+    for a in range(len(state.worth)):
+        for j in range(len(state.change)):
+            state.worth[a, j] = max(state.worth[a, j] * state.change[j], _LEAST)
+    for j in range(len(state.change)):
+        state.change[j] = 1.0
+    for q in range(len(state.crowd_product)):
+        state.crowd_growth[q] += log(state.crowd_product[q])
+        state.crowd_product[q] = 1.0
+        reached = state.crowd_growth[q] + state.seen[0] * state.crowd_idle[q] - state.limit
+        state.crowd_worth[q] = max(exp(reached), _LEAST)
+
+
+@kernel
+def _look(state: EState) -> None:
+    """Raise the alarm where the capital has reached the limit for the first time."""
+    if state.seen[1] == 0 and _reach(state) >= 1.0 - _CLOSE and _log_capital(state) >= state.limit:
+        state.seen[1] = state.seen[0]
+
+
+def _reach_in_python(state: EState) -> float:
+    state.scratch_total[:] = (state.product * state.worth).sum(axis=0)
+    of_arms = (state.scratch_total * state.change).mean() / len(state.product)
+    of_crowds = (state.crowd_product * state.crowd_worth).mean() if len(state.crowd) else of_arms
+    return float(0.5 * (of_arms + of_crowds))
+
+
+@kernel_beside(_reach_in_python)
+def _reach(state: EState) -> float:
+    """Return the capital as a part of what the alarm takes, but for the last digits; 1e-290 or more."""
+    n_arms, n_sizes = state.product.shape
+    for j in range(n_sizes):
+        state.scratch_total[j] = 0.0
     for a in range(n_arms):
-        for side in range(sides):
-            for j in range(0, n_sizes, 4):
-                first += state.product[a, side, j] * state.worth[a, side, j]
-                second += state.product[a, side, j + 1] * state.worth[a, side, j + 1]
-                third += state.product[a, side, j + 2] * state.worth[a, side, j + 2]
-                fourth += state.product[a, side, j + 3] * state.worth[a, side, j + 3]
-    of_arms = (first + second + third + fourth) / (n_arms * sides * n_sizes)
-    n_crowds, n_sizes = state.crowd_growth.shape
-    if n_crowds == 0:
-        return of_arms
-    total = 0.0
-    for m in range(n_crowds):
         for j in range(n_sizes):
-            total += exp(state.crowd_growth[m, j] + state.seen[0] * _CROWD_IDLE[j] - state.limit)
-    return 0.5 * (of_arms + total / (n_crowds * n_sizes)) + _CLOSE
+            state.scratch_total[j] += state.product[a, j] * state.worth[a, j]
+    of_arms = 0.0
+    for j in range(n_sizes):
+        of_arms += state.scratch_total[j] * state.change[j]
+    of_arms /= n_arms * n_sizes
+    if len(state.crowd) == 0:
+        return of_arms
+    of_crowds = 0.0
+    for q in range(len(state.crowd_product)):
+        of_crowds += state.crowd_product[q] * state.crowd_worth[q]
+    return 0.5 * (of_arms + of_crowds / len(state.crowd_product))
 
 
 def add_many(state: EState, action: Array, propensity: Array) -> None:
@@ -329,22 +393,20 @@ def add_many(state: EState, action: Array, propensity: Array) -> None:
     (3.993767, 3.993767)
     """
     gap = 1.0 / propensity[:, np.newaxis] - 1.0
-    for side, signed in enumerate((gap, -gap)):
-        np.add.at(state.growth[:, side], action, np.log1p(state.size[side] * signed) - state.idle[side])
+    np.add.at(state.growth, action, np.log1p(state.size * gap) - state.idle)
     for m, crowd in enumerate(state.crowd.tolist()):
-        large = propensity[propensity * state.crowd_above[m] > 1.0, np.newaxis]
+        large = propensity[propensity * above(np.int64(crowd)) > 1.0, np.newaxis]
         grown = np.log1p(_CROWD_SIZES * (1.0 / (crowd * large) - 1.0)) - _CROWD_IDLE
-        state.crowd_growth[m] += grown.sum(axis=0)
+        state.crowd_growth.reshape(-1, len(_CROWD_SIZES))[m] += grown.sum(axis=0)
     state.seen[0] += len(action)
 
 
 def log_capital(state: EState) -> float:
     """Return what `log_e` does but for the last digits; nothing is compiled."""
-    sides = 2 if state.size[1, 0] > 0.0 else 1
-    of_arms = log_mean((state.growth + np.log(state.product) + state.seen[0] * state.idle)[:, :sides])
+    of_arms = log_mean(state.growth + np.log(state.product) + state.seen[0] * state.idle)
     if not len(state.crowd):
         return float(of_arms)
-    of_crowds = log_mean(state.crowd_growth + np.log(state.crowd_product) + state.seen[0] * _CROWD_IDLE)
+    of_crowds = log_mean(state.crowd_growth + np.log(state.crowd_product) + state.seen[0] * state.crowd_idle)
     return float(log_mean(np.array([of_arms, of_crowds])))
 
 
@@ -361,43 +423,38 @@ def _log_e(state: EState) -> float:
 
 @routine
 def _log_capital(state: EState) -> float:
-    n_arms, _, n_sizes = state.growth.shape
-    sides = 2 if state.size[1, 0] > 0.0 else 1
+    n_arms, n_sizes = state.growth.shape
     largest = -math.inf
     for a in range(n_arms):
-        for side in range(sides):
-            for j in range(n_sizes):
-                largest = max(largest, _grown(state, a, side, j))
+        for j in range(n_sizes):
+            largest = max(largest, _grown(state, a, j))
     total = 0.0
     for a in range(n_arms):
-        for side in range(sides):
-            for j in range(n_sizes):
-                total += exp(_grown(state, a, side, j) - largest)
-    of_arms = largest + log(total / (n_arms * sides * n_sizes))
-    n_crowds, n_sizes = state.crowd_growth.shape
+        for j in range(n_sizes):
+            total += exp(_grown(state, a, j) - largest)
+    of_arms = largest + log(total / (n_arms * n_sizes))
+    n_crowds = len(state.crowd_growth)
     if n_crowds == 0:
         return of_arms
     largest = -math.inf
-    for m in range(n_crowds):
-        for j in range(n_sizes):
-            largest = max(largest, _crowd_grown(state, m, j))
+    for q in range(n_crowds):
+        largest = max(largest, _crowd_grown(state, q))
     total = 0.0
-    for m in range(n_crowds):
-        for j in range(n_sizes):
-            total += exp(_crowd_grown(state, m, j) - largest)
-    of_crowds = largest + log(total / (n_crowds * n_sizes))
+    for q in range(n_crowds):
+        total += exp(_crowd_grown(state, q) - largest)
+    of_crowds = largest + log(total / n_crowds)
     largest = max(of_arms, of_crowds)
     return largest + log(0.5 * (exp(of_arms - largest) + exp(of_crowds - largest)))
 
 
 @kernel
-def _grown(state: EState, a: int, side: int, j: int) -> float:
-    return state.growth[a, side, j] + log(state.product[a, side, j]) + state.seen[0] * state.idle[side, j]
+def _grown(state: EState, a: int, j: int) -> float:
+    return state.growth[a, j] + log(state.product[a, j]) + state.seen[0] * state.idle[j]
 
 
 @kernel
-def _crowd_grown(state: EState, m: int, j: int) -> float:
-    return state.crowd_growth[m, j] + log(state.crowd_product[m, j]) + state.seen[0] * _CROWD_IDLE[j]
+def _crowd_grown(state: EState, q: int) -> float:
+    return state.crowd_growth[q] + log(state.crowd_product[q]) + state.seen[0] * state.crowd_idle[q]
 
 
 def _start(n_arms: int, weight_max: float | None, alpha: float, crowd: Array) -> EState:
@@ -405,25 +462,31 @@ def _start(n_arms: int, weight_max: float | None, alpha: float, crowd: Array) ->
         raise InvalidInput("alpha", f"alpha is {alpha}: it must be in (0, 1), as 0.05")
     if weight_max is not None and not 1.0 <= weight_max < math.inf:
         raise InvalidInput("weight_max", f"weight_max is {weight_max}: weights average 1, so it must be 1 or more")
-    against = np.zeros(len(_SIZES)) if weight_max is None else _SIZES / max(weight_max - 1.0, _ROOM)
-    size = np.stack([_SIZES, against])
-    idle = np.stack([np.log1p(-_SIZES), np.log1p(against)]) * (n_arms > 1)
-    growth, crowd_growth = np.zeros((n_arms, 2, len(_SIZES))), np.zeros((len(crowd), len(_CROWD_SIZES)))
+    against = _SIZES[:0] if weight_max is None else -_SIZES / max(weight_max - 1.0, _ROOM)
+    size = np.concatenate([_SIZES, against])
+    idle = np.log1p(-size) * (n_arms > 1)
+    growth, crowds = np.zeros((n_arms, len(size))), np.repeat(crowd, len(_CROWD_SIZES))
     limit = -math.log(alpha)
+    crowd_size, crowd_idle = np.tile(_CROWD_SIZES, len(crowd)), np.tile(_CROWD_IDLE, len(crowd))
     return EState(
         size,
         idle,
         np.exp(-idle),
         growth,
         np.ones_like(growth),
-        crowd,
-        crowd_growth,
-        np.ones_like(crowd_growth),
-        above(crowd),
-        _CROWD_SIZES / (1.0 - _CROWD_SIZES) / crowd[:, np.newaxis],
         np.zeros(n_arms, np.int64),
-        np.full_like(growth, 1.0 / (math.exp(limit) * (1.0 - _CLOSE))),
-        np.zeros(1, np.int64),
+        np.full_like(growth, alpha),
+        np.ones_like(size),
+        np.exp(_EVERY * idle),
+        crowd,
+        np.zeros(len(crowds)),
+        np.ones(len(crowds)),
+        above(crowds),
+        crowd_size / (1.0 - crowd_size) / crowds,
+        crowd_idle,
+        np.full(len(crowds), alpha),
+        np.exp(_EVERY * crowd_idle),
+        np.zeros_like(size),
         np.zeros(2, np.int64),
         limit,
     )

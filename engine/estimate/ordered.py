@@ -1,7 +1,8 @@
 """What stands at some ranks of a column, and its largest numbers: exactly, and of a long column without sorting it.
 
-The bits of floats from 0 on, read as whole numbers, are in the order of the floats. So a column is gone through four
-times: each time the numbers are counted by their next 16 bits, among those that begin like the ones that are wanted.
+The bits of floats from 0 on, read as whole numbers, are in the order of the floats. So a long column is gone through
+four times: each time the numbers are counted by their next 16 bits, among those that begin like the ones that are
+wanted. One that is not long is gone through twice, and the few numbers beside those that are wanted are sorted.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from ..kernel import loop
 from ..vocabulary import Array
 
 LONG = 1 << 22  # rows from which on a column is not sorted
+SHORT = 1 << 17  # rows up to which NumPy parts them as fast
 _PART = 1 << 20  # rows of which the largest are looked for at once
 _BITS = 16
+_CELLS = 14  # bits of the number of a cell
 _UNSIGNED = (1 << 63) - 1  # all bits but the sign, which -0.0 has: as a whole number that would be the least of all
 
 
@@ -53,6 +56,64 @@ def at_ranks(values: Array, ranks: Array) -> Array:
             left[i] -= below[row, digit] - counts[row, digit]
             begin[i] = (begin[i] << _BITS) | digit
     return begin.view(np.float64)
+
+
+def by_cells(values: Array, ranks: Array) -> Array:
+    """Return what `at_ranks` does, of a column that is not long: of two looks at it the second takes few numbers.
+
+    The first one counts them by cells of as many bits of their order. A cell with a rank that is asked for is sorted,
+    unless all its numbers are the same.
+
+    >>> by_cells(np.array([3.0, 0.0, 0.25]), np.array([0, 2])).tolist()
+    [0.0, 3.0]
+    """
+    bits, ranks = np.ascontiguousarray(values, np.float64).view(np.int64) & _UNSIGNED, np.asarray(ranks)
+    least, most = int(_least.compiled(bits)(bits)), int(bits.max())
+    shift = max(0, (most - least).bit_length() - _CELLS)
+    counts, first, varies = np.zeros((3, 2 + (1 << _CELLS)), np.int64)
+    given = bits, least, shift, counts, first, varies
+    _sort_into_cells.compiled(*given)(*given)
+    behind = counts.cumsum()
+    cells = np.searchsorted(behind, ranks, "right")
+    wanted = np.zeros(len(counts), np.bool_)
+    wanted[cells] = varies[cells] != 0
+    taken = np.where(wanted, counts, 0)
+    found = np.zeros(1 + int(taken.sum()), np.int64)  # one more: what is no number of a wanted cell is written there
+    chosen = bits, least, shift, wanted, found
+    _take_cells.compiled(*chosen)(*chosen)
+    found[:-1].sort()
+    place = (taken.cumsum() - taken)[cells] + ranks - (behind - counts)[cells]
+    return np.where(wanted[cells], found[np.where(wanted[cells], place, 0)], first[cells]).view(np.float64)
+
+
+@loop
+def _least(bits: Array) -> int:
+    """Return the least of the numbers above 0; 2^63 - 1 where there is none."""
+    least = 0x7FFFFFFFFFFFFFFF
+    for i in range(len(bits)):
+        least = bits[i] if 0 < bits[i] < least else least
+    return least
+
+
+@loop
+def _sort_into_cells(bits: Array, least: int, shift: int, counts: Array, first: Array, varies: Array) -> None:
+    """Count numbers by cells; write the first of each, and which bits of the others are not as there."""
+    for i in range(len(bits)):
+        cell = ((bits[i] - least) >> shift) + 1 if bits[i] > 0 else 0
+        if counts[cell] == 0:
+            first[cell] = bits[i]
+        counts[cell] += 1
+        varies[cell] |= bits[i] ^ first[cell]
+
+
+@loop
+def _take_cells(bits: Array, least: int, shift: int, wanted: Array, found: Array) -> None:
+    """Write the numbers of wanted cells, in their order."""
+    n = 0
+    for i in range(len(bits)):
+        cell = ((bits[i] - least) >> shift) + 1 if bits[i] > 0 else 0
+        found[n] = bits[i]
+        n += wanted[cell]
 
 
 def largest(values: Array, count: int) -> Array:

@@ -23,7 +23,7 @@ from .interval import check_level, spread_of
 from .leaning import widened
 from .terms import Terms
 
-_ROOM = 1 << 25  # influences that are held at once, of all policies
+_ROOM = 1 << 20  # influences that are held at once, of all policies
 _AT_ONCE = 128  # draws
 _MANY = 32  # policies from which on draws are made by compiled code: one in 80 takes long in Python
 _SAME = 1e-12  # of the larger variance: two policies whose difference varies less are one

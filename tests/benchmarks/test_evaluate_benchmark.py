@@ -89,13 +89,16 @@ def result() -> dict[str, Any]:
         "snips, confidence sequence": rates(a=1e6)["a"],
     }
     theirs = rates(ips=1e7, snips=1e7, dr=7e6) | {"dr, bootstrap": None}
-    learning = rates(onearm=2e6, bare_numba=4e6, obp=1e4) | {"onearm, no scaling": rates(a=3e6)["a"], "river": None}
+    learning = rates(onearm=2e6, bare_numba=4e6, obp=1e4) | {"onearm, no scaling": rates(a=3.6e6)["a"], "river": None}
     return {
         "machine": {"cpu": "c", "cores": 2, "python": "3", "numpy": "2", "numba": "0", "date": "d", "commit": "abc"},
         "files": files,
         "arrays": {"events": 10, "arms": 10, "onearm": ours, "obp": theirs, "obp_resamples": 100},
         "replay": {"rows": 10, "arms": 10, "length": 5, "logged": learning, "matched": copy.deepcopy(learning)},
-        "memory": [{"bytes": 2e9, "events": 14_000_000, "peak_bytes": 5e8}],
+        "memory": [
+            {"asked": "one target", "bytes": 2e9, "events": 14_000_000, "peak_bytes": 5e8, "peak_own_bytes": 2e8},
+            {"asked": "one target", "bytes": 6e9, "events": 42_000_000, "peak_bytes": 9e8, "peak_own_bytes": 5e8},
+        ],
     }
 
 
@@ -119,9 +122,10 @@ def test_a_quick_run_measures_every_figure_and_keeps_no_result(
     assert len(measured) == (len(FILES) - 1) * 3 + 2 + 8 + 2 * 3
     for rate in measured:
         assert len(rate["seconds"]) == 1 and rate["per_second"] > 0.0 and np.isfinite(rate["value"])
-    (memory,) = found["memory"]
-    assert memory["bytes"] >= 20_000 and memory["peak_bytes"] > memory["peak_own_bytes"] > 30_000_000
-    assert len(found["claims"]) == 13
+    assert [memory["asked"] for memory in found["memory"]] == ["one target", "three targets"]
+    for memory in found["memory"]:
+        assert memory["bytes"] >= 20_000 and memory["peak_bytes"] > memory["peak_own_bytes"] > 30_000_000
+    assert len(found["claims"]) == 17
     assert next(each for each in found["claims"] if "difference" in each["claim"])["holds"]
 
 
@@ -213,7 +217,7 @@ def test_every_peer_has_its_pins_and_its_scripts(peers: ModuleType) -> None:
 def test_claims_hold_to_the_figure(module: Callable[[str], ModuleType]) -> None:
     claims = module("evaluate_claims").claims
     good = claims(result())
-    assert len(good) == 13 and all(each["holds"] for each in good)
+    assert len(good) == 16 and all(each["holds"] for each in good)
     by_name = {each["claim"]: each for each in good}
     assert by_name["SNIPS from obd campaign, of polars"]["value"] == 0.8
     assert by_name["SNIPS from parquet table (uniform, no diagnostics), million events a second"]["value"] == 30.0
@@ -228,10 +232,13 @@ def test_claims_fail_where_a_figure_is_off(module: Callable[[str], ModuleType]) 
     for file in worse["files"].values():
         for name, rate in file["rates"].items():
             rate["per_second"] *= 0.99 if name.startswith("onearm") else 1.0
-    for part in (worse["arrays"]["onearm"], worse["replay"]["logged"], worse["replay"]["matched"]):
-        for rate in part.values():
-            if rate is not None:
-                rate["per_second"] *= 0.99
+    for rate in worse["arrays"]["onearm"].values():
+        rate["per_second"] *= 0.99
+    for part in (worse["replay"]["logged"], worse["replay"]["matched"]):
+        for name in ("onearm", "onearm, no scaling"):
+            part[name]["per_second"] *= 0.99
+    for each in worse["memory"]:
+        each["peak_own_bytes"] *= 1.01
     worse["files"]["csv table"]["rates"]["polars"]["value"] = 0.5 + 1e-8
     assert not any(each["holds"] for each in claims(worse))
 
@@ -245,7 +252,7 @@ def test_what_is_missing_holds_no_claim_and_what_was_not_asked_makes_none(module
     missed = [each for each in claims(without) if not each["holds"]]
     assert [each["value"] for each in missed] == [None, None]
     assert claims({"replay": result()["replay"]})[0]["claim"].startswith("replay of LinUCB learning logged")
-    assert len(claims({"replay": result()["replay"]})) == 2 and claims({"memory": []}) == []
+    assert len(claims({"replay": result()["replay"]})) == 4 and claims({"memory": []}) == []
 
 
 def test_tables_show_rates_beside_the_fastest_peer(module: Callable[[str], ModuleType]) -> None:
@@ -257,7 +264,9 @@ def test_tables_show_rates_beside_the_fastest_peer(module: Callable[[str], Modul
     assert "| `dr` | 30 M | obp: 7 M | 4.29 |" in short
     assert "| `dr` with its normal interval | 20 M | - | - |" in short
     assert "| replay of `linucb`, learning matched | 2 M | obp: 0.01 M | 200 |" in short
-    assert "Of 13 figures that were to be reached 13 are." in short and "500 MB over 2.0 GB" in short
+    assert "Of 16 figures that were to be reached 16 are." in short
+    assert "500 MB over 2.0 GB (14,000,000 events, one target), 200 MB of them its own; 900 MB over" in short
+    assert "| replay of `linucb`, learning logged, no scaling | 3.6 M | bare numba: 4 M | 0.9 |" in short
     more = tables.evaluate_speed_more(found)
     assert "| onearm, action:0, no diagnostics | 24 M |" in more and "| river | - | - |" in more
     assert {"evaluate_speed", "evaluate_speed-more"} <= set(module("tables").TABLES)
@@ -307,7 +316,7 @@ def test_an_evaluation_that_fails_ends_the_measurement(
     memory = module("evaluate_memory")
     monkeypatch.setattr(sys, "executable", "false")
     with pytest.raises(SystemExit, match="failed with the exit code 1"):
-        memory.peak(tmp_path / "log.jsonl")
+        memory.peak(tmp_path / "log.jsonl", "one target")
 
 
 def test_a_run_without_rounds_is_refused(script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -13,7 +13,7 @@ from onearm.api.offline.intervals import difference
 from onearm.api.offline.judging import Facts, Scores
 from onearm.api.offline.methods import Case
 from onearm.api.offline.options import Options
-from onearm.engine.estimate import by_unit, difference_sequence, groups_of, normal, sequence, snips
+from onearm.engine.estimate import by_unit, difference_sequence, groups_of, normal, rank, sequence, snips
 from onearm.engine.estimate.terms import Terms
 from onearm.engine.storage.room import MEMORY, room
 from onearm.engine.storage.rows import Rows
@@ -73,3 +73,15 @@ def test_a_sequence_of_differences_takes_less_than_a_column(
     assert held < COLUMN / 2
     weight, against = log["target"] / log["propensity"], log["other"] / log["propensity"]
     assert found.value[-1] == pytest.approx(float(np.mean((weight - against) * log["reward"])), rel=1e-9)
+
+
+def test_a_ranking_takes_less_than_two_columns_however_many_are_ranked(log: dict[str, Any]) -> None:
+    ranked = [snips(log["reward"], log["propensity"], log[name]) for name in ("target", "other")]
+    found, held = peak(lambda: rank(ranked, draws=100))
+    assert held < 1.5 * COLUMN
+    for i, terms in enumerate(ranked):
+        assert found.value[i] == terms.value
+    gap = ranked[0].value - ranked[1].value
+    spread = float(np.sqrt(np.square(ranked[0].influence - ranked[1].influence).sum())) / N
+    assert abs(found.behind[found.order[-1]]) == pytest.approx(abs(gap))
+    assert found.behind_high[found.order[-1]] - abs(gap) == pytest.approx(1.96 * spread, rel=0.3)

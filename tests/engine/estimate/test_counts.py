@@ -86,3 +86,17 @@ def test_the_ends_of_what_can_be_counted() -> None:
     assert count_actions(np.zeros(50, np.int64), np.full(50, 0.5), 1).p_value == 1.0
     assert count_actions(np.zeros(500, np.int64), np.ones(500), 3).p_value == 1.0
     assert 0.0 <= count_actions(np.zeros(5000, np.int64), np.full(5000, 1e-6), 3).p_value < 1e-300
+
+
+@pytest.mark.parametrize("first", [0.05, 0.3, 0.9, 1.0])
+def test_the_crowd_that_is_farthest_above_one_is_that_of_whole_columns(first: float) -> None:
+    rng = np.random.default_rng(8)
+    propensity = np.concatenate([[first], rng.dirichlet(np.ones(7), 400).max(axis=1), rng.choice([0.25, 0.5], 99)])
+    scores = []
+    for m in (1, 2, 3, 4, 6):
+        large = np.where(propensity * (m + 1) > 1.0, 1.0 / (m * propensity), 0.0)
+        scores.append(((large.mean() - 1.0) / (large.std() / math.sqrt(500)), large.mean(), m))
+    z, average, arms = max(scores)
+    found = count_actions(rng.integers(7, size=500), propensity, 7).likeliest
+    assert found.arms == arms
+    assert (found.average, found.z) == pytest.approx((average, z), rel=1e-9)

@@ -71,6 +71,34 @@ def test_the_alarm_comes_at_the_first_decision_at_which_the_capital_is_twenty() 
     assert weight_e_process(np.full(20, 0.9), 1.0).alarm_at is not None  # no weight is above 1: none may be below
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("least", [None, 0.01])
+def test_the_alarm_of_arms_comes_at_the_first_look_at_which_the_capital_has_the_limit(
+    seed: int, least: float | None
+) -> None:
+    law, action = softmax_log(1500, 12, seed)
+    propensity, looks = law[np.arange(1500), (action + (np.arange(1500) % 3 == 0)) % 12], np.arange(64, 1501, 64)
+    found = action_e_process(action, propensity, 12, least, 0.01, at=looks)
+    assert found.alarm_at == looks[np.argmax(found.log_e >= math.log(100.0))]
+
+
+def test_an_arm_that_is_never_taken_is_found_at_the_first_look_though_no_bet_on_the_others_wins() -> None:
+    """Bets against it grow while nothing is bet on it: where only arms that were taken are looked at, it comes late."""
+    looks = np.arange(64, 2001, 64)
+    found = action_e_process(1 + np.arange(2000) % 33, np.full(2000, 1 / 34), 34, 0.029, 0.0025, at=looks)
+    reached = looks[np.argmax(found.log_e >= math.log(400.0))]
+    assert (found.alarm_at, reached) == (reached, 960)
+
+
+def test_large_weights_among_many_small_ones_raise_the_alarm_where_they_stand() -> None:
+    rng = np.random.default_rng(4)
+    weight = np.where(rng.random(3000) < 0.02, 60.0, rng.random(3000))
+    capital = np.cumsum(np.log1p(SIZES[:, None] * (weight - 1.0)), axis=1)
+    reached = int(np.argmax(np.exp(capital).mean(axis=0) >= 1000.0)) + 1
+    assert 64 < reached < 3000
+    assert weight_e_process(weight, alpha=0.001).alarm_at == reached
+
+
 def test_pages_of_any_length_are_the_same_bits() -> None:
     law, action = softmax_log(150, 3, 2)
     propensity = law[np.arange(150), action]

@@ -7,7 +7,7 @@ import pytest
 
 from onearm.engine.estimate import diagnostics, ordered
 from onearm.engine.estimate.diagnostics import QUANTILES, weight_tail
-from onearm.engine.estimate.ordered import at_ranks, largest, quantiles, ranks_of
+from onearm.engine.estimate.ordered import at_ranks, by_cells, largest, quantiles, ranks_of
 from onearm.engine.vocabulary import Array
 
 COLUMNS = {
@@ -15,6 +15,7 @@ COLUMNS = {
     "few values": np.random.default_rng(1).choice([0.0, 0.5, 2.0], 3000),
     "small": np.array([0.0, 5e-324, 1e300, 1.0]),
     "one": np.array([2.5]),
+    "nothing": np.zeros(5),
     "minus nothing": np.array([-0.0, 1.0, 2.0, 0.0]),  # a probability may be -0.0
 }
 
@@ -23,7 +24,9 @@ COLUMNS = {
 def test_what_stands_at_a_rank_is_what_sorting_puts_there(column: Array) -> None:
     n = len(column)
     ranks = np.unique(np.linspace(0, n - 1, 9).astype(np.int64))
-    assert np.array_equal(at_ranks(column, ranks), np.sort(column)[ranks])
+    for found in (at_ranks(column, ranks), by_cells(column, ranks), by_cells(column, ranks[::-1])[::-1]):
+        assert np.array_equal(found, np.sort(column)[ranks])
+    assert np.array_equal(by_cells(column, np.arange(n)), np.sort(column))
     for count in (1, n // 3 + 1, n, n + 5):
         assert np.array_equal(largest(column, count), np.sort(column)[-count:])
 
@@ -46,5 +49,8 @@ def test_the_tail_of_a_long_log_is_that_of_a_short_one(column: Array, monkeypatc
     short = weight_tail(column)
     monkeypatch.setattr(diagnostics, "LONG", 0)
     long = weight_tail(column)
-    assert (long.quantiles, str(long.pareto_k)) == (short.quantiles, str(short.pareto_k))
-    assert long.top_share == pytest.approx(short.top_share, rel=1e-14)
+    monkeypatch.setattr(diagnostics, "LONG", 1 << 22)
+    monkeypatch.setattr(diagnostics, "SHORT", 0)
+    for other in (long, weight_tail(column)):
+        assert (other.quantiles, str(other.pareto_k)) == (short.quantiles, str(short.pareto_k))
+        assert other.top_share == pytest.approx(short.top_share, rel=1e-14, nan_ok=True)
