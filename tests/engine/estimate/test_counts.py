@@ -94,7 +94,7 @@ def test_the_crowd_that_is_farthest_above_one_is_that_of_whole_columns(first: fl
     propensity = np.concatenate([[first], rng.dirichlet(np.ones(7), 400).max(axis=1), rng.choice([0.25, 0.5], 99)])
     scores = []
     for m in (1, 2, 3, 4, 6):
-        large = np.where(propensity * (m + 1) > 1.0, 1.0 / (m * propensity), 0.0)
+        large = np.where(propensity > 1.0 / (m + 1) + 0.001, 1.0 / (m * propensity), 0.0)
         scores.append(((large.mean() - 1.0) / (large.std() / math.sqrt(500)), large.mean(), m))
     z, average, arms = max(scores)
     found = count_actions(rng.integers(7, size=500), propensity, 7).likeliest
