@@ -50,7 +50,7 @@ class LoggedPending(Pending[Made]):
         if type(decision) is made and decision._engine is self.engine:
             return decision
         number = self._number(decision)
-        held = self._open.get(number) or self._in_batch(number, decided)
+        held = self.held.get(number) or self._in_batch(number, decided)
         if isinstance(decision, made) and decision != held:
             raise another(number)
         return held

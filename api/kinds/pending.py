@@ -44,17 +44,17 @@ class Pending(Generic[Made]):
         self.engine = object()  # by which decisions know whose they are
         self._made = made
         self._problem = problem
-        self._remember = remember
+        self.remember = remember
         self._saved = 0  # decisions that were made before these were saved, and are not among them
         self._forgotten = 0  # how many are, as far as `forget` looked
-        self._open: dict[int, Made] = {}
+        self.held: dict[int, Made] = {}  # by number, those that were made alone
         self._batches: list[DecidedMany] = []  # whole ones, by number
         self._ends: list[int] = []  # their last numbers
 
     def hold(self, decision: Made) -> None:
         """Remember the decision that was made last."""
-        self._open[decision.number] = decision
-        self._open.pop(decision.number - self._remember, None)
+        self.held[decision.number] = decision
+        self.held.pop(decision.number - self.remember, None)
 
     def hold_many(self, batch: DecidedMany, decided: int) -> None:
         """Remember decisions that were made together; `decided` is how many there are with them."""
@@ -69,14 +69,14 @@ class Pending(Generic[Made]):
 
     def forget(self, decided: int) -> None:
         """Let go of what is not among the last of so many: where several took their numbers at once."""
-        first = max(decided - self._remember, 0)
+        first = max(decided - self.remember, 0)
         gone = bisect_left(self._ends, first)
         del self._batches[:gone], self._ends[:gone]
-        if first - self._forgotten < len(self._open):
+        if first - self._forgotten < len(self.held):
             for number in range(self._forgotten, first):
-                self._open.pop(number, None)
+                self.held.pop(number, None)
         else:
-            self._open = {number: held for number, held in self._open.items() if number >= first}
+            self.held = {number: held for number, held in self.held.items() if number >= first}
         self._forgotten = first
 
     def find(self, decision: Any, decided: int) -> Made:
@@ -89,7 +89,7 @@ class Pending(Generic[Made]):
             raise unkept(number)
         if isinstance(decision, made) and decision._engine is not None:
             raise learned(number) if decision._engine is LEARNED else another(number)
-        held = self._open.get(number)
+        held = self.held.get(number)
         if held is None:
             held = self._in_batch(number, decided)
         if isinstance(decision, made) and decision != held:
@@ -99,7 +99,7 @@ class Pending(Generic[Made]):
     def drop(self, decision: Made) -> None:
         """Let go of a decision whose feedback is learned."""
         force_setattr(decision, "_engine", LEARNED)
-        if self._open.pop(decision.number, None) is None and (batch := self._batch_of(decision.number)) is not None:
+        if self.held.pop(decision.number, None) is None and (batch := self._batch_of(decision.number)) is not None:
             batch._waiting[decision.number - batch.number[0]] = False
 
     def find_many(self, decisions: Many, decided: int) -> Found[Made]:
@@ -110,7 +110,7 @@ class Pending(Generic[Made]):
         _check_different(numbers)
         by_number = np.ones(len(numbers), np.bool_)
         by_number[list(singles)] = False
-        by_batch = list(self._by_batch(numbers, by_number & (numbers >= decided - self._remember)))
+        by_batch = list(self._by_batch(numbers, by_number & (numbers >= decided - self.remember)))
         for _, places in by_batch:
             by_number[places] = False
         singles |= {place: self.find(int(numbers[place]), decided) for place in np.flatnonzero(by_number).tolist()}
@@ -181,10 +181,10 @@ class Pending(Generic[Made]):
             raise unknown(number)
         if number < self._saved:
             raise unkept(number)
-        if number < decided - self._remember:
+        if number < decided - self.remember:
             raise NotFound(
                 "forgotten_decision",
-                f"decision {number} is forgotten: the last {self._remember} are remembered; pass the decision object, "
+                f"decision {number} is forgotten: the last {self.remember} are remembered; pass the decision object, "
                 "or remember=... to onearm.open",
             )
         batch = self._batch_of(number)

@@ -19,7 +19,6 @@ from ....engine.contexts import context_at
 from ....engine.errors import InvalidInput, as_seen
 from ....engine.features import unit_of
 from ....engine.problem import (
-    WAY_OUT,
     check_contexts,
     check_reward,
     check_rewards,
@@ -28,7 +27,6 @@ from ....engine.problem import (
 )
 from ....engine.protocol import explains
 from ....engine.replay.folding import fold
-from ....engine.rewards import said_outside
 from ....engine.states.learned import learned_by
 from ....engine.storage.records import Event
 from ....engine.vocabulary import (
@@ -37,11 +35,9 @@ from ....engine.vocabulary import (
     Columns,
     Constrained,
     Decision,
-    Features,
     Feedback,
     Instance,
     Player,
-    Problem,
 )
 from ...experiment.compiling import compile_bound, compile_explain, compile_law
 from ...experiment.explanation import EXPLAINING, Scores, explain, notes_on, score_all
@@ -53,15 +49,16 @@ from ...experiment.plan_schemas import Plan
 from ...experiment.spec import Spec
 from ...experiment.weights import Remembered, encoder_of, is_small, no_weights, table_of, teller, weigh
 from ...experiment.weights_schemas import Weights
-from ...log_files import read_log
 from ..engine import NO_UNITS
 from ..kind import Asked, Kind, Request
 from ..pending import REMEMBERED, Many
+from . import plain
 from .calls import asked_of, calls_of, check_listed, checked_unit, eligible_mask, joined, sent_of, units_seen
 from .choosing import ChoosingEngine
 from .decided import ArmDecision, ArmDecisions, arm_decision
 from .http import of_call
 from .kind import ARMS
+from .warm_start import rewarded
 
 if TYPE_CHECKING:
     from ...durable.journal import Journal
@@ -73,6 +70,9 @@ class Engine(ChoosingEngine):
     def __init__(self, spec: Spec, remember: int = REMEMBERED, journal: Journal | None = None) -> None:
         super().__init__(spec, ARMS, ArmDecision, remember, journal)
         self._is_plain = self.spec.intake.is_plain
+        self._sees_nothing = self.problem.context_shape == (0,)
+        self._decides_plainly = journal is None and self._is_plain
+        self._learns_plainly = journal is None and not self.problem.detail_length
         self._limits = self.limits
         self._remembered = Remembered()
 
@@ -83,6 +83,7 @@ class Engine(ChoosingEngine):
         self.take_up(self.spec, compile_bound(self.spec, self._player))
         self.tell_law = loop.tell_law.python
 
+    @plain.deciding
     def decide(
         self,
         context: Any = None,
@@ -295,6 +296,7 @@ class Engine(ChoosingEngine):
         shown = self._remembered if self._journal is None else self._journal.shown()
         return weigh(encoder, tell, shown, arms, self.roster.labels, top)
 
+    @plain.learning
     def learn(
         self,
         decision: ArmDecision | int,
@@ -316,8 +318,7 @@ class Engine(ChoosingEngine):
         journal = self._journal
         if journal is not None:
             self._get_ready(journal)
-        given = reward.item() if type(reward) is not float and isinstance(reward, np.generic) else reward
-        value = check_reward(given, self._limits)
+        value = self._checked(reward)
         if len(self._detail) or cost is not None or next_state is not None or ended:
             self._detail[:] = self.spec.intake.beside(self.problem, cost, next_state, ended)
         decided = choice = self._pending.find(decision, self.number)
@@ -396,18 +397,7 @@ class Engine(ChoosingEngine):
         journal = self._journal
         if journal is not None:
             self._get_ready(journal)
-        if not isinstance(log, (Columns, str, Path)):
-            raise InvalidInput("bad_log", f"log is {as_seen(log)}: give the path of a file, or columns")
-        rows = log if isinstance(log, Columns) else read_log(Path(log), None).table
-        _check_fit(self.problem, rows)
-        for row, (propensity, reward) in enumerate(zip(rows.propensity.tolist(), rows.reward.tolist(), strict=True)):
-            try:
-                check_propensity(propensity)
-                check_reward(reward)
-            except InvalidInput as error:
-                raise InvalidInput("bad_log", f"row {row} of the log: {error}") from None
-        if (outside := said_outside(rows.reward, self._limits)) is not None:
-            raise InvalidInput("bad_log", f"of the log {outside}: {WAY_OUT}")
+        rows = rewarded(log, self.problem, self._limits)
         given = rows._replace(
             kind=np.full(len(rows.kind), LEARN, np.int8), number=self.number + np.arange(len(rows.kind))
         )
@@ -466,6 +456,10 @@ class Engine(ChoosingEngine):
         carried = {name: getattr(decided, name) for name in ("_context", "_available", "_unit", "_time")}
         return ArmDecision(self.number, self.roster.labels[action], action, chance, **carried, _engine=None)
 
+    def _checked(self, reward: Any) -> float:
+        """Return a reward that may be a number of NumPy; raise `InvalidInput` where it is none, or out of its range."""
+        return check_reward(reward.item() if isinstance(reward, np.generic) else reward, self._limits)
+
     def _interpreted(self, *arguments: Any) -> None:
         """Call the first tier of `learn_bound`."""
         self._learn_as_python(arguments)
@@ -485,16 +479,3 @@ class Engine(ChoosingEngine):
         if intake.encoder is not None and self._journal is None:
             self._remembered.add(context, actions)
         return labels, Request(checked, eligible_mask(numbers, active, eligible))
-
-
-def _check_fit(problem: Problem, rows: Columns) -> None:
-    """Refuse a log of other arms, or of contexts of another kind or shape."""
-    named, k = isinstance(rows.context, Features), rows.available.shape[1]
-    kind = "named" if named else "actions" if rows.context.ndim == 3 else "dense"
-    if kind != problem.layout:
-        raise InvalidInput("bad_log", f"the log's contexts are {kind}: this engine reads {problem.layout} ones")
-    if k > problem.n_arms or (kind == "dense" and k < problem.n_arms):
-        raise InvalidInput("bad_log", f"the log has {k} arms: this engine has {problem.n_arms}")
-    size = int(rows.context.index.max(initial=0)) + 1 if named else rows.context.shape[-1]
-    if size > problem.context_shape[-1] or (not named and size < problem.context_shape[-1]):
-        raise InvalidInput("bad_log", f"the log's contexts do not have the shape {list(problem.context_shape)}")

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....engine.errors import Conflict, InvalidInput, as_seen
-from ....engine.problem import check_rewards
+from ....engine.problem import EMPTY_CONTEXT, check_rewards
 from ....engine.storage.records import Event
 from ....engine.task import best_arm, hypotheses, thresholds
 from ....engine.vocabulary import Array, Feedback
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from ...durable.journal import Journal
 
 __all__ = ["Query", "QueryEngine", "best_arm", "hypotheses", "thresholds"]
-
-_NO_CONTEXT = np.zeros(0)
 
 
 class Query(Decided, frozen=True, eq=False, gc=False):
@@ -114,8 +112,8 @@ class QueryEngine(PolicyEngine[Query]):
                 "budget_spent", f"{self.budget} queries are asked of {self.budget}: tell what is missing, and recommend"
             )
         gate(self)  # nothing is asked once a service has committed
-        instance, (action, propensity) = self._decide(Request(_NO_CONTEXT, available))
-        seen: dict[str, Any] = {"_context": _NO_CONTEXT, "_available": available, "_time": instance.time}
+        instance, (action, propensity) = self._decide(Request(EMPTY_CONTEXT, available))
+        seen: dict[str, Any] = {"_context": EMPTY_CONTEXT, "_available": available, "_time": instance.time}
         seen["_engine"] = self._pending.engine
         query = Query(instance.t, self.roster.labels[action], int(action), float(propensity), **seen)
         self._pending.hold(query)
@@ -141,7 +139,7 @@ class QueryEngine(PolicyEngine[Query]):
         time = self._when(None)
         rows = self._decide_many(np.zeros((n, 0)), available[np.newaxis], int(n), time=time)
         assert available[rows.action].all(), "a policy asked a query that is not open"
-        asked = [Asked(Request(_NO_CONTEXT, available, time=time))] * int(n)
+        asked = [Asked(Request(EMPTY_CONTEXT, available, time=time))] * int(n)
         return self._hold_many(ManyQueries, rows, rows.action, asked, _labels=self.roster.labels)
 
     def _remade(self, event: Event) -> Query:
