@@ -8,21 +8,22 @@ known comes from an owner who is none any more, and is dropped.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from starlette.types import Scope
 
-from ...engine.errors import Conflict, Unavailable
+from ...engine.errors import Conflict, OnearmError, Unavailable
 from ...engine.storage.records import Node
 from ..access.caller import Caller
 from ..http.call import Call
-from ..http.deadline import TIMEOUT, seconds_left
+from ..http.deadline import TIMEOUT, seconds_left, too_late
 from ..service.service import Service
 from ..service.whose import Elsewhere
 from .membership import Membership
-from .peers import Peers, Reply
+from .peers import Line, Peers, Reply, Waiting
 
 SECRET, CALLER, ORIGIN, EPOCH = b"x-onearm-node", b"x-onearm-caller", b"x-onearm-origin", b"x-onearm-epoch"
 REQUEST_ID, PARENT = b"x-request-id", b"traceparent"
@@ -32,6 +33,7 @@ NOT_PASSED_ON = frozenset(
 NOT_PASSED_BACK = frozenset(
     (b"connection", b"content-length", b"transfer-encoding", b"content-type", b"date", EPOCH, REQUEST_ID, PARENT)
 )
+CALLERS_KEPT = 1024  # how many are kept as they are sent
 _caller = msgspec.json.Decoder(tuple[str | None, str | None, frozenset[str], str, int])
 
 
@@ -42,7 +44,7 @@ class Nodes:
         self.membership = membership
         self._peers = Peers()
         self._service: Service
-        self._asked: dict[asyncio.Timeout, tuple[str, Node, int]] = {}  # requests that others are at work on
+        self._asked: dict[Callable[[], None], tuple[str, Node, int]] = {}  # ends waiting for others who are at work
         self.passed = 0  # requests that others were given
 
     async def start(self, service: Service) -> None:
@@ -54,6 +56,8 @@ class Nodes:
     async def leave(self) -> None:
         """Give all experiments to other nodes."""
         await self.membership.leave()
+        for end in list(self._asked):
+            end()
         self._peers.close()
 
     # -- requests of other nodes ---------------------------------------------------------------------------------------
@@ -101,43 +105,118 @@ class Nodes:
         epoch, left = self.membership.epoch(name), seconds_left(call.scope)
         try:
             async with asyncio.timeout(left) as limit:
-                self._asked[limit] = name, owner, epoch
+                end = functools.partial(limit.reschedule, 0.0)  # a moment that is over
+                self._asked[end] = name, owner, epoch
                 self.passed += 1
                 try:
                     reply = await self._peers.ask(owner.address, _head(owner, call, left), call.body)
                 finally:
-                    del self._asked[limit]
+                    del self._asked[end]
         except TimeoutError:
             seconds_left(call.scope)  # it is over, or else the other node has the experiment no more
             raise elsewhere from None
-        if int(dict(reply.headers).get(EPOCH, b"%d" % epoch)) < self.membership.epoch(name):
-            raise elsewhere
+        self.check(reply, name, epoch)
         return reply
 
-    def headers_of(self, reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the headers of an answer that whoever asked gets too."""
-        return tuple(one for one in reply.headers if one[0] not in NOT_PASSED_BACK)
+    def pass_on_now(self, name: str, call: Call, waiting: Waiting) -> bool:
+        """Pass a request about an experiment on, for whom no task waits.
+
+        Return False, and do nothing, where this node has the experiment, or the other one cannot be asked at once.
+        Raises `Unavailable` where the time of the request is over.
+        """
+        owner = self.membership.owner(name)
+        if owner is None or owner.name == self.membership.node.name:
+            return False
+        left = seconds_left(call.scope)
+        line = self._peers.free(owner.address)
+        if line is None:
+            return False
+        asked = Asked(self, name, self.membership.epoch(name), line, waiting)
+        if left is not None:
+            asked.timer = asyncio.get_running_loop().call_later(left, line.fail, too_late())
+        self._asked[asked.end] = name, owner, asked.epoch
+        self.passed += 1
+        line.ask(_head(owner, call, left), call.body, asked)
+        return True
+
+    def over(self, end: Callable[[], None]) -> None:
+        """Forget a request that others were at work on."""
+        del self._asked[end]
+
+    def check(self, reply: Reply, name: str, epoch: int) -> None:
+        """Raise `Elsewhere` where an answer comes from an owner who is none any more."""
+        for field, said in reply.headers:
+            if field == EPOCH:
+                epoch = int(said)
+        if epoch < self.membership.epoch(name):
+            raise Elsewhere(name)
 
     def _end_those_of_others(self) -> None:
         """Wait no more for nodes that have the experiments no more."""
-        for limit, (name, owner, epoch) in list(self._asked.items()):
+        for end, (name, owner, epoch) in list(self._asked.items()):
             now = self.membership.owner(name)
             if now is None or now.life != owner.life or self.membership.epoch(name) != epoch:
-                limit.reschedule(asyncio.get_running_loop().time())
+                end()
+
+
+class Asked(Waiting):
+    """A request that another node is at work on, and for whom no task waits."""
+
+    def __init__(self, nodes: Nodes, name: str, epoch: int, line: Line, waiting: Waiting) -> None:
+        self.epoch = epoch
+        self.timer: asyncio.TimerHandle | None = None
+        self._nodes, self._name, self._line, self._waiting = nodes, name, line, waiting
+
+    def told(self, reply: Reply) -> None:
+        """Pass the answer on."""
+        self._over()
+        try:
+            self._nodes.check(reply, self._name, self.epoch)
+        except Elsewhere as elsewhere:
+            self._waiting.failed(elsewhere)
+        else:
+            self._waiting.told(reply)
+
+    def failed(self, error: OnearmError) -> None:
+        """Pass on why there is none."""
+        self._over()
+        self._waiting.failed(error)
+
+    def end(self) -> None:
+        """Wait no more."""
+        self._line.fail(Elsewhere(self._name))
+
+    def _over(self) -> None:
+        self._nodes.over(self.end)
+        if self.timer is not None:
+            self.timer.cancel()
+
+
+def headers_of(reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the headers of an answer that whoever asked gets too."""
+    return tuple([one for one in reply.headers if one[0] not in NOT_PASSED_BACK])
 
 
 def _head(owner: Node, call: Call, left: float | None) -> list[bytes]:
     """Return the lines of a request that is passed on, but for its length."""
-    scope, caller = call.scope, call.caller
+    scope = call.scope
+    method = b"GET" if scope["method"] == "HEAD" else scope["method"].encode()
     target = scope.get("root_path", "").encode() + scope["raw_path"] + (b"?" + call.query if call.query else b"")
     client = scope.get("client")
-    said = (caller.key, caller.tenant, sorted(caller.roles), caller.experiments, caller.until)
-    return [
-        b"%b %b HTTP/1.1" % (b"GET" if scope["method"] == "HEAD" else scope["method"].encode(), target),
-        *(b"%b: %b" % one for one in call.fields.items() if one[0] not in NOT_PASSED_ON),
-        b"%b: %b" % (REQUEST_ID, scope["trace"][0][1]),
-        b"%b: %b" % (SECRET, owner.secret.encode()),
-        b"%b: %b" % (CALLER, msgspec.json.encode(said)),
-        b"%b: %b" % (ORIGIN, b"" if client is None else str(client[0]).encode("latin-1")),
-        *(() if left is None else (b"%b: %.6f" % (TIMEOUT, left),)),
+    head = [method + b" " + target + b" HTTP/1.1"]
+    head += [name + b": " + value for name, value in call.fields.items() if name not in NOT_PASSED_ON]
+    head += [
+        REQUEST_ID + b": " + scope["trace"][0][1],
+        SECRET + b": " + owner.secret.encode(),
+        CALLER + b": " + _said(call.caller),
+        ORIGIN + b": " + (b"" if client is None else str(client[0]).encode("latin-1")),
     ]
+    if left is not None:
+        head.append(b"%b: %.6f" % (TIMEOUT, left))
+    return head
+
+
+@functools.lru_cache(CALLERS_KEPT)
+def _said(caller: Caller) -> bytes:
+    """Return who asks, as the other node reads it."""
+    return msgspec.json.encode((caller.key, caller.tenant, sorted(caller.roles), caller.experiments, caller.until))
