@@ -93,8 +93,8 @@ class Nodes:
     async def pass_on(self, elsewhere: Elsewhere, call: Call) -> Reply:
         """Return the answer of the node that has an experiment; raises `Unavailable` where none can be had in time."""
         name, asked = elsewhere.name, call.path.get("experiment_id")
-        owner = self.membership.owner(name)
-        if owner is None or owner.name == self.membership.node.name or SECRET in call.fields:
+        owner = self.elsewhere(name)
+        if owner is None or SECRET in call.fields:
             raise elsewhere
         if asked is not None and asked != name:
             raise Conflict(
@@ -118,15 +118,17 @@ class Nodes:
         self.check(reply, name, epoch)
         return reply
 
-    def pass_on_now(self, name: str, call: Call, waiting: Waiting) -> bool:
-        """Pass a request about an experiment on, for whom no task waits.
-
-        Return False, and do nothing, where this node has the experiment, or the other one cannot be asked at once.
-        Raises `Unavailable` where the time of the request is over.
-        """
+    def elsewhere(self, name: str) -> Node | None:
+        """Return the other node that has an experiment, None where there is none."""
         owner = self.membership.owner(name)
-        if owner is None or owner.name == self.membership.node.name:
-            return False
+        return None if owner is None or owner.name == self.membership.node.name else owner
+
+    def pass_on_now(self, owner: Node, name: str, call: Call, waiting: Waiting) -> bool:
+        """Pass a request about an experiment on to its owner, for whom no task waits.
+
+        Return False, and do nothing, where that one cannot be asked at once, as no connection to it is free. Raises
+        `Unavailable` where the time of the request is over.
+        """
         left = seconds_left(call.scope)
         line = self._peers.free(owner.address)
         if line is None:

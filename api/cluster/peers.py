@@ -259,7 +259,7 @@ class Peers:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 _, line = await asyncio.get_running_loop().create_connection(
-                    lambda: Line(address, self._keep), url.hostname, port, ssl=secure or None
+                    lambda: Line(address, self._keep), url.hostname or "", port, ssl=secure or None
                 )
         except (OSError, ValueError) as error:  # TimeoutError is an OSError
             raise unreachable(address, error) from None

@@ -125,24 +125,26 @@ class DecisionApp(FastAPI):
 
         Return False where that is not to be; then the request is asked of the application as any other.
         """
-        begun, found = time.perf_counter(), HOT.fullmatch(scope["path"])
+        begun, nodes, found = time.perf_counter(), self.nodes, HOT.fullmatch(scope["path"])
         fields = scope["fields"] = fields_of(scope["headers"])
-        if self.nodes is None or found is None or len(body) > self.body_bytes or not fields.keys().isdisjoint(LONG_WAY):
+        if nodes is None or found is None or len(body) > self.body_bytes or not fields.keys().isdisjoint(LONG_WAY):
             return False
         if self.prefix or self.wire is not None or b"%" in scope["raw_path"]:
             return False
-        if self.guard.refusal(scope) is not None or self._let_in(scope) is not None:
+        caller = self.caller(fields)
+        if caller is None or not caller.may(WRITE):
             return False
-        endpoint = decide_endpoint if found["decision_id"] is None else reward_endpoint
-        scope["path_params"] = found.groupdict("")
-        scope["trace"] = trace_of(fields)
         try:
-            caller: Caller = scope["caller"]
-            caller.check(WRITE)
-            check_time(scope, begun)
             name = caller.named(found["experiment_id"])
+            owner = nodes.elsewhere(name)
+            if owner is None or self.guard.refusal(scope) is not None or self._let_in(scope) is not None:
+                return False
+            scope["path_params"], scope["trace"] = found.groupdict(""), trace_of(fields)
+            check_time(scope, begun)
             call = Call(scope["path_params"], fields, scope["query_string"], body, caller, scope)
-            return self.nodes.pass_on_now(name, call, Passed(self.state.service, endpoint, scope, begun, answered))
+            endpoint = decide_endpoint if found["decision_id"] is None else reward_endpoint
+            passed = Passed(self.state.service, endpoint, scope, begun, answered)
+            return nodes.pass_on_now(owner, name, call, passed)
         except OnearmError:
             return False
 
