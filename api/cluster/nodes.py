@@ -23,7 +23,7 @@ from ..http.deadline import TIMEOUT, seconds_left, too_late
 from ..service.service import Service
 from ..service.whose import Elsewhere
 from .membership import Membership
-from .peers import Line, Peers, Reply, Waiting
+from .peers import Line, Peers, Reply, Waiting, field_of, without
 
 SECRET, CALLER, ORIGIN, EPOCH = b"x-onearm-node", b"x-onearm-caller", b"x-onearm-origin", b"x-onearm-epoch"
 REQUEST_ID, PARENT = b"x-request-id", b"traceparent"
@@ -44,7 +44,7 @@ class Nodes:
         self.membership = membership
         self._peers = Peers()
         self._service: Service
-        self._asked: dict[Callable[[], None], tuple[str, Node, int]] = {}  # ends waiting for others who are at work
+        self._asked: set[Asked] = set()  # that others are at work on
         self.passed = 0  # requests that others were given
 
     async def start(self, service: Service) -> None:
@@ -56,8 +56,8 @@ class Nodes:
     async def leave(self) -> None:
         """Give all experiments to other nodes."""
         await self.membership.leave()
-        for end in list(self._asked):
-            end()
+        for asked in list(self._asked):
+            asked.end()
         self._peers.close()
 
     # -- requests of other nodes ---------------------------------------------------------------------------------------
@@ -92,30 +92,30 @@ class Nodes:
 
     async def pass_on(self, elsewhere: Elsewhere, call: Call) -> Reply:
         """Return the answer of the node that has an experiment; raises `Unavailable` where none can be had in time."""
-        name, asked = elsewhere.name, call.path.get("experiment_id")
+        name, meant = elsewhere.name, call.path.get("experiment_id")
         owner = self.elsewhere(name)
         if owner is None or SECRET in call.fields:
             raise elsewhere
-        if asked is not None and asked != name:
+        if meant is not None and meant != name:
             raise Conflict(
                 "other_node",
-                f"{asked!r} and {name!r} are at different nodes, and this needs both at one: name experiments by a "
+                f"{meant!r} and {name!r} are at different nodes, and this needs both at one: name experiments by a "
                 "policy of their own, or run one process",
             )
         epoch, left = self.membership.epoch(name), seconds_left(call.scope)
         try:
             async with asyncio.timeout(left) as limit:
-                end = functools.partial(limit.reschedule, 0.0)  # a moment that is over
-                self._asked[end] = name, owner, epoch
+                asked = Asked(name, owner, epoch, functools.partial(limit.reschedule, 0.0))  # a moment that is over
+                self._asked.add(asked)
                 self.passed += 1
                 try:
                     reply = await self._peers.ask(owner.address, _head(owner, call, left), call.body)
                 finally:
-                    del self._asked[end]
+                    self._asked.discard(asked)
         except TimeoutError:
             seconds_left(call.scope)  # it is over, or else the other node has the experiment no more
             raise elsewhere from None
-        self.check(reply, name, epoch)
+        self.check(reply, asked)
         return reply
 
     def elsewhere(self, name: str) -> Node | None:
@@ -133,47 +133,53 @@ class Nodes:
         line = self._peers.free(owner.address)
         if line is None:
             return False
-        asked = Asked(self, name, self.membership.epoch(name), line, waiting)
+        asked = Passing(self, name, owner, self.membership.epoch(name), line, waiting)
         if left is not None:
             asked.timer = asyncio.get_running_loop().call_later(left, line.fail, too_late())
-        self._asked[asked.end] = name, owner, asked.epoch
+        self._asked.add(asked)
         self.passed += 1
         line.ask(_head(owner, call, left), call.body, asked)
         return True
 
-    def over(self, end: Callable[[], None]) -> None:
-        """Forget a request that others were at work on."""
-        del self._asked[end]
+    def forget(self, asked: Asked) -> None:
+        """Wait for a request no more."""
+        self._asked.discard(asked)
 
-    def check(self, reply: Reply, name: str, epoch: int) -> None:
+    def check(self, reply: Reply, asked: Asked) -> None:
         """Raise `Elsewhere` where an answer comes from an owner who is none any more."""
-        for field, said in reply.headers:
-            if field == EPOCH:
-                epoch = int(said)
-        if epoch < self.membership.epoch(name):
-            raise Elsewhere(name)
+        said = field_of(reply.head, EPOCH)
+        if (asked.epoch if said is None else int(said)) < self.membership.epoch(asked.name):
+            raise Elsewhere(asked.name)
 
     def _end_those_of_others(self) -> None:
         """Wait no more for nodes that have the experiments no more."""
-        for end, (name, owner, epoch) in list(self._asked.items()):
-            now = self.membership.owner(name)
-            if now is None or now.life != owner.life or self.membership.epoch(name) != epoch:
-                end()
+        for asked in list(self._asked):
+            now = self.membership.owner(asked.name)
+            if now is None or now.life != asked.owner.life or self.membership.epoch(asked.name) != asked.epoch:
+                asked.end()
 
 
-class Asked(Waiting):
-    """A request that another node is at work on, and for whom no task waits."""
+class Asked:
+    """A request that another node is at work on."""
 
-    def __init__(self, nodes: Nodes, name: str, epoch: int, line: Line, waiting: Waiting) -> None:
-        self.epoch = epoch
+    def __init__(self, name: str, owner: Node, epoch: int, end: Callable[[], None]) -> None:
+        self.name, self.owner, self.epoch = name, owner, epoch
+        self.end = end  # is called where nobody must wait for it any more
+
+
+class Passing(Asked, Waiting):
+    """A request that another node is at work on, and for which no task waits."""
+
+    def __init__(self, nodes: Nodes, name: str, owner: Node, epoch: int, line: Line, waiting: Waiting) -> None:
+        super().__init__(name, owner, epoch, functools.partial(_end, line, name))
+        self._nodes, self._waiting = nodes, waiting
         self.timer: asyncio.TimerHandle | None = None
-        self._nodes, self._name, self._line, self._waiting = nodes, name, line, waiting
 
     def told(self, reply: Reply) -> None:
         """Pass the answer on."""
         self._over()
         try:
-            self._nodes.check(reply, self._name, self.epoch)
+            self._nodes.check(reply, self)
         except Elsewhere as elsewhere:
             self._waiting.failed(elsewhere)
         else:
@@ -184,14 +190,19 @@ class Asked(Waiting):
         self._over()
         self._waiting.failed(error)
 
-    def end(self) -> None:
-        """Wait no more."""
-        self._line.fail(Elsewhere(self._name))
-
     def _over(self) -> None:
-        self._nodes.over(self.end)
+        self._nodes.forget(self)
         if self.timer is not None:
             self.timer.cancel()
+
+
+def _end(line: Line, name: str) -> None:
+    line.fail(Elsewhere(name))
+
+
+def in_bytes(reply: Reply) -> tuple[bytes, bytes]:
+    """Return the head and the body of an answer, as whoever asked gets them from the connection that it came by."""
+    return without(without(reply.head, EPOCH), b"connection"), reply.body
 
 
 def headers_of(reply: Reply) -> tuple[tuple[bytes, bytes], ...]:

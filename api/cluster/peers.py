@@ -26,23 +26,20 @@ class Reply(NamedTuple):
     """The answer of a node; where it has no length `parts` yields it instead of `body`."""
 
     status: int
-    headers: list[tuple[bytes, bytes]]  # names in lower case
+    head: bytes  # its lines as they came, without the end of the last one
     body: bytes
     parts: AsyncGenerator[bytes] | None = None
 
     @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers, with names in lower case."""
+        pairs = (line.partition(b":") for line in self.head.split(b"\r\n")[1:])
+        return [(name.lower(), value.strip()) for name, _, value in pairs]
+
+    @property
     def kind(self) -> bytes:
         """The media type."""
-        return dict(self.headers).get(b"content-type", b"")
-
-
-class Head(NamedTuple):
-    """What stands before the body of an answer."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    length: int | None  # None where it comes in parts
-    stays: bool  # whether the connection stays open
+        return field_of(self.head, b"content-type") or b""
 
 
 class Waiting(Protocol):
@@ -82,7 +79,7 @@ class Line(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._came = bytearray()  # what nobody took yet
         self._waiting: Waiting | None = None  # until the answer is there
-        self._head: Head | None = None  # of the answer that is coming
+        self._head: bytes | None = None  # of the answer that is coming
         self._more: asyncio.Future[None] | None = None  # what waits for the next bytes of a part
 
     @property
@@ -145,23 +142,25 @@ class Line(asyncio.Protocol):
             end = self._came.find(b"\r\n\r\n")
             if end < 0 and len(self._came) <= HEAD_MAX:
                 return None
-            head = self._head = _parsed(bytes(self._taken(end, 4)))
-        if head.length is None:
-            return Reply(head.status, head.headers, b"", self._parts())
-        if len(self._came) < head.length:
+            head = self._head = bytes(self._taken(end, 4))
+        status = int(head.split(b" ", 2)[1])
+        if field_of(head, b"transfer-encoding") == b"chunked":
+            return Reply(status, head, b"", self._parts(head))
+        length = 0 if status in BODILESS else int(field_of(head, b"content-length") or b"0")
+        if len(self._came) < length:
             return None
-        body = bytes(self._taken(head.length, 0))
-        self._free()
-        return Reply(head.status, head.headers, body)
+        body = bytes(self._taken(length, 0))
+        self._free(head)
+        return Reply(status, head, body)
 
-    def _free(self) -> None:
-        """Be there for others, or close, behind the last byte of an answer."""
-        head, self._head = self._head, None
-        if head is not None and head.stays and not self._came:
+    def _free(self, head: bytes) -> None:
+        """Be there for others, or close, behind the last byte of an answer with this head."""
+        self._head = None
+        if self._came or field_of(head, b"connection") == b"close":
+            self.close()
+        else:
             self.since = time.monotonic()
             self._keep(self)
-        else:
-            self.close()
 
     def _taken(self, size: int, behind: int) -> bytearray:
         """Take so many bytes, and drop those behind them."""
@@ -171,7 +170,7 @@ class Line(asyncio.Protocol):
         del self._came[: size + behind]
         return taken
 
-    async def _parts(self) -> AsyncGenerator[bytes]:
+    async def _parts(self, head: bytes) -> AsyncGenerator[bytes]:
         try:
             while size := int((await self._until(b"\r\n")).partition(b";")[0], 16):
                 while len(self._came) < size + 2:
@@ -186,7 +185,7 @@ class Line(asyncio.Protocol):
         except BaseException:  # nobody reads on
             self.close()
             raise
-        self._free()
+        self._free(head)
 
     async def _until(self, end: bytes) -> bytearray:
         while (at := self._came.find(end)) < 0 and len(self._came) <= HEAD_MAX:
@@ -275,21 +274,28 @@ def unreachable(address: str, error: Exception) -> Unavailable:
     )
 
 
-def _parsed(head: bytes) -> Head:
-    first, *lines = head.split(b"\r\n")
-    status = int(first.split(b" ", 2)[1])
-    headers, length, stays = list[tuple[bytes, bytes]](), 0, True
-    in_parts = False
-    for line in lines:
-        name, _, value = line.partition(b":")
-        name, value = name.lower(), value.strip()
-        headers.append((name, value))
-        if name == b"content-length":
-            length = int(value)
-        elif name == b"transfer-encoding":
-            in_parts = value == b"chunked"
-        elif name == b"connection":
-            stays = value != b"close"
-    if status in BODILESS:
-        length = 0
-    return Head(status, headers, None if in_parts else length, stays)
+def field_of(head: bytes, name: bytes) -> bytes | None:
+    """Return what a header says, None where it is not there.
+
+    >>> field_of(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\ndate: now", b"content-length")
+    b'2'
+    """
+    start = head.lower().find(b"\r\n" + name + b":")
+    if start < 0:
+        return None
+    start += len(name) + 3
+    end = head.find(b"\r\n", start)
+    return head[start : end if end >= 0 else None].strip()
+
+
+def without(head: bytes, name: bytes) -> bytes:
+    """Return a head without a header.
+
+    >>> without(b"HTTP/1.1 200 OK\\r\\nX-A: 2\\r\\ndate: now", b"x-a")
+    b'HTTP/1.1 200 OK\\r\\ndate: now'
+    """
+    start = head.lower().find(b"\r\n" + name + b":")
+    if start < 0:
+        return head
+    end = head.find(b"\r\n", start + 2)
+    return head[:start] + (head[end:] if end >= 0 else b"")

@@ -22,7 +22,7 @@ from ...engine.errors import OnearmError, Unavailable
 from ...engine.storage.store import Store
 from ..access.caller import NOBODY, WRITE, Caller
 from ..access.rates import Rates
-from ..cluster.nodes import SECRET, Nodes
+from ..cluster.nodes import SECRET, Nodes, in_bytes
 from ..cluster.peers import Reply, Waiting
 from ..experiment.ids import parted
 from ..kinds.arms.problem import DEFAULT_POLICY
@@ -36,11 +36,12 @@ from ..service.service import EXPERIMENTS_MAX, Service
 from ..service.writer import Commit
 from . import service_log
 from .call import Call
+from .connection import on_the_wire
 from .dashboard.overview import HELLO as HELLO_ID
 from .deadline import check_time
 from .decisions import decide, reward
 from .document import openapi
-from .endpoint import BODY_MAX, Answer, Endpoint, answer_of, encode, fields_of, http_problem, refusal, respond
+from .endpoint import BODY_MAX, Answer, Endpoint, encode, fields_of, http_problem, refusal, respond
 from .gate import is_open, key_needed, too_many_requests
 from .guard import Guard
 from .personalizer.calls import Wire, with_key
@@ -120,8 +121,8 @@ class DecisionApp(FastAPI):
             self.failed = error
             raise
 
-    def pass_on(self, scope: Scope, body: bytes, answered: Callable[[Answer], None]) -> bool:
-        """Have the node that has the experiment answer a hot request, without a task: `answered` gets the answer.
+    def pass_on(self, scope: Scope, body: bytes, answered: Callable[[bytes, bytes], None]) -> bool:
+        """Have the node that has the experiment answer a hot request, without a task: `answered` gets head and body.
 
         Return False where that is not to be; then the request is asked of the application as any other.
         """
@@ -191,21 +192,20 @@ class Passed(Waiting):
     """A request that another node answers."""
 
     def __init__(
-        self, service: Service, endpoint: Endpoint, scope: Scope, begun: float, answered: Callable[[Answer], None]
+        self, service: Service, endpoint: Endpoint, scope: Scope, begun: float, answered: Callable[[bytes, bytes], None]
     ) -> None:
         self._service, self._endpoint, self._scope = service, endpoint, scope
         self._begun, self._answered = begun, answered
 
     def told(self, reply: Reply) -> None:
         """Answer it as the other node did."""
-        self._answer(answer_of(reply))
+        self._answered(*in_bytes(reply))
+        self._endpoint.count(self._service, self._scope, reply.status, time.perf_counter() - self._begun)
 
     def failed(self, error: OnearmError) -> None:
         """Say why it did not."""
-        self._answer(refusal(error))
-
-    def _answer(self, answer: Answer) -> None:
-        self._answered(answer)
+        answer = refusal(error)
+        self._answered(*on_the_wire(answer, self._scope["trace"]))
         self._endpoint.count(self._service, self._scope, answer.status, time.perf_counter() - self._begun)
 
 

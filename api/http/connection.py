@@ -12,7 +12,6 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from .endpoint import Answer, encode, problem, respond
-from .trace import Trace
 
 LINGER_SECONDS = 1.0  # for which the other side may take an answer that comes before it sent all
 LINGER_BYTES = 1_000_000  # that it may still send
@@ -63,7 +62,7 @@ class Joined:
         self._transport.close()
 
 
-PassOn = Callable[[Scope, bytes, Callable[[Answer], None]], bool]
+PassOn = Callable[[Scope, bytes, Callable[[bytes, bytes], None]], bool]
 
 
 class Connection(HttpToolsProtocol):
@@ -161,15 +160,13 @@ class Connection(HttpToolsProtocol):
             if not pass_on(cast(Scope, cycle.scope), bytes(cycle.body), partial(self._tell, cycle)):
                 super()._start_asgi_task(cycle, self.config.loaded_app)
 
-    def _tell(self, cycle: RequestResponseCycle, answer: Answer) -> None:
+    def _tell(self, cycle: RequestResponseCycle, head: bytes, body: bytes) -> None:
         """Answer a request for which there is no task."""
         if cycle.disconnected:
             return
         cycle.response_started = cycle.response_complete = True
-        closing = () if cycle.keep_alive else (CLOSE,)
-        trace: Trace = cast(Scope, cycle.scope)["trace"]
-        self.transport.write(_on_the_wire(answer, (*self.server_state.default_headers, *trace, *closing)))
-        if closing:
+        self.transport.write(head + (b"\r\n\r\n" if cycle.keep_alive else b"\r\n%b: %b\r\n\r\n" % CLOSE) + body)
+        if not cycle.keep_alive:
             self.transport.close()
         self.on_response_complete()
 
@@ -263,7 +260,7 @@ class Connection(HttpToolsProtocol):
         if not in_head:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        self.transport.write(_on_the_wire(answer, (CLOSE,)))
+        self.transport.write(b"\r\n\r\n".join(on_the_wire(answer, (CLOSE,))))
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self.loop.call_later(LINGER_SECONDS, self.transport.abort)
@@ -287,10 +284,9 @@ def _always(answer: Answer) -> Any:
     return app
 
 
-def _on_the_wire(answer: Answer, more: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return an answer as it is sent, with more headers."""
+def on_the_wire(answer: Answer, more: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
+    """Return the head of an answer, with more headers, and its body, as they are sent around an empty line."""
     body = answer.content if isinstance(answer.content, bytes) else encode(answer.content)
     length = (b"content-length", b"%d" % len(body))
     headers = ((b"content-type", answer.kind), length, *answer.headers, *more)
-    lines = [name + b": " + value + b"\r\n" for name, value in headers]
-    return b"".join([STATUS_LINE[answer.status], *lines, b"\r\n", body])
+    return b"\r\n".join((STATUS_LINE[answer.status][:-2], *(name + b": " + said for name, said in headers))), body

@@ -17,7 +17,6 @@ from starlette.types import Receive, Scope, Send
 from ...engine.errors import Conflict, Forbidden, InvalidInput, NotFound, OnearmError, Unavailable, exhausted
 from ..access.caller import Caller
 from ..cluster.nodes import Nodes, headers_of
-from ..cluster.peers import Reply
 from ..experiment.ids import of_part
 from ..service.measured import Route
 from ..service.service import Service
@@ -113,11 +112,6 @@ async def _among(nodes: Nodes, handler: Handler, service: Service, call: Call) -
         return answer._replace(headers=(*answer.headers, *await nodes.settled(call)))
     except Elsewhere as elsewhere:
         reply = await nodes.pass_on(elsewhere, call)
-    return answer_of(reply)
-
-
-def answer_of(reply: Reply) -> Answer:
-    """Return the answer of another node, as whoever asked gets it."""
     return Answer(reply.status, reply.body, headers_of(reply), reply.kind, reply.parts)
 
 

@@ -14,7 +14,7 @@ import pytest
 from support.nodes import ListeningNode, Nodes, until
 
 from onearm.api.cluster.nodes import EPOCH
-from onearm.api.cluster.peers import Line, Peers, Reply
+from onearm.api.cluster.peers import Line, Peers, Reply, without
 
 DECIDE = "/v1/experiments/e1/decisions"
 
@@ -153,7 +153,7 @@ def test_an_answer_of_an_earlier_epoch_is_nobodys(nodes: Nodes, monkeypatch: pyt
 
     def late(self: Line) -> Reply | None:
         reply = read(self)
-        return None if reply is None else reply._replace(headers=[(EPOCH, b"0")])
+        return None if reply is None else reply._replace(head=without(reply.head, EPOCH) + b"\r\n%b: 0" % EPOCH)
 
     monkeypatch.setattr(Line, "_read", late)
     answer = nodes.other("e1").client.post(DECIDE, json={})
