@@ -222,8 +222,7 @@ def serve(
     with _listen(host, port, not among.is_node) as listener:
         service_log.configure(log_format, access_log)
         worker = among.worker(listener)
-        spans = _spans()
-        opened = among.opened(database, worker, close_after_start)
+        spans, opened = _spans(), among.opened(database, worker, close_after_start)
         address = _address(host, listener.getsockname()[1], "http" if tls_cert is None else "https")
         app = create_app(
             **opened._asdict(),
@@ -241,8 +240,8 @@ def serve(
             started=functools.partial(_begun, worker, opened.nodes, in_text, address, without_password(database)),
             advanced=_Progress(_say if in_text else service_log.log.info).advanced,
         )
-        pass_on = app.pass_on if opened.nodes is not None and spans is None else None
-        _serve(_served(app, guard, spans), limits, network, refused, pass_on, listener, worker)
+        pass_on = None if spans is not None or opened.nodes is None else app.pass_on
+        _serve(_served(app, guard, spans), pass_on, limits, network, refused, listener, worker)
 
 
 def _served(app: Any, guard: Guard, spans: Any) -> Any:
@@ -251,10 +250,10 @@ def _served(app: Any, guard: Guard, spans: Any) -> Any:
 
 def _serve(
     app: Any,
+    pass_on: PassOn | None,
     limits: Limits,
     network: Network,
     refused: Counter[str],
-    pass_on: PassOn | None,
     listener: socket.socket,
     worker: Worker | None,
 ) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 
 import msgspec
 from starlette.types import Scope
@@ -28,7 +28,8 @@ from .peers import Line, Peers, Reply, Waiting, field_of, without
 SECRET, CALLER, ORIGIN, EPOCH = b"x-onearm-node", b"x-onearm-caller", b"x-onearm-origin", b"x-onearm-epoch"
 REQUEST_ID, PARENT = b"x-request-id", b"traceparent"
 NOT_PASSED_ON = frozenset(
-    b"connection content-length transfer-encoding expect authorization cookie keep-alive te trailer upgrade".split()
+    b"connection content-length transfer-encoding expect authorization cookie keep-alive te trailer upgrade"
+    b" accept accept-encoding accept-language content-type user-agent".split()  # which no handler reads
 ).union((SECRET, CALLER, ORIGIN, REQUEST_ID, TIMEOUT))
 NOT_PASSED_BACK = frozenset(
     (b"connection", b"content-length", b"transfer-encoding", b"content-type", b"date", EPOCH, REQUEST_ID, PARENT)
@@ -174,6 +175,7 @@ class Passing(Asked, Waiting):
         super().__init__(name, owner, epoch, functools.partial(_end, line, name))
         self._nodes, self._waiting = nodes, waiting
         self.timer: asyncio.TimerHandle | None = None
+        self._gathering: asyncio.Task[None] | None = None
 
     def told(self, reply: Reply) -> None:
         """Pass the answer on."""
@@ -182,13 +184,25 @@ class Passing(Asked, Waiting):
             self._nodes.check(reply, self)
         except Elsewhere as elsewhere:
             self._waiting.failed(elsewhere)
-        else:
+            return
+        if reply.parts is None:
             self._waiting.told(reply)
+        else:  # something between the nodes parted it
+            self._gathering = asyncio.ensure_future(self._gather(reply, reply.parts))
 
     def failed(self, error: OnearmError) -> None:
         """Pass on why there is none."""
         self._over()
         self._waiting.failed(error)
+
+    async def _gather(self, reply: Reply, parts: AsyncGenerator[bytes]) -> None:
+        try:
+            body = b"".join([part async for part in parts])
+        except OnearmError as error:
+            self._waiting.failed(error)
+        else:
+            head = without(reply.head, b"transfer-encoding") + b"\r\ncontent-length: %d" % len(body)
+            self._waiting.told(reply._replace(head=head, body=body, parts=None))
 
     def _over(self) -> None:
         self._nodes.forget(self)

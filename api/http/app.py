@@ -85,7 +85,9 @@ class DecisionApp(FastAPI):
             return
         if self.prefix:
             scope = below(scope, self.prefix)
-        fields = scope["fields"] = fields_of(scope["headers"])
+        if "fields" not in scope:  # else it was to be passed on at once
+            scope["fields"] = fields_of(scope["headers"])
+        fields = scope["fields"]
         scope["trace"] = trace_of(fields)
         if b"%" in scope["raw_path"]:
             scope = {**scope, "path": parted(scope["raw_path"])}

@@ -204,6 +204,8 @@ class Connection(HttpToolsProtocol):
             self.loop.call_later(LINGER_SECONDS, self._stop_reading)
         else:
             super().shutdown()
+            if self._waits:  # no task does, which would be cancelled
+                self.loop.call_later(LINGER_SECONDS, self._stop_reading)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP. An address of 64 KiB is none for the parser, and was too large before."""

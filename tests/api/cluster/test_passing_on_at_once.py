@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -161,13 +161,43 @@ def test_an_answer_of_an_earlier_epoch_is_nobodys(nodes: Nodes, monkeypatch: pyt
 
 
 @pytest.mark.usefixtures("silent")
-def test_a_node_that_ends_answers_what_others_are_at_work_on(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("onearm.api.http.server.GRACE_SECONDS", 1)
+def test_a_node_that_ends_answers_what_others_are_at_work_on(nodes: Nodes) -> None:
     asked = nodes.other("e1")
     answer = in_background(asked)
     asked.server.config.timeout_graceful_shutdown = 1
     asked.server.should_exit = True
     assert (answer().status_code, answer().headers["connection"]) == (503, "close")
+
+
+def test_a_node_that_ends_waits_for_no_body(nodes: Nodes) -> None:
+    asked = nodes.other("e1")
+    with socket.create_connection(asked.listener.getsockname()) as client:
+        client.settimeout(20)
+        client.sendall(request(b"{}")[:-1])
+        until(lambda: any(one.cycle is not None and one._waits for one in list(asked.server.server_state.connections)))
+        asked.server.should_exit = True
+        answer = client.recv(65_536)
+    assert answer.startswith(b"HTTP/1.1 503 ") and b'"stopping"' in answer
+
+
+@pytest.mark.usefixtures("no_task")
+def test_an_answer_that_was_parted_on_its_way_comes_whole(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Line._read
+
+    async def parted(body: bytes) -> AsyncGenerator[bytes]:
+        yield body[:5]
+        yield body[5:]
+
+    def in_parts(self: Line) -> Reply | None:
+        reply = read(self)
+        if reply is None:
+            return None
+        head = without(reply.head, b"content-length") + b"\r\ntransfer-encoding: chunked"
+        return reply._replace(head=head, body=b"", parts=parted(reply.body))
+
+    monkeypatch.setattr(Line, "_read", in_parts)
+    answer = nodes.other("e1").client.post(DECIDE, json={"decision_id": "first"})
+    assert (answer.status_code, answer.json()["decision_id"]) == (200, "first")
 
 
 @pytest.mark.usefixtures("no_task")
