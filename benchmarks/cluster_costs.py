@@ -130,6 +130,7 @@ def _forwarding(server: Database, requests: int) -> dict[str, Any]:
     nodes = [Process(name, server, lines, 5.0) for name in ("a", "b")]
     try:
         for node in nodes:
+            node.address = node.url  # without the line between, which takes time of this process
             node.start()
         for node in nodes:
             node.wait()

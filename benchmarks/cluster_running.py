@@ -184,11 +184,12 @@ class Process:
 
     def __init__(self, name: str, database: Database, lines: Lines, lease: float, seeded: str = "") -> None:
         self.name, self.lease, self._seeded = name, lease, seeded
-        self.port, self._behind = free_port(), free_port()
+        self.port, behind = free_port(), free_port()
+        self.address = f"http://127.0.0.1:{behind}"  # where other nodes reach it
         folder = database.folder / name
         folder.mkdir()
         self.to_database = Line(lines, folder / SOCKET, database.folder / SOCKET)
-        self.from_nodes = Line(lines, self._behind, self.port)
+        self.from_nodes = Line(lines, behind, self.port)
         self._url = database.url_at(folder)
         self._clock = folder / "clock"
         self._log: IO[bytes] = (folder / "log").open("ab")
@@ -209,7 +210,7 @@ class Process:
     def start(self) -> None:
         """Start the process."""
         options = ["--port", self.port, "--database", self._url, "--node", self.name, "--lease", self.lease]
-        address = ["--advertise", f"http://127.0.0.1:{self._behind}"]
+        address = ["--advertise", self.address]
         command = [sys.executable, HERE / "cluster_node.py", "serve", *options, *address]
         environment = os.environ | {"ONEARM_CLOCK_FILE": str(self._clock), "NUMBA_DISABLE_JIT": "1"}
         environment["ONEARM_SEEDED"] = self._seeded

@@ -33,7 +33,7 @@ from ..console import say_what_compiles
 from ..experiment.ids import in_url
 from ..http import service_log
 from ..http.app import create_app
-from ..http.connection import Limits
+from ..http.connection import Limits, PassOn
 from ..http.endpoint import BODY_MAX
 from ..http.guard import Guard
 from ..http.personalizer.calls import Wire
@@ -230,8 +230,7 @@ def serve(
     with _listen(host, port, not among.is_node) as listener:
         service_log.configure(log_format, access_log)
         worker = among.worker(listener)
-        spans = _spans()
-        opened = among.opened(database, worker, close_after_start)
+        spans, opened = _spans(), among.opened(database, worker, close_after_start)
         address = _address(host, listener.getsockname()[1], "http" if tls_cert is None else "https")
         app = create_app(
             **opened._asdict(),
@@ -249,7 +248,8 @@ def serve(
             started=functools.partial(_begun, worker, opened.nodes, in_text, address, without_password(database)),
             advanced=_Progress(_say if in_text else service_log.log.info).advanced,
         )
-        _serve(_served(app, guard, spans), limits, network, refused, listener, worker)
+        pass_on = None if spans is not None or opened.nodes is None else app.pass_on
+        _serve(_served(app, guard, spans), pass_on, limits, network, refused, listener, worker)
 
 
 def _served(app: Any, guard: Guard, spans: Any) -> Any:
@@ -257,13 +257,22 @@ def _served(app: Any, guard: Guard, spans: Any) -> Any:
 
 
 def _serve(
-    app: Any, limits: Limits, network: Network, refused: Counter[str], listener: socket.socket, worker: Worker | None
+    app: Any,
+    pass_on: PassOn | None,
+    limits: Limits,
+    network: Network,
+    refused: Counter[str],
+    listener: socket.socket,
+    worker: Worker | None,
 ) -> None:
     """Answer until this process is told to end."""
     if worker is None:
-        Server(app, limits, network=network, refused=refused).run(sockets=[listener])
+        Server(app, limits, network=network, refused=refused, pass_on=pass_on).run(sockets=[listener])
     else:
-        SharingServer(app, limits, listener, worker.private, network=network, refused=refused).run()
+        sharing = SharingServer(
+            app, limits, listener, worker.private, network=network, refused=refused, pass_on=pass_on
+        )
+        sharing.run()
 
 
 def _begun(

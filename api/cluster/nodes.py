@@ -8,30 +8,33 @@ known comes from an owner who is none any more, and is dropped.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hmac
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 
 import msgspec
 from starlette.types import Scope
 
-from ...engine.errors import Conflict, Unavailable
+from ...engine.errors import Conflict, OnearmError, Unavailable
 from ...engine.storage.records import Node
 from ..access.caller import Caller
 from ..http.call import Call
-from ..http.deadline import TIMEOUT, seconds_left
+from ..http.deadline import TIMEOUT, seconds_left, too_late
 from ..service.service import Service
 from ..service.whose import Elsewhere
 from .membership import Membership
-from .peers import Peers, Reply
+from .peers import Line, Peers, Reply, Waiting, field_of, without
 
 SECRET, CALLER, ORIGIN, EPOCH = b"x-onearm-node", b"x-onearm-caller", b"x-onearm-origin", b"x-onearm-epoch"
 REQUEST_ID, PARENT = b"x-request-id", b"traceparent"
 NOT_PASSED_ON = frozenset(
-    b"connection content-length transfer-encoding expect authorization cookie keep-alive te trailer upgrade".split()
+    b"connection content-length transfer-encoding expect authorization cookie keep-alive te trailer upgrade"
+    b" accept accept-encoding accept-language content-type user-agent".split()  # which no handler reads
 ).union((SECRET, CALLER, ORIGIN, REQUEST_ID, TIMEOUT))
 NOT_PASSED_BACK = frozenset(
     (b"connection", b"content-length", b"transfer-encoding", b"content-type", b"date", EPOCH, REQUEST_ID, PARENT)
 )
+CALLERS_KEPT = 1024  # how many are kept as they are sent
 _caller = msgspec.json.Decoder(tuple[str | None, str | None, frozenset[str], str, int])
 
 
@@ -42,7 +45,7 @@ class Nodes:
         self.membership = membership
         self._peers = Peers()
         self._service: Service
-        self._asked: dict[asyncio.Timeout, tuple[str, Node, int]] = {}  # requests that others are at work on
+        self._asked: set[Asked] = set()  # that others are at work on
         self.passed = 0  # requests that others were given
 
     async def start(self, service: Service) -> None:
@@ -54,6 +57,8 @@ class Nodes:
     async def leave(self) -> None:
         """Give all experiments to other nodes."""
         await self.membership.leave()
+        for asked in list(self._asked):
+            asked.end()
         self._peers.close()
 
     # -- requests of other nodes ---------------------------------------------------------------------------------------
@@ -88,56 +93,157 @@ class Nodes:
 
     async def pass_on(self, elsewhere: Elsewhere, call: Call) -> Reply:
         """Return the answer of the node that has an experiment; raises `Unavailable` where none can be had in time."""
-        name, asked = elsewhere.name, call.path.get("experiment_id")
-        owner = self.membership.owner(name)
-        if owner is None or owner.name == self.membership.node.name or SECRET in call.fields:
+        name, meant = elsewhere.name, call.path.get("experiment_id")
+        owner = self.elsewhere(name)
+        if owner is None or SECRET in call.fields:
             raise elsewhere
-        if asked is not None and asked != name:
+        if meant is not None and meant != name:
             raise Conflict(
                 "other_node",
-                f"{asked!r} and {name!r} are at different nodes, and this needs both at one: name experiments by a "
+                f"{meant!r} and {name!r} are at different nodes, and this needs both at one: name experiments by a "
                 "policy of their own, or run one process",
             )
         epoch, left = self.membership.epoch(name), seconds_left(call.scope)
         try:
             async with asyncio.timeout(left) as limit:
-                self._asked[limit] = name, owner, epoch
+                asked = Asked(name, owner, epoch, functools.partial(limit.reschedule, 0.0))  # a moment that is over
+                self._asked.add(asked)
                 self.passed += 1
                 try:
                     reply = await self._peers.ask(owner.address, _head(owner, call, left), call.body)
                 finally:
-                    del self._asked[limit]
+                    self._asked.discard(asked)
         except TimeoutError:
             seconds_left(call.scope)  # it is over, or else the other node has the experiment no more
             raise elsewhere from None
-        if int(dict(reply.headers).get(EPOCH, b"%d" % epoch)) < self.membership.epoch(name):
-            raise elsewhere
+        self.check(reply, asked)
         return reply
 
-    def headers_of(self, reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the headers of an answer that whoever asked gets too."""
-        return tuple(one for one in reply.headers if one[0] not in NOT_PASSED_BACK)
+    def elsewhere(self, name: str) -> Node | None:
+        """Return the other node that has an experiment, None where there is none."""
+        owner = self.membership.owner(name)
+        return None if owner is None or owner.name == self.membership.node.name else owner
+
+    def pass_on_now(self, owner: Node, name: str, call: Call, waiting: Waiting) -> bool:
+        """Pass a request about an experiment on to its owner, for whom no task waits.
+
+        Return False, and do nothing, where that one cannot be asked at once, as no connection to it is free. Raises
+        `Unavailable` where the time of the request is over.
+        """
+        left = seconds_left(call.scope)
+        line = self._peers.free(owner.address)
+        if line is None:
+            return False
+        asked = Passing(self, name, owner, self.membership.epoch(name), line, waiting)
+        if left is not None:
+            asked.timer = asyncio.get_running_loop().call_later(left, line.fail, too_late())
+        self._asked.add(asked)
+        self.passed += 1
+        line.ask(_head(owner, call, left), call.body, asked)
+        return True
+
+    def forget(self, asked: Asked) -> None:
+        """Wait for a request no more."""
+        self._asked.discard(asked)
+
+    def check(self, reply: Reply, asked: Asked) -> None:
+        """Raise `Elsewhere` where an answer comes from an owner who is none any more."""
+        said = field_of(reply.head, EPOCH)
+        if (asked.epoch if said is None else int(said)) < self.membership.epoch(asked.name):
+            raise Elsewhere(asked.name)
 
     def _end_those_of_others(self) -> None:
         """Wait no more for nodes that have the experiments no more."""
-        for limit, (name, owner, epoch) in list(self._asked.items()):
-            now = self.membership.owner(name)
-            if now is None or now.life != owner.life or self.membership.epoch(name) != epoch:
-                limit.reschedule(asyncio.get_running_loop().time())
+        for asked in list(self._asked):
+            now = self.membership.owner(asked.name)
+            if now is None or now.life != asked.owner.life or self.membership.epoch(asked.name) != asked.epoch:
+                asked.end()
+
+
+class Asked:
+    """A request that another node is at work on."""
+
+    def __init__(self, name: str, owner: Node, epoch: int, end: Callable[[], None]) -> None:
+        self.name, self.owner, self.epoch = name, owner, epoch
+        self.end = end  # is called where nobody must wait for it any more
+
+
+class Passing(Asked, Waiting):
+    """A request that another node is at work on, and for which no task waits."""
+
+    def __init__(self, nodes: Nodes, name: str, owner: Node, epoch: int, line: Line, waiting: Waiting) -> None:
+        super().__init__(name, owner, epoch, functools.partial(_end, line, name))
+        self._nodes, self._waiting = nodes, waiting
+        self.timer: asyncio.TimerHandle | None = None
+        self._gathering: asyncio.Task[None] | None = None
+
+    def told(self, reply: Reply) -> None:
+        """Pass the answer on."""
+        self._over()
+        try:
+            self._nodes.check(reply, self)
+        except Elsewhere as elsewhere:
+            self._waiting.failed(elsewhere)
+            return
+        if reply.parts is None:
+            self._waiting.told(reply)
+        else:  # something between the nodes parted it
+            self._gathering = asyncio.ensure_future(self._gather(reply, reply.parts))
+
+    def failed(self, error: OnearmError) -> None:
+        """Pass on why there is none."""
+        self._over()
+        self._waiting.failed(error)
+
+    async def _gather(self, reply: Reply, parts: AsyncGenerator[bytes]) -> None:
+        try:
+            body = b"".join([part async for part in parts])
+        except OnearmError as error:
+            self._waiting.failed(error)
+        else:
+            head = without(reply.head, b"transfer-encoding") + b"\r\ncontent-length: %d" % len(body)
+            self._waiting.told(reply._replace(head=head, body=body, parts=None))
+
+    def _over(self) -> None:
+        self._nodes.forget(self)
+        if self.timer is not None:
+            self.timer.cancel()
+
+
+def _end(line: Line, name: str) -> None:
+    line.fail(Elsewhere(name))
+
+
+def in_bytes(reply: Reply) -> tuple[bytes, bytes]:
+    """Return the head and the body of an answer, as whoever asked gets them from the connection that it came by."""
+    return without(without(reply.head, EPOCH), b"connection"), reply.body
+
+
+def headers_of(reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the headers of an answer that whoever asked gets too."""
+    return tuple([one for one in reply.headers if one[0] not in NOT_PASSED_BACK])
 
 
 def _head(owner: Node, call: Call, left: float | None) -> list[bytes]:
     """Return the lines of a request that is passed on, but for its length."""
-    scope, caller = call.scope, call.caller
+    scope = call.scope
+    method = b"GET" if scope["method"] == "HEAD" else scope["method"].encode()
     target = scope.get("root_path", "").encode() + scope["raw_path"] + (b"?" + call.query if call.query else b"")
     client = scope.get("client")
-    said = (caller.key, caller.tenant, sorted(caller.roles), caller.experiments, caller.until)
-    return [
-        b"%b %b HTTP/1.1" % (b"GET" if scope["method"] == "HEAD" else scope["method"].encode(), target),
-        *(b"%b: %b" % one for one in call.fields.items() if one[0] not in NOT_PASSED_ON),
-        b"%b: %b" % (REQUEST_ID, scope["trace"][0][1]),
-        b"%b: %b" % (SECRET, owner.secret.encode()),
-        b"%b: %b" % (CALLER, msgspec.json.encode(said)),
-        b"%b: %b" % (ORIGIN, b"" if client is None else str(client[0]).encode("latin-1")),
-        *(() if left is None else (b"%b: %.6f" % (TIMEOUT, left),)),
+    head = [method + b" " + target + b" HTTP/1.1"]
+    head += [name + b": " + value for name, value in call.fields.items() if name not in NOT_PASSED_ON]
+    head += [
+        REQUEST_ID + b": " + scope["trace"][0][1],
+        SECRET + b": " + owner.secret.encode(),
+        CALLER + b": " + _said(call.caller),
+        ORIGIN + b": " + (b"" if client is None else str(client[0]).encode("latin-1")),
     ]
+    if left is not None:
+        head.append(b"%b: %.6f" % (TIMEOUT, left))
+    return head
+
+
+@functools.lru_cache(CALLERS_KEPT)
+def _said(caller: Caller) -> bytes:
+    """Return who asks, as the other node reads it."""
+    return msgspec.json.encode((caller.key, caller.tenant, sorted(caller.roles), caller.experiments, caller.until))

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
-from typing import NamedTuple
+from collections.abc import AsyncGenerator, Callable, Iterable
+from typing import NamedTuple, Protocol, cast
 from urllib.parse import urlsplit
 
-from ...engine.errors import Unavailable
+from ...engine.errors import OnearmError, Unavailable
 
 IDLE_SECONDS = 5.0  # after which a connection is not used again: the other side closes it after a while
 CONNECT_SECONDS = 1.0
@@ -26,22 +26,186 @@ class Reply(NamedTuple):
     """The answer of a node; where it has no length `parts` yields it instead of `body`."""
 
     status: int
-    headers: list[tuple[bytes, bytes]]  # names in lower case
+    head: bytes  # its lines as they came, without the end of the last one
     body: bytes
     parts: AsyncGenerator[bytes] | None = None
 
     @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers, with names in lower case."""
+        pairs = (line.partition(b":") for line in self.head.split(b"\r\n")[1:])
+        return [(name.lower(), value.strip()) for name, _, value in pairs]
+
+    @property
     def kind(self) -> bytes:
         """The media type."""
-        return dict(self.headers).get(b"content-type", b"")
+        return field_of(self.head, b"content-type") or b""
 
 
-class Line:
-    """A connection to a node."""
+class Waiting(Protocol):
+    """Who waits for an answer. One of these is called, once, unless the line is closed before."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-        self.since = 0.0  # when it was used last
+    def told(self, reply: Reply) -> None:
+        """Take the answer."""
+
+    def failed(self, error: OnearmError) -> None:
+        """Take note of why there is none."""
+
+
+class Awaited(Waiting):
+    """A task that waits for an answer."""
+
+    def __init__(self) -> None:
+        self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+    def told(self, reply: Reply) -> None:
+        """Let the task go on."""
+        if not self.reply.done():
+            self.reply.set_result(reply)
+
+    def failed(self, error: OnearmError) -> None:
+        """Raise the error in the task."""
+        if not self.reply.done():
+            self.reply.set_exception(error)
+
+
+class Line(asyncio.Protocol):
+    """A connection to a node, which is asked one thing at a time."""
+
+    def __init__(self, address: str, keep: Callable[[Line], None]) -> None:
+        self.address = address
+        self.since = 0.0  # when it was used last; 0 while it is
+        self._keep = keep  # is called when it may be asked again
+        self._transport: asyncio.Transport
+        self._came = bytearray()  # what nobody took yet
+        self._waiting: Waiting | None = None  # until the answer is there
+        self._head: bytes | None = None  # of the answer that is coming
+        self._more: asyncio.Future[None] | None = None  # what waits for the next bytes of a part
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is closed, or about to be."""
+        return self._transport.is_closing()
+
+    def ask(self, head: Iterable[bytes], body: bytes, waiting: Waiting) -> None:
+        """Send a request, whose head is the lines of this.
+
+        It fails with `Unavailable` ("node_unreachable") where the connection breaks, or what comes is no answer:
+        whether it was done nobody knows then.
+        """
+        self.since, self._waiting = 0.0, waiting
+        self._transport.write(b"\r\n".join((*head, b"content-length: %d" % len(body), b"", body)))
+
+    def fail(self, error: OnearmError) -> None:
+        """Close it; whoever waits for an answer is told of the error."""
+        waiting = self._waiting
+        self.close()
+        if waiting is not None:
+            waiting.failed(error)
+
+    def close(self) -> None:
+        """Close it, and tell nobody."""
+        self._waiting = None
+        self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102 - asyncio
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:  # noqa: D102 - asyncio
+        self._came += data
+        waiting = self._waiting
+        if waiting is not None:
+            try:
+                reply = self._read()
+            except (ValueError, LookupError) as error:
+                self.fail(unreachable(self.address, error))
+                return
+            if reply is not None:
+                self._waiting = None
+                waiting.told(reply)
+        elif self._more is not None:
+            self._wake(self._more)
+        elif self._head is None:  # nobody asked
+            self.close()
+        elif len(self._came) > HEAD_MAX:
+            self._transport.pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102 - asyncio
+        self.fail(unreachable(self.address, exc or EOFError("it closed the connection")))
+        if self._more is not None:
+            self._wake(self._more)
+
+    def _read(self) -> Reply | None:
+        """Take the answer, where it is there."""
+        head = self._head
+        if head is None:
+            end = self._came.find(b"\r\n\r\n")
+            if end < 0 and len(self._came) <= HEAD_MAX:
+                return None
+            head = self._head = bytes(self._taken(end, 4))
+        status = int(head.split(b" ", 2)[1])
+        if field_of(head, b"transfer-encoding") == b"chunked":
+            return Reply(status, head, b"", self._parts(head))
+        length = 0 if status in BODILESS else int(field_of(head, b"content-length") or b"0")
+        if len(self._came) < length:
+            return None
+        body = bytes(self._taken(length, 0))
+        self._free(head)
+        return Reply(status, head, body)
+
+    def _free(self, head: bytes) -> None:
+        """Be there for others, or close, behind the last byte of an answer with this head."""
+        self._head = None
+        if self._came or field_of(head, b"connection") == b"close":
+            self.close()
+        else:
+            self.since = time.monotonic()
+            self._keep(self)
+
+    def _taken(self, size: int, behind: int) -> bytearray:
+        """Take so many bytes, and drop those behind them."""
+        if size < 0:
+            raise ValueError(f"the first {HEAD_MAX:,} bytes have no end of a line or a head")
+        taken = self._came[:size]
+        del self._came[: size + behind]
+        return taken
+
+    async def _parts(self, head: bytes) -> AsyncGenerator[bytes]:
+        try:
+            while size := int((await self._until(b"\r\n")).partition(b";")[0], 16):
+                while len(self._came) < size + 2:
+                    await self._next()
+                yield bytes(self._taken(size, 2))
+            await self._until(b"\r\n")
+        except (OSError, EOFError, ValueError):
+            self.close()
+            raise Unavailable(
+                "node_unreachable", f"the node at {self.address} broke off its answer: ask again"
+            ) from None
+        except BaseException:  # nobody reads on
+            self.close()
+            raise
+        self._free(head)
+
+    async def _until(self, end: bytes) -> bytearray:
+        while (at := self._came.find(end)) < 0 and len(self._came) <= HEAD_MAX:
+            await self._next()
+        return self._taken(at, len(end))
+
+    async def _next(self) -> None:
+        """Wait for further bytes."""
+        if self.is_over:
+            raise EOFError
+        self._transport.resume_reading()
+        self._more = asyncio.get_running_loop().create_future()
+        try:
+            await self._more
+        finally:
+            self._more = None
+
+    def _wake(self, waiting: asyncio.Future[None]) -> None:
+        if not waiting.done():
+            waiting.set_result(None)
 
 
 class Peers:
@@ -55,79 +219,83 @@ class Peers:
 
         Raises `Unavailable` ("node_unreachable") where the connection breaks: whether it was done nobody knows then.
         """
-        line = None
+        line = self.free(address) or await self._connected(address)
+        awaited = Awaited()
+        line.ask(head, body, awaited)
         try:
-            line = self._free(address) or await _connected(address)
-            line.writer.write(b"\r\n".join((*head, b"content-length: %d" % len(body), b"", body)))
-            return await self._answer(address, line)
-        except (OSError, EOFError, ValueError, LookupError, asyncio.LimitOverrunError) as error:
-            raise Unavailable(
-                "node_unreachable",
-                f"the node at {address}, which has the experiment, does not answer ({error or type(error).__name__}): "
-                "ask again in a second",
-            ) from None
+            return await awaited.reply
         finally:
-            if line is not None and line.since == 0.0:
-                line.writer.close()
+            if awaited.reply.cancelled():
+                line.close()
+
+    def free(self, address: str) -> Line | None:
+        """Return an open connection that nobody uses, where there is one; it must be asked now, or closed."""
+        lines = self._kept.get(address)
+        while lines:
+            line = lines.pop()
+            if time.monotonic() - line.since < IDLE_SECONDS and not line.is_over:
+                return line
+            line.close()
+        return None
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
         for lines in self._kept.values():
             for line in lines:
-                line.writer.close()
+                line.close()
         self._kept.clear()
 
-    def _free(self, address: str) -> Line | None:
-        lines = self._kept.get(address)
-        while lines:
-            line = lines.pop()
-            if time.monotonic() - line.since < IDLE_SECONDS and not line.reader.at_eof():
-                line.since = 0.0
-                return line
-            line.writer.close()
-        return None
-
-    def _keep(self, address: str, line: Line) -> None:
-        lines = self._kept.setdefault(address, deque())
-        line.since = time.monotonic()
+    def _keep(self, line: Line) -> None:
+        lines = self._kept.setdefault(line.address, deque())
         lines.append(line)
         if len(lines) > KEPT_MAX:
-            lines.popleft().writer.close()
+            lines.popleft().close()
 
-    async def _answer(self, address: str, line: Line) -> Reply:
-        first, *lines = (await line.reader.readuntil(b"\r\n\r\n"))[:-4].split(b"\r\n")
-        status = int(first.split(b" ", 2)[1])
-        pairs = (text.partition(b":") for text in lines)
-        headers = [(name.lower(), value.strip()) for name, _, value in pairs]
-        fields = dict(headers)
-        if fields.get(b"transfer-encoding") == b"chunked":
-            line.since = time.monotonic()  # it is the generator's from now on
-            return Reply(status, headers, b"", self._parts(address, line))
-        length = 0 if status in BODILESS else int(fields.get(b"content-length", b"0"))
-        body = await line.reader.readexactly(length) if length else b""
-        if fields.get(b"connection") != b"close":
-            self._keep(address, line)
-        return Reply(status, headers, body)
-
-    async def _parts(self, address: str, line: Line) -> AsyncGenerator[bytes]:
-        whole = False
+    async def _connected(self, address: str) -> Line:
+        url = urlsplit(address)
+        secure = url.scheme == "https"
+        port = url.port or (443 if secure else 80)
         try:
-            while size := int((await line.reader.readuntil(b"\r\n")).partition(b";")[0], 16):
-                yield (await line.reader.readexactly(size + 2))[:-2]
-            await line.reader.readuntil(b"\r\n")
-            whole = True
-        except (OSError, EOFError, ValueError):
-            raise Unavailable("node_unreachable", f"the node at {address} broke off its answer: ask again") from None
-        finally:
-            if whole:
-                self._keep(address, line)
-            else:
-                line.writer.close()
+            async with asyncio.timeout(CONNECT_SECONDS):
+                _, line = await asyncio.get_running_loop().create_connection(
+                    lambda: Line(address, self._keep), url.hostname or "", port, ssl=secure or None
+                )
+        except (OSError, ValueError) as error:  # TimeoutError is an OSError
+            raise unreachable(address, error) from None
+        return line
 
 
-async def _connected(address: str) -> Line:
-    url = urlsplit(address)
-    secure = url.scheme == "https"
-    port = url.port or (443 if secure else 80)
-    async with asyncio.timeout(CONNECT_SECONDS):
-        return Line(*await asyncio.open_connection(url.hostname, port, ssl=secure or None, limit=HEAD_MAX))
+def unreachable(address: str, error: Exception) -> Unavailable:
+    """Return what is raised where a node does not answer."""
+    return Unavailable(
+        "node_unreachable",
+        f"the node at {address}, which has the experiment, does not answer ({error or type(error).__name__}): "
+        "ask again in a second",
+    )
+
+
+def field_of(head: bytes, name: bytes) -> bytes | None:
+    """Return what a header says, None where it is not there.
+
+    >>> field_of(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\ndate: now", b"content-length")
+    b'2'
+    """
+    start = head.lower().find(b"\r\n" + name + b":")
+    if start < 0:
+        return None
+    start += len(name) + 3
+    end = head.find(b"\r\n", start)
+    return head[start : end if end >= 0 else None].strip()
+
+
+def without(head: bytes, name: bytes) -> bytes:
+    """Return a head without a header.
+
+    >>> without(b"HTTP/1.1 200 OK\\r\\nX-A: 2\\r\\ndate: now", b"x-a")
+    b'HTTP/1.1 200 OK\\r\\ndate: now'
+    """
+    start = head.lower().find(b"\r\n" + name + b":")
+    if start < 0:
+        return head
+    end = head.find(b"\r\n", start + 2)
+    return head[:start] + (head[end:] if end >= 0 else b"")

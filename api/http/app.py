@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -19,9 +20,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ...engine.errors import OnearmError, Unavailable
 from ...engine.storage.store import Store
-from ..access.caller import NOBODY, Caller
+from ..access.caller import NOBODY, WRITE, Caller
 from ..access.rates import Rates
-from ..cluster.nodes import Nodes
+from ..cluster.nodes import SECRET, Nodes, in_bytes
+from ..cluster.peers import Reply, Waiting
 from ..experiment.ids import parted
 from ..kinds.arms.problem import DEFAULT_POLICY
 from ..offline.report.frame import FILES as REPORT_FILES
@@ -33,10 +35,13 @@ from ..service.room import DEFAULT_LIMITS, StateLimits
 from ..service.service import EXPERIMENTS_MAX, Service
 from ..service.writer import Commit
 from . import service_log
+from .call import Call
+from .connection import on_the_wire
 from .dashboard.overview import HELLO as HELLO_ID
+from .deadline import check_time
 from .decisions import decide, reward
 from .document import openapi
-from .endpoint import BODY_MAX, Answer, encode, fields_of, http_problem, refusal, respond
+from .endpoint import BODY_MAX, Answer, Endpoint, encode, fields_of, http_problem, refusal, respond
 from .gate import is_open, key_needed, too_many_requests
 from .guard import Guard
 from .personalizer.calls import Wire, with_key
@@ -52,6 +57,7 @@ HELLO = {
     "seed": 1,
 }
 HOT = re.compile("/v1/experiments/(?P<experiment_id>[^/]+)/decisions(?:/(?P<decision_id>[^/]+)/reward)?")
+LONG_WAY = frozenset((SECRET, b"origin", b"x-forwarded-for", b"x-forwarded-proto"))  # others look at these first
 decide_endpoint, reward_endpoint = endpoint_of(decide), endpoint_of(reward)
 
 
@@ -79,7 +85,9 @@ class DecisionApp(FastAPI):
             return
         if self.prefix:
             scope = below(scope, self.prefix)
-        fields = scope["fields"] = fields_of(scope["headers"])
+        if "fields" not in scope:  # else it was to be passed on at once
+            scope["fields"] = fields_of(scope["headers"])
+        fields = scope["fields"]
         scope["trace"] = trace_of(fields)
         if b"%" in scope["raw_path"]:
             scope = {**scope, "path": parted(scope["raw_path"])}
@@ -115,6 +123,34 @@ class DecisionApp(FastAPI):
             self.failed = error
             raise
 
+    def pass_on(self, scope: Scope, body: bytes, answered: Callable[[bytes, bytes], None]) -> bool:
+        """Have the node that has the experiment answer a hot request, without a task: `answered` gets head and body.
+
+        Return False where that is not to be; then the request is asked of the application as any other.
+        """
+        begun, nodes, found = time.perf_counter(), self.nodes, HOT.fullmatch(scope["path"])
+        fields = scope["fields"] = fields_of(scope["headers"])
+        if nodes is None or found is None or len(body) > self.body_bytes or not fields.keys().isdisjoint(LONG_WAY):
+            return False
+        if self.prefix or self.wire is not None or b"%" in scope["raw_path"]:
+            return False
+        caller = self.caller(fields)
+        if caller is None or not caller.may(WRITE):
+            return False
+        try:
+            name = caller.named(found["experiment_id"])
+            owner = nodes.elsewhere(name)
+            if owner is None or self.guard.refusal(scope) is not None or self._let_in(scope) is not None:
+                return False
+            scope["path_params"], scope["trace"] = found.groupdict(""), trace_of(fields)
+            check_time(scope, begun)
+            call = Call(scope["path_params"], fields, scope["query_string"], body, caller, scope)
+            endpoint = decide_endpoint if found["decision_id"] is None else reward_endpoint
+            passed = Passed(self.state.service, endpoint, scope, begun, answered)
+            return nodes.pass_on_now(owner, name, call, passed)
+        except OnearmError:
+            return False
+
     async def _say(self, send: Send, message: Message) -> None:
         """Tell the server how the start or the end went: what is wrong with a database needs no trace through code."""
         if self.failed is not None and message["type"] == "lifespan.startup.failed":
@@ -122,7 +158,9 @@ class DecisionApp(FastAPI):
         await send(message)
 
     def _let_in(self, scope: Scope) -> Answer | None:
-        """Find out who asks, and write it down; return what they are answered instead where they may not."""
+        """Find out who asks, once, and write it down; return what they are answered instead where they may not."""
+        if "caller" in scope:
+            return None
         fields = scope["fields"]
         caller = self.caller(fields)
         if caller is None and b"cookie" in fields and b"authorization" not in fields:
@@ -150,6 +188,27 @@ class DecisionApp(FastAPI):
         self.state.service.requests.refuse(answer.status)
         await respond(answer, send, scope["trace"])
         _note_refusal(scope, answer.status)
+
+
+class Passed(Waiting):
+    """A request that another node answers."""
+
+    def __init__(
+        self, service: Service, endpoint: Endpoint, scope: Scope, begun: float, answered: Callable[[bytes, bytes], None]
+    ) -> None:
+        self._service, self._endpoint, self._scope = service, endpoint, scope
+        self._begun, self._answered = begun, answered
+
+    def told(self, reply: Reply) -> None:
+        """Answer it as the other node did."""
+        self._answered(*in_bytes(reply))
+        self._endpoint.count(self._service, self._scope, reply.status, time.perf_counter() - self._begun)
+
+    def failed(self, error: OnearmError) -> None:
+        """Say why it did not."""
+        answer = refusal(error)
+        self._answered(*on_the_wire(answer, self._scope["trace"]))
+        self._endpoint.count(self._service, self._scope, answer.status, time.perf_counter() - self._begun)
 
 
 def below(scope: Scope, prefix: str) -> Scope:
@@ -182,7 +241,7 @@ def create_app(
     nodes: Nodes | None = None,
     started: Callable[[Service], None] = lambda service: None,
     advanced: Callable[[Service], None] = lambda service: None,
-) -> FastAPI:
+) -> DecisionApp:
     """Return the application over an open database; `guard` refuses what no client would send, `rates` too much of it.
 
     A request has at most `body_bytes`, decisions in memory take `cache_bytes`, states what `state_limits` say, and a

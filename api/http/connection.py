@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 from starlette.types import Receive, Scope, Send
@@ -15,6 +17,7 @@ LINGER_SECONDS = 1.0  # for which the other side may take an answer that comes b
 LINGER_BYTES = 1_000_000  # that it may still send
 CLOSE = (b"connection", b"close")
 ENDING = "ending"  # in the state of a request: the service ends, and so must an answer that has no end by itself
+SHORT_BYTES = 65_536  # of a body that is waited for before anything is done
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -59,10 +62,13 @@ class Joined:
         self._transport.close()
 
 
+PassOn = Callable[[Scope, bytes, Callable[[bytes, bytes], None]], bool]
+
+
 class Connection(HttpToolsProtocol):
     """What one client sends and is sent. Its methods belong to the event loop's thread."""
 
-    def __init__(self, *, limits: Limits, refused: Counter[str], **given: Any) -> None:
+    def __init__(self, *, limits: Limits, refused: Counter[str], pass_on: PassOn | None = None, **given: Any) -> None:
         super().__init__(**given)
         self._limits = limits
         self._refused = refused  # how many requests were not read to their end, by code
@@ -73,6 +79,8 @@ class Connection(HttpToolsProtocol):
         self._in_head = False
         self.is_refused = False
         self._unsent = 0  # bytes that the client had not taken when it was last looked at
+        self._pass_on = pass_on  # has others answer a request, where it returns True
+        self._waits = False  # the request at work, for its body: then it may be passed on
         self._answering: RequestResponseCycle | None = None  # the request at work; further ones may wait behind it
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102 - asyncio
@@ -84,7 +92,16 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
         cycle.transport = cast(Any, Joined(self.transport))
-        super()._start_asgi_task(cycle, app)
+        self._waits = self._pass_on is not None and app is self.config.loaded_app and self._is_short(cycle)
+        if not self._waits:
+            super()._start_asgi_task(cycle, app)
+
+    def _is_short(self, cycle: RequestResponseCycle) -> bool:
+        """Tell whether a request was just begun, and has a short body that comes by itself."""
+        if not self._in_head or not cycle.more_body or not cycle.keep_alive or cycle.waiting_for_100_continue:
+            return False
+        length = int(dict(self.headers).get(b"content-length", b"-1"))
+        return 0 <= length <= SHORT_BYTES and not self.flow.write_paused
 
     def _unsupported_upgrade_warning(self) -> None:
         """Answer as if nobody had asked for it, as HTTP has it: there is nothing to install."""
@@ -136,6 +153,22 @@ class Connection(HttpToolsProtocol):
         self._pending = 0
         self._due = math.inf  # now it is the service's turn
         super().on_message_complete()
+        if self._waits:
+            self._waits = False
+            cycle, pass_on = self.cycle, self._pass_on
+            assert pass_on is not None
+            if not pass_on(cast(Scope, cycle.scope), bytes(cycle.body), partial(self._tell, cycle)):
+                super()._start_asgi_task(cycle, self.config.loaded_app)
+
+    def _tell(self, cycle: RequestResponseCycle, head: bytes, body: bytes) -> None:
+        """Answer a request for which there is no task."""
+        if cycle.disconnected:
+            return
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(head + (b"\r\n\r\n" if cycle.keep_alive else b"\r\n%b: %b\r\n\r\n" % CLOSE) + body)
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or wait for one: as uvicorn's own, without a timer for each answer."""
@@ -171,6 +204,8 @@ class Connection(HttpToolsProtocol):
             self.loop.call_later(LINGER_SECONDS, self._stop_reading)
         else:
             super().shutdown()
+            if self._waits:  # no task does, which would be cancelled
+                self.loop.call_later(LINGER_SECONDS, self._stop_reading)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP. An address of 64 KiB is none for the parser, and was too large before."""
@@ -227,7 +262,7 @@ class Connection(HttpToolsProtocol):
         if not in_head:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        self.transport.write(_on_the_wire(answer))
+        self.transport.write(b"\r\n\r\n".join(on_the_wire(answer, (CLOSE,))))
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self.loop.call_later(LINGER_SECONDS, self.transport.abort)
@@ -251,9 +286,9 @@ def _always(answer: Answer) -> Any:
     return app
 
 
-def _on_the_wire(answer: Answer) -> bytes:
-    body = encode(answer.content)
+def on_the_wire(answer: Answer, more: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
+    """Return the head of an answer, with more headers, and its body, as they are sent around an empty line."""
+    body = answer.content if isinstance(answer.content, bytes) else encode(answer.content)
     length = (b"content-length", b"%d" % len(body))
-    headers = ((b"content-type", answer.kind), length, *answer.headers, CLOSE)
-    lines = [name + b": " + value + b"\r\n" for name, value in headers]
-    return b"".join([STATUS_LINE[answer.status], *lines, b"\r\n", body])
+    headers = ((b"content-type", answer.kind), length, *answer.headers, *more)
+    return b"\r\n".join((STATUS_LINE[answer.status][:-2], *(name + b": " + said for name, said in headers))), body

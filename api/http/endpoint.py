@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from ...engine.errors import Conflict, Forbidden, InvalidInput, NotFound, OnearmError, Unavailable, exhausted
 from ..access.caller import Caller
-from ..cluster.nodes import Nodes
+from ..cluster.nodes import Nodes, headers_of
 from ..experiment.ids import of_part
 from ..service.measured import Route
 from ..service.service import Service
@@ -96,10 +96,13 @@ class Endpoint:
             await respond(answer, send, scope["trace"])
         else:
             await _pour(answer, answer.parts, scope, receive, send)
-        seconds = time.perf_counter() - begun
-        service.requests.add(self._route, answer.status, seconds)
+        self.count(service, scope, answer.status, time.perf_counter() - begun)
+
+    def count(self, service: Service, scope: Scope, status: int, seconds: float) -> None:
+        """Take note of a request that was answered."""
+        service.requests.add(self._route, status, seconds)
         if service_log.access.isEnabledFor(logging.INFO):
-            service_log.note(self._route, scope, answer.status, seconds)
+            service_log.note(self._route, scope, status, seconds)
 
 
 async def _among(nodes: Nodes, handler: Handler, service: Service, call: Call) -> Answer:
@@ -109,7 +112,7 @@ async def _among(nodes: Nodes, handler: Handler, service: Service, call: Call) -
         return answer._replace(headers=(*answer.headers, *await nodes.settled(call)))
     except Elsewhere as elsewhere:
         reply = await nodes.pass_on(elsewhere, call)
-    return Answer(reply.status, reply.body, nodes.headers_of(reply), reply.kind, reply.parts)
+    return Answer(reply.status, reply.body, headers_of(reply), reply.kind, reply.parts)
 
 
 def fields_of(headers: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from ...engine.compiled.process import open_files
 from ...engine.errors import InvalidInput
-from .connection import Connection, Limits
+from .connection import Connection, Limits, PassOn
 
 GRACE_SECONDS = 10  # for what is in flight when the service is stopped
 SWEEP_TICKS = 10  # of 0.1 s
@@ -56,16 +56,23 @@ PLAIN = Network()
 class Server(uvicorn.Server):
     """Serves an application until SIGINT or SIGTERM.
 
-    `refused` counts connections that were refused before a request was whole, by code.
+    `refused` counts connections that were refused before a request was whole, by code. `pass_on` may have others answer
+    a request.
 
     Then it listens no more, answers what is in flight, and refuses with 503 what still comes on open connections.
     """
 
     def __init__(
-        self, app: ASGIApp, limits: Limits, *, network: Network = PLAIN, refused: Counter[str] | None = None
+        self,
+        app: ASGIApp,
+        limits: Limits,
+        *,
+        network: Network = PLAIN,
+        refused: Counter[str] | None = None,
+        pass_on: PassOn | None = None,
     ) -> None:
         refused = Counter() if refused is None else refused
-        http: Any = functools.partial(Connection, limits=limits, refused=refused)
+        http: Any = functools.partial(Connection, limits=limits, refused=refused, pass_on=pass_on)
         super().__init__(
             uvicorn.Config(
                 app,

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from starlette.types import ASGIApp
 
-from .connection import Limits
+from .connection import Limits, PassOn
 from .server import PLAIN, Network, Server
 
 PAUSE_SECONDS = 1.0  # where this process may have no more open files
@@ -33,8 +33,9 @@ class SharingServer(Server):
         *,
         network: Network = PLAIN,
         refused: Counter[str] | None = None,
+        pass_on: PassOn | None = None,
     ) -> None:
-        super().__init__(app, limits, network=network, refused=refused)
+        super().__init__(app, limits, network=network, refused=refused, pass_on=pass_on)
         self._shared, self._private = shared, private
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

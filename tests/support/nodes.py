@@ -35,7 +35,7 @@ class ListeningNode:
         self.opened = open_node(database, name, self.url, lease)
         clocks = Clocks(self.opened.clock.now)
         self.app = create_app(self.opened.store, nodes=self.opened.nodes, clocks=clocks)
-        self.server = Server(self.app, Limits())
+        self.server = Server(self.app, Limits(), pass_on=self.app.pass_on)
         self.thread = threading.Thread(target=lambda: asyncio.run(self.server.serve(sockets=[self.listener])))
         self.client = httpx.Client(base_url=self.url, timeout=PATIENCE)
 

@@ -19,7 +19,7 @@ from support.served import ARMS, RANDOM, folded, log_of
 from onearm.api.access.keys import new_key
 from onearm.api.cluster.membership import LEAVE_SECONDS
 from onearm.api.cluster.nodes import EPOCH, SECRET
-from onearm.api.cluster.peers import Peers, Reply
+from onearm.api.cluster.peers import Peers, Reply, without
 from onearm.engine.storage.access import Access, Deed
 from onearm.engine.storage.shards import SHARDS, shard_of
 
@@ -246,9 +246,7 @@ def test_an_answer_of_an_earlier_epoch_is_dropped(nodes: Nodes, monkeypatch: pyt
 
     async def late(self: Peers, *given: Any) -> Reply:
         reply = await ask(self, *given)
-        return reply._replace(
-            headers=[(EPOCH, b"0") if name == EPOCH else (name, said) for name, said in reply.headers]
-        )
+        return reply._replace(head=without(reply.head, EPOCH) + b"\r\n%b: 0" % EPOCH)
 
     assert asked.client.get("/v1/experiments/e1").status_code == 200
     monkeypatch.setattr(Peers, "ask", late)

@@ -1,0 +1,211 @@
+"""Hot requests that another node answers: no task waits for it, and clients notice nothing of that."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from support.nodes import ListeningNode, Nodes, until
+
+from onearm.api.cluster.nodes import EPOCH
+from onearm.api.cluster.peers import Line, Peers, Reply, without
+
+DECIDE = "/v1/experiments/e1/decisions"
+
+
+@pytest.fixture
+def nodes(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
+    """Two nodes, of which one has a connection to the other that is open."""
+    with Nodes(postgres_url, "a", "b") as some:
+        asked = some.other("e1")
+        asked.create("e1")
+        assert asked.ask("POST", DECIDE, {"decision_id": "first"}).status_code == 201
+        yield some
+
+
+@pytest.fixture
+def no_task(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask(self: Peers, *given: Any) -> Reply:
+        raise AssertionError("a task waits")
+
+    monkeypatch.setattr(Peers, "ask", ask)
+
+
+@pytest.fixture
+def silent(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that the owner answers arrives."""
+    monkeypatch.setattr(Line, "data_received", lambda self, data: None)
+
+
+def in_background(node: ListeningNode, **more: Any) -> Callable[[], httpx.Response]:
+    """Ask for a decision in a thread; return what waits for the answer."""
+    answers: list[httpx.Response] = []
+    thread = threading.Thread(target=lambda: answers.append(node.client.post(DECIDE, json={}, **more)))
+    thread.start()
+
+    def answer() -> httpx.Response:
+        thread.join(20)
+        return answers[0]
+
+    until(lambda: bool(node.opened.nodes._asked))
+    return answer
+
+
+@pytest.mark.usefixtures("no_task")
+def test_answers_errors_and_headers_are_those_of_the_owner(nodes: Nodes) -> None:
+    asked, owner = nodes.other("e1"), nodes.owner("e1")
+    before = asked.opened.nodes.passed
+    made = asked.client.post(DECIDE, json={}, headers={"idempotency-key": "k", "x-request-id": "mine"})
+    again = asked.client.post(DECIDE, json={}, headers={"idempotency-key": "k"})
+    assert (made.status_code, again.status_code) == (201, 200) and made.json() == again.json()
+    assert again.headers["idempotency-replayed"] == "true"
+    assert made.headers.get_list("x-request-id") == ["mine"] and len(again.headers["x-request-id"]) == 16
+    assert EPOCH.decode() not in made.headers and len(made.headers.get_list("date")) == 1
+    reward = asked.client.post(f"{DECIDE}/k/reward", json={"value": 1.0}, headers={"x-request-timeout": "30"})
+    assert reward.json() == {"status": "accepted"}
+    bad = asked.client.post(DECIDE, json={"decision_id": 7})
+    assert bad.status_code == 422 and bad.headers["content-type"] == "application/problem+json"
+    assert asked.opened.nodes.passed == before + 4
+    counted = {(route.path, status): n for (route, status), n in asked.service.requests.answered.items() if n}
+    assert counted["/v1/experiments/{experiment_id}/decisions/{decision_id}/reward", 200] == 1
+    assert counted["/v1/experiments/{experiment_id}/decisions", 422] == 1
+    assert owner.client.get("/v1/experiments/e1").json()["decisions"] == 2
+
+
+def request(body: bytes) -> bytes:
+    return b"POST %b HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%b" % (DECIDE.encode(), len(body), body)
+
+
+@pytest.mark.usefixtures("no_task")
+def test_a_body_may_come_in_pieces(nodes: Nodes) -> None:
+    sent = request(b'{"decision_id": "one"}')
+    with socket.create_connection(nodes.other("e1").listener.getsockname()) as client:
+        client.settimeout(20)
+        for piece in (sent[:-9], sent[-9:-5], sent[-5:]):
+            client.sendall(piece)
+            time.sleep(0.05)
+        assert b'"one"' in client.recv(65_536)
+
+
+def test_requests_that_do_not_wait_for_the_one_before_are_answered_in_order(nodes: Nodes) -> None:
+    asked = nodes.other("e1")
+    requests = [request(body) for body in (b'{"decision_id": "one"}', b'{"decision_id": 2}', b"{}")]
+    with socket.create_connection(asked.listener.getsockname()) as client:
+        client.settimeout(20)
+        client.sendall(b"".join(requests))
+        answered = b""
+        while answered.count(b"HTTP/1.1 ") < 3 or not answered.endswith(b"}"):
+            answered += client.recv(65_536)
+        statuses = [answer[:3] for answer in answered.split(b"HTTP/1.1 ")[1:]]
+        assert statuses == [b"201", b"422", b"201"]
+
+
+def test_what_asks_to_go_on_is_told_to(nodes: Nodes) -> None:
+    head = b"POST %b HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n" % DECIDE.encode()
+    with socket.create_connection(nodes.other("e1").listener.getsockname()) as client:
+        client.settimeout(20)
+        client.sendall(head)
+        assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"{}")
+        assert client.recv(65_536).startswith(b"HTTP/1.1 201 ")
+
+
+@pytest.mark.usefixtures("silent")
+def test_nobody_waits_longer_than_they_said(nodes: Nodes) -> None:
+    begun = time.monotonic()
+    answer = nodes.other("e1").client.post(DECIDE, json={}, headers={"x-request-timeout": "0.3"})
+    assert (answer.status_code, answer.json()["code"]) == (504, "too_late")
+    assert 0.3 <= time.monotonic() - begun < 20
+    late = nodes.other("e1").client.post(DECIDE, json={}, headers={"x-request-timeout": "0"})
+    assert late.json()["code"] == "too_late"
+
+
+@pytest.mark.usefixtures("silent")
+def test_nobody_waits_for_an_owner_that_is_none_any_more(nodes: Nodes) -> None:
+    answer = in_background(nodes.other("e1"))
+    with psycopg.connect(nodes.database) as connection:
+        sql = "UPDATE shard SET owner = NULL, epoch = epoch + 1 WHERE owner = %s"
+        connection.execute(sql, (nodes.owner("e1").name,))
+    assert (answer().status_code, answer().json()["code"]) == (503, "moving")
+
+
+@pytest.mark.usefixtures("silent")
+def test_a_connection_that_breaks_says_so_and_is_not_used_again(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, owner = nodes.other("e1"), nodes.owner("e1")
+    answer = in_background(asked, headers={"x-request-timeout": "30"})
+    loop = next(iter(owner.server.server_state.connections)).loop
+    for connection in list(owner.server.server_state.connections):
+        loop.call_soon_threadsafe(connection.transport.abort)
+    assert (answer().status_code, answer().json()["code"]) == (503, "node_unreachable")
+    assert not asked.opened.nodes._asked
+    monkeypatch.undo()
+    assert asked.client.post(DECIDE, json={}).status_code == 201
+
+
+def test_an_answer_of_an_earlier_epoch_is_nobodys(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Line._read
+
+    def late(self: Line) -> Reply | None:
+        reply = read(self)
+        return None if reply is None else reply._replace(head=without(reply.head, EPOCH) + b"\r\n%b: 0" % EPOCH)
+
+    monkeypatch.setattr(Line, "_read", late)
+    answer = nodes.other("e1").client.post(DECIDE, json={})
+    assert (answer.status_code, answer.json()["code"]) == (503, "moving")
+
+
+@pytest.mark.usefixtures("silent")
+def test_a_node_that_ends_answers_what_others_are_at_work_on(nodes: Nodes) -> None:
+    asked = nodes.other("e1")
+    answer = in_background(asked)
+    asked.server.config.timeout_graceful_shutdown = 1
+    asked.server.should_exit = True
+    assert (answer().status_code, answer().headers["connection"]) == (503, "close")
+
+
+def test_a_node_that_ends_waits_for_no_body(nodes: Nodes) -> None:
+    asked = nodes.other("e1")
+    with socket.create_connection(asked.listener.getsockname()) as client:
+        client.settimeout(20)
+        client.sendall(request(b"{}")[:-1])
+        until(lambda: any(one.cycle is not None and one._waits for one in list(asked.server.server_state.connections)))
+        asked.server.should_exit = True
+        answer = client.recv(65_536)
+    assert answer.startswith(b"HTTP/1.1 503 ") and b'"stopping"' in answer
+
+
+@pytest.mark.usefixtures("no_task")
+def test_an_answer_that_was_parted_on_its_way_comes_whole(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Line._read
+
+    async def parted(body: bytes) -> AsyncGenerator[bytes]:
+        yield body[:5]
+        yield body[5:]
+
+    def in_parts(self: Line) -> Reply | None:
+        reply = read(self)
+        if reply is None:
+            return None
+        head = without(reply.head, b"content-length") + b"\r\ntransfer-encoding: chunked"
+        return reply._replace(head=head, body=b"", parts=parted(reply.body))
+
+    monkeypatch.setattr(Line, "_read", in_parts)
+    answer = nodes.other("e1").client.post(DECIDE, json={"decision_id": "first"})
+    assert (answer.status_code, answer.json()["decision_id"]) == (200, "first")
+
+
+@pytest.mark.usefixtures("no_task")
+def test_a_client_that_leaves_leaves_the_connection_to_the_owner_to_others(nodes: Nodes) -> None:
+    asked = nodes.other("e1")
+    before = asked.opened.nodes.passed
+    with socket.create_connection(asked.listener.getsockname()) as client:
+        client.sendall(b"POST %b HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}" % DECIDE.encode())
+        until(lambda: asked.opened.nodes.passed > before)
+    until(lambda: not asked.opened.nodes._asked)
+    assert asked.client.post(DECIDE, json={}).status_code == 201
