@@ -394,8 +394,8 @@ def add_many(state: EState, action: Array, propensity: Array) -> None:
     """
     gap = 1.0 / propensity[:, np.newaxis] - 1.0
     np.add.at(state.growth, action, np.log1p(state.size * gap) - state.idle)
-    for m, crowd in enumerate(state.crowd.tolist()):
-        large = propensity[propensity * above(np.int64(crowd)) > 1.0, np.newaxis]
+    for m, (crowd, scale) in enumerate(zip(state.crowd.tolist(), above(state.crowd).tolist(), strict=True)):
+        large = propensity[propensity * scale > 1.0, np.newaxis]
         grown = np.log1p(_CROWD_SIZES * (1.0 / (crowd * large) - 1.0)) - _CROWD_IDLE
         state.crowd_growth.reshape(-1, len(_CROWD_SIZES))[m] += grown.sum(axis=0)
     state.seen[0] += len(action)
