@@ -199,7 +199,7 @@ def test_forgetting_keeps_half_of_the_prior_at_least_over_a_thousand_half_lives_
 
 
 def test_ill_conditioned_streams_stay_near_the_solution_of_least_squares() -> None:
-    n, d = 15_000, 5
+    n, d = 5_000, 5
     rng = np.random.default_rng(4)
     contexts = rng.normal(size=(n, 1)) + 1e-4 * rng.normal(size=(n, d))  # five copies of one feature, nearly
     rewards = contexts.sum(1) + rng.normal(size=n)
