@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..elementary import exp, log
+from ..elementary import exp, exp_of_each, log, log_of_each
 from ..errors import InvalidInput
 from ..kernel import kernel, kernel_beside, loop, routine
 from ..vocabulary import Array
@@ -353,6 +353,22 @@ def _log_e(state: EState) -> float:
 
 @routine
 def _log_capital(state: EState) -> float:
+    of_arms = _of_arms(state)
+    if len(state.crowd_growth) == 0:
+        return of_arms
+    of_crowds = _of_crowds(state)
+    largest = max(of_arms, of_crowds)
+    return largest + log(0.5 * (exp(of_arms - largest) + exp(of_crowds - largest)))
+
+
+def _of_arms_in_python(state: EState) -> float:
+    sides = 2 if state.size[1, 0] > 0.0 else 1
+    product = log_of_each(state.product[:, :sides])
+    return _log_of_mean(state.growth[:, :sides] + product + state.seen[0] * state.idle[:sides])
+
+
+@kernel_beside(_of_arms_in_python)
+def _of_arms(state: EState) -> float:
     n_arms, _, n_sizes = state.growth.shape
     sides = 2 if state.size[1, 0] > 0.0 else 1
     largest = -math.inf
@@ -365,10 +381,21 @@ def _log_capital(state: EState) -> float:
         for side in range(sides):
             for j in range(n_sizes):
                 total += exp(_grown(state, a, side, j) - largest)
-    of_arms = largest + log(total / (n_arms * sides * n_sizes))
+    return largest + log(total / (n_arms * sides * n_sizes))
+
+
+@kernel
+def _grown(state: EState, a: int, side: int, j: int) -> float:
+    return state.growth[a, side, j] + log(state.product[a, side, j]) + state.seen[0] * state.idle[side, j]
+
+
+def _of_crowds_in_python(state: EState) -> float:
+    return _log_of_mean(state.crowd_growth + log_of_each(state.crowd_product) + state.seen[0] * _CROWD_IDLE)
+
+
+@kernel_beside(_of_crowds_in_python)
+def _of_crowds(state: EState) -> float:
     n_crowds, n_sizes = state.crowd_growth.shape
-    if n_crowds == 0:
-        return of_arms
     largest = -math.inf
     for m in range(n_crowds):
         for j in range(n_sizes):
@@ -377,19 +404,18 @@ def _log_capital(state: EState) -> float:
     for m in range(n_crowds):
         for j in range(n_sizes):
             total += exp(_crowd_grown(state, m, j) - largest)
-    of_crowds = largest + log(total / (n_crowds * n_sizes))
-    largest = max(of_arms, of_crowds)
-    return largest + log(0.5 * (exp(of_arms - largest) + exp(of_crowds - largest)))
-
-
-@kernel
-def _grown(state: EState, a: int, side: int, j: int) -> float:
-    return state.growth[a, side, j] + log(state.product[a, side, j]) + state.seen[0] * state.idle[side, j]
+    return largest + log(total / (n_crowds * n_sizes))
 
 
 @kernel
 def _crowd_grown(state: EState, m: int, j: int) -> float:
     return state.crowd_growth[m, j] + log(state.crowd_product[m, j]) + state.seen[0] * _CROWD_IDLE[j]
+
+
+def _log_of_mean(logs: Array) -> float:
+    """Return ln of the mean of what has these logarithms, summed one after the other as kernels do."""
+    largest = logs.max()
+    return float(largest + log(np.add.accumulate(exp_of_each(logs.ravel() - largest))[-1] / logs.size))
 
 
 def _start(n_arms: int, weight_max: float | None, alpha: float, crowd: Array) -> EState:
