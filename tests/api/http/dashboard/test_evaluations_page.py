@@ -12,13 +12,12 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from matplotlib.figure import Figure
+from support.pictures import leave_empty
 from support.served import RANDOM, Served
 
 from onearm.api.http.dashboard import asking
 from onearm.api.http.dashboard.rendering import POLICY
 from onearm.api.offline import evaluation
-from onearm.api.offline.report import page
 from onearm.api.service import evaluating
 from onearm.api.service.room import StateLimits
 
@@ -77,9 +76,7 @@ def ended(served: Served, address: str) -> httpx.Response:
 
 @pytest.fixture
 def empty_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the pictures of a report be empty: to draw them takes a second, and few tests look at them."""
-    drawn = page.pictures
-    monkeypatch.setattr(page, "pictures", lambda found: dict.fromkeys(drawn(found), lambda width: Figure((width, 1.0))))
+    leave_empty(monkeypatch)
 
 
 @pytest.fixture
