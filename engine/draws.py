@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .elementary import exp, log, log1p, stirling_rest
-from .kernel import kernel, routine
+from .kernel import kernel, kernel_beside, routine
 from .vocabulary import Array, Key
 
 # Roles of a run, whose draws are independent under one seed: what decides, the world, a policy that is judged on a log
@@ -394,7 +394,14 @@ def uniform_from(block: UniformBlock, key: Key) -> float:
     return block.value[key.t & (_BLOCK - 1)]
 
 
-@kernel
+def _fill_in_python(block: UniformBlock, number: int, run: np.uint64) -> None:
+    block.number[0] = number
+    block.run[0] = run
+    decisions: Any = (number << _BLOCK_BITS) + np.arange(_BLOCK)
+    block.value[:] = uniform(Key(run, decisions), 0)
+
+
+@kernel_beside(_fill_in_python)
 def _fill(block: UniformBlock, number: int, run: np.uint64) -> None:
     """Write the draws of the decisions from 64 `number` on."""
     block.number[0] = number

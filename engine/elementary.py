@@ -134,6 +134,26 @@ def log(x: float) -> float:
     return y if inside else outside
 
 
+def log_of_each(x: Array) -> Array:
+    """Return `log` of each of an array's numbers, all at once in NumPy, to the same bits."""
+    inside = (x > 0.0) & (x < math.inf)
+    f, k = np.frexp(np.where(inside, x, 1.0))
+    low = f < _SQRT_HALF_ROUNDED
+    f, n = np.where(low, f + f, f) - 1.0, (k - low).astype(np.float64)
+    s = f / (2.0 + f)
+    z = s * s
+    w = z * z
+    even = w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01))
+    odd = z * (
+        6.666666666666735130e-01
+        + w * (2.857142874366239149e-01 + w * (1.818357216161805012e-01 + w * 1.479819860510658591e-01))
+    )
+    h = 0.5 * f * f
+    y: Array = n * _LN2_HIGH - ((h - (s * (h + (even + odd)) + n * _LN2_LOW)) - f)
+    outside = np.where(x == 0.0, -math.inf, np.where(x > 0.0, x, math.nan))
+    return np.where(inside, y, outside)
+
+
 @kernel
 def log1p(x: float) -> float:
     """Return ln(1 + x), -1 < x < inf, within 2 ulp also near 0: the part of x that 1 + x rounds away is added back."""

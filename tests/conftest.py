@@ -5,6 +5,7 @@ Needs pytest, NumPy and numba only, so that one test runs in a checkout where no
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib.util
 import os
@@ -144,6 +145,13 @@ def few_cosines(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(fourier_root, "MOST", 16)
 
 
+@functools.cache
+def _of_eight_nodes() -> dict[str, Any]:
+    """Return the constants of a coarse quadrature; its rule takes a millisecond, for each of 1,600 tests."""
+    place, weight, up_to = gauss_legendre._gauss_legendre(8)
+    return {"NODES": 8, "PLACE": place, "WEIGHT": weight, "UP_TO": up_to, "_DROP": 15.0, "CHANGE": 15.0}
+
+
 @pytest.fixture
 def coarse_quadrature(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the law of the largest of normal or beta draws be right to four digits where nothing is compiled.
@@ -151,9 +159,7 @@ def coarse_quadrature(monkeypatch: pytest.MonkeyPatch) -> None:
     The rules are the same for any number of nodes; with all of them plain Python takes 2 ms for a law of four arms.
     """
     if numba.config.DISABLE_JIT:
-        place, weight, up_to = gauss_legendre._gauss_legendre(8)
-        coarse = {"NODES": 8, "PLACE": place, "WEIGHT": weight, "UP_TO": up_to, "_DROP": 15.0, "CHANGE": 15.0}
-        for name, value in coarse.items():
+        for name, value in _of_eight_nodes().items():
             for module in (gauss_legendre, largest, largest_beta):
                 if hasattr(module, name):
                     monkeypatch.setattr(module, name, value)

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..elementary import exp, log
+from ..elementary import exp, exp_of_each, log, log_of_each
 from ..errors import InvalidInput
 from ..kernel import kernel, kernel_beside, loop, routine
 from ..vocabulary import Array
@@ -423,6 +423,20 @@ def _log_e(state: EState) -> float:
 
 @routine
 def _log_capital(state: EState) -> float:
+    of_arms = _of_arms(state)
+    if len(state.crowd_growth) == 0:
+        return of_arms
+    of_crowds = _of_crowds(state)
+    largest = max(of_arms, of_crowds)
+    return largest + log(0.5 * (exp(of_arms - largest) + exp(of_crowds - largest)))
+
+
+def _of_arms_in_python(state: EState) -> float:
+    return _log_of_mean(state.growth + log_of_each(state.product) + state.seen[0] * state.idle)
+
+
+@kernel_beside(_of_arms_in_python)
+def _of_arms(state: EState) -> float:
     n_arms, n_sizes = state.growth.shape
     largest = -math.inf
     for a in range(n_arms):
@@ -432,19 +446,7 @@ def _log_capital(state: EState) -> float:
     for a in range(n_arms):
         for j in range(n_sizes):
             total += exp(_grown(state, a, j) - largest)
-    of_arms = largest + log(total / (n_arms * n_sizes))
-    n_crowds = len(state.crowd_growth)
-    if n_crowds == 0:
-        return of_arms
-    largest = -math.inf
-    for q in range(n_crowds):
-        largest = max(largest, _crowd_grown(state, q))
-    total = 0.0
-    for q in range(n_crowds):
-        total += exp(_crowd_grown(state, q) - largest)
-    of_crowds = largest + log(total / n_crowds)
-    largest = max(of_arms, of_crowds)
-    return largest + log(0.5 * (exp(of_arms - largest) + exp(of_crowds - largest)))
+    return largest + log(total / (n_arms * n_sizes))
 
 
 @kernel
@@ -452,9 +454,31 @@ def _grown(state: EState, a: int, j: int) -> float:
     return state.growth[a, j] + log(state.product[a, j]) + state.seen[0] * state.idle[j]
 
 
+def _of_crowds_in_python(state: EState) -> float:
+    return _log_of_mean(state.crowd_growth + log_of_each(state.crowd_product) + state.seen[0] * state.crowd_idle)
+
+
+@kernel_beside(_of_crowds_in_python)
+def _of_crowds(state: EState) -> float:
+    n_crowds = len(state.crowd_growth)
+    largest = -math.inf
+    for q in range(n_crowds):
+        largest = max(largest, _crowd_grown(state, q))
+    total = 0.0
+    for q in range(n_crowds):
+        total += exp(_crowd_grown(state, q) - largest)
+    return largest + log(total / n_crowds)
+
+
 @kernel
 def _crowd_grown(state: EState, q: int) -> float:
     return state.crowd_growth[q] + log(state.crowd_product[q]) + state.seen[0] * state.crowd_idle[q]
+
+
+def _log_of_mean(logs: Array) -> float:
+    """Return ln of the mean of what has these logarithms, summed one after the other as kernels do."""
+    largest = logs.max()
+    return float(largest + log(np.add.accumulate(exp_of_each(logs.ravel() - largest))[-1] / logs.size))
 
 
 def _start(n_arms: int, weight_max: float | None, alpha: float, crowd: Array) -> EState:

@@ -29,9 +29,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..elementary import log
+from ..elementary import log, log_of_each
 from ..errors import InvalidInput
-from ..kernel import loop
+from ..kernel import kernel_beside, loop
 from ..vocabulary import Array
 from .interval import check_level
 from .weighting import weighing
@@ -39,6 +39,7 @@ from .weighting import weighing
 BETS = 2.0 ** np.arange(-16, 13)  # sizes of bets on terms >= 0; between two sizes at most 11 % of the growth is lost
 BOUNDED_BETS = 2.0 ** np.arange(-18, 0)  # in units of what is allowed; the largest risks half of the capital
 _PAGE = 1 << 20  # decisions that are added at once, four of which share a logarithm
+_AT_ONCE = 4096  # terms, a multiple of four, of which Python takes the logarithms together
 _HALVINGS = 60  # of the bracket around an end
 
 
@@ -205,10 +206,24 @@ def bounds(state: SequenceState, level: float = 0.95) -> tuple[float, float, flo
 
 @loop
 def grow(size: Array, term: Array, growth: Array) -> None:
-    """Add ln(1 + size x) of all terms, float64[n], to `growth`, for each size of a bet.
+    """Add ln(1 + size x) of all terms, float64[n], to `growth`, for each size of a bet."""
+    _grow(size, term, growth)
 
-    One logarithm serves four terms; their product cannot overflow below terms of 1e70.
-    """
+
+def _grow_in_python(size: Array, term: Array, growth: Array) -> None:
+    for first in range(0, len(term), _AT_ONCE):
+        some = term[first : first + _AT_ONCE, np.newaxis]
+        whole = len(some) - len(some) % 4
+        factor = 1.0 + size * some
+        fours = factor[:whole].reshape(-1, 4, len(size))
+        product = (fours[:, 0] * fours[:, 1]) * (fours[:, 2] * fours[:, 3])
+        each = log_of_each(np.concatenate([product, factor[whole:]]))
+        growth[:] = np.add.accumulate(np.concatenate([growth[np.newaxis], each]))[-1]
+
+
+@kernel_beside(_grow_in_python)
+def _grow(size: Array, term: Array, growth: Array) -> None:
+    """Do what `grow` does. One logarithm serves four terms; their product cannot overflow below terms of 1e70."""
     n = len(term)
     whole = n - n % 4
     for i in range(0, whole, 4):

@@ -131,7 +131,7 @@ def test_in_a_declared_range_a_policy_decides_as_it_does_in_its_own(name: str) -
     policy = fitted(euros.policy, dataclasses.replace(euros.problem, reward_range=(low, low + width)))
     euros = dataclasses.replace(euros, policy=policy)
     assert policy.reward_range == (low, low + width)
-    for instance in plain.instances(40):
+    for instance in plain.instances(24):
         decision = plain.decide(instance)
         assert euros.decide(instance) == decision
         part = plain.learn(instance, decision)
@@ -146,7 +146,7 @@ def test_in_a_declared_range_a_policy_decides_as_it_does_in_its_own(name: str) -
 def appraisal(course: Any) -> tuple[Array, Array]:
     k = course.problem.n_arms
     scores, widths = np.full(k, np.nan), np.full(k, np.nan)
-    instance = course.world.instance(40)
+    instance = course.world.instance(24)
     appraise(course.policy.params, course.state, instance, scores, widths)
     return scores, widths
 

@@ -25,6 +25,8 @@ from onearm.engine.draws import (
     pick,
     run_key,
     uniform,
+    uniform_block,
+    uniform_from,
     unit,
     words,
 )
@@ -400,6 +402,12 @@ def test_binomial_and_gamma_have_their_laws_to_a_thousandth() -> None:
     sample = np.empty(10_000_000)
     fill_gamma(RUN, 1.0, sample)
     check_continuous(sample, stats.gamma(1.0))
+
+
+def test_a_block_holds_the_bits_of_single_draws() -> None:
+    block, t = uniform_block(), 3 * 64 + 5
+    assert uniform_from(block, Key(RUN, t)) == uniform(Key(RUN, t), 0)
+    assert block.value.tolist() == [uniform(Key(RUN, 3 * 64 + j), 0) for j in range(64)]
 
 
 def test_a_table_of_normals_has_the_bits_of_single_draws() -> None:

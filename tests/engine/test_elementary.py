@@ -13,7 +13,7 @@ import pytest
 from scipy import special
 from support.compiled import compiled
 
-from onearm.engine.elementary import cos_turns, exp, exp_of_each, log, log1p, log_gamma, stirling_rest
+from onearm.engine.elementary import cos_turns, exp, exp_of_each, log, log1p, log_gamma, log_of_each, stirling_rest
 from onearm.engine.kernel import loop
 from onearm.engine.vocabulary import Array
 
@@ -163,8 +163,7 @@ def test_what_python_runs_for_a_kernel_gives_its_bits() -> None:
         fill(x, y)
         np.testing.assert_array_equal(np.array([one(v) for v in x]), y)
         np.testing.assert_array_equal(np.array([one(v) for v in x.tolist()]), y)
-        if one is exp:
-            np.testing.assert_array_equal(exp_of_each(x), y)
+        np.testing.assert_array_equal((exp_of_each if one is exp else log_of_each)(x), y)
 
 
 @pytest.mark.parametrize("way", WAYS)

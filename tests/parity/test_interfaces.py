@@ -113,7 +113,7 @@ def most(*worlds: str) -> list[Any]:
 
 @pytest.mark.parametrize(("name", "world"), most("bernoulli", "delayed", "squall", "gust"))
 def test_replay_fold_one_at_a_time_and_python_decide_as_the_simulation(name: str, world: str) -> None:
-    run = Run(name, WORLDS[world], fewer(name, 60))
+    run = Run(name, WORLDS[world], fewer(name, 40))
     assert_replay_and_fold_agree(run)
     walk(run, Loop(run))
     walk(run, Python(run))
@@ -144,7 +144,7 @@ def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_in_states(name: 
 @pytest.mark.parametrize("name", WAITING)
 def test_decisions_that_are_awaited_count_alike_at_every_interface(name: str, world: str, client: Direct) -> None:
     """The longest delay is more than they count, so that some no longer do when their feedback comes."""
-    run = Run(name, WORLDS[world], 60)
+    run = Run(name, WORLDS[world], 40)
     assert marks(run.policy.params)
     assert_replay_and_fold_agree(run)
     walk(run, Loop(run))

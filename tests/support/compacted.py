@@ -74,7 +74,7 @@ def said(kind: str, made: dict[str, Any], t: int) -> dict[str, Any]:
     if kind == "stream":
         return {"value": made["pulls"] * (int(made["arm_id"][1:]) % 5) / 4, "pulls": made["pulls"]}
     if kind == "adaptive":
-        return {"value": float(made["action_id"] == ("a" if t < 60 else "b"))}
+        return {"value": float(made["action_id"] == ("a" if t < 40 else "b"))}
     return {"value": (len(made["action_id"]) + t % 5) / 8}
 
 
@@ -151,7 +151,7 @@ class Run:
         return base
 
     def _change(self, t: int) -> None:
-        if self.kind == "joining" and t in (20, 50):
+        if self.kind == "joining" and t in (12, 36):
             assert self.served.post(f"{self.path}/arms", {"id": f"new{t}"}).status_code == 201
-        if self.kind == "adaptive" and t in (30, 60):
+        if self.kind == "adaptive" and t in (20, 40):
             assert self.served.post(f"{self.path}/world", {"change": "known"}).status_code < 300

@@ -18,6 +18,7 @@ from onearm.engine.estimate import cascade, slate_ips
 
 ATTRACTION = {"a": 0.7, "b": 0.4, "c": 0.2}
 ARMS = [{"id": label} for label in ATTRACTION]
+N = 60  # lists, of which every tenth has one slot
 CASCADE = ("--target", "uniform", "--target", "logged", "--method", "cascade", "--json")
 
 
@@ -31,7 +32,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with Served(tmp_path_factory.mktemp("lists")) as served:
         problem = {"kind": "lists", "slots": {"max": 2}}
         create_lists(served, {"name": "uniform", "params": {}}, arms=ARMS, problem=problem)
-        for t in range(120):
+        for t in range(N):
             asked = {} if t % 10 else {"slots": [{"id": "0"}]}
             made = served.decide({"decision_id": f"p{t}"} | asked).json()["slots"]
             told, looks = [], True
@@ -55,7 +56,7 @@ def log(request: pytest.FixtureRequest, served: Served, tmp_path_factory: pytest
 
 def whole_lists(served: Served) -> tuple[Any, Any, Any, Any]:
     """Return reward, propensity, action, and which slots there are, of the lists that are whole; from the records."""
-    found = [served.record(f"p{t}").json()["slots"] for t in range(120) if t != 7]
+    found = [served.record(f"p{t}").json()["slots"] for t in range(N) if t != 7]
     length = np.array([len(slots) for slots in found])
 
     def column(of: Any) -> Any:
@@ -77,8 +78,8 @@ def test_policies_are_judged_by_what_they_put_below_what_was_shown(onearm: Any, 
         "cascade": pytest.approx(cascade(reward, propensity, first, length).value),
         "slate-ips": pytest.approx(slate_ips(reward, propensity, first, length).value),
     }
-    assert (done.json["events"], done.json["estimates"][0]["policy"]) == (119, "ucb1")
-    assert done.json["notes"] == ["1 of 120 lists are left out, as not each of their slots has a reward"]
+    assert (done.json["events"], done.json["estimates"][0]["policy"]) == (N - 1, "ucb1")
+    assert done.json["notes"] == [f"1 of {N} lists are left out, as not each of their slots has a reward"]
 
 
 def test_what_was_logged_is_worth_its_mean(onearm: Any, log: list[str], served: Served) -> None:
@@ -105,6 +106,7 @@ def test_a_policy_that_learns_is_worth_more_than_one_that_does_not(onearm: Any, 
     assert learned > uniform
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("method", ["independent", "pseudo-inverse"])
 def test_estimators_that_need_independent_slots_say_so(onearm: Any, log: list[str], method: str) -> None:
     done = onearm("evaluate", *log, "--target", "uniform", "--method", method)
@@ -120,6 +122,7 @@ def test_methods_of_single_decisions_send_to_the_cascade(onearm: Any, log: list[
         assert (done.code, "onearm evaluate --method cascade" in done.err) == (2, True), done.err
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("target", ["first", "action:1"])
 def test_one_action_is_no_target_of_lists(onearm: Any, log: list[str], target: str) -> None:
     done = onearm("evaluate", *log, "--target", target, "--method", "cascade")
@@ -143,7 +146,7 @@ def test_an_export_of_lists_is_verified(onearm: Any, served: Served, tmp_path: P
     file = tmp_path / f"log.{form}"
     file.write_bytes(served.get(f"/v1/experiments/e/log?format={form}").content)
     found = onearm("verify", str(file), "--json").json["experiments"][0]
-    assert (found["first_difference"], found["decisions"]) == (None, 120 * 2 - 12)
+    assert (found["first_difference"], found["decisions"]) == (None, N * 2 - N // 10)
 
 
 @pytest.mark.parametrize("ending", ["dsjson", "vw"])

@@ -37,7 +37,7 @@ def test_it_decides_as_in_memory_and_goes_on_where_it_was(
 ) -> None:
     pair = Pair(name, tmp_path)
     for turn in range(4):
-        pair.play(12)
+        pair.play(7)
         pair.assert_same()
         pair.again(alone=turn % 2 == 0)
         pair.assert_same()
@@ -57,7 +57,7 @@ def test_a_service_takes_it_over_and_gives_it_back(
 ) -> None:
     """Decisions that have no reward when one of them ends are open for the other."""
     pair = Pair(name, tmp_path, commit=10)
-    pair.play(20)
+    pair.play(12)
     here, _ = pair.memory.digest(), pair.durable.close()
     with Served(tmp_path) as served:
         assert served.digest("e") == here
@@ -90,7 +90,7 @@ def test_a_service_takes_it_over_and_gives_it_back(
 @pytest.mark.parametrize("name", every_run(CASES, [*CASES][2::3]))
 def test_it_tells_what_a_service_does(name: str, tmp_path: Path) -> None:
     pair = Pair(name, tmp_path, commit=50)
-    pair.play(20)
+    pair.play(12)
     engine, held = pair.durable, pair.waiting[-1][1]
     number, report, record = engine.number, engine.report(), engine.record(held)
     assert engine.record(held.decision_id) == record

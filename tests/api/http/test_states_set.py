@@ -241,7 +241,7 @@ def life(served: Correcting, names: list[str]) -> None:
 def test_bases_of_changes_go_once_no_fold_begins_there_and_all_goes_on(served: Correcting) -> None:
     names: list[str] = []
     sizes = []
-    for _ in range(3):
+    for _ in range(2):
         life(served, names)
         before = changed_bases(served)
         assert len(before) == 4

@@ -67,21 +67,21 @@ def test_a_change_that_is_found_is_told_in_diagnostics_and_in_the_report(
     assert (diagnostics(adaptive)["model"], diagnostics(adaptive)["changes"]) == (0, [])
     report = adaptive.get("/v1/experiments/w/report").json()
     assert report["changes"] == [] and "since_change" not in report
-    play(adaptive, 200)
-    play(adaptive, 100, best="b")
+    play(adaptive, 120)
+    play(adaptive, 60, best="b")
     found = diagnostics(adaptive)
     (change,) = found["changes"]
     assert found["model"] == change["model"] == 1 and change["number"] == 1
-    assert 190 <= change["place"] <= 210 < change["noticed"] < 300
+    assert 110 <= change["place"] <= 130 < change["noticed"] < 180
     assert (change["fresh"], change["cause"]) == ("all", "found") and change["evidence"] > 1e6
 
     report = adaptive.get("/v1/experiments/w/report").json()
-    late = [adaptive.record(f"~{number}", "w").json()["reward"]["value"] for number in range(change["place"], 300)]
+    late = [adaptive.record(f"~{number}", "w").json()["reward"]["value"] for number in range(change["place"], 180)]
     assert report["changes"] == found["changes"]
     since = report["since_change"]
     assert (since["place"], since["decisions"], since["rewards"]) == (change["place"], len(late), len(late))
     assert since["reward_mean"] == pytest.approx(np.mean(late)) and since["interval"][0] < since["reward_mean"]
-    assert report["decisions"] == 300
+    assert report["decisions"] == 180
 
     adaptive.assert_consistent("w")
     for _ in range(2):  # with a snapshot, then without any

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
+from support.pictures import leave_empty
 
 import onearm
 from onearm.api.cli.main import run
@@ -241,6 +242,7 @@ def test_the_command_the_page_and_python_say_the_same(
     path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tables and notes of the command are those of Python; the page has the heads and cells of the estimates."""
+    leave_empty(monkeypatch)
     with path.open("a") as file:
         file.write("mug,nothing,0.5,land 1,20\n")
     monkeypatch.setattr("onearm.api.terminal.console", Console(width=200))

@@ -57,7 +57,7 @@ def test_a_log_by_hand_is_what_was_counted() -> None:
     assert shares(world.law, np.array([[1.0, 0.0], [0.0, 1.0]]), world.begin) == pytest.approx([0.75, 0.25])
 
 
-@pytest.mark.parametrize(("name", "steps"), [("admission", 10_000), ("inventory", 10_000), ("garnet", 10_000)])
+@pytest.mark.parametrize(("name", "steps"), [("admission", 4_000), ("inventory", 4_000), ("garnet", 4_000)])
 def test_the_best_policy_of_the_log_is_nearly_that_of_the_world(name: str, steps: int) -> None:
     log = logged(name, steps, 4)
     transitions, reward, is_open = tables_of(envs.make(name))
@@ -74,14 +74,14 @@ def test_what_another_policy_earns_is_within_three_standard_errors(arm: int) -> 
     transitions, reward, _ = tables_of(envs.make("admission"))
     policy = np.repeat(np.eye(2)[[arm]], 20, axis=0)
     truth = gain_from(transitions, reward, np.full(20, arm), 0)
-    found = [worth(fit(log), log, policy, draws=40) for log in (logged("admission", 4_000, seed) for seed in range(10))]
+    found = [worth(fit(log), log, policy, draws=20) for log in (logged("admission", 1_500, seed) for seed in range(10))]
     gains = np.array([each.gain for each in found])
     assert abs(gains.mean() - truth) <= 3.0 * gains.std() / np.sqrt(10) + 1e-12
     assert sum(each.low - 1e-9 <= truth <= each.high + 1e-9 for each in found) >= 8
 
 
 def test_the_logs_own_policy_is_worth_its_mean_reward() -> None:
-    log = logged("service", 5_000, 2)
+    log = logged("service", 2_000, 2)
     world = fit(log)
     found: Worth = worth(world, log, _as_logged(world.visits), draws=20)
     assert found.gain == pytest.approx(log.reward.mean(), abs=0.01)
@@ -95,7 +95,7 @@ def _as_logged(visits: Array) -> Array:
 
 def test_who_goes_where_the_log_hardly_was_is_told_so() -> None:
     """Speed 0 lets the queue grow to its end, where a log at random hardly ever was."""
-    log = logged("service", 4_000, 1)
+    log = logged("service", 2_000, 1)
     slow, fast = (worth(fit(log), log, np.repeat(np.eye(4)[[a]], 20, axis=0), draws=20) for a in (0, 3))
     assert slow.hardly_seen > HARDLY > fast.hardly_seen
     never = table([0, 0, 1], [0, 0, 1], [1.0, 1.0, 0.0], [0, 1, 0], [0])

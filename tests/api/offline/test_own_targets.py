@@ -11,6 +11,7 @@ import pandas
 import polars
 import pyarrow
 import pytest
+from support.pictures import leave_empty
 
 import onearm
 from onearm.api.cli.main import run
@@ -300,6 +301,7 @@ def test_a_function_of_a_file_is_a_target_of_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog, "_outside", {})  # the other tests ask for all policies that there are
+    leave_empty(monkeypatch)
     columns = shop(60)
     with (tmp_path / "log.csv").open("w", newline="") as file:
         writer = csv.writer(file)

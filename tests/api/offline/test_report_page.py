@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.pictures import leave_empty
 from support.reported import ABOUT, CANDIDATES, SCRIPT, N, evaluation, hostile_rows
 
 from onearm.api.offline.candidate_kinds import ActionCandidate
@@ -232,7 +233,10 @@ def test_how_it_was_made_is_told(shown: Shown) -> None:
         assert fact in shown.dom.text, fact
 
 
-def test_without_segments_five_parts_of_the_log_are_told_and_false_propensities_raise_an_alarm(shown: Shown) -> None:
+def test_without_segments_five_parts_of_the_log_are_told_and_false_propensities_raise_an_alarm(
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_empty(monkeypatch)
     log = hostile_rows(np.full(N, 0.1), segments=False)
     log.decisions = N  # of no other one anything is known: whether arms are taken too often could not be told
     found = evaluation(log)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars
 import pytest
+from support.pictures import leave_empty
 
 import onearm
 from onearm.engine.errors import InvalidInput
@@ -99,6 +100,7 @@ def test_a_law_that_is_not_that_of_the_propensities_is_refused(tmp_path: Path) -
         found(file, "p")
 
 
-def test_the_page_says_which_tests_were_exact(tmp_path: Path) -> None:
+def test_the_page_says_which_tests_were_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_empty(monkeypatch)
     onearm.evaluate(table(*drawn()), "uniform", law="p_*", report=tmp_path / "report.html")
     assert "was tested exactly, on 600 decisions" in (tmp_path / "report.html").read_text()

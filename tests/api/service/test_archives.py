@@ -59,15 +59,15 @@ def test_who_names_no_folder_of_archives_is_told_how(compacted: tuple[Served, Ru
 def test_each_archive_folds_from_one_base_to_the_next(tmp_path: Path, kind: str) -> None:
     with Served(tmp_path) as served:
         run = Run(served, kind, "e")
-        run.play(25)
+        run.play(16)
         bases = [run.compact(archive=True)]
-        run.play(30)
-        bases.append(run.compact(bases[0].seq + 20, archive=True))
-        run.play(10)
+        run.play(18)
+        bases.append(run.compact(bases[0].seq + 12, archive=True))
+        run.play(6)
         bases.append(run.compact())
-        run.play(5)
+        run.play(4)
         bases.append(run.compact(archive=True))
-        run.play(10)
+        run.play(6)
         found = found_of(served)
         assert not has_fault(found), found
         states = [(link["seq"], link["state"]) for link in found["archives"]]

@@ -48,23 +48,23 @@ def test_a_compacted_experiment_goes_on_as_its_twin(tmp_path: Path, kind: str) -
     with Served(tmp_path, cache_bytes=3000) as served:
         run, twin = Run(served, kind, "e"), Run(served, kind, "twin")
         for one in (run, twin):
-            one.play(40)
+            one.play(24)
         whole = rows(served, run)
         base = run.compact()
         assert (base.seq, base.decisions) == (len(whole), served.service.live("e").number)
         run.assert_retries()
         for one in (run, twin):
-            one.play(30)
+            one.play(16)
         forget_snapshots(served)
         served.restart()
         assert served.service.live("e").kept_at >= base.seq
         assert run.told() == twin.told()
         for one in (run, twin):
-            one.play(10)
-        second = run.compact(base.seq + 25)
-        assert second.seq == base.seq + 25
+            one.play(6)
+        second = run.compact(base.seq + 15)
+        assert second.seq == base.seq + 15
         for one in (run, twin):
-            one.play(10)
+            one.play(6)
         forget_snapshots(served)
         served.restart()
         assert run.made == twin.made
@@ -85,7 +85,7 @@ def test_a_compacted_experiment_goes_on_as_its_twin(tmp_path: Path, kind: str) -
 def test_only_what_was_learned_before_is_slim(tmp_path: Path, kind: str) -> None:
     with Served(tmp_path) as served:
         run = Run(served, kind, "e")
-        run.play(40)
+        run.play(30)
         before = rows(served, run)
         seq = len(before) - 10
         run.compact(seq)
@@ -97,7 +97,7 @@ def test_only_what_was_learned_before_is_slim(tmp_path: Path, kind: str) -> None
             else:
                 detail = None if was.decision_id is None else was.detail
                 assert now == was._replace(**blank, detail=detail)  # type: ignore[arg-type]
-        assert len(learned) > 20
+        assert len(learned) > 12
 
 
 def test_the_same_again_is_the_same_and_what_cannot_be_is_refused(served: Served) -> None:

@@ -23,13 +23,16 @@ def served(tmp_path: Path) -> Any:
         yield one
 
 
+N = 1000  # decisions of a log
+
+
 def drawn(seed: int, predicted: float) -> tuple[Any, ...]:
     """Return decisions of two arms, each as likely, with a policy that takes the second, and a model of it."""
     rng = np.random.default_rng(seed)
-    action = rng.integers(0, 2, 2000)
-    reward = (rng.random(2000) < np.where(action == 1, 0.8, 0.3)).astype(float)
+    action = rng.integers(0, 2, N)
+    reward = (rng.random(N) < np.where(action == 1, 0.8, 0.3)).astype(float)
     right = np.where(action == 1, predicted, 0.3)
-    return reward, 2.0 * (action == 1), right, np.full(2000, predicted), {"live": np.ones(2000)}
+    return reward, 2.0 * (action == 1), right, np.full(N, predicted), {"live": np.ones(N)}
 
 
 @pytest.mark.parametrize("predicted", every_run([0.8, 0.0], [0.0]))
@@ -79,7 +82,7 @@ def test_where_no_bound_is_known_there_is_no_interval() -> None:
 def test_a_bad_model_does_not_make_a_difference_sure() -> None:
     """Two policies that are alike, looked at after each page, by models that err as far as they can."""
     sure = 0
-    for seed in range(20):
+    for seed in range(10):
         rng = np.random.default_rng(seed)
         state = difference.start(2.0)
         for _ in range(10):
@@ -105,9 +108,9 @@ LIVE = [UNIFORM, law("floor", policy=law("epsilon_greedy"), minimum=0.1)]
 def test_a_shadow_is_told_by_both(served: Served, live: Any) -> None:
     life = Life(served, live, reward={"range": [0, 1]})
     life.join(law("fixed_arm", arm=2), role="shadow")
-    life.play(150)
+    life.play(100)
     assert served.post("/v1/experiments/e/arms", {"id": "d"}).status_code == 201
-    life.play(150)
+    life.play(100)
     found = life.read_up()["policies"][1]
     robust = found["doubly_robust"]
     assert abs(robust["value"] - MEANS["c"]) < 0.15 and abs(found["value"]["value"] - MEANS["c"]) < 0.15
@@ -125,13 +128,13 @@ def test_it_is_counted_anew_where_weights_have_another_bound(served: Served) -> 
     life = Life(served, law("floor", policy=law("epsilon_greedy"), minimum=0.1), reward={"range": [0, 1]})
     life.join(law("fixed_arm", arm=2), role="shadow")
     waiting = [served.decide({}).json() for _ in range(20)]
-    life.play(100)
+    life.play(60)
     life.join(law("floor", policy=law("ucb1"), minimum=0.01), role="live")
     for decided in waiting:
         life.reward(decided)
-    life.play(100)
+    life.play(60)
     life.join(law("floor", policy=law("ucb1"), minimum=0.2), role="live")
-    life.play(100)
+    life.play(60)
     found = life.read_up()["policies"][1]
     assert found["decisions"] > 0 and found["doubly_robust"]["low"] is not None
     watch = served.service.policies.watch(served.service.live("e"))
@@ -143,7 +146,7 @@ def test_it_is_counted_anew_where_weights_have_another_bound(served: Served) -> 
 def test_contexts_are_predicted_by_a_regression(served: Served) -> None:
     life = Life(served, UNIFORM, problem={"context": {"kind": "dense", "length": 2}}, reward={"range": [0, 1]})
     life.join(law("linucb"), role="shadow")
-    for n in range(200):
+    for n in range(120):
         life.play(1, context=[n % 2, 1.0])
     found = life.read_up()["policies"][1]
     assert abs(found["doubly_robust"]["value"] - found["value"]["value"]) < 0.2

@@ -140,7 +140,7 @@ def test_chance_wins_no_more_often_than_the_bound_where_the_centre_is_learned(la
 @pytest.mark.parametrize("propensity", [1.0, 0.05, np.nan])
 def test_what_falls_short_is_found_soon_with_its_place(propensity: float) -> None:
     places = []
-    for seed in range(9):
+    for seed in range(5):
         watch = watching(0, 1)
         assert heard(watch, errors_of(1000, seed=seed), propensity=propensity) == (NOTHING, NOTHING)
         number, row = heard(watch, errors_of(200, seed=seed + 50) - 2.0, first=1000, propensity=propensity)

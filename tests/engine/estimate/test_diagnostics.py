@@ -11,6 +11,7 @@ import pytest
 from onearm.engine.errors import InvalidInput
 from onearm.engine.estimate.diagnostics import diagnose, pareto_k, weight_tail
 from onearm.engine.estimate.eprocess import (
+    _log_e,
     action_e_process,
     add_actions,
     add_many,
@@ -405,5 +406,6 @@ def test_python_bets_as_compiled_code_does(least: float | None) -> None:
     add_actions(compiled[1], action, propensity)
     add_actions.python(python[1], action, propensity)
     for one, other in zip(compiled, python, strict=True):
+        assert _log_e(one) == _log_e.python(other)
         for array, same in zip(one, other, strict=True):
             np.testing.assert_array_equal(array, same)

@@ -194,7 +194,7 @@ def test_the_bootstrap_is_that_of_its_drawn_logs_by_the_definition(shape: int) -
 
 def test_drawn_logs_know_nothing_of_the_draws_that_made_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """A log of rewards that the world drew under the seed of the bootstrap: no drawn log is of the bad ones alone."""
-    n, drawn = 4000, []
+    n, drawn = 2000, []
 
     def recorded(columns: Array, run: np.uint64, poisson: Array, count: Array, sums: Array) -> None:
         resample(columns, run, poisson, count, sums)

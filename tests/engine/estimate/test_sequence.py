@@ -243,6 +243,18 @@ def ever_outside(state: SequenceState, pages: list[Array], means: tuple[float, f
 
 
 @pytest.mark.jit
+@pytest.mark.parametrize("n", [0, 1, 4, 4098, 9001])
+def test_python_adds_up_what_bets_earn_as_compiled_code_does(n: int) -> None:
+    """To the bit, and in the same order, however many terms it takes at once."""
+    rng = np.random.default_rng(8)
+    term = np.where(rng.random(n) < 0.3, 0.0, rng.exponential(size=n) * 10.0 ** rng.integers(-3, 4, n))
+    found = [np.linspace(0.0, 1.0, len(sequence.BETS)) for _ in range(2)]
+    sequence.grow(sequence.BETS, term, found[0])
+    sequence.grow.python(sequence.BETS, term, found[1])
+    assert found[0].tolist() == found[1].tolist()
+
+
+@pytest.mark.jit
 def test_sequences_are_never_outside_in_95_of_100_paths_at_any_time() -> None:
     """400 paths of 1000 decisions, all looked at; what the package stores grows as the definition says."""
     outside = {"plain": 0, "bounded": 0}

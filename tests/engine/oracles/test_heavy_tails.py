@@ -41,10 +41,10 @@ def test_what_is_cut_lies_at_the_limit_on_its_own_side():
 
 
 def test_the_limit_grows_so_that_less_and_less_is_cut():
-    rewards = np.random.default_rng(0).standard_t(2, 30_000)
+    rewards = np.random.default_rng(0).standard_t(2, 10_000)
     kept = learned(rewards) == rewards
     assert kept[:1000].mean() < 0.9
-    assert kept[-5000:].mean() > 0.98
+    assert kept[-2000:].mean() > 0.96
 
 
 @pytest.mark.parametrize("clicks", [0.5, 0.1, 0.01, 0.001])

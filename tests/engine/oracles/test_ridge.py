@@ -183,7 +183,7 @@ def test_forgetting_is_the_ridge_regression_of_weights_that_halve(scaling: str) 
 
 
 def test_forgetting_keeps_half_of_the_prior_at_least_over_a_thousand_half_lives_of_equal_contexts() -> None:
-    half_life, n = 15, 15_000
+    half_life, n = 5, 5_000
     model = arm_ridge(Problem(2, (4,)), regularisation=0.8, half_life=half_life, scaling="none")
     contexts = np.tile([1.0, -2.0, 0.5, 3.0], (n, 1))
     for part in np.split(contexts, 50):
@@ -199,7 +199,7 @@ def test_forgetting_keeps_half_of_the_prior_at_least_over_a_thousand_half_lives_
 
 
 def test_ill_conditioned_streams_stay_near_the_solution_of_least_squares() -> None:
-    n, d = 15_000, 5
+    n, d = 5_000, 5
     rng = np.random.default_rng(4)
     contexts = rng.normal(size=(n, 1)) + 1e-4 * rng.normal(size=(n, d))  # five copies of one feature, nearly
     rewards = contexts.sum(1) + rng.normal(size=n)

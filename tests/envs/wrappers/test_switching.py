@@ -153,16 +153,16 @@ def test_compiled_it_is_what_python_makes_of_it() -> None:
 
 
 def test_a_change_that_takes_a_while_comes_with_a_probability_that_rises() -> None:
-    env = catalog.make("switching", env=COINS, at=[1000, 6000], orders=SWAP, over=4000)
-    world = np.array(world_of(env, SWAP, 10_500))
-    assert world[:1000].sum() == 0
-    assert world[4999:6000].all()  # decision 4000 of the change is the first that is surely of the new world
-    assert not world[9999:].any()
-    for begin, share in ((1000, world), (6000, 1 - world)):
+    env = catalog.make("switching", env=COINS, at=[400, 2400], orders=SWAP, over=1600)
+    world = np.array(world_of(env, SWAP, 4_200))
+    assert world[:400].sum() == 0
+    assert world[1999:2400].all()  # decision 1600 of the change is the first that is surely of the new world
+    assert not world[3999:].any()
+    for begin, share in ((400, world), (2400, 1 - world)):
         for quarter in range(4):
-            part = share[begin + 1000 * quarter : begin + 1000 * (quarter + 1)]
+            part = share[begin + 400 * quarter : begin + 400 * (quarter + 1)]
             expected = (quarter + 0.5) / 4
-            assert abs(part.mean() - expected) < 4 * np.sqrt(expected * (1 - expected) / 1000)
+            assert abs(part.mean() - expected) < 4 * np.sqrt(expected * (1 - expected) / 400)
 
 
 def test_worlds_that_pass_into_each_other_all_the_time() -> None:

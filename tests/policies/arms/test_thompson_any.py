@@ -93,7 +93,7 @@ def test_until_two_rewards_differ_every_arm_is_played_alike() -> None:
 @pytest.mark.parametrize("propensities", [True, False])
 def test_units_do_not_change_a_bit(scale: float, offset: float, propensities: bool) -> None:
     policy = catalog.make("thompson_any", propensities=propensities)
-    rewards = np.random.default_rng(1).integers(0, 64, (40, 3)) / 64 + [0.0, 0.25, 0.5]
+    rewards = np.random.default_rng(1).integers(0, 64, (24, 3)) / 64 + [0.0, 0.25, 0.5]
 
     def played(of: Array) -> list[tuple[int, float]]:
         state = policy.init(policy.params, Problem(3))

@@ -42,8 +42,8 @@ def contexts(problem: Problem, n: int) -> list[Instance]:
 @pytest.mark.parametrize("name", FREE_OF_UNITS)
 def test_the_unit_of_rewards_does_not_matter(name: str, problem: Problem) -> None:
     policy = catalog.make(name)
-    one, thousand = (x.taught(policy, problem, 60, scale) for scale in (1.0, 1000.0))
-    for at in contexts(problem, 20):
+    one, thousand = (x.taught(policy, problem, 40, scale) for scale in (1.0, 1000.0))
+    for at in contexts(problem, 10):
         assert x.law_of(policy, thousand, at) == pytest.approx(x.law_of(policy, one, at), rel=1e-6, abs=1e-12)
         assert x.decide(policy, thousand, at).action == x.decide(policy, one, at).action
 
@@ -55,8 +55,8 @@ def test_the_order_of_actions_does_not_matter(name: str, problem: Problem) -> No
     """`order[a]` is the new number of action a; its probability moves with it."""
     policy = catalog.make(name)
     order = np.array([2, 0, 3, 1])
-    plain, moved = x.taught(policy, problem, 60), x.taught(policy, problem, 60, order=order)
-    for at in contexts(problem, 20):
+    plain, moved = x.taught(policy, problem, 40), x.taught(policy, problem, 40, order=order)
+    for at in contexts(problem, 10):
         context = at.context[np.argsort(order)] if problem.context_kind == "actions" else at.context
         law = x.law_of(policy, moved, x.instance(at.t, context, 4))
         assert law[order] == pytest.approx(x.law_of(policy, plain, at), rel=1e-6, abs=1e-9)
@@ -66,8 +66,8 @@ def test_the_order_of_actions_does_not_matter(name: str, problem: Problem) -> No
 def test_action_sets_may_be_smaller_than_the_largest(name: str) -> None:
     """A set of two actions has the law of the same two among four of which the others are not available."""
     policy = catalog.make(name)
-    state = x.taught(policy, ACTIONS, 60)
-    for at in contexts(ACTIONS, 20):
+    state = x.taught(policy, ACTIONS, 40)
+    for at in contexts(ACTIONS, 10):
         two = x.instance(at.t, at.context[:2].copy(), 2)
         masked = x.instance(at.t, at.context, available=np.array([True, True, False, False]))
         law = x.law_of(policy, state, two)
@@ -82,7 +82,7 @@ def test_action_sets_may_be_smaller_than_the_largest(name: str) -> None:
 def test_a_decision_is_explained(name: str, problem: Problem) -> None:
     """Parts sum to the score, widths are positive, and the law is that of the decision."""
     policy = catalog.make(name)
-    state = x.taught(policy, problem, 60)
+    state = x.taught(policy, problem, 40)
     at = contexts(problem, 1)[0]
     law, scores, widths, parts = np.zeros(4), np.zeros(4), np.zeros(4), np.zeros((4, 4))
     loop.explain(policy.params, state, at, law, scores, widths, parts)
@@ -128,17 +128,18 @@ def assert_frequencies(name: str, problem: Problem, draws: int) -> None:
 
 @pytest.mark.parametrize("name", OVER_AN_ORACLE)
 def test_contexts_are_used(name: str) -> None:
-    """Iris has three kinds of flowers, of which uniform guesses a third; 300 decisions are two passes."""
+    """Iris has three kinds of flowers, of which uniform guesses a third; 150 decisions are one pass."""
     params = {"propensities": False} if name == "logistic_thompson" else {}
-    found = simulate(catalog.make(name, **params), envs.make("classification", dataset="iris"), horizon=300, seed=1)
-    assert found.reward[:, -1].mean() / 300 > 0.75
+    found = simulate(catalog.make(name, **params), envs.make("classification", dataset="iris"), horizon=150, seed=1)
+    assert found.reward[:, -1].mean() / 150 > 0.6
 
 
 @pytest.mark.parametrize("name", [name for name in OVER_AN_ORACLE if name != "logistic_thompson"])
 def test_named_features_are_used(name: str) -> None:
     world = envs.make("named", env={"name": "classification", "params": {"dataset": "iris"}})
-    found = simulate(catalog.make(name), world, horizon=300, seed=1)
-    assert found.reward[:, -1].mean() / 300 > 0.6
+    params = {"models": 5} if name == "bag" else {}  # of twenty each learns as Python
+    found = simulate(catalog.make(name, **params), world, horizon=150, seed=1)
+    assert found.reward[:, -1].mean() / 150 > 0.5
 
 
 @pytest.mark.covering
@@ -154,12 +155,12 @@ def test_a_row_of_the_log_that_is_wider_than_the_call_has_the_law_of_the_call(
     policy, width = catalog.make(name, **params), 16
     rng = np.random.default_rng(k)
     state = policy.init(policy.params, Problem(width, (width, 3)))
-    for t in range(40):
+    for t in range(24):
         rows = rng.normal(size=(k, 3))
         at = Instance(t, rows, np.ones(k, np.bool_))
         x.learn(policy, state, at, int(rng.integers(k)), float(rng.normal()))
     differ = 0
-    for t in range(40, 60):
+    for t in range(24, 36):
         rows, there = rng.normal(size=(k, 3)), np.arange(width) < k
         called = x.law_of(policy, state, Instance(t, rows, np.ones(k, np.bool_)))
         logged = x.law_of(policy, state, Instance(t, np.pad(rows, ((0, width - k), (0, 0))), there))

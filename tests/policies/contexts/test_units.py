@@ -36,7 +36,7 @@ UNITS = [  # in which rewards of 0 and 1 are exact, and so are their differences
     (2.0**30, 0.0),
     (2.0**30, 2.0**10),
 ]
-STEPS = 90
+STEPS = 60
 NEW = ("origin", "noise", "second_order", "compared")  # params that came later
 
 

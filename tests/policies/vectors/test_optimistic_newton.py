@@ -80,7 +80,7 @@ def test_a_trace_that_is_known_to_the_digit() -> None:
 @pytest.mark.parametrize("hint", ["last", "zero"])
 def test_each_step_is_that_of_the_formula(domain: Domain, hint: str) -> None:
     policy = catalog.make("optimistic_newton", gradient_max=2.0, alpha=0.5, identity=0.3, hint=hint)
-    run = squares(policy, domain, waves(250))
+    run = squares(policy, domain, waves(120))
     beta = 0.5 * min(1.0 / (4.0 * 2.0 * domain.diameter), 0.5)
     matrix = (0.3 + 0.5 * beta * 4.0) * np.eye(3)
     y, last, region, work = domain.start, np.zeros(3), domain.region(), matrix_work(domain)
@@ -90,7 +90,7 @@ def test_each_step_is_that_of_the_formula(domain: Domain, hint: str) -> None:
         step_by(metric_of(matrix), region, work, y - np.linalg.solve(matrix, along), np.zeros(3), point)
         return point
 
-    for (a, target), x in zip(waves(250), run.points, strict=True):
+    for (a, target), x in zip(waves(120), run.points, strict=True):
         assert np.abs(x - stepped(last)).max() < 1e-10
         gradient = (a @ x - target) * a
         y = stepped(gradient)
@@ -154,10 +154,10 @@ def test_the_certificate_holds_for_any_point_on_any_course(params: dict[str, Any
         waiting: list[tuple[Instance, Decision, Array]] = []
         learned: list[tuple[Array, Array]] = []
         scale, drift = 10.0 ** rng.integers(-3, 3), rng.normal(size=4) * (course % 3)
-        for t in range(40):
+        for t in range(24):
             instance = Instance(t, rng.normal(size=context_shape), np.ones(1, np.bool_))
             point, propensity = loop.decide(policy.params, state, instance, Key(RUN, t))
-            gradient = scale * (rng.normal(size=4) + drift) * (50.0 if t == 20 else 1.0)
+            gradient = scale * (rng.normal(size=4) + drift) * (50.0 if t == 12 else 1.0)
             waiting.append((instance, Decision(point.copy(), propensity), gradient))
             while waiting and (not late or rng.random() < 0.4):
                 then, decision, told = waiting.pop(rng.integers(len(waiting)))

@@ -87,7 +87,7 @@ def test_estimates_of_a_linear_loss_are_right_on_average(feedback: FeedbackKind,
     state = start(policy, domain, feedback)
     d = domain.dimension
     slope = np.arange(1.0, d + 1.0)
-    n = 1000
+    n = 500
     estimates = np.zeros((n, d))
     for t in range(-1, n):
         then, decision = decide(policy, state, t + 1)

@@ -81,7 +81,7 @@ def drawn(policy: Policy, units: range) -> np.ndarray[Any, Any]:
 
 
 def test_who_decides_is_drawn_with_the_shares() -> None:
-    n, policy, nobody = 20_000, made(), instance(7)
+    n, policy, nobody = 6_000, made(), instance(7)
     by_number = np.array([who_decides(policy.params, nobody, Key(RUN, t)) for t in range(n)])
     by_unit = drawn(policy, range(n))
     for who, share in ((LIVE, 0.625), (CANARY, 0.25), (CONTROL, 0.125)):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import golden
@@ -17,11 +17,11 @@ from support.quadratures import fewer
 from onearm.engine.features import Encoder
 from onearm.engine.problem import state_problem
 from onearm.engine.simulation import Simulation
-from onearm.engine.vocabulary import Array, Decision, Environment, Feedback, Instance, Policy, Problem
+from onearm.engine.vocabulary import Array, Decision, Environment, Features, Feedback, Instance, Policy, Problem
 from onearm.envs import catalog as envs
 
 MEANS = [0.3, 0.7, 0.1, 0.5]
-STEPS = {"none": 28, "dense": 18, "actions": 18, "named": 18, "states": 24}
+STEPS = {"none": 20, "dense": 16, "actions": 16, "named": 16, "states": 18}
 STATES = 5
 NAMES = golden.names("arm")
 
@@ -52,7 +52,10 @@ def problem_of(policy: Policy, context: str, n_arms: int) -> Problem:
 
 
 class ArmWorld:
-    """Masks that leave one arm to all, random contexts, rewards of 0 and 1 and every fifth time between them."""
+    """Masks that leave one arm to all, random contexts, rewards of 0 and 1 and every fifth time between them.
+
+    What is drawn depends on nothing but the time and the shape. So it is drawn once, and not anew for each policy.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -64,30 +67,56 @@ class ArmWorld:
         return Instance(t, self.context(t), mask(self.problem.n_arms, t))
 
     def context(self, t: int) -> Any:
-        rng, problem = np.random.default_rng([7, t]), self.problem
+        problem = self.problem
         if problem.states is not None:
-            return np.array([rng.integers(problem.states), rng.random() < 0.2], np.float64)
+            return _place(problem.states, t).copy()
         if problem.context_kind != "named":
-            return rng.normal(size=problem.context_shape)
-        shared = {"x": rng.normal(size=2).tolist(), "city": str(rng.integers(3))}
-        actions = [{"id": str(a), "price": rng.random()} for a in range(problem.n_arms)]
-        return Encoder(bits=8).encode(shared, actions)
+            return _numbers(problem.context_shape, t).copy()
+        return Features(*(column.copy() for column in _named(problem.n_arms, t)))
 
     def feedback(self, instance: Instance, decision: Decision) -> Feedback:
-        reward = float(np.random.default_rng([6, instance.t]).random())
+        reward, after = _luck(instance.t)
         if instance.t % 5 != 4:
             reward = float(reward < MEANS[decision.action])
-        if self.problem.states is None:
-            return Feedback(reward, np.zeros(0))
-        return Feedback(reward, np.array([float(np.random.default_rng([8, instance.t]).integers(STATES + 1))]))
+        return Feedback(reward, np.zeros(0) if self.problem.states is None else np.array([after]))
 
 
 def mask(n: int, t: int) -> Array:
     """Return which of n are available at time t: one of them to all."""
+    return _mask(n, t).copy()
+
+
+@functools.cache
+def _mask(n: int, t: int) -> Array:
     rng = np.random.default_rng([5, t])
     available = rng.random(n) < rng.choice([0.3, 0.7, 1.0])
     available[rng.integers(n)] = True
     return available
+
+
+@functools.cache
+def _luck(t: int) -> tuple[float, float]:
+    """Return what decides on a reward, and the state that comes next."""
+    return float(np.random.default_rng([6, t]).random()), float(np.random.default_rng([8, t]).integers(STATES + 1))
+
+
+@functools.cache
+def _place(states: int, t: int) -> Array:
+    rng = np.random.default_rng([7, t])
+    return np.array([rng.integers(states), rng.random() < 0.2], np.float64)
+
+
+@functools.cache
+def _numbers(shape: tuple[int, ...], t: int) -> Array:
+    return np.random.default_rng([7, t]).normal(size=shape)
+
+
+@functools.cache
+def _named(n_arms: int, t: int) -> Features:
+    rng = np.random.default_rng([7, t])
+    shared = {"x": rng.normal(size=2).tolist(), "city": str(rng.integers(3))}
+    actions = [{"id": str(a), "price": rng.random()} for a in range(n_arms)]
+    return Encoder(bits=8).encode(shared, actions)
 
 
 def begin(name: str, context: str = "", n_arms: int = len(MEANS)) -> Course:
@@ -108,8 +137,10 @@ def simulation(env: str) -> Simulation:
 
 ENVS = [name for name in envs.names() if kind_of(name) == "arm"]
 KIND = Kind(
-    courses={f"{name}-{context}": partial(begin, name, context) for name in NAMES for context in contexts_of(name)},
-    simulations={env: partial(simulation, env) for env in ENVS},
+    courses={
+        f"{name}-{context}": functools.partial(begin, name, context) for name in NAMES for context in contexts_of(name)
+    },
+    simulations={env: functools.partial(simulation, env) for env in ENVS},
     problem=Problem(3),
     digests=None,
 )

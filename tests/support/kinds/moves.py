@@ -39,7 +39,7 @@ class MoveWorld:
 
 
 def begin(name: str, arms: int, trials: int | None) -> Course:
-    return Course(golden.specimen(name), Problem(arms, horizon=trials, slots=SLOTS), MoveWorld(), steps=100)
+    return Course(golden.specimen(name), Problem(arms, horizon=trials, slots=SLOTS), MoveWorld(), steps=70)
 
 
 def stream(arms: int = ARMS, slots: int = SLOTS, **params: Any) -> Environment:

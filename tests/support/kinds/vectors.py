@@ -86,7 +86,7 @@ class VectorWorld:
 
 
 def begin(case: Case, sort: courses.World) -> Course:
-    return Course(case.policy, case.problem, VectorWorld(case.problem, sort), steps=32, patience=7)
+    return Course(case.policy, case.problem, VectorWorld(case.problem, sort), steps=24, patience=7)
 
 
 def played(case: Case, sort: courses.World, timing: courses.Timing) -> courses.Course:

@@ -12,12 +12,13 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
+from support.pictures import leave_empty
 from support.served import RANDOM, Served
 
 from onearm.api.http.dashboard import asking
 from onearm.api.http.dashboard.rendering import POLICY
 from onearm.api.offline import evaluation
-from onearm.api.service.evaluating import KEPT_EACH
+from onearm.api.service import evaluating
 from onearm.api.service.room import StateLimits
 
 ASKED = {
@@ -74,6 +75,11 @@ def ended(served: Served, address: str) -> httpx.Response:
 
 
 @pytest.fixture
+def empty_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_empty(monkeypatch)
+
+
+@pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Hold evaluations before policies go through the log, until the event is set."""
     free, whole = threading.Event(), evaluation.evaluate
@@ -110,6 +116,7 @@ def test_a_log_is_evaluated_and_its_report_opens_at_the_address_of_the_evaluatio
     assert "Each interval here is for one target alone" in report.text
 
 
+@pytest.mark.usefixtures("empty_pictures")
 def test_a_largest_weight_that_is_stated_is_taken(served: Served) -> None:
     served.create(policy=RANDOM)
     for i in range(20):
@@ -120,6 +127,7 @@ def test_a_largest_weight_that_is_stated_is_taken(served: Served) -> None:
     assert "is taken for the largest possible" not in stated and "--weight-max 3" in stated
 
 
+@pytest.mark.usefixtures("empty_pictures")
 def test_a_segment_without_a_value_says_so(served: Served) -> None:
     filled(served, 12)
     served.decide({"context": {}, "decision_id": "bare"})
@@ -128,6 +136,7 @@ def test_a_segment_without_a_value_says_so(served: Served) -> None:
     assert "without a value" in report[report.index('id="segments"') :]
 
 
+@pytest.mark.usefixtures("empty_pictures")
 def test_segments_are_the_values_of_a_named_feature(served: Served) -> None:
     filled(served)
     assert '<option value="device">' in served.get("/experiments/e/evaluations").text
@@ -177,6 +186,7 @@ def test_what_the_log_refuses_is_said_at_its_field_as_well(served: Served) -> No
     assert 'value="colour"' in form.text
 
 
+@pytest.mark.usefixtures("empty_pictures")
 def test_a_range_that_is_too_narrow_is_widened_in_the_form(served: Served) -> None:
     """Not by the option of the command, which the message names as well."""
     filled(served)
@@ -227,6 +237,7 @@ def test_an_evaluation_is_cancelled_and_its_form_comes_back(served: Served, held
     assert ask(served).status_code == 303, "there is room for the next one"
 
 
+@pytest.mark.usefixtures("empty_pictures")
 def test_an_experiment_has_one_at_a_time_and_others_go_on_beside_it(served: Served, held: threading.Event) -> None:
     filled(served)
     filled(served, name="other")
@@ -254,6 +265,7 @@ def test_a_tenant_has_some_at_a_time_and_what_waits_is_cancelled_at_once(served:
     assert ask(served, "e").status_code == 303
 
 
+@pytest.mark.usefixtures("empty_pictures")
 def test_the_states_of_all_policies_together_are_as_large_as_that_of_one_may_be(tmp_path: Path) -> None:
     limits = StateLimits(one=70_000, all=120_000)
     with Served(tmp_path, state_limits=limits) as served:
@@ -280,15 +292,19 @@ def test_one_that_takes_too_long_ends(served: Served, monkeypatch: pytest.Monkey
     assert "it took more than" in ended(served, ask(served).headers["location"]).text
 
 
-def test_the_last_ones_of_an_experiment_are_kept_and_none_of_one_that_is_gone(served: Served) -> None:
+@pytest.mark.usefixtures("empty_pictures")
+def test_the_last_ones_of_an_experiment_are_kept_and_none_of_one_that_is_gone(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluating, "KEPT_EACH", 2)
     filled(served, 12)
     addresses = [ask(served).headers["location"] for _ in range(1)]
     ended(served, addresses[0])
-    for _ in range(KEPT_EACH):
+    for _ in range(2):
         addresses.append(ask(served).headers["location"])
         ended(served, addresses[-1])
     assert served.get(addresses[0]).status_code == 404
-    assert [served.get(address).status_code for address in addresses[1:]] == [200] * KEPT_EACH
+    assert [served.get(address).status_code for address in addresses[1:]] == [200] * 2
     filled(served, 12, "other")
     assert served.get(addresses[-1].replace("/e/", "/other/")).status_code == 404, "it is not that one's"
     assert served.post("/v1/experiments/e:erase", {"decision_ids": ["~0"]}).json()["decisions"] == 1

@@ -30,7 +30,7 @@ def test_nothing_is_learned_while_a_list_is_filled_and_each_action_stands_once()
 def test_the_default_policy_learns_by_slot_which_arm_pays() -> None:
     engine = onearm.open(arms=["a", "b", "c"], slots=2, reward_range=(0.0, 1.0), seed=1)
     paid = {("0", "c"), ("1", "a")}
-    for _ in range(150):
+    for _ in range(80):
         shelf = engine.decide()
         engine.learn(shelf, {key: float((key, slot.action_id) in paid) for key, slot in shelf.slots.items()})
     found = [engine.decide().action_ids for _ in range(20)]

@@ -1,0 +1,14 @@
+"""Reports whose pictures are empty: to draw them takes a second, and few tests look at them."""
+
+from __future__ import annotations
+
+import pytest
+from matplotlib.figure import Figure
+
+from onearm.api.offline.report import page
+
+
+def leave_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every picture of a report be there, and empty."""
+    drawn = page.pictures
+    monkeypatch.setattr(page, "pictures", lambda found: dict.fromkeys(drawn(found), lambda width: Figure((width, 1.0))))
