@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from numba import njit, types
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
+from numba.core.imputils import user_function
 from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import DumpParforDiagnostics, InlineOverloads, NativeLowering, NopythonRewrites
 from numba.core.typing.templates import AbstractTemplate, infer_global
@@ -25,6 +26,7 @@ from numba.core.untyped_passes import (
 
 from .entries import EntryCache, Kernels, without_jit
 from .libraries import InlinedLibrary, Library, RoutineLibrary
+from .lowering import KernelLower, OurLower
 from .stamp import is_outside
 
 OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
@@ -117,26 +119,52 @@ def resolve(stub: Callable[..., Any], kernel_for: Callable[[Any], Any]) -> None:
 
 @register_pass(mutates_CFG=True, analysis_only=False)
 class _Lowering(NativeLowering):  # type: ignore[misc]
-    """Numba's lowering, into the library that the compiler makes."""
+    """Numba's pass that lowers: as `OurLower` does, into the library that the compiler makes."""
 
     _name = "lowering_into_a_library"
+
+    @property
+    def lowering_class(self) -> Any:
+        """Return what writes LLVM code."""
+        return OurLower
 
     def run_pass(self, state: Any) -> bool:
         state.library = state.pipeline.library()
         return super().run_pass(state)
 
 
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _KernelLowering(_Lowering):
+    """The same, of a kernel."""
+
+    _name = "lowering_of_a_kernel"
+
+    @property
+    def lowering_class(self) -> Any:
+        """Return what writes LLVM code."""
+        return KernelLower
+
+    def run_pass(self, state: Any) -> bool:
+        """Lower, and let callers of these types find it: numba files it under those that are handed over."""
+        super().run_pass(state)
+        lowered = state["cr"]
+        called = user_function(lowered.fndesc, [state.library])
+        state.targetctx._defns[lowered.cfunc].append(called, tuple(state.args))
+        return True
+
+
 class _Compiler(CompilerBase):  # type: ignore[misc]
     """Numba's compiler of what Python calls."""
 
     library_class: ClassVar[Any] = Library
+    lowering: ClassVar[Any] = _Lowering
 
     def define_pipelines(self) -> list[Any]:
         """Return numba's pipeline, with our lowering, and of our functions without what they do not need."""
         passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
         skipped = () if is_outside(self.state.func_id.func) else FOR_OTHERS
         kept = [(one, text) for one, text in passes.passes if one not in skipped]
-        passes.passes = [(_Lowering if one is NativeLowering else one, text) for one, text in kept]
+        passes.passes = [(self.lowering if one is NativeLowering else one, text) for one, text in kept]
         passes.finalize()
         return [passes]
 
@@ -151,6 +179,7 @@ class _InlinedCompiler(_Compiler):
     """Numba's compiler of what is put into its callers."""
 
     library_class = InlinedLibrary
+    lowering = _KernelLowering
 
 
 class _RoutineCompiler(_Compiler):

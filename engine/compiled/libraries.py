@@ -42,9 +42,8 @@ LINKED: dict[str, Need | None] = {}  # where the routines are kept whose code th
 class Library(JITCodeLibrary):  # type: ignore[misc]
     """Code that is emitted, with all kernels below it put into it.
 
-    Only here LLVM's whole pipeline runs. A kernel's own code is made simple when it is there, without what it calls;
-    numba also optimised it alone, with all below, at each level of nesting, which took nine tenths of LLVM's time for
-    linear policies, and made nothing faster.
+    Only here LLVM's whole pipeline runs, once. Numba also optimised each kernel alone, with all below, at each level of
+    nesting, which took nine tenths of LLVM's time for linear policies, and made nothing faster.
     """
 
     def finalize(self) -> None:
@@ -53,15 +52,25 @@ class Library(JITCodeLibrary):  # type: ignore[misc]
         super().finalize()
 
     def _optimize_functions(self, module: Any) -> None:
+        """Leave a function as it is: the pipeline takes it with all that is put into it."""
         module.data_layout = self._codegen._data_layout
-        passes, builder = self._codegen._function_pass_manager()
-        for function in module.functions:
-            if not function.is_declaration:
-                passes.run(function, builder)
+
+    def _optimize_final_module(self) -> None:
+        """Run LLVM's pipeline. Numba runs a cheap one before it, to find references that it need not count."""
+        passes, builder = self._codegen._module_pass_manager()
+        passes.run(self._final_module, builder)
 
 
 class UnemittedLibrary(Library):
     """Code that no one finds by an address: numba asks for that of its wrapper for Python, and there is none."""
+
+    def _optimize_functions(self, module: Any) -> None:
+        """Make each function simple alone: a kernel is put in many times, and routines run up to a tenth faster."""
+        super()._optimize_functions(module)
+        passes, builder = self._codegen._function_pass_manager()
+        for function in module.functions:
+            if not function.is_declaration:
+                passes.run(function, builder)
 
     def get_pointer_to_function(self, name: str) -> int:
         """Return the address of a function: none."""
@@ -132,8 +141,7 @@ def _make_discardable(module: Any, part: Any) -> None:
 class RoutineLibrary(UnemittedLibrary):
     """A routine: emitted once, under a symbol of its own; others link its forwarder.
 
-    LINKED: dict[str, Need | None] = {}  # routines whose code this process has, by symbol, and where they are kept
-        process only.
+    The symbol is made of the name and the key of its file; `symbol` is that of one which is not kept.
     """
 
     def __init__(self, codegen: Any, name: str, need: Need | None = None, symbol: str = "") -> None:

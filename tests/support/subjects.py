@@ -18,7 +18,8 @@ TOGETHER = {
     "vw_lines": "featuriser",
     "networks": "mapo",
     "replay_command": "evaluate_command",
-    "largest_beta": "largest",
+    "largest": "thompson_beta",
+    "largest_beta": "thompson_beta",
 }
 # These start processes and wait for them, or compile for long: begun last, they would keep one process busy while the
 # other has nothing left. Those that take longest come first.
