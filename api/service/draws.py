@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...engine.estimate.eprocess import EState, add_many, log_capital, start_actions
+from ...engine.estimate.capital import EState, log_capital
+from ...engine.estimate.eprocess import add_many, start_actions
 from ...engine.storage.records import Event
 from ...engine.vocabulary import DECIDE
 

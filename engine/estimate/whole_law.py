@@ -25,7 +25,8 @@ import numpy as np
 
 from ..errors import InvalidInput
 from ..vocabulary import Array
-from .eprocess import EProcess, log_mean
+from .capital import log_mean
+from .eprocess import EProcess
 
 _POWERS = (0.0, 0.5, 2.0, 8.0)
 _SHARES = (1.0 / 16.0, 1.0 / 2.0)
