@@ -20,6 +20,7 @@ from ...engine.errors import NotFound, OnearmError, Unavailable, as_seen
 from ...engine.snapshot import size
 from ...engine.storage.records import Event, Experiment
 from ...engine.vocabulary import CHANGE, DECIDE, DECISIONS, EXTERNAL, Columns, Decision, Feedback, Problem
+from ..experiment.ids import own_number
 from ..experiment.spec import Spec
 from ..experiment.weights import Shown, on_record
 from ..kinds.decided import Decided, Made
@@ -240,8 +241,8 @@ class Journal:
     def decision(self, decision_id: str) -> Event:
         """Return the event of a decision by its id: the client's, or ~ and its number. Raises `NotFound`."""
         self.flush()
-        own = decision_id.startswith("~") and decision_id[1:].isdecimal() and len(decision_id) < 19
-        asked: tuple[list[int], list[str]] = ([int(decision_id[1:])], []) if own else ([], [decision_id])
+        number = own_number(decision_id)
+        asked: tuple[list[int], list[str]] = ([], [decision_id]) if number is None else ([number], [])
         found = (one for one in self.store.find(self.row.key, *asked) if one.kind in DECISIONS)
         event = next(found, None)
         if event is None:

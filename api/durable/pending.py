@@ -13,6 +13,7 @@ from ...engine.errors import Conflict, NotFound
 from ...engine.storage.records import Event, Experiment
 from ...engine.storage.store import Store
 from ...engine.vocabulary import Problem
+from ..experiment.ids import own_number
 from ..kinds.decided import DecidedMany, Made
 from ..kinds.pending import REMEMBERED, Found, Many, Pending, another, learned, unknown
 from ..service.records import records_of
@@ -65,8 +66,9 @@ class LoggedPending(Pending[Made]):
         """Return the number of a decision; that of an id that a client gave is in the log."""
         if not isinstance(decision, str):
             return super()._number(decision)
-        if decision.startswith("~") and decision[1:].isdecimal() and len(decision) < 19:
-            return int(decision[1:])
+        number = own_number(decision)
+        if number is not None:
+            return number
         journal = self._journal
         for event in journal.store.find(journal.row.key, [], [decision]):
             if event.number is not None:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from ...engine.errors import InvalidInput, as_seen
+from ...engine.storage.numerals import natural_in
 
 ID_LENGTH_MAX = 256
 
@@ -47,6 +48,15 @@ def is_id(text: str) -> bool:
         and text.isprintable()
         and ("." not in text or not any(part in (".", "..") for part in text.split("/")))
     )
+
+
+def own_number(decision_id: str) -> int | None:
+    """Return the number of a decision whose id the service made, None where somebody else did.
+
+    >>> own_number("~12"), own_number("~"), own_number("~\u0661"), own_number("12")
+    (12, None, None, None)
+    """
+    return natural_in(decision_id[1:]) if decision_id.startswith("~") and len(decision_id) < 20 else None
 
 
 def in_url(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from ...engine.errors import Conflict, InvalidInput
 from ...engine.storage.records import Event
-from ..experiment.ids import check_id, is_id
+from ..experiment.ids import check_id, is_id, own_number
 from ..kinds.kind import Several, part_of_a_list
 from ..service.live import Live
 from ..service.records import Record
@@ -40,10 +40,8 @@ async def find(live: Live, decision_id: str) -> Record:
 
 def name_of(decision_id: str) -> int | str | None:
     """Return what a decision is found by: its number where the id is the service's; None where it is no id."""
-    digits = decision_id[1:]
-    if decision_id.startswith("~") and digits.isascii() and digits.isdigit() and len(digits) < 19:
-        return int(digits)
-    return decision_id if is_id(decision_id) else None
+    number = own_number(decision_id)
+    return number if number is not None else decision_id if is_id(decision_id) else None
 
 
 def hash_of(raw: bytes) -> bytes:

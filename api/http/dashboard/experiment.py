@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Any
 
-from ....engine.errors import Conflict, InvalidInput, Unavailable
+from ....engine.errors import Conflict, InvalidInput, Unavailable, counted
 from ....engine.storage.buckets import DAY, HOUR
 from ...access.caller import ADMIN, OPERATOR, Caller
 from ...experiment.ids import in_url
@@ -38,7 +38,7 @@ from . import running, sketches
 from .administration import said_of
 from .delays import delays_of
 from .evaluation import is_judged
-from .figures import count, mean
+from .figures import mean
 from .overview import FRESH
 from .rendering import as_sent, page, redirect, rendered
 from .trying import lines_of
@@ -311,7 +311,7 @@ def _timeline(service: Service, live: Live) -> list[dict[str, str]]:
     return [
         {
             "at": at.removesuffix("+00:00"),
-            "said": f"{at[11:19]} UTC: {count(one.decisions)} decisions, mean {mean(one.mean, one.stderr)}",
+            "said": f"{at[11:19]} UTC: {counted(one.decisions, 'decision')}, mean {mean(one.mean, one.stderr)}",
         }
         for at, one in reversed(times)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ....engine.errors import counted
 from ...experiment.lineup_schemas import Guard
 from ...service.live import Live
 from .figures import count, mean, number, share
@@ -22,17 +23,16 @@ def verdict_of(live: Live, told: dict[str, Any], recommended: dict[str, Any] | N
         return _of_arms(told, waiting)
     if "regret" in told:
         return _of_points(told)
-    return f"{count(live.number)} decisions, {count(live.rewards)} rewards."
+    return f"{counted(live.number, 'decision')}, {counted(live.rewards, 'reward')}."
 
 
 def _of_arms(told: dict[str, Any], waiting: int) -> str:
     known = [arm for arm in told["arms"] if arm["interval"]]
     if len(known) < 2:
-        so_far = f"{count(told['rewards'])} rewards for {count(told['decisions'])} decisions so far"
+        so_far = f"{counted(told['rewards'], 'reward')} for {counted(told['decisions'], 'decision')} so far"
         if waiting:
-            so_far = (
-                f"{count(told['rewards'])} rewards are learned, and {count(waiting)} came that wait for their windows"
-            )
+            learned = counted(told["rewards"], "reward is", "rewards are")
+            so_far = f"{learned} learned, and {counted(waiting, 'came that waits', 'came that wait')} for their windows"
         return f"Too early to tell: {so_far}."
     best, second = sorted(known, key=lambda arm: -arm["reward_mean"])[:2]
     low, high = (mean(end, best["reward_stderr"]) for end in best["interval"])

@@ -17,7 +17,7 @@ from support.served import Served, assert_sound, log_of
 import onearm
 from onearm.api.cli.main import run
 from onearm.api.http.schemas import DecisionRecord
-from onearm.engine.errors import Conflict, InvalidInput, Unavailable
+from onearm.engine.errors import Conflict, InvalidInput, NotFound, Unavailable
 from onearm.engine.storage.store import Store
 
 pytestmark = pytest.mark.usefixtures("coarse_quadrature")
@@ -152,3 +152,14 @@ REWARDS: dict[str, dict[str, Any]] = {
     "hints": {"detail": {"value": 1.0, "gradient": [1.0, 0.5]}},
     "two points": {"values": [1.0, 0.5]},
 }
+
+
+def test_an_id_of_the_service_has_digits_of_ascii(tmp_path: Path) -> None:
+    with onearm.open(arms=2, database=f"sqlite:///{tmp_path / 'o.db'}", experiment="e") as engine:
+        for _ in range(2):
+            engine.decide()
+        for other in ("~\u0661", "~1_0", "~"):
+            with pytest.raises(NotFound):
+                engine.learn(other, reward=1.0)
+        engine.learn("~1", reward=1.0)
+        assert engine.rewards == 1
