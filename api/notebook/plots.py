@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.simulation import Curves
 from ..offline.report.canvas import COLOURS, MUTED
 
@@ -52,4 +53,8 @@ def draw_runs(runs: Sequence[tuple[str, Curves]], ax: Axes | None = None) -> Axe
 
 
 def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
+    if ax is None:
+        return plt.subplots(figsize=size, layout="constrained")[1]
+    if not isinstance(ax, Axes):
+        raise InvalidInput("bad_axes", f"ax is {as_seen(ax)}: give axes of matplotlib, as plt.gca(), or leave it out")
+    return ax

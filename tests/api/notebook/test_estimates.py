@@ -140,6 +140,8 @@ def test_plots_are_axes() -> None:
     dots = [line.get_xdata()[0] for line in axes.get_lines()]
     values = [each["value"] for each in found.to_dict()["estimates"]]
     assert dots == [*values, pytest.approx(found.to_dict()["logged_mean"])]
+    with pytest.raises(InvalidInput, match="ax is 3: give axes of matplotlib"):
+        found.plot(ax=3)
 
 
 def test_results_are_small_frozen_and_survive_a_pickle() -> None:
