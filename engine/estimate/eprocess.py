@@ -358,6 +358,7 @@ def _reach(state: EState) -> float:
 def add_many(state: EState, action: Array, propensity: Array) -> None:
     """Add actions as `add_actions` does, without looking for the alarm; nothing is compiled, and n copies are made.
 
+    >>> from onearm.engine.estimate.capital import log_capital, log_e
     >>> state = start_actions(2)
     >>> add_many(state, np.zeros(20, np.int64), np.full(20, 0.5))
     >>> round(log_capital(state), 6), round(log_e(state), 6)

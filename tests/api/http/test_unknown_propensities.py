@@ -74,7 +74,7 @@ def test_they_are_left_out_where_decisions_are_weighed_and_that_is_said(
         assert not np.isnan(columns.propensity).any()
         drawn = rows.drawn()
         assert drawn is not None and len(drawn[0]) == 7
-        assert rows.notes == ["5 decisions that somebody else made are left out, as nobody knows with which propensity"]
+        assert rows.notes == ["left out: 5 decisions made by somebody else, as nobody knows with which propensity"]
 
 
 @pytest.mark.parametrize("form", ["database", *EXPORTS])
