@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import shutil
 import signal
 import socket
@@ -23,6 +24,7 @@ import psycopg
 HERE = Path(__file__).parent
 READY_SECONDS = 180.0  # a busy machine is no bug
 SOCKET = ".s.PGSQL.5432"
+PORTS = (20_000, 32_000)
 
 
 class Database:
@@ -253,8 +255,9 @@ class Process:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens at."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+    """Return a port that nobody listens at, and that no system gives to connections: nodes come back to theirs."""
+    while True:
+        port = random.randrange(*PORTS)
+        with socket.socket() as one, suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
