@@ -2,7 +2,7 @@
 
 Run: python benchmarks/first_answer.py [--only WORD] [--json]. Writes results/first_answer.json. CPU seconds are those
 of all processes, until everything that was asked for is compiled; of Python without the import, of the others with it.
-`cold` is with an empty folder of compiled code, `warm` with what that run left there.
+`cold` is with an empty folder of compiled code, `warm` the median of three runs with what that one left there.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -151,11 +152,11 @@ def children_cpu() -> float:
 
 
 def measured(what: str, run: Callable[[dict[str, str]], Measured]) -> dict[str, Any]:
-    """Run something with an empty folder of compiled code, and again with a full one."""
+    """Run something with an empty folder of compiled code, and again with a full one: the median of three."""
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"ONEARM_CACHE_DIR": folder, "NUMBA_DISABLE_JIT": "0"}
         cold, answered = run(environment)
-        warm, _ = run(environment)
+        warm = statistics.median(run(environment)[0] for _ in range(3))
     row = {"what": what, "cold_cpu_s": cold, "warm_cpu_s": warm, "first_decision_ms": answered}
     print(row, file=sys.stderr)
     return row
