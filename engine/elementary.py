@@ -12,6 +12,7 @@ distribute this software is freely granted, provided that this notice is preserv
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -97,6 +98,11 @@ def _log_in_python(x: float) -> float:
     if f < _SQRT_HALF_ROUNDED:
         f, k = f + f, k - 1
     f -= 1.0
+    return np.float64(_log_of_parts(f, k))
+
+
+def _log_of_parts(f: Any, k: Any) -> Any:
+    """Return the logarithm of (1 + f) 2^k in Python, of floats or arrays, by the terms of `log`."""
     s = f / (2.0 + f)
     z = s * s
     w = z * z
@@ -106,7 +112,7 @@ def _log_in_python(x: float) -> float:
         + w * (2.857142874366239149e-01 + w * (1.818357216161805012e-01 + w * 1.479819860510658591e-01))
     )
     h = 0.5 * f * f
-    return np.float64(k * _LN2_HIGH - ((h - (s * (h + (even + odd)) + k * _LN2_LOW)) - f))
+    return k * _LN2_HIGH - ((h - (s * (h + (even + odd)) + k * _LN2_LOW)) - f)
 
 
 @kernel_beside(_log_in_python)
@@ -140,18 +146,8 @@ def log_of_each(x: Array) -> Array:
     f, k = np.frexp(np.where(inside, x, 1.0))
     low = f < _SQRT_HALF_ROUNDED
     f, n = np.where(low, f + f, f) - 1.0, (k - low).astype(np.float64)
-    s = f / (2.0 + f)
-    z = s * s
-    w = z * z
-    even = w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01))
-    odd = z * (
-        6.666666666666735130e-01
-        + w * (2.857142874366239149e-01 + w * (1.818357216161805012e-01 + w * 1.479819860510658591e-01))
-    )
-    h = 0.5 * f * f
-    y: Array = n * _LN2_HIGH - ((h - (s * (h + (even + odd)) + n * _LN2_LOW)) - f)
     outside = np.where(x == 0.0, -math.inf, np.where(x > 0.0, x, math.nan))
-    return np.where(inside, y, outside)
+    return np.where(inside, _log_of_parts(f, n), outside)
 
 
 @kernel

@@ -20,8 +20,8 @@ from ..service.records import records_of
 from ..service.refusals import being_erased
 
 
-class Log(Protocol):
-    """What is asked of a journal here."""
+class Written(Protocol):
+    """A journal, as far as it is asked here: `journal.py` makes these, and cannot be imported."""
 
     store: Store
     row: Experiment
@@ -37,7 +37,7 @@ class LoggedPending(Pending[Made]):
         self,
         made: type[Made],
         problem: Problem,
-        journal: Log,
+        journal: Written,
         remade: Callable[[Event], Made],
         remember: Any = REMEMBERED,
     ) -> None:

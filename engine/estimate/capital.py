@@ -40,11 +40,6 @@ class EState(NamedTuple):
     limit: float  # ln of the capital at which the alarm comes
 
 
-def log_e(state: EState) -> float:
-    """Return ln of the capital: the mean over arms, and over the bets that are made."""
-    return float(tell_log_e(state))
-
-
 def log_capital(state: EState) -> float:
     """Return what `log_e` does but for the last digits; nothing is compiled."""
     of_arms = log_mean(state.growth + np.log(state.product) + state.seen[0] * state.idle)
@@ -61,13 +56,13 @@ def log_mean(logs: Array, axis: int | None = None) -> Array:
 
 
 @loop
-def tell_log_e(state: EState) -> float:
-    """Return ln of the capital, for whoever has it compiled first."""
-    return capital_log(state)
+def log_e(state: EState) -> float:
+    """Return ln of the capital: the mean over arms, and over the bets that are made."""
+    return log_e_in_loops(state)
 
 
 @routine
-def capital_log(state: EState) -> float:
+def log_e_in_loops(state: EState) -> float:
     """Return ln of the capital, in a loop."""
     of_arms = _of_arms(state)
     if len(state.crowd_growth) == 0:

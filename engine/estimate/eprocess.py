@@ -28,7 +28,7 @@ from ..elementary import exp, log
 from ..errors import InvalidInput
 from ..kernel import kernel, kernel_beside, loop, routine
 from ..vocabulary import Array
-from .capital import EState, capital_log, tell_log_e
+from .capital import EState, log_e, log_e_in_loops
 from .sequence import check_bound, check_lengths, check_moments
 
 _SIZES = 2.0 ** np.arange(-16, 0)  # of bets; the largest risks half of the capital
@@ -120,7 +120,7 @@ def action_e_process(
     state = start_actions(n_arms, propensity_min, alpha)
     moments = check_moments(at, len(action))
     first, found = 0, []
-    add, look = add_actions.compiled(state, action, propensity), tell_log_e.compiled(state)
+    add, look = add_actions.compiled(state, action, propensity), log_e.compiled(state)
     for last in moments.tolist():
         add(state, action[first:last], propensity[first:last])
         found.append(look(state))
@@ -172,7 +172,7 @@ def _add_until(state: EState, weight: Array, missing: int, moments: Array, found
         while state.seen[0] < min(missing, moments[k]):
             _add_one(state, 0.0)
         _add_weights(state, weight, state.seen[0] - missing, moments[k] - missing)
-        found[k] = capital_log(state)
+        found[k] = log_e_in_loops(state)
 
 
 @routine
@@ -323,7 +323,7 @@ def _turn(state: EState) -> None:
 @kernel
 def _look(state: EState) -> None:
     """Raise the alarm where the capital has reached the limit for the first time."""
-    if state.seen[1] == 0 and _reach(state) >= 1.0 - _CLOSE and capital_log(state) >= state.limit:
+    if state.seen[1] == 0 and _reach(state) >= 1.0 - _CLOSE and log_e_in_loops(state) >= state.limit:
         state.seen[1] = state.seen[0]
 
 
@@ -361,7 +361,7 @@ def add_many(state: EState, action: Array, propensity: Array) -> None:
     >>> from onearm.engine.estimate.capital import log_capital, log_e
     >>> state = start_actions(2)
     >>> add_many(state, np.zeros(20, np.int64), np.full(20, 0.5))
-    >>> round(log_capital(state), 6), round(log_e(state), 6)
+    >>> round(log_capital(state), 6), round(float(log_e(state)), 6)
     (3.993767, 3.993767)
     """
     gap = 1.0 / propensity[:, np.newaxis] - 1.0

@@ -15,8 +15,8 @@ import numpy as np
 from ..kernel import loop
 from ..vocabulary import Array
 
-LONG = 1 << 22  # rows from which on a column is not sorted
-SHORT = 1 << 17  # rows up to which NumPy parts them as fast
+SHORT = 1 << 17  # rows up to which NumPy parts a column as fast as `by_cells` looks into it
+LONG = 1 << 22  # rows up to which `by_cells` does, and beyond which `at_ranks` takes less memory
 _PART = 1 << 20  # rows of which the largest are looked for at once
 _BITS = 16
 _CELLS = 14  # bits of the number of a cell

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate.capital import log_capital, log_e, tell_log_e
+from onearm.engine.estimate.capital import log_capital, log_e
 from onearm.engine.estimate.diagnostics import diagnose, pareto_k, weight_tail
 from onearm.engine.estimate.eprocess import (
     action_e_process,
@@ -404,6 +404,6 @@ def test_python_bets_as_compiled_code_does(least: float | None) -> None:
     add_actions(compiled[1], action, propensity)
     add_actions.python(python[1], action, propensity)
     for one, other in zip(compiled, python, strict=True):
-        assert tell_log_e(one) == tell_log_e.python(other)
+        assert log_e(one) == log_e.python(other)
         for array, same in zip(one, other, strict=True):
             np.testing.assert_array_equal(array, same)
