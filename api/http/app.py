@@ -132,7 +132,7 @@ class DecisionApp(FastAPI):
         fields = scope["fields"] = fields_of(scope["headers"])
         if nodes is None or found is None or len(body) > self.body_bytes or not fields.keys().isdisjoint(LONG_WAY):
             return False
-        if self.prefix or self.wire is not None or b"%" in scope["raw_path"]:
+        if self.prefix or self.wire is not None or b"%" in scope["raw_path"] or scope["method"] != "POST":
             return False
         caller = self.caller(fields)
         if caller is None or not caller.may(WRITE):

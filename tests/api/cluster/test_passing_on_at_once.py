@@ -82,6 +82,22 @@ def request(body: bytes) -> bytes:
     return b"POST %b HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%b" % (DECIDE.encode(), len(body), body)
 
 
+def test_what_is_no_post_to_a_hot_path_is_answered_and_counted_as_what_it_is(nodes: Nodes) -> None:
+    asked = nodes.other("e1")
+    assert asked.client.post(f"{DECIDE}/first/reward", json={"value": 1.0}).status_code == 200
+    assert asked.client.put(f"{DECIDE}/first/reward", json={"value": 2.0}).status_code == 200
+    with socket.create_connection(asked.listener.getsockname()) as client:
+        client.settimeout(20)
+        client.sendall(request(b"").replace(b"POST", b"HEAD") + request(b'{"decision_id": "behind"}'))
+        answered = b""
+        while b'"behind"' not in answered:
+            answered += client.recv(65_536)
+    heads = answered.split(b"\r\n\r\n")
+    assert heads[0].startswith(b"HTTP/1.1 405 ") and heads[1].startswith(b"HTTP/1.1 201 ")
+    counted = {(route.method, status): n for (route, status), n in asked.service.requests.answered.items() if n}
+    assert counted["PUT", 200] == 1 and ("POST", 405) not in counted
+
+
 @pytest.mark.usefixtures("no_task")
 def test_a_body_may_come_in_pieces(nodes: Nodes) -> None:
     sent = request(b'{"decision_id": "one"}')
