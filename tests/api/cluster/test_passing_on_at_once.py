@@ -142,6 +142,17 @@ def test_nobody_waits_longer_than_they_said(nodes: Nodes) -> None:
     assert late.json()["code"] == "too_late"
 
 
+def test_the_time_of_a_request_runs_while_its_body_comes(nodes: Nodes) -> None:
+    sent = request(b"{}").replace(b"\r\n", b"\r\nx-request-timeout: 0.2\r\n", 1)
+    for node in nodes.all:
+        with socket.create_connection(node.listener.getsockname()) as client:
+            client.settimeout(20)
+            client.sendall(sent[:-1])
+            time.sleep(0.3)
+            client.sendall(sent[-1:])
+            assert client.recv(65_536).startswith(b"HTTP/1.1 504 ")
+
+
 @pytest.mark.usefixtures("silent")
 def test_nobody_waits_for_an_owner_that_is_none_any_more(nodes: Nodes) -> None:
     answer = in_background(nodes.other("e1"))
