@@ -228,6 +228,24 @@ def test_an_answer_that_was_parted_on_its_way_comes_whole(nodes: Nodes, monkeypa
 
 
 @pytest.mark.usefixtures("no_task")
+def test_nobody_waits_longer_than_they_said_for_the_rest_of_an_answer(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received = Line.data_received
+
+    def without_end(self: Line, data: bytes) -> None:
+        head, _, body = data.partition(b"\r\n\r\n")
+        part = b"\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(body), body)
+        received(self, without(head, b"content-length") + part)
+
+    monkeypatch.setattr(Line, "data_received", without_end)
+    asked = nodes.other("e1")
+    answer = asked.client.post(DECIDE, json={}, headers={"x-request-timeout": "0.5"}, timeout=5)
+    assert (answer.status_code, answer.json()["code"]) == (504, "too_late")
+    assert not asked.opened.nodes._asked
+
+
+@pytest.mark.usefixtures("no_task")
 def test_a_client_that_leaves_leaves_the_connection_to_the_owner_to_others(nodes: Nodes) -> None:
     asked = nodes.other("e1")
     before = asked.opened.nodes.passed
