@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import hmac
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from typing import Protocol
 
 import msgspec
 from starlette.types import Scope
@@ -106,7 +107,7 @@ class Nodes:
         epoch, left = self.membership.epoch(name), seconds_left(call.scope)
         try:
             async with asyncio.timeout(left) as limit:
-                asked = Asked(name, owner, epoch, functools.partial(limit.reschedule, 0.0))  # a moment that is over
+                asked = Limited(name, owner, epoch, limit)
                 self._asked.add(asked)
                 self.passed += 1
                 try:
@@ -136,7 +137,7 @@ class Nodes:
             return False
         asked = Passing(self, name, owner, self.membership.epoch(name), line, waiting)
         if left is not None:
-            asked.timer = asyncio.get_running_loop().call_later(left, line.fail, too_late())
+            asked.timer = asyncio.get_running_loop().call_later(left, asked.stop, too_late())
         self._asked.add(asked)
         self.passed += 1
         line.ask(_head(owner, call, left), call.body, asked)
@@ -160,35 +161,63 @@ class Nodes:
                 asked.end()
 
 
-class Asked:
+class Asked(Protocol):
     """A request that another node is at work on."""
 
-    def __init__(self, name: str, owner: Node, epoch: int, end: Callable[[], None]) -> None:
+    name: str
+    owner: Node
+    epoch: int
+
+    def end(self) -> None:
+        """Wait no more for a node that has the experiment no more."""
+
+
+class Limited(Asked):
+    """A request that another node is at work on, and for which a task waits."""
+
+    def __init__(self, name: str, owner: Node, epoch: int, limit: asyncio.Timeout) -> None:
         self.name, self.owner, self.epoch = name, owner, epoch
-        self.end = end  # is called where nobody must wait for it any more
+        self._limit = limit
+
+    def end(self) -> None:
+        """Have the time of the task be over."""
+        self._limit.reschedule(0.0)  # a moment that is over
 
 
 class Passing(Asked, Waiting):
     """A request that another node is at work on, and for which no task waits."""
 
     def __init__(self, nodes: Nodes, name: str, owner: Node, epoch: int, line: Line, waiting: Waiting) -> None:
-        super().__init__(name, owner, epoch, functools.partial(_end, line, name))
-        self._nodes, self._waiting = nodes, waiting
+        self.name, self.owner, self.epoch = name, owner, epoch
+        self._nodes, self._line, self._waiting = nodes, line, waiting
         self.timer: asyncio.TimerHandle | None = None
         self._gathering: asyncio.Task[None] | None = None
 
+    def end(self) -> None:
+        """Wait no more for a node that has the experiment no more."""
+        self.stop(Elsewhere(self.name))
+
+    def stop(self, error: OnearmError) -> None:
+        """Wait no more, and say why."""
+        if self._gathering is None:
+            self._line.fail(error)
+        else:
+            self._gathering.cancel()
+            self._line.close()
+            self.failed(error)
+
     def told(self, reply: Reply) -> None:
         """Pass the answer on."""
+        if reply.parts is not None:  # something between the nodes parted it
+            self._gathering = asyncio.ensure_future(self._gather(reply, reply.parts))
+            return
         self._over()
         try:
             self._nodes.check(reply, self)
         except Elsewhere as elsewhere:
             self._waiting.failed(elsewhere)
-            return
-        if reply.parts is None:
+        else:
             self._waiting.told(reply)
-        else:  # something between the nodes parted it
-            self._gathering = asyncio.ensure_future(self._gather(reply, reply.parts))
 
     def failed(self, error: OnearmError) -> None:
         """Pass on why there is none."""
@@ -199,19 +228,15 @@ class Passing(Asked, Waiting):
         try:
             body = b"".join([part async for part in parts])
         except OnearmError as error:
-            self._waiting.failed(error)
+            self.failed(error)
         else:
             head = without(reply.head, b"transfer-encoding") + b"\r\ncontent-length: %d" % len(body)
-            self._waiting.told(reply._replace(head=head, body=body, parts=None))
+            self.told(reply._replace(head=head, body=body, parts=None))
 
     def _over(self) -> None:
         self._nodes.forget(self)
         if self.timer is not None:
             self.timer.cancel()
-
-
-def _end(line: Line, name: str) -> None:
-    line.fail(Elsewhere(name))
 
 
 def in_bytes(reply: Reply) -> tuple[bytes, bytes]:

@@ -38,7 +38,7 @@ from . import service_log
 from .call import Call
 from .connection import on_the_wire
 from .dashboard.overview import HELLO as HELLO_ID
-from .deadline import check_time
+from .deadline import BEGUN, check_time
 from .decisions import decide, reward
 from .document import openapi
 from .endpoint import BODY_MAX, Answer, Endpoint, encode, fields_of, http_problem, refusal, respond
@@ -128,11 +128,11 @@ class DecisionApp(FastAPI):
 
         Return False where that is not to be; then the request is asked of the application as any other.
         """
-        begun, nodes, found = time.perf_counter(), self.nodes, HOT.fullmatch(scope["path"])
+        begun, nodes, found = scope[BEGUN], self.nodes, HOT.fullmatch(scope["path"])
         fields = scope["fields"] = fields_of(scope["headers"])
         if nodes is None or found is None or len(body) > self.body_bytes or not fields.keys().isdisjoint(LONG_WAY):
             return False
-        if self.prefix or self.wire is not None or b"%" in scope["raw_path"]:
+        if self.prefix or self.wire is not None or b"%" in scope["raw_path"] or scope["method"] != "POST":
             return False
         caller = self.caller(fields)
         if caller is None or not caller.may(WRITE):

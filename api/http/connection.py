@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple, cast
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from .deadline import BEGUN
 from .endpoint import Answer, encode, problem, respond
 
 LINGER_SECONDS = 1.0  # for which the other side may take an answer that comes before it sent all
@@ -93,7 +95,9 @@ class Connection(HttpToolsProtocol):
         self._answering = cycle
         cycle.transport = cast(Any, Joined(self.transport))
         self._waits = self._pass_on is not None and app is self.config.loaded_app and self._is_short(cycle)
-        if not self._waits:
+        if self._waits:
+            cast(Scope, cycle.scope)[BEGUN] = time.perf_counter()
+        else:
             super()._start_asgi_task(cycle, app)
 
     def _is_short(self, cycle: RequestResponseCycle) -> bool:

@@ -15,6 +15,7 @@ from ...engine.storage.numerals import number_in
 
 TIMEOUT = b"x-request-timeout"
 UNTIL = "until"  # the key of a request's scope at which the moment is kept
+BEGUN = "begun"  # the same of when the request came (`perf_counter`), where its body was waited for first
 
 
 def check_time(scope: Scope, begun: float) -> None:

@@ -23,7 +23,7 @@ from ..service.service import Service
 from ..service.whose import Elsewhere
 from . import service_log
 from .call import Call
-from .deadline import check_time
+from .deadline import BEGUN, check_time
 from .schemas import Problem
 from .trace import UNTRACED, Trace, asked
 
@@ -62,7 +62,7 @@ class Endpoint:
         self._refused: Refusing = refused or (lambda error, scope: refusal(error))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
-        begun = time.perf_counter()
+        begun: float = scope[BEGUN] if BEGUN in scope else time.perf_counter()
         service: Service = scope["app"].state.service
         asked.set((self._route, scope))
         try:

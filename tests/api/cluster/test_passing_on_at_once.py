@@ -82,6 +82,22 @@ def request(body: bytes) -> bytes:
     return b"POST %b HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%b" % (DECIDE.encode(), len(body), body)
 
 
+def test_what_is_no_post_to_a_hot_path_is_answered_and_counted_as_what_it_is(nodes: Nodes) -> None:
+    asked = nodes.other("e1")
+    assert asked.client.post(f"{DECIDE}/first/reward", json={"value": 1.0}).status_code == 200
+    assert asked.client.put(f"{DECIDE}/first/reward", json={"value": 2.0}).status_code == 200
+    with socket.create_connection(asked.listener.getsockname()) as client:
+        client.settimeout(20)
+        client.sendall(request(b"").replace(b"POST", b"HEAD") + request(b'{"decision_id": "behind"}'))
+        answered = b""
+        while b'"behind"' not in answered:
+            answered += client.recv(65_536)
+    heads = answered.split(b"\r\n\r\n")
+    assert heads[0].startswith(b"HTTP/1.1 405 ") and heads[1].startswith(b"HTTP/1.1 201 ")
+    counted = {(route.method, status): n for (route, status), n in asked.service.requests.answered.items() if n}
+    assert counted["PUT", 200] == 1 and ("POST", 405) not in counted
+
+
 @pytest.mark.usefixtures("no_task")
 def test_a_body_may_come_in_pieces(nodes: Nodes) -> None:
     sent = request(b'{"decision_id": "one"}')
@@ -124,6 +140,17 @@ def test_nobody_waits_longer_than_they_said(nodes: Nodes) -> None:
     assert 0.3 <= time.monotonic() - begun < 20
     late = nodes.other("e1").client.post(DECIDE, json={}, headers={"x-request-timeout": "0"})
     assert late.json()["code"] == "too_late"
+
+
+def test_the_time_of_a_request_runs_while_its_body_comes(nodes: Nodes) -> None:
+    sent = request(b"{}").replace(b"\r\n", b"\r\nx-request-timeout: 0.2\r\n", 1)
+    for node in nodes.all:
+        with socket.create_connection(node.listener.getsockname()) as client:
+            client.settimeout(20)
+            client.sendall(sent[:-1])
+            time.sleep(0.3)
+            client.sendall(sent[-1:])
+            assert client.recv(65_536).startswith(b"HTTP/1.1 504 ")
 
 
 @pytest.mark.usefixtures("silent")
@@ -198,6 +225,24 @@ def test_an_answer_that_was_parted_on_its_way_comes_whole(nodes: Nodes, monkeypa
     monkeypatch.setattr(Line, "_read", in_parts)
     answer = nodes.other("e1").client.post(DECIDE, json={"decision_id": "first"})
     assert (answer.status_code, answer.json()["decision_id"]) == (200, "first")
+
+
+@pytest.mark.usefixtures("no_task")
+def test_nobody_waits_longer_than_they_said_for_the_rest_of_an_answer(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received = Line.data_received
+
+    def without_end(self: Line, data: bytes) -> None:
+        head, _, body = data.partition(b"\r\n\r\n")
+        part = b"\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(body), body)
+        received(self, without(head, b"content-length") + part)
+
+    monkeypatch.setattr(Line, "data_received", without_end)
+    asked = nodes.other("e1")
+    answer = asked.client.post(DECIDE, json={}, headers={"x-request-timeout": "0.5"}, timeout=5)
+    assert (answer.status_code, answer.json()["code"]) == (504, "too_late")
+    assert not asked.opened.nodes._asked
 
 
 @pytest.mark.usefixtures("no_task")
