@@ -50,8 +50,8 @@ def progress(what: str, total: int | None, unit: str) -> AbstractContextManager[
 
 
 def tell_what_compiles() -> None:
-    """From now on, say to a person at a terminal what a command compiles and waits for."""
-    if sys.stderr.isatty():
+    """From now on, say to a person at a terminal or in a notebook what is compiled and waited for."""
+    if sys.stderr.isatty() or bars.is_notebook():
         WAITING.listener = say_what_compiles
 
 

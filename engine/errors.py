@@ -46,9 +46,9 @@ def installing(extra: str) -> str:
     """Return what to do where an extra of the package is missing: no version is on an index yet.
 
     >>> installing("logs")
-    "say python -m pip install '.[logs]' in a checkout of onearm (after make: .venv/bin/python)"
+    "say python -m pip install -e '.[logs]' in a checkout of onearm (after make: .venv/bin/python)"
     """
-    return f"say python -m pip install '.[{extra}]' in a checkout of onearm (after make: .venv/bin/python)"
+    return f"say python -m pip install -e '.[{extra}]' in a checkout of onearm (after make: .venv/bin/python)"
 
 
 class OnearmError(Exception):

@@ -15,7 +15,7 @@ from ...engine.storage.bad_lines import BadLines
 from ...engine.storage.period import Period
 from ...engine.storage.rows import Naming, Wanted
 from ...engine.vocabulary import Array, Policy
-from ..console import finite, progress
+from ..console import finite, progress, tell_what_compiles
 from ..moments import microseconds_of
 from ..offline.asked import answer, question_of
 from ..offline.candidate_kinds import Candidate, of_function, of_policy
@@ -204,6 +204,7 @@ class _Asked:
                 intervals=tuple(texts_of(options.pop("interval"), "interval")),
                 **options,
             )
+            tell_what_compiles()
             found, speed = answer(self._log, question, stack, progress, _refuse if self._strict else None)
             if pen is not None:
                 command = f"onearm, of {self._log.name}: {', '.join(each.label for each in question.candidates)}"

@@ -15,7 +15,7 @@ from ...engine.simulation import simulate as run_experiment
 from ...engine.vocabulary import Environment, Policy
 from ...envs import catalog as envs
 from ...policies import catalog
-from ..console import finite, progress
+from ..console import finite, progress, tell_what_compiles
 from ..simulated import contender, horizon_of, title_of, told
 from ..table import Column, Table
 from .arguments import integer_of
@@ -121,6 +121,7 @@ def simulate(
     )
     with as_arguments(simulate):
         steps = horizon_of(world, length, times)
+    tell_what_compiles()
     with progress("simulating", steps * replications * len(contenders), "trials") as advance, warnings.catch_warnings():
         warnings.simplefilter("ignore", RewardWarning)  # it becomes a note
         runs = tuple(

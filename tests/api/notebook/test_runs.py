@@ -9,7 +9,9 @@ import pytest
 from matplotlib.figure import Figure
 
 import onearm
+from onearm.api import console
 from onearm.api.cli.main import run
+from onearm.engine.compiled.waiting import WAITING
 from onearm.engine.errors import InvalidInput
 from onearm.envs import catalog as envs
 from onearm.policies import catalog
@@ -68,3 +70,12 @@ def test_differences_are_a_table_of_their_own() -> None:
         found.to_frame("segments")
     with pytest.raises(InvalidInput, match=r"there is no table 'differences': there are runs$"):
         onearm.simulate(WORLD, ["ucb1", "uniform"], horizon=5).to_frame("differences")
+
+
+def test_a_person_is_told_what_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WAITING, "listener", None)
+    onearm.simulate(WORLD, "ucb1", horizon=5)
+    assert WAITING.listener is None
+    monkeypatch.setattr(console.sys.stderr, "isatty", lambda: True)
+    onearm.simulate(WORLD, "ucb1", horizon=5)
+    assert WAITING.listener is console.say_what_compiles
