@@ -159,6 +159,7 @@ class Line(asyncio.Protocol):
         if self._came or field_of(head, b"connection") == b"close":
             self.close()
         else:
+            self._transport.resume_reading()  # a part may have been paused, and taken since without waiting
             self.since = time.monotonic()
             self._keep(self)
 
