@@ -112,7 +112,7 @@ def sizes(result: dict[str, Any]) -> list[str]:
     peaks = []
     for each in result["memory"]:
         own = f", {each['peak_own_bytes'] / 1e6:,.0f} MB of them its own" if each["peak_own_bytes"] else ""
-        over = f"over {each['bytes'] / 1e9:.1f} GB ({each['events']:,} events, {each.get('asked', 'one target')})"
+        over = f"over {each['bytes'] / 1e9:.1f} GB ({each['events']:,} events, {each['asked']})"
         peaks.append(f"{each['peak_bytes'] / 1e6:,.0f} MB {over}{own}")
     return [f"Peak memory of `onearm evaluate` over exports of JSON lines: {'; '.join(peaks)}."] if peaks else []
 
