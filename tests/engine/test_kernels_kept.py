@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -227,7 +228,9 @@ def write_policy(file: Path, action: str) -> Path:
 
 
 def write_env(file: Path, reward: str) -> None:
+    """Write an environment. Python takes an edit of the same second and size for none: its own cache of it goes."""
     file.write_text(ENV.format(name=file.stem, title=file.stem.title(), reward=reward))
+    Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
 
 
 def run(
