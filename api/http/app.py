@@ -108,8 +108,7 @@ class DecisionApp(FastAPI):
         elif scope["method"] == "POST" and (found := HOT.fullmatch(scope["path"])):
             scope["app"] = self
             scope["path_params"] = found.groupdict("")
-            endpoint = decide_endpoint if found["decision_id"] is None else reward_endpoint
-            await endpoint(scope, receive, send)
+            await hot_endpoint(found)(scope, receive, send)
         else:  # Starlette takes the prefix off again
             whole = {**scope, "path": self.prefix + scope["path"]} if self.prefix else scope
             await super().__call__(whole, receive, send)
@@ -145,8 +144,7 @@ class DecisionApp(FastAPI):
             scope["path_params"], scope["trace"] = found.groupdict(""), trace_of(fields)
             check_time(scope, begun)
             call = Call(scope["path_params"], fields, scope["query_string"], body, caller, scope)
-            endpoint = decide_endpoint if found["decision_id"] is None else reward_endpoint
-            passed = Passed(self.state.service, endpoint, scope, begun, answered)
+            passed = Passed(self.state.service, hot_endpoint(found), scope, begun, answered)
             return nodes.pass_on_now(owner, name, call, passed)
         except OnearmError:
             return False
@@ -209,6 +207,11 @@ class Passed(Waiting):
         answer = refusal(error)
         self._answered(*on_the_wire(answer, self._scope["trace"]))
         self._endpoint.count(self._service, self._scope, answer.status, time.perf_counter() - self._begun)
+
+
+def hot_endpoint(found: re.Match[str]) -> Endpoint:
+    """Return what answers a request whose path `HOT` matched."""
+    return decide_endpoint if found["decision_id"] is None else reward_endpoint
 
 
 def below(scope: Scope, prefix: str) -> Scope:

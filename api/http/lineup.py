@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from ...engine.errors import NotFound
+from ...engine.storage.numerals import natural_in
 from ..experiment.lineup import LEADING, Member, shares_of
 from ..experiment.lineup_schemas import Origin, Role
 from ..service.estimates import Estimate
@@ -103,9 +104,10 @@ def _displaced(before: Sequence[Member], member: Member, live: Live) -> Displace
 def _number(live: Live, call: Call) -> int:
     """Return the number of a policy in a path."""
     said = call.path["policy"]
-    if not (said.isascii() and said.isdigit() and len(said) < 10):
+    number = natural_in(said)
+    if number is None or len(said) >= 10:
         raise NotFound("unknown_member", f"there is no policy {said[:40]!r}: policies of an experiment have numbers")
-    return int(said)
+    return number
 
 
 def _status(service: Service, live: Live, member: Member, call: Call) -> PolicyStatus:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Concatenate, ParamSpec, TypeVar
 
 from ...engine.errors import Conflict, InvalidInput
+from ...engine.storage.numerals import natural_in
 from ...engine.storage.records import Event
 from ..experiment.ids import check_id, is_id, own_number
 from ..kinds.kind import Several, part_of_a_list
@@ -142,6 +143,7 @@ def time_of(text: str) -> datetime | None:
 
 def whole_number(name: str, text: str, most: int, least: int = 1) -> int:
     """Return a number of a query, from `least` to `most`, no longer than that is written."""
-    if not text.isascii() or not text.isdigit() or len(text) > len(str(most)) or not least <= int(text) <= most:
+    number = natural_in(text)
+    if number is None or len(text) > len(str(most)) or not least <= number <= most:
         raise InvalidInput(f"bad_{name}", f"{name} is {text[:20]!r}: it must be a whole number from {least} to {most}")
-    return int(text)
+    return number
