@@ -196,7 +196,8 @@ def concluded(
     estimates = [each._replace(usable=each.usable and _stands(each, useless)) for each in estimates]
     unusable = _unusable(estimates)
     ranking = _ranking(candidates, terms, options, groups)
-    rows.notes += [note for note in (*_counted(_clusters(facts.unit, groups)), *notes) if note not in rows.notes]
+    told = (*_unrewarded(rows), *_counted(_clusters(facts.unit, groups)), *notes)
+    rows.notes += [note for note in told if note not in rows.notes]
     return Evaluation(
         rows,
         facts,
@@ -283,6 +284,16 @@ def _clusters(unit: Array, groups: Array | None) -> Clusters | None:
         return None
     alone = int(np.count_nonzero(unit == NOBODY))
     return Clusters(int(groups.max()) + 1 - alone, len(unit) - alone, alone)
+
+
+def _unrewarded(rows: Rows) -> list[str]:
+    """Return in words how many decisions have no reward, and none by default."""
+    missing = rows.decisions - len(rows)
+    if missing <= 0:
+        return []
+    has, left = ("has", "is left") if missing == 1 else ("have", "are left")
+    of = counted(rows.decisions, "decision")
+    return [f"{missing:,} of {of} {has} no reward and {left} out: if no reward means 0, write it into the log"]
 
 
 def _counted(clusters: Clusters | None) -> list[str]:

@@ -27,7 +27,6 @@ from .whole_law import law_e_process
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 _HEAVY = 0.7  # a Pareto k from which on means converge too slowly to be trusted: Vehtari et al. 2024
 _OF_WEIGHTS, _OF_ARMS, _OF_LAW, _OF_COUNTS = 0.4, 0.25, 0.25, 0.1  # shares of alpha: what each test may err
-_COMPLETE = 0.99  # a share of rewarded decisions below which a person must know
 _FEW = 100.0  # an effective sample size below which normal intervals cover too little
 _LEANS = 0.1  # a share of all weight that one decision may carry; with more its reward is the value
 _FAR = 2.0  # times 1, up or down, from which on an average weight is no accident of a long log
@@ -323,7 +322,9 @@ def _warnings(found: Diagnostics, n: int, alpha: float) -> list[str]:
         return ["the log has no decisions"]
     if found.overlap == 0.0:
         return ["the target never takes an action that was logged: nothing can be said of it"]
-    said = _of_rewards(found)
+    said = []
+    if found.rewarded > 1.0:
+        said.append(f"there are more rewards than decisions ({found.rewarded:.3g} for each): some were joined twice")
     if found.useless is not None and found.unreachable <= UNREACHABLE:
         said.insert(0, found.useless)
     if found.unreachable > UNREACHABLE:
@@ -380,16 +381,3 @@ def _most_wrong(actions: Actions) -> str:
     # An arm of which too little came may be a rare one: it is named where all have come too seldom.
     arm = int(np.argmax(average) if average.max() > 1.0 else np.argmin(average))
     return f"1 / propensity of arm {arm} averages {average[arm]:.3g} and not 1"
-
-
-def _of_rewards(found: Diagnostics) -> list[str]:
-    """Say whether rewards are missing."""
-    said = []
-    if found.rewarded < _COMPLETE:
-        said.append(
-            f"{100.0 * found.rewarded:.3g} % of the decisions have a reward, and the others are left out: if no reward "
-            "means 0, write these rewards into the log"
-        )
-    if found.rewarded > 1.0:
-        said.append(f"there are more rewards than decisions ({found.rewarded:.3g} for each): some were joined twice")
-    return said

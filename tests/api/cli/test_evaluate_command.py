@@ -350,13 +350,34 @@ def test_equal_rewards_show_no_spread(onearm: Any, tmp_path: Path) -> None:
         assert each["low"] is None and "the same" in each["note"]
 
 
-def test_decisions_without_a_reward_are_told_of(onearm: Any, log: Path) -> None:
-    """The last five rewards of forty never came."""
+@pytest.mark.parametrize(("there", "said"), [(35, "5 of 40 decisions have"), (39, "1 of 40 decisions has")])
+def test_decisions_without_a_reward_are_told_of(onearm: Any, log: Path, there: int, said: str) -> None:
+    """The last rewards of forty never came."""
     lines = log.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if '"learn"' not in line or json.loads(line)["number"] < 35]
+    kept = [line for line in lines if '"learn"' not in line or json.loads(line)["number"] < there]
     log.write_text("".join(kept))
-    done = onearm("evaluate", str(log), "--target", "uniform")
-    assert (done.code, "87.5 % of the decisions have a reward" in done.err) == (0, True)
+    for options in ((), ("--no-diagnostics",)):
+        done = onearm("evaluate", str(log), "--target", "uniform", "--target", "action:0", *options)
+        assert (done.code, done.err.count(f"{said} no reward")) == (0, 1)
+
+
+def test_of_many_decisions_one_without_a_reward_is_told_of(onearm: Any, tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("action,reward,propensity\n" + "0,1,0.5\n1,0,0.5\n" * 500 + "1,,0.5\n")
+    done = onearm("evaluate", str(file), "--target", "uniform")
+    assert (done.code, "1 of 1,001 decisions has no reward and is left out" in done.err) == (0, True)
+
+
+def test_decisions_whose_reward_is_a_default_are_not_said_to_be_left_out(
+    onearm: Any, data_folder: Path, tmp_path: Path
+) -> None:
+    told = [json.loads(line) for line in (data_folder / "dsjson" / "dsjson_cb.json").read_text().splitlines() if line]
+    for each in told[::2]:
+        each["o"] = []
+    file = tmp_path / "log.dsjson"
+    file.write_text("".join(json.dumps(each) + "\n" for each in told))
+    done = onearm("evaluate", str(file), "--target", "uniform")
+    assert (done.code, "decisions without an outcome: 12 of 23" in done.err, "left out" in done.err) == (0, True, False)
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
@@ -380,7 +401,7 @@ def test_arms_are_counted_over_all_decisions_and_not_over_those_with_a_reward(
     assert sum(whole["counts"]) == 40
     assert found["actions"]["counts"] == whole["counts"]
     assert (found["arms"]["alarm_at"], found["weights"]["alarm_at"]) == (None, None)
-    assert "of the decisions have a reward" in found["warnings"][0]
+    assert any("no reward and are left out" in note for note in done.json["notes"])
 
 
 def test_arms_that_a_format_tells_of_rewarded_decisions_alone_are_not_accused(onearm: Any, tmp_path: Path) -> None:

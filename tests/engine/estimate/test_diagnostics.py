@@ -205,10 +205,6 @@ def test_a_sound_log_has_no_warning_and_its_figures_are_right() -> None:
         (lambda: diagnose(np.full(20, 0.5), np.full(20, 0.5)), "20.0 decisions' worth"),
         (lambda: diagnose(np.full(200, 0.5), np.full(200, 0.5), decisions=150, rewarded=200), "joined twice"),
         (
-            lambda: diagnose(np.full(200, 0.5), np.full(200, 0.5), decisions=250, rewarded=200),
-            "80 % of the decisions have",
-        ),
-        (
             lambda: diagnose(np.sort(1.0 - np.random.default_rng(0).random(400)) ** 2, np.full(400, 0.3)),
             "heavy tail",
         ),
@@ -260,7 +256,6 @@ def test_decisions_without_a_reward_are_no_sign_of_false_propensities() -> None:
         assert alone.actions.p_value < 1e-3  # what they seem to say, if nothing is known of the others
         seen = diagnose(*rows, 800, int(there.sum()))
         assert (seen.arms, seen.actions, seen.weights.alarm_at) == (None, None, None)
-        assert "of the decisions have a reward" in seen.warnings[0]
         whole = diagnose(*rows, 800, int(there.sum()), drawn=(action, propensity))
         assert whole.actions is not None
         assert whole.arms is not None
@@ -283,8 +278,7 @@ def test_false_propensities_are_found_though_rewards_are_missing() -> None:
     seen = diagnose(false[there], np.full(there.sum(), 0.5), action[there], 2, 800, 1, drawn=(action, false))
     assert seen.actions is not None
     assert seen.actions.p_value < 1e-3
-    assert "of the decisions have a reward" in seen.warnings[0]
-    assert any("mismatch" in warning for warning in seen.warnings[1:])
+    assert any("mismatch" in warning for warning in seen.warnings)
 
 
 @pytest.mark.jit
