@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -18,7 +19,7 @@ from rich.text import Text
 from ...engine.errors import InvalidInput, counted
 from ...envs import catalog as env_catalog
 from ...policies import catalog as policy_catalog
-from ..console import print_json
+from ..console import print_json, progress
 from ..experiment.ids import in_url
 from ..gym.envs import Copies
 from ..kinds.arms.kind import ARMS
@@ -85,8 +86,8 @@ def demo(
         name = _create(client, copies, chosen.spec, experiment, seed)
         story = _Story(name, policy or policy_catalog.label(default), env, total)
         quiet = as_json or not sys.stdout.isatty()
-        with nullcontext() if quiet else Live(console=console, refresh_per_second=8, get_renderable=story.picture):
-            _stream(client, copies, name, story)
+        with _shown(story, quiet) as advance:
+            _stream(client, copies, name, story, advance)
     if as_json:
         print_json(story.summary())
     elif quiet:
@@ -168,7 +169,18 @@ def _create(client: httpx.Client, copies: Copies, policy: dict[str, Any], experi
     return str(answer["experiment_id"])
 
 
-def _stream(client: httpx.Client, copies: Copies, name: str, story: _Story) -> None:
+@contextmanager
+def _shown(story: _Story, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show the picture, or where it would go into a pipe a bar beside that; yield what takes steps done."""
+    if quiet:
+        with progress("demo", story.total, "decisions") as advance:
+            yield advance
+    else:
+        with Live(console=console, refresh_per_second=8, get_renderable=story.picture):
+            yield lambda steps: None
+
+
+def _stream(client: httpx.Client, copies: Copies, name: str, story: _Story, advance: Callable[[int], None]) -> None:
     path = f"/v1/experiments/{in_url(name)}/decisions"
     while not copies.over[0]:
         decision = _answer(client.post, path, _question(copies))
@@ -176,6 +188,7 @@ def _stream(client: httpx.Client, copies: Copies, name: str, story: _Story) -> N
         reward = float(copies.rewards[0])
         _answer(client.post, f"{path}/{decision['decision_id']}/reward", {"value": reward})
         story.add(decision["action_id"], reward)
+        advance(1)
 
 
 def _question(copies: Copies) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import pytest
 from support.forked import Forked, ran
 from support.processes import Process
 
+from onearm.api import console
 from onearm.api.cli import serve
 from onearm.api.cli.demo import ENV, _answer
 from onearm.api.cli.main import run
@@ -232,7 +233,9 @@ def test_demo_needs_no_data_set_unless_one_is_named(onearm: Any, monkeypatch: py
 
 @pytest.mark.jit
 @pytest.mark.usefixtures("nothing_is_compiled")
-def test_demo_streams_a_world_through_the_service_and_a_policy_learns(onearm: Any, tmp_path: Path) -> None:
+def test_demo_streams_a_world_through_the_service_and_a_policy_learns(
+    onearm: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = 'bernoulli:{"mean":[0.0,1.0]}'
     common = ("demo", "--env", world, "--policy", "ucb1", "--steps", "60")
     with copied(tmp_path) as service:
@@ -247,6 +250,8 @@ def test_demo_streams_a_world_through_the_service_and_a_policy_learns(onearm: An
         piped = onearm(*common, "--url", address)
         assert piped.out.startswith("60 decisions of demo-"), piped.err
         assert "\x1b" not in piped.out + piped.err
+        monkeypatch.setattr(console.sys.stderr, "isatty", lambda: True)
+        assert "60/60" in onearm(*common, "--url", address).err
     verified = onearm("verify", "--database", "sqlite:///run.db", "--json")
     assert verified.code == 0
     assert {one["id"]: one["decisions"] for one in verified.json["experiments"]}["shown"] == 60
