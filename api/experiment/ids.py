@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -87,14 +88,19 @@ def of_part(part: str) -> str:
     return part.replace("%2F", "/").replace("%25", "%")
 
 
-def check_fields(what: str, body: Any, known: Set[str], planned: Set[str] = frozenset()) -> None:
-    """Refuse a body that is no object, or that has fields nobody reads."""
+def check_fields(
+    what: str,
+    body: Any,
+    known: Set[str],
+    planned: Set[str] = frozenset(),
+    inside: Mapping[str, Set[str]] = MappingProxyType({}),
+) -> None:
+    """Refuse a body that is no object, or that has fields nobody reads; `inside` are the fields of its own fields."""
     if not isinstance(body, dict):
         raise InvalidInput("bad_body", f"{what} is {as_seen(body)}: it must be a JSON object")
     if early := sorted(planned & set(body)):
         raise InvalidInput("not_built", f"{what} has the field {early[0]!r}, which is not built yet: leave it out")
     if unknown := sorted(set(body) - known):
-        raise InvalidInput(
-            "unknown_field",
-            f"{what} has the unknown field {unknown[0]!r}: known are {', '.join(sorted(known))}",
-        )
+        place = next((name for name, fields in inside.items() if unknown[0] in fields), None)
+        says = f"known are {', '.join(sorted(known))}" if place is None else f"it belongs in {place!r}"
+        raise InvalidInput("unknown_field", f"{what} has the unknown field {unknown[0]!r}: {says}")

@@ -30,6 +30,16 @@ from .sizes import made_within
 from .window import FIELDS, Window, window_of
 
 KNOWN = {"experiment_id", "problem", "policy", "arms", "seed", "reward", "constraints"}
+OF_ANY = {"kind", "context", "states", "actions", "horizon", "slots"}
+OF_VECTORS = {"domain", "feedback"}
+OF_STREAMS = {"arms", "reward_range"}
+OF_QUERIES = {"task", "queries", "hypotheses", "answers", "loss"}
+INSIDE = {
+    "problem": OF_ANY | OF_VECTORS | OF_STREAMS | OF_QUERIES,
+    "reward": {"range", *FIELDS},
+    "constraints": {"floors", "caps", "groups", "sticky"},
+    "policy": {"name", "params"},
+}
 
 
 class Spec(Definition):
@@ -90,7 +100,7 @@ class Spec(Definition):
         """Check a body and return its spec; `made` builds the policy of a spec, whose state has a limit or none."""
         if not is_shallow(body):
             raise InvalidInput("too_deep", f"the experiment has brackets nested deeper than {DEPTH_MAX}: keep it flat")
-        check_fields("the experiment", body, KNOWN)
+        check_fields("the experiment", body, KNOWN, inside=INSIDE)
         arms = _arms(body.get("arms", []))
         kind = _kind(problem := body.get("problem", {}))
         named = body.get("policy")

@@ -14,6 +14,9 @@ import httpx
 import pytest
 from support.served import ARMS, RANDOM, Served, assert_refused
 
+from onearm.api.experiment.spec import INSIDE
+from onearm.api.http.constraint_schemas import NewConstraints
+from onearm.api.http.creation_schemas import NewPolicy, NewProblem, NewReward
 from onearm.engine.storage.store import Store
 from onearm.engine.vocabulary import CHANGE
 from onearm.policies import catalog
@@ -63,6 +66,29 @@ def test_an_empty_database_gets_hello_and_any_other_does_not(tmp_path: Path) -> 
         served.post("/v1/experiments/hello:archive")
         served.restart()
         assert len(served.store.experiments()) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"context": {"kind": "none"}}, "the unknown field 'context': it belongs in 'problem'"),
+        ({"wait_time": "1m"}, "the unknown field 'wait_time': it belongs in 'reward'"),
+        ({"params": {"alpha": 1}}, "the unknown field 'params': it belongs in 'policy'"),
+        (
+            {"polciy": "ucb1"},
+            "the unknown field 'polciy': known are arms, constraints, experiment_id, policy, problem, ",
+        ),
+    ],
+)
+def test_a_field_in_the_wrong_place_is_told_where_it_belongs(
+    standing: Served, fields: dict[str, Any], said: str
+) -> None:
+    assert said in assert_refused(standing.create("x", **fields), 422, "unknown_field")["detail"]
+
+
+def test_what_belongs_inside_of_a_field_is_what_the_schema_has_there() -> None:
+    read = {"problem": NewProblem, "reward": NewReward, "constraints": NewConstraints, "policy": NewPolicy}
+    assert {name: set(schema.__struct_fields__) for name, schema in read.items()} == INSIDE
 
 
 def test_a_new_experiment_is_described_in_full(served: Served) -> None:
