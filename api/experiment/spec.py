@@ -11,6 +11,7 @@ from ...engine import snapshot
 from ...engine.arrays import roomless
 from ...engine.errors import InvalidInput, OnearmError, as_seen
 from ...engine.problem import ANY_REWARD, check_seed, fitted
+from ...engine.storage.numerals import natural_in
 from ...engine.vocabulary import Policy, Problem
 from ...policies import catalog
 from ..kinds.kind import Kind
@@ -254,8 +255,8 @@ def _policy(
 
 def _seed(seed: Any) -> int:
     """Return the seed; one above 2^53 comes as a string of digits."""
-    if isinstance(seed, str) and seed.isascii() and seed.isdigit() and len(seed) <= 20:
-        seed = int(seed)
+    if isinstance(seed, str) and (number := natural_in(seed)) is not None:
+        seed = number
     elif isinstance(seed, int) and seed > SAFE_INTEGER_MAX:
         raise InvalidInput(
             "bad_seed",

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...engine.errors import InvalidInput
 from ...engine.storage.arrow import format_module
+from ...engine.storage.numerals import natural_in
 from ...engine.vocabulary import Array
 
 
@@ -30,7 +31,7 @@ def embedding_of(name: str, log: Path, form: str) -> Array:
 def _from_file(path: Path) -> Array:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [(int(row["arm"]), row["category"]) for row in csv.DictReader(file)]
+            rows = [(_arm(row["arm"]), row["category"]) for row in csv.DictReader(file)]
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
         why = " ".join(str(error).split())
         raise InvalidInput("bad_embedding", f"{path} has no columns arm and category ({why}): give both") from None
@@ -44,3 +45,10 @@ def _from_file(path: Path) -> Array:
     found = np.zeros(len(arms), np.int64)
     found[arms] = [places[name] for _, name in rows]
     return found
+
+
+def _arm(text: str) -> int:
+    number = natural_in(text.strip())
+    if number is None:
+        raise ValueError(f"{text!r} is no number of an arm")
+    return number

@@ -16,6 +16,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from ...engine.errors import Conflict, NotFound, OnearmError, Unavailable
+from ...engine.storage.numerals import natural_in
 from ...engine.storage.records import Experiment
 from ...engine.storage.rows import Wanted
 from ...engine.storage.store import Store
@@ -137,7 +138,8 @@ class Evaluations:
     def find(self, row: Experiment, number: str) -> Run:
         """Return one of an experiment by its number."""
         self._forget_old()
-        run = self._runs.get(int(number)) if number.isascii() and number.isdigit() and len(number) < 19 else None
+        asked = natural_in(number)
+        run = None if asked is None else self._runs.get(asked)
         if run is None or run.row.key != row.key:
             raise NotFound(
                 "unknown_evaluation",

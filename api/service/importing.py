@@ -20,6 +20,7 @@ import numpy as np
 
 from ...engine.errors import Damaged, InvalidInput, NotFound, OnearmError
 from ...engine.storage.events import Events
+from ...engine.storage.numerals import natural_in
 from ...engine.storage.records import Base, Event, SnapshotPart
 from ...engine.storage.store import Store
 from ...engine.storage.windows import beside_in, decision_of, early_seq, shown_number, why_closed
@@ -36,6 +37,7 @@ from ...engine.vocabulary import (
     Feedback,
     Problem,
 )
+from ..experiment.definition import SAFE_INTEGER_MAX
 from ..experiment.ids import check_id
 from ..experiment.sizes import made_within
 from ..experiment.spec import Spec
@@ -120,8 +122,8 @@ async def write_log(store: Store, writer: Writer[Any], key: int, new: Imported) 
 def _spec(events: Events, experiment_id: str | None, state_bytes: int) -> Spec:
     body = dict(events.spec)
     seed = body.get("seed")
-    if isinstance(seed, str) and seed.isascii() and seed.isdigit() and int(seed) <= 2**53:
-        body["seed"] = int(seed)  # in exports it is always a text
+    if isinstance(seed, str) and (number := natural_in(seed)) is not None and number <= SAFE_INTEGER_MAX:
+        body["seed"] = number  # in exports it is always a text
     spec = Spec.from_stored(body, state_bytes)
     return spec if experiment_id is None else dataclasses.replace(spec, id=check_id("experiment_id", experiment_id))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ....engine.storage.numerals import natural_in
 from ..form import ARMS, Field, Form, FormError, arms_of, lines_of, whole_of
 
 CONTEXT = Field(
@@ -47,7 +48,8 @@ def _by_features(given: Mapping[str, str]) -> dict[str, Any]:
 def _in_states(given: Mapping[str, str]) -> dict[str, Any]:
     lines = lines_of(given, "states")
     only = lines[0] if len(lines) == 1 else ""
-    states = {"count": int(only)} if only.isascii() and only.isdigit() else {"ids": lines}
+    count = natural_in(only)
+    states = {"ids": lines} if count is None else {"count": count}
     return {"arms": arms_of(given), "problem": {"states": states}}
 
 

@@ -190,7 +190,8 @@ def test_mips_weighs_categories(onearm: Any, tmp_path: Path) -> None:
     assert each["low"] <= min(by_dr["low"], each["value"]) and max(by_dr["high"], each["value"]) <= each["high"]
     (half,) = onearm(*asked, "--embedding", str(categories), "--learn", "0.5").json["estimates"]
     assert half["value"] != each["value"] and half["matched"] <= 150
-    for words, content in (("has no columns", "a,b\n1,2\n"), ("must be there once", "arm,category\n0,a\n2,b\n")):
+    bad = {"a,b\n1,2\n": "has no columns", "arm,category\n0,a\n2,b\n": "must be there once"}
+    for content, words in (bad | {"arm,category\n0,a\n1_0,b\n": "'1_0' is no number of an arm"}).items():
         categories.write_text(content)
         done = onearm(*asked, "--embedding", str(categories))
         assert (done.code, words in done.err) == (2, True)

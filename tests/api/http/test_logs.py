@@ -388,6 +388,15 @@ def test_a_state_that_would_be_too_large_is_refused_before_it_is_made(tmp_path: 
         assert (answer.status_code, answer.json()["code"]) == (422, "state_too_large")
 
 
+@pytest.mark.parametrize("seed", ["9" * 5000, "1_0", "\u0661", "18446744073709551616", ""])
+def test_a_seed_that_is_none_is_refused(served: Served, seed: str) -> None:
+    header, _, events = served.get(f"{EXPERIMENTS}/e/log").text.partition("\n")
+    told = json.loads(header)
+    told["experiment"]["seed"] = seed
+    answer = served.post(f"{IMPORT}?experiment_id=f", f"{json.dumps(told)}\n{events}".encode())
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_seed"), answer.text
+
+
 def test_it_belongs_to_whose_key_it_is(tmp_path: Path) -> None:
     with Keyed(tmp_path) as keyed:
         log = keyed.operator.get(f"{EXPERIMENTS}/~news~banner/log").content

@@ -102,6 +102,7 @@ class _Client:
         ("arms", {"default": "7"}, "default"),
         ("contexts", {"length": "0"}, "length"),
         ("states", {"states": ""}, "states"),
+        ("states", {"states": "9" * 5000}, "states"),  # more digits than Python reads
         ("streams", {"slots": "0"}, "slots"),
         ("vectors", {"domain": "cube"}, "domain"),
         ("vectors", {"low": "0 x"}, "low"),
