@@ -30,7 +30,7 @@ OURS = {"average": "mean"}  # aggregations that have another name here
 THEIRS = {ours: theirs for theirs, ours in OURS.items()}
 AT_ONCE = "PT0S"
 KEPT = -1  # days: for ever
-DURATION = re.compile(r"P(?:(\d{1,3})D)?(?:T(?:(\d{1,4})H)?(?:(\d{1,6})M)?(?:(\d{1,8})S)?)?")
+DURATION = re.compile(r"P(?:([0-9]{1,3})D)?(?:T(?:([0-9]{1,4})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,8})S)?)?")
 IN_SECONDS = (86_400, 3_600, 60, 1)
 Mode = Literal["Online", "Apprentice", "LoggingOnly"]
 

@@ -149,7 +149,8 @@ def test_a_configuration_before_the_first_rank_makes_the_experiment(wired: Windo
     assert ask(wired, "GET", there).json() == made.json()
     assert ask(wired, "PUT", there, made.json()).json() == made.json(), "what is read may be written"
     refused(ask(wired, "PUT", there, {"rewardWaitTime": "PT6M"}), 409, "409", "experiment_exists")
-    refused(ask(wired, "PUT", there, {"rewardWaitTime": "soon"}), 400, "BadRequest", "bad_window")
+    for wait in ("soon", "PT\u0661S"):
+        refused(ask(wired, "PUT", there, {"rewardWaitTime": wait}), 400, "BadRequest", "bad_window")
     for later in ({"modelExportFrequency": "PT5M"}, {"learningMode": "LoggingOnly"}, {"logRetentionDays": 90}):
         assert next(iter(later)) in refused(ask(wired, "PUT", there, later), 501, "NotImplemented", "not_built")
 
