@@ -36,6 +36,7 @@ def main() -> None:
     _tell(answers, {"ready": os.getpid()})
     for line in sys.stdin:
         _tell(answers, _answer(json.loads(line)))
+    gc.freeze()  # or the interpreter walks all that numba made once more as it ends
 
 
 def encoded(loop: str, modules: list[str], signature: Any) -> str:
