@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hmac
+import re
 from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
@@ -35,6 +36,7 @@ NOT_PASSED_ON = frozenset(
 NOT_PASSED_BACK = frozenset(
     (b"connection", b"content-length", b"transfer-encoding", b"content-type", b"date", EPOCH, REQUEST_ID, PARENT)
 )
+BETWEEN_NODES = re.compile(rb"\r\n(?:%b|connection):[^\r]*" % EPOCH, re.IGNORECASE)  # lines that nobody else is sent
 LINES = "lines"  # the key of a request's scope at which those of its headers are kept that are passed on
 CALLERS_KEPT = 1024  # how many are kept as they are sent
 _caller = msgspec.json.Decoder(tuple[str | None, str | None, frozenset[str], str, int])
@@ -242,7 +244,7 @@ class Passing(Asked, Waiting):
 
 def in_bytes(reply: Reply) -> tuple[bytes, bytes]:
     """Return the head and the body of an answer, as whoever asked gets them from the connection that it came by."""
-    return without(without(reply.head, EPOCH), b"connection"), reply.body
+    return BETWEEN_NODES.sub(b"", reply.head), reply.body
 
 
 def headers_of(reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
