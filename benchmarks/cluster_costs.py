@@ -1,16 +1,17 @@
 """What it costs to serve among others: the fence at each commit, and a request that one node passes on to another.
 
 Run: python benchmarks/cluster_costs.py [--requests 2000] [--out FILE] [--json]. Needs PostgreSQL. Appends with and
-without the fence take turns in this process; requests go to two nodes over one connection, by turns to the node that
-has the experiment and to the other one. CPU time is that of both nodes. Exits with 1 where one of these costs more than
-it may. The result is written to results/cluster_costs.json.
+without the fence take turns in this process; requests go to two nodes over one connection each, one behind the other,
+by short turns to the node that has the experiment and to the other one. CPU time is that of all threads of both nodes,
+by the clocks of their processes, with what they do meanwhile for nobody who asks, as to renew their leases. How much
+more of it a request takes is the median of TURNS pairs of neighbouring turns. Exits with 1 where one of these costs
+more than it may. The result is written to results/cluster_costs.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import time
@@ -19,6 +20,7 @@ from typing import Any
 
 import httpx
 from cluster_running import Database, Lines, Process, database
+from cpu_time import clock_of, microseconds_by
 from machine import machine
 
 from onearm.api.cluster.holding import Holding, ShardFence
@@ -31,6 +33,7 @@ BATCHES = (1, 32, 256)  # events of a transaction, of 8 experiments where there 
 EXPERIMENTS = 8
 ROUNDS = 12
 SECONDS = 0.4  # of a round
+TURNS = 40  # of each node, in which it is asked its share of the requests
 FENCE_COSTS_MAX = 0.25  # of the appends a second
 MORE_MS_MAX = 1.0  # of a request that is passed on, at the median
 MORE_CPU_MAX = 0.3  # of it, by the CPU time of one that is not
@@ -136,18 +139,23 @@ def _forwarding(server: Database, requests: int) -> dict[str, Any]:
             node.wait()
         http = httpx.Client(timeout=30, trust_env=False)
         owner, other = _shared(http, nodes)
-        figures: dict[str, dict[str, list[float]]] = {}
-        for _ in range(10):
-            for name, node in (("own", owner), ("forwarded", other)):
-                took, cpu = _asked(http, node, nodes, requests // 10)
-                one = figures.setdefault(name, {"ms": [], "cpu_us": []})
+        clocks = [clock_of(node.process.pid) for node in nodes]
+        for node in (owner, other):  # the other one opens its connection to the owner
+            _asked(http, node, clocks, requests // TURNS)
+        figures: dict[str, dict[str, list[float]]] = {name: {"ms": [], "cpu_us": []} for name in ("own", "forwarded")}
+        for _ in range(TURNS):
+            for one, node in zip(figures.values(), (owner, other), strict=True):
+                took, cpu = _asked(http, node, clocks, requests // TURNS)
                 one["ms"] += took
                 one["cpu_us"].append(cpu)
         medians = {
             name: {key: round(statistics.median(some), 3) for key, some in one.items()} for name, one in figures.items()
         }
-        own, passed = medians["own"], medians["forwarded"]
-        more = {"more_ms": passed["ms"] - own["ms"], "more_cpu_share": passed["cpu_us"] / own["cpu_us"] - 1}
+        pairs = zip(figures["forwarded"]["cpu_us"], figures["own"]["cpu_us"], strict=True)
+        more = {
+            "more_ms": medians["forwarded"]["ms"] - medians["own"]["ms"],
+            "more_cpu_share": statistics.median(passed / own for passed, own in pairs) - 1,
+        }
         return medians | {key: round(value, 3) for key, value in more.items()}
     finally:
         for node in nodes:
@@ -171,21 +179,15 @@ def _shared(http: httpx.Client, nodes: list[Process]) -> tuple[Process, Process]
     return (nodes[0], nodes[1]) if has == "a" else (nodes[1], nodes[0])
 
 
-def _asked(http: httpx.Client, node: Process, nodes: list[Process], requests: int) -> tuple[list[float], float]:
+def _asked(http: httpx.Client, node: Process, clocks: list[int], requests: int) -> tuple[list[float], float]:
     """Ask for decisions; return the milliseconds of each, and the microseconds of CPU of one."""
-    before = sum(map(_cpu_seconds, nodes))
+    before = sum(map(microseconds_by, clocks))
     took = []
     for _ in range(requests):
         begun = time.perf_counter()
         http.post(f"{node.url}/v1/experiments/e/decisions", json={}).raise_for_status()
         took.append(1000 * (time.perf_counter() - begun))
-    return took, 1e6 * (sum(map(_cpu_seconds, nodes)) - before) / requests
-
-
-def _cpu_seconds(node: Process) -> float:
-    """Return the CPU time of a process."""
-    fields = Path(f"/proc/{node.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return took, (sum(map(microseconds_by, clocks)) - before) / requests
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hmac
+import re
 from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
@@ -35,6 +36,8 @@ NOT_PASSED_ON = frozenset(
 NOT_PASSED_BACK = frozenset(
     (b"connection", b"content-length", b"transfer-encoding", b"content-type", b"date", EPOCH, REQUEST_ID, PARENT)
 )
+BETWEEN_NODES = re.compile(rb"\r\n(?:%b|connection):[^\r]*" % EPOCH, re.IGNORECASE)  # lines that nobody else is sent
+LINES = "lines"  # the key of a request's scope at which those of its headers are kept that are passed on
 CALLERS_KEPT = 1024  # how many are kept as they are sent
 _caller = msgspec.json.Decoder(tuple[str | None, str | None, frozenset[str], str, int])
 
@@ -241,12 +244,17 @@ class Passing(Asked, Waiting):
 
 def in_bytes(reply: Reply) -> tuple[bytes, bytes]:
     """Return the head and the body of an answer, as whoever asked gets them from the connection that it came by."""
-    return without(without(reply.head, EPOCH), b"connection"), reply.body
+    return BETWEEN_NODES.sub(b"", reply.head), reply.body
 
 
 def headers_of(reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
     """Return the headers of an answer that whoever asked gets too."""
     return tuple([one for one in reply.headers if one[0] not in NOT_PASSED_BACK])
+
+
+def lines_of(fields: Mapping[bytes, bytes]) -> bytes:
+    """Return the headers of a request that are passed on as they came, each behind the end of a line."""
+    return b"".join([b"\r\n%b: %b" % one for one in fields.items() if one[0] not in NOT_PASSED_ON])
 
 
 def _head(owner: Node, call: Call, left: float | None) -> list[bytes]:
@@ -255,13 +263,11 @@ def _head(owner: Node, call: Call, left: float | None) -> list[bytes]:
     method = b"GET" if scope["method"] == "HEAD" else scope["method"].encode()
     target = scope.get("root_path", "").encode() + scope["raw_path"] + (b"?" + call.query if call.query else b"")
     client = scope.get("client")
-    head = [method + b" " + target + b" HTTP/1.1"]
-    head += [name + b": " + value for name, value in call.fields.items() if name not in NOT_PASSED_ON]
-    head += [
+    lines = scope[LINES] if LINES in scope else lines_of(call.fields)
+    head = [
+        b"%b %b HTTP/1.1%b" % (method, target, lines),
         REQUEST_ID + b": " + scope["trace"][0][1],
-        SECRET + b": " + owner.secret.encode(),
-        CALLER + b": " + _said(call.caller),
-        ORIGIN + b": " + (b"" if client is None else str(client[0]).encode("latin-1")),
+        _whose(owner.secret, call.caller, "" if client is None else str(client[0])),
     ]
     if left is not None:
         head.append(b"%b: %.6f" % (TIMEOUT, left))
@@ -269,6 +275,8 @@ def _head(owner: Node, call: Call, left: float | None) -> list[bytes]:
 
 
 @functools.lru_cache(CALLERS_KEPT)
-def _said(caller: Caller) -> bytes:
-    """Return who asks, as the other node reads it."""
-    return msgspec.json.encode((caller.key, caller.tenant, sorted(caller.roles), caller.experiments, caller.until))
+def _whose(secret: str, caller: Caller, origin: str) -> bytes:
+    """Return the lines that tell the other node who asks, and from where."""
+    said = msgspec.json.encode((caller.key, caller.tenant, sorted(caller.roles), caller.experiments, caller.until))
+    named = (SECRET, secret.encode()), (CALLER, said), (ORIGIN, origin.encode("latin-1"))
+    return b"\r\n".join([b"%b: %b" % one for one in named])

@@ -7,6 +7,7 @@ as the request itself.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
@@ -20,6 +21,7 @@ CONNECT_SECONDS = 1.0
 KEPT_MAX = 256  # connections to one node that nobody uses
 HEAD_MAX = 1 << 18  # bytes
 BODILESS = (204, 304)
+FRAMING = re.compile(rb"\r\n(content-length|transfer-encoding|connection):[ \t]*([^\r]*?)[ \t]*(?=\r|\Z)")  # lower case
 
 
 class Reply(NamedTuple):
@@ -143,20 +145,20 @@ class Line(asyncio.Protocol):
             if end < 0 and len(self._came) <= HEAD_MAX:
                 return None
             head = self._head = bytes(self._taken(end, 4))
-        status = int(head.split(b" ", 2)[1])
-        if field_of(head, b"transfer-encoding") == b"chunked":
-            return Reply(status, head, b"", self._parts(head))
-        length = 0 if status in BODILESS else int(field_of(head, b"content-length") or b"0")
+        status, framing = int(head.split(b" ", 2)[1]), dict(FRAMING.findall(head.lower()))
+        if framing.get(b"transfer-encoding") == b"chunked":
+            return Reply(status, head, b"", self._parts(framing))
+        length = 0 if status in BODILESS else int(framing.get(b"content-length", b"0"))
         if len(self._came) < length:
             return None
         body = bytes(self._taken(length, 0))
-        self._free(head)
+        self._free(framing)
         return Reply(status, head, body)
 
-    def _free(self, head: bytes) -> None:
-        """Be there for others, or close, behind the last byte of an answer with this head."""
+    def _free(self, framing: dict[bytes, bytes]) -> None:
+        """Be there for others, or close, behind the last byte of an answer that was framed like this."""
         self._head = None
-        if self._came or field_of(head, b"connection") == b"close":
+        if self._came or framing.get(b"connection") == b"close":
             self.close()
         else:
             self._transport.resume_reading()  # a part may have been paused, and taken since without waiting
@@ -171,7 +173,7 @@ class Line(asyncio.Protocol):
         del self._came[: size + behind]
         return taken
 
-    async def _parts(self, head: bytes) -> AsyncGenerator[bytes]:
+    async def _parts(self, framing: dict[bytes, bytes]) -> AsyncGenerator[bytes]:
         try:
             while size := int((await self._until(b"\r\n")).partition(b";")[0], 16):
                 while len(self._came) < size + 2:
@@ -186,7 +188,7 @@ class Line(asyncio.Protocol):
         except BaseException:  # nobody reads on
             self.close()
             raise
-        self._free(head)
+        self._free(framing)
 
     async def _until(self, end: bytes) -> bytearray:
         while (at := self._came.find(end)) < 0 and len(self._came) <= HEAD_MAX:
