@@ -51,18 +51,18 @@ def test_few_decisions_of_many_arms_are_no_chi_square() -> None:
 
 
 def test_the_capital_of_true_propensities_is_one_on_average_over_every_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exact: all sequences of 8 decisions among three arms whose law changes, with bets after each pair."""
+    """Exact: all sequences of 6 decisions among three arms whose law changes, with bets after each pair."""
     monkeypatch.setattr(counts, "_FIRST", 2)
-    law = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.98, 0.01, 0.01], [0.3, 0.3, 0.4]] * 2)
+    law = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.98, 0.01, 0.01], [0.3, 0.3, 0.4], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1]])
     mean, moved = 0.0, 0
-    for actions in itertools.product(range(3), repeat=8):
+    for actions in itertools.product(range(3), repeat=6):
         action = np.array(actions)
-        propensity = law[np.arange(8), action]
+        propensity = law[np.arange(6), action]
         capital = counts._log_capital(action, propensity, 3)
         mean += float(propensity.prod()) * math.exp(capital)
         moved += capital != 0.0
     assert mean == pytest.approx(1.0, rel=1e-12)
-    assert moved > 6000
+    assert moved > 600
 
 
 @pytest.mark.parametrize("other", [1e-6, 1e-4, 1e-3, 1e-2, 0.05])
