@@ -65,10 +65,9 @@ def by_trying_all(matrix: Array, domain: Domain, y: Array) -> Array:
     high = np.where(rows.any(axis=0) | within_ball, np.inf, region.high)
     unit = np.abs(matrix).max()
     best, least = np.zeros(d), math.inf
-    for choice in itertools.product((-1, 0, 1), repeat=d):
+    limits = [[0, *([-1] if low[j] > -math.inf else []), *([1] if high[j] < math.inf else [])] for j in range(d)]
+    for choice in itertools.product(*limits):
         at = np.array(choice)
-        if (np.isinf(high) & (at == 1)).any() or (np.isinf(low) & (at == -1)).any():
-            continue
         x = np.where(at < 0, low, np.where(at > 0, high, 0.0))
         free = np.flatnonzero(at == 0)
         if len(free):
