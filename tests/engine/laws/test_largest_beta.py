@@ -55,6 +55,7 @@ def steps(course: int, n: int) -> list[tuple[Array, Array, Array]]:
     return found
 
 
+@pytest.mark.usefixtures("coarse_quadrature")
 @pytest.mark.parametrize(("courses", "n"), [(4, 10), pytest.param(300, 25, marks=pytest.mark.jit)])
 def test_a_law_that_goes_on_from_the_one_before_has_the_bits_of_one_that_does_not(courses: int, n: int) -> None:
     for course in range(courses):
@@ -134,6 +135,7 @@ def test_a_law_of_nothing_new_is_not_computed_at_all() -> None:
     assert work.line.law[0] == 7.0
 
 
+@pytest.mark.usefixtures("coarse_quadrature")
 def test_panels_stay_where_they_are_while_the_leader_learns() -> None:
     """Of a hundred rewards few move one: they lie on a grid."""
     a, b, available = np.array([30.0, 8e4, 5.0]), np.array([60.0, 2e4, 9.0]), np.ones(3, np.bool_)

@@ -135,7 +135,7 @@ def test_a_product_with_a_ball_agrees_with_bisection_over_its_multiplier(conditi
     domain = product(simplex(2, 2.0), ball(2, 0.5, [1.0, 0.0]), box([-1.0], [0.5]))
     of_ball, centre = np.diag([0.0, 0.0, 1.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0, 0.0, 0.0])
     met = 0
-    for _ in range(6):
+    for _ in range(4):
         matrix, y = random_matrix(rng, 5, condition), 2.0 * rng.normal(size=5)
 
         def best(mu: float, matrix: Array = matrix, y: Array = y) -> Array:
@@ -150,7 +150,7 @@ def test_a_product_with_a_ball_agrees_with_bisection_over_its_multiplier(conditi
             met += 1
             expected = best(brentq(too_long, 0.0, 1e3 * condition, xtol=1e-14, rtol=1e-14))
         assert np.abs(projected(matrix, domain, y) - expected).max() < 1e-8
-    assert met >= 3
+    assert met >= 2
 
 
 WITHIN = (  # a point on some limits, and one on none
