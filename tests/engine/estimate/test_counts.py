@@ -53,7 +53,9 @@ def test_few_decisions_of_many_arms_are_no_chi_square() -> None:
 def test_the_capital_of_true_propensities_is_one_on_average_over_every_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exact: all sequences of 6 decisions among three arms whose law changes, with bets after each pair."""
     monkeypatch.setattr(counts, "_FIRST", 2)
-    law = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.98, 0.01, 0.01], [0.3, 0.3, 0.4], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1]])
+    law = np.array(
+        [[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.98, 0.01, 0.01], [0.3, 0.3, 0.4], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1]]
+    )
     mean, moved = 0.0, 0
     for actions in itertools.product(range(3), repeat=6):
         action = np.array(actions)

@@ -84,7 +84,7 @@ def test_printed_gains(beta: float, gain: float) -> None:
     assert up.plan.gain[0] == pytest.approx(gain, abs=1e-7)
 
 
-@pytest.mark.parametrize(("seeds", "most"), every_run([(2, 6), (30, 85)], [(2, 6)]))
+@pytest.mark.parametrize(("seeds", "most"), every_run([(4, 11), (30, 85)], [(4, 11)]))
 def test_the_plan_is_the_best_of_all_policies_in_most_worlds(seeds: int, most: int) -> None:
     """In 85 and more of 90. As Python: an ascent takes .05 s, and 14 s to compile."""
     rng = np.random.default_rng(0)
