@@ -30,7 +30,7 @@ def few_panels(k: int, panels: int) -> KeptLaw:
 
 
 def steps(course: int, n: int) -> list[tuple[Array, Array, Array]]:
-    """Return shapes and masks, each some of n steps of a course: rewards are learned, arms come and go, or nothing changes.
+    """Return shapes and masks, n steps of a course: rewards are learned, arms come and go, or nothing changes.
 
     The first shapes are small or up to 1e9, or the arms are all alike; an arm may be learned for long, as a leader is.
     """
