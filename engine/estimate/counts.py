@@ -75,16 +75,20 @@ def count_actions(action: Array, propensity: Array, n_arms: int) -> Actions:
     square += n  # sums of (1{action = a} / propensity - 1)^2
     with np.errstate(divide="ignore", invalid="ignore"):
         z = (promised - n) / np.sqrt(square)
+    return Actions(total, promised, z, _likeliest(propensity, n_arms), _p_value(action, propensity, total))
+
+
+def _p_value(action: Array, propensity: Array, total: Array) -> float:
+    """Return the p-value of actions that were taken so often, int64[k]; NaN where there are none."""
+    n, n_arms = len(action), len(total)
     expected = n / n_arms
     if n == 0:
-        p_value = math.nan
-    elif n_arms == 1:
-        p_value = 1.0
-    elif expected >= _COCHRAN and drawn_evenly(propensity, n_arms):
-        p_value = chi_square_tail(float(((total - expected) ** 2).sum() / expected), n_arms - 1)
-    else:
-        p_value = math.exp(-max(0.0, _log_capital(action, propensity, n_arms)))
-    return Actions(total, promised, z, _likeliest(propensity, n_arms), p_value)
+        return math.nan
+    if n_arms == 1:
+        return 1.0
+    if expected >= _COCHRAN and drawn_evenly(propensity, n_arms):
+        return chi_square_tail(float(((total - expected) ** 2).sum() / expected), n_arms - 1)
+    return math.exp(-max(0.0, _log_capital(action, propensity, n_arms)))
 
 
 @loop

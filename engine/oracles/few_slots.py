@@ -24,6 +24,7 @@ from ..problem import check_param
 from ..vocabulary import Array, Features, Problem
 from .by_parts import as_it_is, bounded, predict, row_part, split
 from .forgetting import check_half_life
+from .lanes import add_scaled
 from .oracle import register_model
 
 COORDINATES = 96  # of which the first is the bias
@@ -171,17 +172,14 @@ def _learn(model: FewSlots, n: int, error: float, noise: float) -> None:
     for i in range(used):
         gain[i] = 0.0
     for j in range(n):
-        x, row = model.scratch_value[j], model.covariance[model.scratch_place[j]]
-        for i in range(used):
-            gain[i] += x * row[i]
+        add_scaled(gain, model.scratch_value[j], model.covariance[model.scratch_place[j]], used)
     variance = noise
     for j in range(n):
         variance += model.scratch_value[j] * gain[model.scratch_place[j]]
     for i in range(used):
         share = gain[i] / variance
         model.mean[i] += share * error
-        for k in range(used):
-            model.covariance[i, k] -= share * gain[k]
+        add_scaled(model.covariance[i], -share, gain, used)
 
 
 @kernel

@@ -33,7 +33,7 @@ import numpy as np
 
 from ..elementary import log
 from ..errors import InvalidInput, as_seen
-from ..kernel import kernel, routine
+from ..kernel import kernel, kernel_beside, routine
 from ..vocabulary import Array
 
 _NEWEST = 128
@@ -225,11 +225,15 @@ def _look(tails: HeavyTails) -> None:
     tails.square[0] = total / m
 
 
-@kernel
+def _sort_in_python(numbers: Array, ordered: Array, m: int) -> None:
+    ordered[:m] = np.sort(numbers[:m] + 0.0)
+
+
+@kernel_beside(_sort_in_python)
 def _sort(numbers: Array, ordered: Array, m: int) -> None:
-    """Write the first m numbers into `ordered`, the least first: Shell's sort."""
+    """Write the first m numbers into `ordered`, the least first: Shell's sort. A 0 has no sign then."""
     for i in range(m):
-        ordered[i] = numbers[i]
+        ordered[i] = numbers[i] + 0.0
     gap = 40
     while gap >= 1:
         for i in range(gap, m):

@@ -14,7 +14,7 @@ from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy, 
 from onearm.policies import catalog
 
 RUN = np.uint64(7)
-LATE = 40  # the decision before which the new arms come
+LATE = 8  # the decision before which the new arms come
 PARAMS: dict[str, dict[str, Any]] = {"floor": {"policy": {"name": "ucb1", "params": {}}, "minimum": 0.01}}
 AS_IF_MASKED = [
     "ucb1",

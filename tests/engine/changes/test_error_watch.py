@@ -116,7 +116,7 @@ LAWS = ("normal", "heavy", "clicks", "rare", "sure", "shrinking", "shy", "overjo
 @pytest.mark.parametrize("law", every_run(LAWS, ["normal", "heavy", "rare", "shrinking"]))
 def test_chance_wins_no_more_often_than_the_bound_where_the_centre_is_learned(law: str) -> None:
     """A wealth of 100 once in 100 errors at the most: of two bets."""
-    rng, n = np.random.default_rng(6), 4000
+    rng, n = np.random.default_rng(6), 2000
     t = np.arange(n)
     errors = {
         "normal": rng.normal(size=n),
@@ -140,7 +140,7 @@ def test_chance_wins_no_more_often_than_the_bound_where_the_centre_is_learned(la
 @pytest.mark.parametrize("propensity", [1.0, 0.05, np.nan])
 def test_what_falls_short_is_found_soon_with_its_place(propensity: float) -> None:
     places = []
-    for seed in range(5):
+    for seed in range(3):
         watch = watching(0, 1)
         assert heard(watch, errors_of(1000, seed=seed), propensity=propensity) == (NOTHING, NOTHING)
         number, row = heard(watch, errors_of(200, seed=seed + 50) - 2.0, first=1000, propensity=propensity)
@@ -161,16 +161,16 @@ def test_errors_that_are_larger_to_both_sides_are_no_change() -> None:
 def test_a_model_that_expects_too_little_at_first_is_not_wrong_later() -> None:
     """As a model with a prior does of rewards that come almost always."""
     watch = watching(0, 1)
-    errors = errors_of(6000, 0.1) + np.exp(-np.arange(6000) / 200.0)
+    errors = errors_of(3000, 0.1) + np.exp(-np.arange(3000) / 200.0)
     assert heard(watch, errors) == (NOTHING, NOTHING)
     assert largest(watch.book, ALL) < 1e3
 
 
 def test_what_falls_short_more_and_more_is_found_too() -> None:
     watch = watching(0, 1)
-    assert heard(watch, errors_of(3000)) == (NOTHING, NOTHING)
-    number, _ = heard(watch, errors_of(9000) - np.linspace(0.0, 1.0, 9000), first=3000)
-    assert 3000 < number < 12_000
+    assert heard(watch, errors_of(1000)) == (NOTHING, NOTHING)
+    number, _ = heard(watch, errors_of(6000) - np.linspace(0.0, 1.0, 6000), first=1000)
+    assert 1000 < number < 7000
 
 
 def test_what_a_model_learns_from_one_click_wins_no_bet() -> None:
@@ -200,9 +200,9 @@ def test_in_contexts_that_are_strange_nothing_is_bet_until_they_are_known() -> N
 
 def test_an_arm_that_changes_is_named_and_alone_learned_anew() -> None:
     watch = watching(5, 5)
-    assert heard(watch, errors_of(4000, seed=3), arms=5) == (NOTHING, NOTHING)
-    rng, number, row = np.random.default_rng(2), 4000, NOTHING
-    while row == NOTHING and number < 4500:
+    assert heard(watch, errors_of(2000, seed=3), arms=5) == (NOTHING, NOTHING)
+    rng, number, row = np.random.default_rng(2), 2000, NOTHING
+    while row == NOTHING and number < 2500:
         arm = number % 5
         row = told(watch, float(rng.normal(-3.0 if arm == 2 else 0.0)), arm, number)
         number += 1
@@ -319,7 +319,7 @@ def test_a_rival_that_is_right_more_often_and_worse_on_average_does_not_lead() -
     watch = watching(0, 1)
     models = models_of(1, 0.0, -0.2)
     watch.age[0] = 500.0
-    heard(watch, (rng.random(4000) < 0.2) - 0.2, models=models, used=2)
+    heard(watch, (rng.random(2000) < 0.2) - 0.2, models=models, used=2)
     assert watch.nearer[1].max() < 30.0
 
 

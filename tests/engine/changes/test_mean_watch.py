@@ -83,7 +83,7 @@ def test_all_courses_of_ten_rewards_are_worth_ten_at_most() -> None:
 def test_chance_wins_no_more_often_than_the_bound_where_the_mean_is_learned(law: str) -> None:
     """A wealth of 100 once in 100 rewards at the most: of six bets, learned means included."""
     rng = np.random.default_rng(5)
-    n = 6000
+    n = 3000
     rewards = {
         "bernoulli": (rng.random(n) < 0.4) * 1.0,
         "rare": (rng.random(n) < 0.02) * 1.0,

@@ -91,15 +91,17 @@ def test_a_functions_reach_is_seen_through_kernels_modules_and_generic_functions
     assert "policies/arms/exp3.py" not in files
 
 
-def names_of_entries() -> dict[str, str]:
+def signature_of(policy: Policy, state: Any) -> list[Any]:
+    """Return the types of what `decide` is called with."""
+    instance = Instance(0, np.zeros(0), np.ones(3, np.bool_))
+    return [typeof(value) for value in (policy.params, state, instance, Key(np.uint64(1), 0))]
+
+
+def names_of_entries(signatures: dict[str, list[Any]]) -> dict[str, str]:
     """Return the key of `decide` for each policy: the name of its file."""
     keys = {}
-    for name in policies.names():
-        policy, state = state_of(golden.specimen(name))
-        cache = EntryCache(loop.decide.python, KERNELS)
-        instance = Instance(0, np.zeros(0), np.ones(3, np.bool_))
-        signature = [typeof(value) for value in (policy.params, state, instance, Key(np.uint64(1), 0))]
-        need = cache.need(signature, cpu_target.target_context)
+    for name, signature in signatures.items():
+        need = EntryCache(loop.decide.python, KERNELS).need(signature, cpu_target.target_context)
         assert need is not None
         keys[name] = need.key
     return keys
@@ -108,8 +110,9 @@ def names_of_entries() -> dict[str, str]:
 def test_every_policy_has_a_name_of_its_own_and_an_edit_of_one_file_changes_that_of_its_own_policies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    before = names_of_entries()
-    assert names_of_entries() == before
+    signatures = {name: signature_of(*state_of(golden.specimen(name))) for name in policies.names()}
+    before = names_of_entries(signatures)
+    assert names_of_entries(signatures) == before
     assert len(set(before.values())) == len(before)
     for file, expected in {
         "policies/contexts/linucb.py": {"linucb"},
@@ -121,7 +124,7 @@ def test_every_policy_has_a_name_of_its_own_and_an_edit_of_one_file_changes_that
         with monkeypatch.context() as edit:
             edit.setattr(stamp, "_source", edited(file))
             stamp._stamp.cache_clear()
-            after = names_of_entries()
+            after = names_of_entries(signatures)
         assert {name for name in before if after[name] != before[name]} == expected, file
 
 

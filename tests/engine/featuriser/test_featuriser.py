@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.every_run import every_run
 from support.feature_bodies import ENCODERS, LATER, ODD, STRINGS, answer, body, digest, plainly
 
 from onearm.engine.features import Encoder
@@ -23,7 +24,7 @@ def fast() -> Any:
     return desk()
 
 
-@pytest.mark.parametrize("part", range(len(GOLDEN)))
+@pytest.mark.parametrize("part", every_run(range(len(GOLDEN)), range(2)))
 def test_what_is_said_in_python_is_what_was_said_before_there_was_compiled_code(part: int) -> None:
     assert digest(range(50 * part, 50 * part + 50)) == GOLDEN[part]
 

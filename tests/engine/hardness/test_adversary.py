@@ -47,7 +47,7 @@ def test_particles_start_within_their_level_and_a_quarter_of_it(case: str) -> No
 
 @pytest.mark.parametrize("case", every_run(CASES, list(CASES)[::2]))
 def test_what_may_be_played_is_at_most_a_twentieth_too_hard_wherever_it_is_pushed(case: str) -> None:
-    particles = particles_of(case)
+    particles = particles_of(case, 16)
     best = np.argmax(particles.means() @ particles.task.table.T, axis=1)
     played = 0
     for _ in range(40):  # towards means of 0, or equal ones, which are infinitely hard

@@ -29,8 +29,8 @@ def few_panels(k: int, panels: int) -> KeptLaw:
     return work._replace(**{name: getattr(work, name)[:panels].copy() for name in of_panels})
 
 
-def steps(course: int) -> list[tuple[Array, Array, Array]]:
-    """Return shapes and masks, each some steps of a course: rewards are learned, arms come and go, or nothing changes.
+def steps(course: int, n: int) -> list[tuple[Array, Array, Array]]:
+    """Return shapes and masks, n steps of a course: rewards are learned, arms come and go, or nothing changes.
 
     The first shapes are small or up to 1e9, or the arms are all alike; an arm may be learned for long, as a leader is.
     """
@@ -43,7 +43,7 @@ def steps(course: int) -> list[tuple[Array, Array, Array]]:
     available = np.ones(k, np.bool_)
     found = []
     arm = 0
-    for _ in range(25):
+    for _ in range(n):
         chance = draws.random()
         if chance < 0.3:
             arm = int(draws.integers(k))
@@ -55,10 +55,11 @@ def steps(course: int) -> list[tuple[Array, Array, Array]]:
     return found
 
 
-@pytest.mark.parametrize("courses", [5, pytest.param(300, marks=pytest.mark.jit)])
-def test_a_law_that_goes_on_from_the_one_before_has_the_bits_of_one_that_does_not(courses: int) -> None:
+@pytest.mark.usefixtures("coarse_quadrature")
+@pytest.mark.parametrize(("courses", "n"), [(4, 10), pytest.param(300, 25, marks=pytest.mark.jit)])
+def test_a_law_that_goes_on_from_the_one_before_has_the_bits_of_one_that_does_not(courses: int, n: int) -> None:
     for course in range(courses):
-        found = steps(course)
+        found = steps(course, n)
         k = len(found[0][0])
         many, few = kept_law(k), few_panels(k, 1 + course % 9)
         for shapes_and_mask in found:
@@ -134,6 +135,7 @@ def test_a_law_of_nothing_new_is_not_computed_at_all() -> None:
     assert work.line.law[0] == 7.0
 
 
+@pytest.mark.usefixtures("coarse_quadrature")
 def test_panels_stay_where_they_are_while_the_leader_learns() -> None:
     """Of a hundred rewards few move one: they lie on a grid."""
     a, b, available = np.array([30.0, 8e4, 5.0]), np.array([60.0, 2e4, 9.0]), np.ones(3, np.bool_)

@@ -94,9 +94,9 @@ def check_against_scipy(rng: np.random.Generator, kind: str) -> bool:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_the_solution_of_scipy(kind: str) -> None:
-    rng = np.random.default_rng(1)
-    held = sum(check_against_scipy(rng, kind) for _ in range(60))
-    assert 5 <= held <= 59  # both ways are taken
+    rng = np.random.default_rng(2)
+    held = sum(check_against_scipy(rng, kind) for _ in range(25))
+    assert 5 <= held < 25  # both ways are taken
 
 
 @pytest.mark.jit
@@ -202,7 +202,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.parametrize("kind", every_run(KINDS, KINDS[:3]))
 def test_a_few_passes_are_enough_and_from_the_last_bounds_one_or_two(kind: str, passes: list[int]) -> None:
     rng = np.random.default_rng(6)
-    for _ in range(150):
+    for _ in range(60):
         m = int(rng.integers(2, 9))
         rows, y, bound = problem(rng, kind, m)
         fit = taught(rows, y)

@@ -105,6 +105,7 @@ def test_cosines_stand_for_a_gaussian_kernel() -> None:
     assert model.scratch_frequency.std() == pytest.approx(1.2 / math.sqrt(6) / (2 * math.pi), rel=0.06)
 
 
+@pytest.mark.usefixtures("few_cosines")
 def test_what_features_add_sums_to_the_prediction() -> None:
     contexts, actions, rewards = stream(20, 4, 2, seed=3)
     model = fourier_ridge(Problem(2, (4,)), regularisation=0.2)

@@ -41,10 +41,10 @@ def test_what_is_cut_lies_at_the_limit_on_its_own_side():
 
 
 def test_the_limit_grows_so_that_less_and_less_is_cut():
-    rewards = np.random.default_rng(0).standard_t(2, 10_000)
+    rewards = np.random.default_rng(0).standard_t(2, 4000)
     kept = learned(rewards) == rewards
-    assert kept[:1000].mean() < 0.9
-    assert kept[-2000:].mean() > 0.96
+    assert kept[:1000].mean() < 0.8
+    assert kept[-1000:].mean() > 0.92
 
 
 @pytest.mark.parametrize("clicks", [0.5, 0.1, 0.01, 0.001])
@@ -58,9 +58,9 @@ def test_purchases_or_disasters_are_learned_whole_beside_small_noise(sign: float
     """Their sizes differ, and no reward repeats itself: cut to the noise they would count for nothing."""
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
-        rewards = 0.1 * rng.standard_normal(4000) + np.where(rng.random(4000) < 0.05, rng.lognormal(3.0, 0.7, 4000), 0)
-        kept = learned(sign * rewards)[1000:]
-        assert sign * kept.sum() > 0.95 * rewards[1000:].sum()
+        rewards = 0.1 * rng.standard_normal(2000) + np.where(rng.random(2000) < 0.05, rng.lognormal(3.0, 0.7, 2000), 0)
+        kept = learned(sign * rewards)[500:]
+        assert sign * kept.sum() > 0.95 * rewards[500:].sum()
 
 
 @pytest.mark.parametrize("at", [30, 100, 1001])

@@ -17,7 +17,7 @@ from onearm.engine.oracles.oracle import fit, predict, split, spread
 from onearm.engine.oracles.ridge import INTERCEPT, WARM
 from onearm.engine.vocabulary import Array, Problem
 
-MANY = 4000
+MANY = 2000
 
 
 @loop
@@ -135,7 +135,7 @@ def test_the_first_feedbacks_are_learned_anew_when_the_scale_changes() -> None:
 
 
 def test_units_and_origins_of_features_do_not_matter() -> None:
-    contexts, actions, rewards, weights = stream(2000, 4, 2)
+    contexts, actions, rewards, weights = stream(500, 4, 2)
     moved = contexts * [1e-2, 1e4, -1.0, 7.0] + [10.0, -5.0, 0.0, 1e5]
     models = [arm_ridge(Problem(2, (4,))) for _ in range(2)]
     learn_all(models[0], contexts, actions, rewards, weights)
@@ -182,11 +182,11 @@ def test_forgetting_is_the_ridge_regression_of_weights_that_halve(scaling: str) 
     assert model.theta[0] == pytest.approx(theta, abs=1e-9)
 
 
-def test_forgetting_keeps_half_of_the_prior_at_least_over_a_thousand_half_lives_of_equal_contexts() -> None:
-    half_life, n = 5, 5_000
+def test_forgetting_keeps_half_of_the_prior_at_least_over_hundreds_of_half_lives_of_equal_contexts() -> None:
+    half_life, n = 5, 1_500
     model = arm_ridge(Problem(2, (4,)), regularisation=0.8, half_life=half_life, scaling="none")
     contexts = np.tile([1.0, -2.0, 0.5, 3.0], (n, 1))
-    for part in np.split(contexts, 50):
+    for part in np.split(contexts, 30):
         learn_all(model, part, np.zeros(len(part), np.int64), np.ones(len(part)), np.ones(len(part)))
         learn_all(model, part[:7], np.zeros(7, np.int64), np.ones(7), np.ones(7))
         for a in (0, 1):
@@ -199,7 +199,7 @@ def test_forgetting_keeps_half_of_the_prior_at_least_over_a_thousand_half_lives_
 
 
 def test_ill_conditioned_streams_stay_near_the_solution_of_least_squares() -> None:
-    n, d = 5_000, 5
+    n, d = 3_000, 5
     rng = np.random.default_rng(4)
     contexts = rng.normal(size=(n, 1)) + 1e-4 * rng.normal(size=(n, d))  # five copies of one feature, nearly
     rewards = contexts.sum(1) + rng.normal(size=n)

@@ -130,7 +130,7 @@ def scores_of(model: SparseLinear, features: Features) -> Array:
 def test_it_is_its_dense_twin(half_life: float | None) -> None:
     model = sparse_linear(PROBLEM, half_life=half_life)
     twin = DenseTwin(1024, 1.0 if half_life is None else 0.5 ** (1 / half_life))
-    for t, (features, action, reward) in enumerate(stream(400)):
+    for t, (features, action, reward) in enumerate(stream(150)):
         wanted = [twin.predict(dense(features, a)) for a in range(3)]
         np.testing.assert_allclose(scores_of(model, features), wanted, rtol=1e-9, atol=1e-9)
         weight = 1.0 + t % 3
@@ -210,7 +210,7 @@ def test_widths_shrink_with_what_was_seen() -> None:
         np.testing.assert_allclose(widths[:2] ** 2, [2 / (1 + t) + 1 / (1 + t), 2 / (1 + t) + 1], rtol=1e-6)
         assert math.isnan(widths[2])
         fit(model, features, 0, float(t % 2), 1.0)
-    model, _ = learned(rows := stream(300))
+    model, _ = learned(rows := stream(100))
     before, after = np.zeros(3), np.zeros(3)
     spread(sparse_linear(PROBLEM), rows[0][0], ALL, before)
     spread(model, rows[0][0], ALL, after)
@@ -230,18 +230,18 @@ def test_only_slots_of_the_features_at_hand_are_written() -> None:
 
 
 def test_a_half_life_lets_it_follow_a_change() -> None:
-    errors = []
-    for half_life in (None, 30.0):
+    errors, rows = [], stream(450)
+    for half_life in (None, 20.0):
         model = sparse_linear(PROBLEM, half_life=half_life)
         error = 0.0
-        for t, (features, action, _) in enumerate(stream(900)):
-            reward = float((action == 1) == (t < 600))
-            if t >= 700:
+        for t, (features, action, _) in enumerate(rows):
+            reward = float((action == 1) == (t < 300))
+            if t >= 350:
                 error += (scores_of(model, features)[action] - reward) ** 2
             fit(model, features, action, reward, 1.0)
         errors.append(error)
     assert errors[1] < 0.8 * errors[0]
-    assert model.seen[:, COUNT].max() <= 1 / (1 - 0.5 ** (1 / 30)) + 1e-3
+    assert model.seen[:, COUNT].max() <= 1 / (1 - 0.5 ** (1 / 20)) + 1e-3
 
 
 @pytest.mark.parametrize(("size", "most"), [(1e-90, 1e15), (1e9, 1e15), (1e99, 1e15), (1e9, 1e45)])

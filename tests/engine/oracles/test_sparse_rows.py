@@ -102,7 +102,7 @@ def test_few_slots_learn_numbers_whatever_their_unit_and_origin() -> None:
 
 
 def test_it_is_exact_while_few_slots_came_and_then_what_the_rule_has_learned() -> None:
-    rows = visits(200, countries=40)
+    rows = visits(130, countries=40)
     model = sparse_rows(PROBLEM, regularisation=1.0)
     few, many = few_slots(PROBLEM, regularisation=1.0), compared_words(PROBLEM)
     was_full = []
@@ -120,7 +120,7 @@ def test_it_is_exact_while_few_slots_came_and_then_what_the_rule_has_learned() -
 
 
 def test_parts_sum_to_the_prediction_before_and_after() -> None:
-    for rows in (visits(40), visits(200, countries=40)):
+    for rows in (visits(40), visits(110, countries=40)):
         model = sparse_rows(PROBLEM)
         for features, action, reward in rows:
             fit(model, features, action, reward, 1.0)
@@ -158,7 +158,8 @@ def test_words_that_are_not_compared_are_learned_as_by_the_version_before() -> N
 def played(*, compared: bool = True) -> str:
     """Return the digest of all scores and widths of some decisions, and of the model after their rewards."""
     made = hashlib.sha256()
-    for half_life, rows in ((None, [*visits(60), *stream(80)]), (20.0, stream(80))):
+    later = stream(80)
+    for half_life, rows in ((None, [*visits(60), *later]), (20.0, later)):
         model = sparse_rows(PROBLEM, half_life=half_life, compared=compared)
         for features, action, reward in rows:
             made.update(scores_of(model, features).tobytes() + widths_of(model, features).tobytes())

@@ -92,9 +92,9 @@ def test_a_policy_without_a_known_law_counts_where_it_agrees() -> None:
 def test_the_policy_that_made_a_log_agrees_with_all_of_it(name: str) -> None:
     """With prompt rewards and the keys of a replay every decision comes out again, its propensity as the target."""
     env = envs.make("bernoulli", mean=MEAN)
-    run = Simulation(golden.specimen(name), env, horizon=60, seed=8)
+    run = Simulation(golden.specimen(name), env, horizon=30, seed=8)
     run.run = run_key(8, 0, EVALUATION)
-    log = rewarded(run.advance_logged(60))
+    log = rewarded(run.advance_logged(30))
     found = match(golden.specimen(name), run.problem, log, seed=8)
     assert found.agrees.all()
     known = ~np.isnan(log.propensity)
@@ -103,7 +103,7 @@ def test_the_policy_that_made_a_log_agrees_with_all_of_it(name: str) -> None:
 
 def test_a_policy_that_is_judged_draws_apart_from_the_one_that_made_the_log() -> None:
     """Under one seed, uniform agrees with a uniform log as often as by chance, whatever it learns."""
-    n = 3000
+    n = 1500
     log = rewarded(Simulation(policies.make("uniform"), envs.make("bernoulli", mean=MEAN), horizon=n).advance_logged(n))
     for learn in ("matched", "logged", "nothing", 0.5):
         found = match(policies.make("uniform"), Problem(3), log, learn=learn)

@@ -103,8 +103,8 @@ def test_the_plan_is_about_the_best_of_a_grid_of_thetas(seed: int) -> None:
     exact = optimum(np.einsum("sadk,d->sak", phi, found.best), reward, is_open).gain
     assert found.plan.gain[0] == pytest.approx(exact, abs=1e-7)
     best = 0.0
-    for i, j in itertools.product(range(21), repeat=2):
-        theta = np.array([i, j, 20 - i - j]) / 20
+    for i, j in itertools.product(range(11), repeat=2):
+        theta = np.array([i, j, 10 - i - j]) / 10
         if theta[2] >= 0 and (theta - known.theta) @ known.sigma @ (theta - known.theta) <= beta:
             best = max(best, optimum(np.einsum("sadk,d->sak", phi, theta), reward, is_open).gain)
     assert found.plan.gain[0] >= best - (0.001 if seed == 3 else 1e-6)  # there it ends in a local optimum

@@ -101,6 +101,7 @@ def test_a_ring_of_one_way_is_planned_although_it_is_periodic() -> None:
     np.testing.assert_allclose(plan.bias[:states], [0.8, 0.0, 0.2, 0.4, 0.6], atol=1e-9)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("shape", ["l1", "box"])
 def test_extended_value_iteration_solves_the_optimistic_equation(shape: str, seed: int) -> None:

@@ -15,8 +15,8 @@ from onearm.engine.storage.drivers import READER_CACHE_KB
 from onearm.engine.storage.statements import KEYS_MAX, ROWS_MAX, in_lists, in_runs
 from onearm.engine.storage.store import Store
 
-N = 40
-LENGTHS = 7  # powers of two up to the first that is not below N
+N = 24
+LENGTHS = 6  # powers of two up to the first that is not below N
 
 
 @contextmanager

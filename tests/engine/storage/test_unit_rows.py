@@ -25,9 +25,9 @@ def test_the_decisions_for_a_unit_are_found_page_by_page_and_those_of_others_are
 
 def test_only_rows_with_a_unit_are_in_the_index_which_finds_them(url: str, store: Store) -> None:
     key = add(store)
-    for start in range(0, 30_000, 10_000):
-        some = range(start, start + 10_000)
-        store.append([decide(key, n + 1, n, unit_id="u" if n % 10_000 == 7 else None) for n in some])
+    for start in range(0, 12_000, 4000):
+        some = range(start, start + 4000)
+        store.append([decide(key, n + 1, n, unit_id="u" if n % 4000 == 7 else None) for n in some])
     sql = f"SELECT number FROM event WHERE experiment = {key} AND unit_id = 'u' AND number > -1 ORDER BY number"
     if url.startswith("sqlite"):
         plan = " ".join(str(row[3]) for row in store._read(f"EXPLAIN QUERY PLAN {sql}", ()))
@@ -36,7 +36,7 @@ def test_only_rows_with_a_unit_are_in_the_index_which_finds_them(url: str, store
     run_sql(url, "ANALYZE event")
     assert "event_unit_id" in " ".join(row[0] for row in store._read(f"EXPLAIN {sql}", ()))
     (size,) = store._read("SELECT pg_relation_size('event_unit_id')", ())[0]
-    assert size <= 16_384, "two pages, for three rows of 30,000"
+    assert size <= 16_384, "two pages, for three rows of 12,000"
 
 
 @pytest.mark.parametrize("older", ["0005", "0006"])

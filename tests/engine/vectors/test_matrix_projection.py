@@ -65,10 +65,9 @@ def by_trying_all(matrix: Array, domain: Domain, y: Array) -> Array:
     high = np.where(rows.any(axis=0) | within_ball, np.inf, region.high)
     unit = np.abs(matrix).max()
     best, least = np.zeros(d), math.inf
-    for choice in itertools.product((-1, 0, 1), repeat=d):
+    limits = [[0, *([-1] if low[j] > -math.inf else []), *([1] if high[j] < math.inf else [])] for j in range(d)]
+    for choice in itertools.product(*limits):
         at = np.array(choice)
-        if (np.isinf(high) & (at == 1)).any() or (np.isinf(low) & (at == -1)).any():
-            continue
         x = np.where(at < 0, low, np.where(at > 0, high, 0.0))
         free = np.flatnonzero(at == 0)
         if len(free):
@@ -136,7 +135,7 @@ def test_a_product_with_a_ball_agrees_with_bisection_over_its_multiplier(conditi
     domain = product(simplex(2, 2.0), ball(2, 0.5, [1.0, 0.0]), box([-1.0], [0.5]))
     of_ball, centre = np.diag([0.0, 0.0, 1.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0, 0.0, 0.0])
     met = 0
-    for _ in range(6):
+    for _ in range(4):
         matrix, y = random_matrix(rng, 5, condition), 2.0 * rng.normal(size=5)
 
         def best(mu: float, matrix: Array = matrix, y: Array = y) -> Array:
@@ -151,7 +150,7 @@ def test_a_product_with_a_ball_agrees_with_bisection_over_its_multiplier(conditi
             met += 1
             expected = best(brentq(too_long, 0.0, 1e3 * condition, xtol=1e-14, rtol=1e-14))
         assert np.abs(projected(matrix, domain, y) - expected).max() < 1e-8
-    assert met >= 3
+    assert met >= 2
 
 
 WITHIN = (  # a point on some limits, and one on none
