@@ -33,7 +33,7 @@ import numpy as np
 
 from ..elementary import log
 from ..errors import InvalidInput, as_seen
-from ..kernel import kernel, kernel_beside, routine
+from ..kernel import kernel, routine
 from ..vocabulary import Array
 
 _NEWEST = 128
@@ -225,15 +225,11 @@ def _look(tails: HeavyTails) -> None:
     tails.square[0] = total / m
 
 
-def _sort_in_python(numbers: Array, ordered: Array, m: int) -> None:
-    ordered[:m] = np.sort(numbers[:m] + 0.0)
-
-
-@kernel_beside(_sort_in_python)
+@kernel
 def _sort(numbers: Array, ordered: Array, m: int) -> None:
-    """Write the first m numbers into `ordered`, the least first: Shell's sort. A 0 has no sign then."""
+    """Write the first m numbers into `ordered`, the least first: Shell's sort."""
     for i in range(m):
-        ordered[i] = numbers[i] + 0.0
+        ordered[i] = numbers[i]
     gap = 40
     while gap >= 1:
         for i in range(gap, m):
