@@ -77,10 +77,14 @@ class Life:
     def roles(self) -> dict[int, str]:
         return {one["policy"]: one["role"] for one in self.lineup()["policies"]}
 
-    def assert_verifies(self) -> None:
-        """Make every decision again, as the log says and after a restart."""
+    def restart(self) -> None:
+        """Start the service again: it knows the same."""
         digest = self.served.digest()
         self.served.restart()
         assert self.served.digest() == digest
+
+    def assert_verifies(self) -> None:
+        """Make every decision from the beginning again, as the log says and after a restart."""
+        self.restart()
         found = {one["id"]: one for one in verified(self.served.url)}["e"]
         assert not has_fault(found), found
