@@ -230,8 +230,9 @@ def folded(row: Experiment, events: Iterable[Event]) -> str:
         elif event.kind == LEARN:
             assert event.number is not None and event.reward is not None
             instance, decision = open_decisions.pop(event.number)
-            if spec.problem.layout == "dense":  # arms that joined later could not be chosen
-                mask = np.pad(instance.available, (0, k - len(instance.available)))
+            joined = k - len(instance.available)
+            if spec.problem.layout == "dense" and joined:  # arms that joined later could not be chosen
+                mask = np.pad(instance.available, (0, joined))
                 instance = instance._replace(available=mask)
             call = (params, state, instance, decision, Feedback(event.reward, read_detail(event, spec)))
             loop.learn.python(*call, Key(spec.run, event.number))

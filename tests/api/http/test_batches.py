@@ -18,7 +18,7 @@ from onearm.api.service import writer as writer_module
 from onearm.engine.storage.records import Event
 
 E, OTHER = "/v1/experiments/e", "/v1/experiments/other"
-BATCH = 3_000  # decisions: more than are made while one is committed
+BATCH = 1_000  # decisions: more than are made while one is committed
 
 
 def written(body: Any) -> list[bytes]:
