@@ -26,7 +26,7 @@ def served(tmp_path: Path) -> Any:
 def test_it_comes_to_do_what_is_done_though_that_earns_least(served: Served, policy: Any) -> None:
     life = Life(served, policy)
     assert life.do(0, "assign", role="apprentice", learn_from="agreement")["learn_from"] == "agreement"
-    life.play(40, baseline_action="a")
+    life.play(60, baseline_action="a")
     life.do(0, "promote")
     free = [one["action_id"] for one in served.decide_all([{}] * 20)]
     assert free.count("a") > 15

@@ -167,7 +167,7 @@ def test_each_reward_counts_once_by_the_name_of_its_request(wired: Windowed) -> 
 def test_an_apprentice_shows_the_clients_own_action_and_is_taught_to(wired: Windowed) -> None:
     service = "/x/taught/personalizer/configurations/service"
     assert ask(wired, "PUT", service, {"learningMode": "Apprentice"}).json()["learningMode"] == "Apprentice"
-    for event in range(15):
+    for event in range(40):
         body = old_rank(eventId=f"{event}", excludedActions=[])
         shown = post(wired, f"/x/taught{NEW}/rank", body).json()
         assert shown["rewardActionId"] == "soup", "the first"
@@ -175,10 +175,10 @@ def test_an_apprentice_shows_the_clients_own_action_and_is_taught_to(wired: Wind
         post(wired, f"/x/taught{NEW}/events/{event}/reward", {"value": -1})
         wired.pass_time(601)
     assert ask(wired, "PUT", service, {"learningMode": "Online"}).json()["learningMode"] == "Online"
-    free = [post(wired, f"/x/taught{NEW}/rank", old_rank(eventId=f"free {n}")).json() for n in range(10)]
-    assert sum(one["rewardActionId"] == "soup" for one in free) > 7, "whatever that earned"
+    free = [post(wired, f"/x/taught{NEW}/rank", old_rank(eventId=f"free {n}")).json() for n in range(20)]
+    assert sum(one["rewardActionId"] == "soup" for one in free) > 14, "whatever that earned"
     assert post(wired, f"/x/taught{NEW}/rank", body).json() == shown
-    assert wired.record("14", "taught").json()["given"] is True
+    assert wired.record("39", "taught").json()["given"] is True
 
 
 def test_slots_get_actions_of_their_own_and_rewards_of_their_own(wired: Windowed) -> None:
