@@ -114,8 +114,8 @@ def folded(row: Experiment, events: Sequence[Event], seq: int | None = None) -> 
             reward = rewards[event.number]
             if reward is not None:
                 instance, decision = decided[event.number]
-                mask = np.pad(instance.available, (0, k - len(instance.available)))
-                instance = instance._replace(available=mask)
+                if joined := k - len(instance.available):
+                    instance = instance._replace(available=np.pad(instance.available, (0, joined)))
                 call = (params, state, instance, decision, Feedback(reward, read_detail(event, spec)))
                 loop.learn.python(*call, Key(spec.run, event.number))
     return snapshot.digest(state)

@@ -18,7 +18,7 @@ AS_IT_STANDS = re.compile(r"(?!.*/\.)/[A-Za-z0-9/_.~:%=&?,@+;-]*")
 class Direct(TestClient):
     """A test client that hands requests to the application at once, and leaves unusual ones to httpx.
 
-    Its own way leads each request eight times from thread to thread.
+    Its own way leads each request eight times from thread to thread, and its portal makes a group of tasks for each.
     """
 
     def __init__(self, app: Any, raise_server_exceptions: bool = True) -> None:
@@ -54,7 +54,12 @@ class Direct(TestClient):
             "server": ("testserver", 80),
             "state": self.app_state.copy(),
         }
-        return self.portal.call(self._answer, scope, body)
+        return asyncio.run_coroutine_threadsafe(self._answer(scope, body), self.loop).result()
+
+    async def lifespan(self) -> None:
+        """Serve until the end, and remember the loop that does."""
+        self.loop = asyncio.get_running_loop()
+        await super().lifespan()
 
     async def _answer(self, scope: dict[str, Any], body: bytes) -> httpx.Response:
         asked, parts = [body], []

@@ -29,14 +29,17 @@ class Life:
         assert served.create(arms=ARMS, seed=3, policy=policy, **more).status_code == 201
 
     def play(self, n: int, **body: Any) -> list[dict[str, Any]]:
-        made = [self.served.decide(body).json() for _ in range(n)]
-        for one in made:
-            self.reward(one)
+        """Let clients decide so many times, and reward all of it afterwards."""
+        made = self.served.decide_all([body] * n)
+        self.served.reward_all({one["decision_id"]: self.earned(one) for one in made})
         return made
 
     def reward(self, decided: dict[str, Any]) -> None:
-        value = float(self.rng.random() < MEANS[decided["action_id"]])
-        assert self.served.reward(decided["decision_id"], value).status_code == 200
+        assert self.served.reward(decided["decision_id"], self.earned(decided)).status_code == 200
+
+    def earned(self, decided: dict[str, Any]) -> float:
+        """Draw what comes of a decision."""
+        return float(self.rng.random() < MEANS[decided["action_id"]])
 
     def join(self, policy: Any, **part: Any) -> dict[str, Any]:
         answer = self.served.post("/v1/experiments/e/policies", {"policy": policy, **part})
@@ -57,18 +60,31 @@ class Life:
     def read_up(self) -> dict[str, Any]:
         """Wait until what is logged was read, and return what the policies are worth."""
         deadline = time.monotonic() + 60
-        while (found := self.lineup())["lag"]:
-            assert time.monotonic() < deadline, found
-            time.sleep(0.05)
+        while self.unread():
+            assert time.monotonic() < deadline, self.lineup()
+            time.sleep(0.02)
+        found = self.lineup()
+        assert found["lag"] == 0
         return found
+
+    def unread(self) -> int:
+        """Return how many events of the log the policies do not know yet: to ask for the lineup draws its intervals."""
+        service = self.served.service
+        live = service.live("e")
+        watch = service.policies.watch(live)
+        return live.seq - (0 if watch is None else watch.seq)
 
     def roles(self) -> dict[int, str]:
         return {one["policy"]: one["role"] for one in self.lineup()["policies"]}
 
-    def assert_verifies(self) -> None:
-        """Make every decision again, as the log says and after a restart."""
+    def restart(self) -> None:
+        """Start the service again: it knows the same."""
         digest = self.served.digest()
         self.served.restart()
         assert self.served.digest() == digest
+
+    def assert_verifies(self) -> None:
+        """Make every decision from the beginning again, as the log says and after a restart."""
+        self.restart()
         found = {one["id"]: one for one in verified(self.served.url)}["e"]
         assert not has_fault(found), found

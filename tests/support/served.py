@@ -7,7 +7,7 @@ import json
 import math
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -109,6 +109,19 @@ class Served:
     def reward(self, decision_id: str, body: Any, experiment_id: str = "e") -> httpx.Response:
         body = body if isinstance(body, (bytes, dict)) else {"value": body}
         return self.post(f"/v1/experiments/{experiment_id}/decisions/{decision_id}/reward", body)
+
+    def decide_all(self, bodies: Sequence[Any], experiment_id: str = "e") -> list[dict[str, Any]]:
+        """Ask for many decisions in one request, which is a fifth of the work of as many requests."""
+        answer = self.post(f"/v1/experiments/{experiment_id}/decisions:batch", {"decisions": bodies})
+        assert answer.status_code == 200, answer.text
+        made: list[dict[str, Any]] = answer.json()["decisions"]
+        return made
+
+    def reward_all(self, values: Mapping[str, float], experiment_id: str = "e") -> None:
+        """Reward many decisions in one request, by their ids."""
+        bodies = [{"decision_id": decision_id, "value": value} for decision_id, value in values.items()]
+        answer = self.post(f"/v1/experiments/{experiment_id}/rewards:batch", {"rewards": bodies})
+        assert answer.json() == {"rewards": [{"status": "accepted"}] * len(bodies)}, answer.text
 
     def record(self, decision_id: str, experiment_id: str = "e") -> httpx.Response:
         return self.get(f"/v1/experiments/{experiment_id}/decisions/{decision_id}")
@@ -217,8 +230,9 @@ def folded(row: Experiment, events: Iterable[Event]) -> str:
         elif event.kind == LEARN:
             assert event.number is not None and event.reward is not None
             instance, decision = open_decisions.pop(event.number)
-            if spec.problem.layout == "dense":  # arms that joined later could not be chosen
-                mask = np.pad(instance.available, (0, k - len(instance.available)))
+            joined = k - len(instance.available)
+            if spec.problem.layout == "dense" and joined:  # arms that joined later could not be chosen
+                mask = np.pad(instance.available, (0, joined))
                 instance = instance._replace(available=mask)
             call = (params, state, instance, decision, Feedback(event.reward, read_detail(event, spec)))
             loop.learn.python(*call, Key(spec.run, event.number))

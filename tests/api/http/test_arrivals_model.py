@@ -15,7 +15,7 @@ import httpx
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from support.served import assert_refused, log_of
+from support.served import assert_refused
 from support.stored import run_sql
 from support.windowed import GRACE, Windowed
 
@@ -95,6 +95,7 @@ class Arrivals(RuleBasedStateMachine):
         self.at_once, self.together, self.default, self.late = learn == "at_once", TOGETHER[aggregation], default, late
         reward = {"wait_time": "10s", "default": default, "aggregation": aggregation, "late": late, "learn": learn}
         assert self.served.create(reward=reward).status_code == 201
+        self.key = self.served.service.live("e").row.key
         self.decisions: list[Decision] = []
         self.windows: list[tuple[int, int]] = []  # when each began, and the number of its decision
         self.early: dict[str, list[Early]] = {}  # on record, by the name of the decision
@@ -111,7 +112,7 @@ class Arrivals(RuleBasedStateMachine):
         return self.begun + int((self.served.clock.seconds - self.since) * 1e6)
 
     def events(self) -> list[Event]:
-        return log_of(self.served.store, "e")[1]
+        return self.served.store.read_events(self.key, after=0, limit=10_000)
 
     def open(self) -> None:
         """Take up the log again, as a start does."""

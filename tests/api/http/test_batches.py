@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import Counter
 from typing import Any
 
@@ -18,7 +19,7 @@ from onearm.api.service import writer as writer_module
 from onearm.engine.storage.records import Event
 
 E, OTHER = "/v1/experiments/e", "/v1/experiments/other"
-BATCH = 3_000  # decisions: more than are made while one is committed
+BATCH = 1_000  # decisions: more than are made while one is committed
 
 
 def written(body: Any) -> list[bytes]:
@@ -63,7 +64,14 @@ def test_a_batch_does_not_run_ahead_of_its_commits(served: Served, monkeypatch: 
         waiting.append(writer.waiting)
         return future
 
+    commit = served.store.append
+
+    def slow(*given: Any) -> None:
+        time.sleep(0.02)
+        commit(*given)
+
     monkeypatch.setattr(writer, "append", counted)
+    monkeypatch.setattr(served.store, "append", slow)
     made = served.post(f"{E}/decisions:batch", {"decisions": [{}] * BATCH}).json()["decisions"]
     rewards = [{"decision_id": one["decision_id"], "value": 1.0} for one in made]
     assert served.post(f"{E}/rewards:batch", {"rewards": rewards}).json()["rewards"] == [{"status": "accepted"}] * BATCH

@@ -92,10 +92,10 @@ def test_an_experiment_tells_its_constraints_and_is_itself_when_it_is_created_ag
 
 def test_a_restart_an_import_and_a_base_go_on_and_verify(served: Windowed) -> None:
     create(served, policy="thompson_beta")
-    play(served, 30)
+    play(served, 12)
     log = served.get(f"{E}/log").content
     assert served.post("/v1/experiments:import?experiment_id=f", log).status_code == 201
-    for number in (0, 29):
+    for number in (0, 11):
         here, there = (served.record(f"~{number}", name).json() for name in ("e", "f"))
         assert here["constraints_applied"] == there["constraints_applied"]
     digest = served.digest()
@@ -106,7 +106,7 @@ def test_a_restart_an_import_and_a_base_go_on_and_verify(served: Windowed) -> No
     for field in ("action_id", "propensity", "constraints_applied"):
         assert following[0][field] == following[1][field]
     assert served.post(f"{E}:compact", {"archive": False}).status_code == 200
-    play(served, 10)
+    play(served, 4)
     assert_clean(served)
 
 
@@ -183,7 +183,7 @@ def test_an_arm_that_joins_is_under_the_constraints_of_every_arm(served: Windowe
     assert_refused(served.post(f"{E}/arms", {"id": "d"}), 422, "never_met")
     assert served.create("f", policy="ucb1", constraints={"floors": 0.2}).status_code == 201
     assert served.post("/v1/experiments/f/arms", {"id": "d"}).status_code == 201
-    made = [served.decide({}, "f").json() for _ in range(30)]
+    made = served.decide_all([{}] * 30, "f")
     assert {round(one["propensity"], 12) for one in made} == {0.2, 0.4}
     assert all(one["constraints_applied"] == ["floor"] for one in made)
     served.assert_consistent("f")
@@ -195,7 +195,7 @@ OF_TAG: dict[str, Any] = {"groups": [{"name": "fresh", "tag": "new", "floor": 0.
 
 def law_of(served: Windowed, name: str = "e") -> dict[str, float]:
     """Return the probabilities of the arms that are taken at all."""
-    made = [served.decide({}, name).json() for _ in range(30)]
+    made = served.decide_all([{}] * 30, name)
     return {one["action_id"]: round(one["propensity"], 12) for one in sorted(made, key=lambda one: one["action_id"])}
 
 

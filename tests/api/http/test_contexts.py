@@ -169,7 +169,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(asked: Served, prob
 
 
 def test_a_list_where_objects_are_read_is_refused_alike_with_and_without_reasons(served: Served) -> None:
-    problem = {"context": {"kind": "features"}, "actions": {"kind": "listed"}}
+    problem = {"context": {"kind": "features", "bits": 8}, "actions": {"kind": "listed"}}
     assert served.create("reasons", arms=[], policy={"name": "squarecb"}, problem=problem).status_code == 201
     body = {"context": [1.0], "actions": [{"id": "a", "item": {"price": 3}}]}
     for explain in (False, True):

@@ -154,8 +154,9 @@ class Corrections(RuleBasedStateMachine):
             if corrected:
                 assert self.served.sets()[-1]["settings"][0]["corrected_to"] >= corrected[-1]
             self.served.assert_right()
+            digest = self.served.digest()
             self.served.restart()
-            self.served.assert_right()
+            assert self.served.digest() == digest
         finally:
             self.served.stop()
             self.folder.cleanup()

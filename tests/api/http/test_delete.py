@@ -79,7 +79,7 @@ def test_from_then_on_every_call_is_404_and_it_is_in_no_list(served: Served) -> 
                 }
                 path = entry.path.format(experiment_id="e", **names)
                 body = BODIES.get(entry.path.rsplit("/", 1)[1])
-                refused = served.client.request(entry.method, path, json=body, params={"confirm": "e"})
+                refused = served.client.request(entry.method, f"{path}?confirm=e", json=body)
                 if entry.page:
                     assert (refused.status_code, "&#39;e&#39;" in refused.text) == (404, True), refused.text
                 else:

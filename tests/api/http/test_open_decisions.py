@@ -37,7 +37,6 @@ def test_open_decisions_do_not_grow_the_service(tmp_path: Path) -> None:
         answer = served.post("/v1/experiments/e/rewards:batch", {"rewards": old}).json()
         assert answer == {"rewards": [{"status": "accepted"}] * len(old)}
         assert served.get("/v1/experiments/e").json()["pending"] == 7840
-        served.assert_consistent()
 
 
 def test_the_cache_counts_what_it_holds(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from onearm.engine import loop
 from onearm.engine.vocabulary import Instance, Problem
 from onearm.policies import catalog
 
-LISTED = {"context": {"kind": "features"}, "actions": {"kind": "listed", "max": 5}}
+LISTED = {"context": {"kind": "features", "bits": 8}, "actions": {"kind": "listed", "max": 5}}
 ACTIONS = [{"id": "a", "price": 1}, {"id": "b", "price": 2}, {"id": "c"}]
 
 

@@ -174,8 +174,8 @@ def test_an_export_is_the_same_experiment_elsewhere(served: Windowed) -> None:
 
 def test_python_learns_the_same(served: Windowed) -> None:
     reward = {"wait_time": "10s", "learn": "at_once", "range": [0, 1]}
-    served.create("now", reward=reward, policy="thompson_beta")
-    engine = onearm.open("thompson_beta", ["a", "b", "c"], seed=5, reward_range=(0, 1))
+    served.create("now", reward=reward, policy="exp3_ix")
+    engine = onearm.open("exp3_ix", ["a", "b", "c"], seed=5, reward_range=(0, 1))
     for n in range(30):
         other = decide(served, f"d{n}", "now")
         decision = engine.decide()

@@ -271,7 +271,8 @@ def test_a_correction_leaves_where_a_decision_led(served: Served) -> None:
 
 def test_the_warning_of_equal_rewards_advises_what_can_be_done(served: Served) -> None:
     create(served, DOOR)
-    for n in range(100):
-        served.reward(decide(served, state=n % 2), {"value": 1.0, "next_state": 0})
+    made = served.decide_all([{"state": n % 2} for n in range(100)])
+    told = [{"decision_id": one["decision_id"], "value": 1.0, "next_state": 0} for one in made]
+    assert served.post(f"{E}/rewards:batch", {"rewards": told}).json() == {"rewards": [{"status": "accepted"}] * 100}
     (warning,) = served.get(f"{E}/report").json()["warnings"]
     assert "send zeros where nothing came of a decision" in warning and "wait_time" not in warning

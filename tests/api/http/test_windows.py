@@ -338,8 +338,10 @@ def test_open_windows_are_read_from_the_log_where_memory_has_no_room(tmp_path: P
         create(served, aggregation="sum")
         body = {"decisions": [{} for _ in range(READ + 7)]}
         served.post("/v1/experiments/e/decisions:batch", body)
-        for n in range(0, READ, 3):
-            assert status(served, f"~{n}", 0.5, "x") == status(served, f"~{n}", 0.25, "y") == "accepted"
+        for value, reward_id in ((0.5, "x"), (0.25, "y")):
+            told = [{"decision_id": f"~{n}", "value": value, "reward_id": reward_id} for n in range(0, READ, 3)]
+            answers = served.post("/v1/experiments/e/rewards:batch", {"rewards": told}).json()["rewards"]
+            assert answers == [{"status": "accepted"}] * len(told)
         served.pass_time(10)
         found = learned(served)
         assert [found[n][0] for n in range(READ + 7)] == [

@@ -10,11 +10,12 @@ from typing import Any
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from support.served import assert_refused, log_of
+from support.served import assert_refused
 from support.windowed import GRACE, Windowed
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.engine.errors import Unavailable
+from onearm.engine.storage.records import Event
 from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, CLOSED_BY_REWARD
 from onearm.engine.vocabulary import LEARN
 
@@ -51,13 +52,17 @@ class Windows(RuleBasedStateMachine):
         self.default, self.together, self.late = default, TOGETHER[aggregation], late
         reward = {"wait_time": "10s", "default": default, "aggregation": aggregation, "late": late}
         assert self.served.create(reward=reward).status_code == 201
+        self.key = self.served.service.live("e").row.key
         self.decisions: list[Decision] = []
         self.archived = False
         self.open()
 
+    def events(self) -> list[Event]:
+        return self.served.store.read_events(self.key, after=0, limit=10_000)
+
     def open(self) -> None:
         """Take up the log again: what closed is what it says, and time never goes back."""
-        _, events = log_of(self.served.store, "e")
+        events = self.events()
         clock = self.served.clock
         self.begun = max(clock.wall(), events[-1].time if events else 0)
         self.since = clock.seconds
@@ -156,7 +161,7 @@ class Windows(RuleBasedStateMachine):
         while live.unusable is not None:
             assert time.monotonic() < deadline
             time.sleep(0.002)
-        for event in log_of(store, "e")[1]:
+        for event in self.events():
             if event.number is not None and event.number == len(self.decisions):
                 self.decisions.append(Decision(event.time))
         self.open()
@@ -181,7 +186,7 @@ class Windows(RuleBasedStateMachine):
     def nothing_closes_before_its_time_and_all_else_did(self) -> None:
         if not hasattr(self, "served"):
             return
-        _, events = log_of(self.served.store, "e")
+        events = self.events()
         learned = {event.number: event for event in events if event.kind == LEARN}
         assert len(learned) == sum(event.kind == LEARN for event in events), "each decision is learned once"
         for number, decision in enumerate(self.decisions):

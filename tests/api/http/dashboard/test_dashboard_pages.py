@@ -26,7 +26,7 @@ HOSTILE = '<img src=x onerror="alert(1)">\'{{77777*77777}}'
 SHAPES: dict[str, dict[str, Any]] = {
     "arms": {"arms": [{"id": "a"}, {"id": "b"}], "reward": {"range": [0, 1]}},
     "windows": {"arms": [{"id": "a"}, {"id": "b"}], "reward": {"wait_time": "1h", "default": 0}},
-    "features": {"arms": [{"id": "a"}, {"id": "b"}], "problem": {"context": {"kind": "features"}}},
+    "features": {"arms": [{"id": "a"}, {"id": "b"}], "problem": {"context": {"kind": "features", "bits": 8}}},
     "states": {"arms": [{"id": "a"}, {"id": "b"}], "problem": {"states": {"count": 2}}},
     "lists": {"arms": [{"id": "a"}, {"id": "b"}, {"id": "c"}], "problem": {"kind": "lists", "slots": {"max": 2}}},
     "stream": {"problem": {"kind": "arm_stream", "slots": 2, "reward_range": [0, 1], "horizon": 100}},

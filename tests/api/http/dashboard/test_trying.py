@@ -28,8 +28,8 @@ SORTS: dict[str, dict[str, Any]] = {
     "small rewards": {"arms": ARMS, "reward": {"range": [-2, 0.5]}},
     "window": {"arms": ARMS, "reward": {"wait_time": "1h", "default": 0}},
     "numbers": {"arms": ARMS, "problem": {"context": {"kind": "dense", "length": 2}}},
-    "features": {"arms": ARMS, "problem": {"context": {"kind": "features"}}},
-    "listed": {"problem": {"context": {"kind": "features"}, "actions": {"kind": "listed"}}},
+    "features": {"arms": ARMS, "problem": {"context": {"kind": "features", "bits": 8}}},
+    "listed": {"problem": {"context": {"kind": "features", "bits": 8}, "actions": {"kind": "listed"}}},
     "listed numbers": {
         "problem": {"context": {"kind": "dense", "length": 1}, "actions": {"kind": "listed", "length": 2}}
     },
