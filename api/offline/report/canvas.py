@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 WIDE, NARROW = 9.5, 3.7  # inches
@@ -43,10 +44,10 @@ def saved(folder: Path, pictures: dict[str, Draw], title: str) -> list[Path]:
 def inlined(name: str, draw: Draw, width: float) -> str:
     """Return a picture as an element of a page: with the page's fonts and colours, and identifiers of its own."""
     with _style(), matplotlib.rc_context({"svg.fonttype": "none"}):
-        text = io.StringIO()
-        draw(width).savefig(
-            text, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        )
+        text, figure = io.StringIO(), draw(width)
+        figure.patch.set_visible(False)  # the page shines through
+        # `savefig` would draw it twice, and once to no end.
+        FigureCanvasSVG(figure).print_svg(text, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
     size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
