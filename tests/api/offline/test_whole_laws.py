@@ -83,8 +83,8 @@ def test_all_decisions_are_tested_though_rewards_are_missing() -> None:
 
 def test_a_policy_that_reads_features_of_dsjson_has_the_law_too(tmp_path: Path) -> None:
     log = dsjson(tmp_path / "log.dsjson", *swapped(*drawn()))
-    told = onearm.evaluate(log, "linucb", law="p").to_dict()
-    assert told["diagnostics"]["linucb"]["law"]["alarm_at"] is not None
+    told = onearm.evaluate(log, "squarecb", law="p").to_dict()
+    assert told["diagnostics"]["squarecb"]["law"]["alarm_at"] is not None
 
 
 def test_a_law_that_is_not_that_of_the_propensities_is_refused(tmp_path: Path) -> None:
