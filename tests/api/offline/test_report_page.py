@@ -28,7 +28,7 @@ from onearm.engine.estimate import normal
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 NAMES = ["ranking", "learning_curves", "intervals_over_time", "weights", "action_shares"]
-PICTURE = re.compile('<svg viewBox="0 0 .*?</svg>', re.DOTALL)  # of those of the report
+PICTURE = re.compile(r'<div class="(?:wide|narrow)"><svg .*?</svg>\s*</div>', re.DOTALL)
 SORTED = "<script>document.querySelectorAll('#estimates button')[3].click()</script>"  # by the estimate
 
 
