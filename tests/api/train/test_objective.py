@@ -161,7 +161,7 @@ def test_the_gradient_of_the_network_is_that_of_the_exact_loss() -> None:
     network = network_for(LINE, QUERIES)
     weights = line_weights(network)
     wanted = exact_gradient(network, doubled(weights), LINE, UP)
-    found = gradients(network, weights, 30, rollouts=250)
+    found = gradients(network, weights, 60, rollouts=250)
     error = found.std(axis=0, ddof=1) / np.sqrt(len(found))
     assert (np.abs(found.mean(axis=0) - wanted) <= 4.0 * error + 1e-6).all()
     assert np.abs(wanted[BY_QUERIES]).max() > 50.0 * error[BY_QUERIES].max(), "there is too little to see an error in"
