@@ -66,7 +66,7 @@ def run(
     `info["detail"]` holds, of the reward (up is better): `feedback` says what that is, "gradient" for one, as
     `engine.vocabulary.Problem` lists them; by default what `env.metadata["feedback"]` says, and else "reward", nothing.
 
-    >>> course = run("optimistic_ftrl", gymnasium.make("onearm/Sea-v0", domain="ball"), steps=50)
+    >>> course = run("optimistic_ftrl", gymnasium.make("onearm/Sea-v0", domain="ball", horizon=50), steps=50)
     >>> course.action.shape, bool(course.certificate.bound < 50)
     ((50, 10), True)
 

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,7 +18,7 @@ import numpy as np
 
 from ..draws import RESAMPLING, normal, normals, run_key
 from ..errors import InvalidInput
-from ..kernel import kernel, loop
+from ..kernel import kernel_beside, loop
 from ..vocabulary import Array, Key
 from .interval import check_level, spread_of
 from .leaning import widened
@@ -134,7 +135,11 @@ def _widest(deviation: Array, apart: Array, largest: Array) -> None:
                     _widen(one, deviation[j, first:last], apart[i, j], most)
 
 
-@kernel
+def _widen_in_python(one: Array, other: Array, between: float, most: Array) -> None:
+    np.fmax(most, np.abs(one - other) / between, out=most)
+
+
+@kernel_beside(_widen_in_python)
 def _widen(one: Array, other: Array, between: float, most: Array) -> None:
     """Let the largest of some draws grow by a pair."""
     for draw in range(len(most)):
@@ -161,11 +166,19 @@ def _deviations(covariance: Array, run: np.uint64, draws: int) -> Array:
     """Return draws of normal deviations with that covariance, float64[draws, K]."""
     size, direction = np.linalg.eigh(covariance)
     if len(covariance) < _MANY:
-        standard = normals(run, draws, 0, len(covariance))
+        standard = _standard(run, draws, len(covariance))
     else:
         standard = np.empty((draws, len(covariance)))
         _draw.compiled(run, standard)(run, standard)
     return np.asarray(standard @ (direction * np.sqrt(np.maximum(size, 0.0))).T)
+
+
+@functools.lru_cache(maxsize=2)  # a report ranks its policies with the log and without it, and again by `dr`
+def _standard(run: np.uint64, draws: int, n_policies: int) -> Array:
+    """Return the draws of a few policies, float64[draws, K], to be read only."""
+    standard = normals(run, draws, 0, n_policies)
+    standard.flags.writeable = False
+    return standard
 
 
 @loop

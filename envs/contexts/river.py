@@ -24,6 +24,7 @@ State: that of `classification`. Cost: that of `classification`.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -51,8 +52,8 @@ def river(stream: str = "sea", rows: int = 20_000, seed: int = 0) -> Environment
         raise InvalidInput("bad_param", f"stream is {as_seen(stream)}: it must be one of {', '.join(STREAMS)}")
     _check_whole("rows", rows, PIECES, ROWS_MAX)
     _check_whole("seed", seed, 0, SEED_MAX)
-    pieces, n_classes = STREAMS[stream]
-    features, label = _drawn(pieces(_generators(), PIECES * seed), rows)
+    features, label = _drawn(stream, rows, seed)
+    n_classes = STREAMS[stream][1]
     table = catalog.make("classification", dataset=stream, shuffle=False, features=features, label=label)
     return replace(table, name="river", problem=replace(table.problem, n_arms=n_classes))
 
@@ -78,8 +79,10 @@ def _random_rbf(synth: Any, seed: int) -> list[Any]:
     return [synth.RandomRBFDrift(seed_model=seed, seed_sample=seed + 1, n_classes=4, change_speed=0.0003)]
 
 
-def _drawn(pieces: list[Any], rows: int) -> tuple[list[list[float]], list[int]]:
+@functools.lru_cache(maxsize=1)  # whoever lists all environments makes this one more than once
+def _drawn(stream: str, rows: int, seed: int) -> tuple[list[list[float]], list[int]]:
     """Return the features and labels of so many rows, of each piece the same share."""
+    pieces = STREAMS[stream][0](_generators(), PIECES * seed)
     ends = np.arange(len(pieces) + 1) * rows // len(pieces)
     drawn = [row for piece, n in zip(pieces, np.diff(ends), strict=True) for row in islice(piece, n)]
     return [[float(x) for x in named.values()] for named, _ in drawn], [int(label) for _, label in drawn]

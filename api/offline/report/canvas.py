@@ -1,4 +1,7 @@
-"""What all pictures of the report share: sizes, colours, and how they get into files and into a page."""
+"""What all pictures of the report share: sizes, colours, and how they get into files and into a page.
+
+Figures are printed by canvases: `savefig` would draw each twice, as it has a layout, and once to no end.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 WIDE, NARROW = 9.5, 3.7  # inches
@@ -34,8 +39,10 @@ def saved(folder: Path, pictures: dict[str, Draw], title: str) -> list[Path]:
         png, svg = folder / f"{name}.png", folder / f"{name}.svg"
         with _style():
             figure = draw(WIDE)
-            figure.savefig(png, dpi=160, facecolor=PAPER)
-            figure.savefig(svg, facecolor=PAPER, metadata={"Date": None, "Title": f"{title}: {name}"})
+            figure.set(dpi=160, facecolor=PAPER)
+            raster: Any = FigureCanvasAgg(figure)
+            raster.print_png(png)
+            _print_svg(figure, svg, {"Date": None, "Title": f"{title}: {name}"})
         files += [png, svg]
     return files
 
@@ -43,10 +50,9 @@ def saved(folder: Path, pictures: dict[str, Draw], title: str) -> list[Path]:
 def inlined(name: str, draw: Draw, width: float) -> str:
     """Return a picture as an element of a page: with the page's fonts and colours, and identifiers of its own."""
     with _style(), matplotlib.rc_context({"svg.fonttype": "none"}):
-        text = io.StringIO()
-        draw(width).savefig(
-            text, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        )
+        text, figure = io.StringIO(), draw(width)
+        figure.patch.set_visible(False)  # the page shines through
+        _print_svg(figure, text, dict.fromkeys(("Creator", "Date", "Format", "Type")))
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
     size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
@@ -64,6 +70,11 @@ def inlined(name: str, draw: Draw, width: float) -> str:
     body = re.sub(r' style="([^"]*)"', lambda match: "".join(map(_attribute, match[1].split(";"))), body)
     points = f'viewBox="0 0 {size[1]} {size[2]}" width="{float(size[1]) * 4 / 3:.0f}"'
     return f"<svg {points}>" + re.sub(r"\n\s*", "\n", body)
+
+
+def _print_svg(figure: Figure, to: Path | io.StringIO, metadata: dict[str, Any]) -> None:
+    canvas: Any = FigureCanvasSVG(figure)
+    canvas.print_svg(to, metadata=metadata)
 
 
 def _attribute(said: str) -> str:

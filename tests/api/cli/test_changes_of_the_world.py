@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.every_run import every_run
+from support.pictures import leave_one
 
 from onearm.api.offline.candidates import candidate
 from onearm.api.offline.evaluation import evaluate
@@ -76,7 +77,10 @@ def test_changes_are_drawn_at_the_rows_of_the_log_that_they_begin_with(uniform: 
             assert row == change.place
 
 
-def test_the_report_draws_a_line_where_a_change_was_found(onearm: Any, uniform: Path, tmp_path: Path) -> None:
+def test_the_report_draws_a_line_where_a_change_was_found(
+    onearm: Any, uniform: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_one(monkeypatch, "learning_curves")
     asked = ("replay", str(uniform), "--plots")
     assert onearm(*asked, str(tmp_path / "with"), "--policy", ADAPTIVE, "--policy", "ucb1").code == 0
     assert "another world since then" in (tmp_path / "with/learning_curves.svg").read_text()

@@ -291,7 +291,7 @@ def test_standard_input_is_read_by_candidates_that_read_it_differently(
     onearm: Any, data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = data_folder / "dsjson" / "dsjson_cb.json"
-    asked = ("--format", "dsjson", "--target", "uniform", "--target", "linucb", "--method", "dr", "--json")
+    asked = ("--format", "dsjson", "--target", "uniform", "--target", "squarecb", "--method", "dr", "--json")
     with io.FileIO(file) as piped:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(piped)))
         found = onearm("evaluate", "-", *asked)

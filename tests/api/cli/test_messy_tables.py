@@ -137,11 +137,11 @@ def test_a_feature_of_numbers_in_other_writing_is_told() -> None:
     frame = pandas.DataFrame({"action": rng.integers(0, 2, 40), "reward": rng.random(40), "propensity": 0.5})
     for form in ("{}.50 €", "{}%", "1.1{:02},5", "1 000 {}"):
         cells = [form.format(x) for x in range(40)]
-        found = onearm.evaluate(frame.assign(price=cells), "linucb", features="price")
+        found = onearm.evaluate(frame.assign(price=cells), "squarecb", features="price")
         assert any("price (40 labels, and no numbers: these are written as 1234.5)" in note for note in found.notes)
     for form in ("Q{}", "{}-99", "{} rooms"):
         cells = [form.format(x) for x in range(40)]
-        found = onearm.evaluate(frame.assign(price=cells), "linucb", features="price")
+        found = onearm.evaluate(frame.assign(price=cells), "squarecb", features="price")
         assert any("price (40 labels)" in note for note in found.notes)
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -36,14 +33,7 @@ def test_what_is_written_does_what_it_was_copied_from_and_its_tests_pass(
     assert [one["policy"] for one in runs[0]] == ["mine", "ucb1"]
     found = {(one["regret_mean"], one["reward_mean"]) for some in runs for one in some}
     assert len(found) == 1
-    tests = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "."],
-        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    tests = ran(pytest.main, "-p", "no:cacheprovider", ".")
     assert tests.returncode == 0 and "4 passed" in tests.stdout, tests.stdout + tests.stderr
 
 

@@ -10,9 +10,9 @@ import pytest
 from onearm.api.cli.main import run
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> str:
-    path = tmp_path / "a.jsonl"
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("plan") / "a.jsonl"
     assert run(f"simulate --env admission --policy uniform --horizon 3000 --seed 1 --log {path}".split()) == 0
     return str(path)
 

@@ -111,7 +111,7 @@ def test_what_does_not_fit_is_refused_by_name(onearm: Any, world: str, policy: s
 
 
 def test_a_table_fits_a_terminal_and_shows_what_is_proven(onearm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    common = ["simulate", "--env", SEA, "--horizon", "60", "--replications", "3"]
+    common = ["simulate", "--env", SEA, "--horizon", "20", "--replications", "2"]
     for name in (CAUTIOUS, "optimistic_ftrl", text_of("optimistic_ensemble"), "gradient_descent"):
         common += ["--policy", name]
     runs = {run["policy"]: run for run in ran(onearm, *common, "--json").json["runs"]}

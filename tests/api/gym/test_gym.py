@@ -244,7 +244,7 @@ SHAPES = ("ucb1", "exp3_ix", "thompson_beta", "linucb", "sticky")  # of laws: no
 @pytest.mark.parametrize("name", every_run(golden.without_states(), SHAPES))
 def test_run_on_our_own_environment_is_the_simulation(name: str) -> None:
     """With prompt rewards: same nature, same policy key, so the same course and the same last state."""
-    steps = 40
+    steps = 20
     env = make("bernoulli", horizon=steps)
     course = gym.run(golden.specimen(name), env, steps=steps, seed=5)
     nature = int(gymnasium.utils.seeding.np_random(5)[0].integers(2**63))

@@ -229,7 +229,8 @@ def test_a_table_without_times_has_no_period() -> None:
         onearm.evaluate(pandas.DataFrame(shop()), "logged", since="2026-01-03")
 
 
-def test_a_report_is_the_page_of_the_command(path: Path, tmp_path: Path) -> None:
+def test_a_report_is_the_page_of_the_command(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_empty(monkeypatch)
     page = tmp_path / "new" / "report.html"
     onearm.evaluate(pandas.DataFrame(shop()), ["linucb", "uniform"], features=FEATURES, report=page)
     text = page.read_text()

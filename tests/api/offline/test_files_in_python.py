@@ -25,22 +25,22 @@ from onearm.engine.vocabulary import Array
 def folder(tmp_path: Path) -> Path:
     """Return a folder of the same table as a whole, one.csv, and in two files, many/."""
     rng = np.random.default_rng(6)
-    action, age = rng.integers(0, 2, 400), rng.integers(18, 80, 400)
+    action, age = rng.integers(0, 2, 120), rng.integers(18, 80, 120)
     log = polars.DataFrame(
         {
             "action": action,
-            "reward": (rng.random(400) < 0.3 + 0.4 * (action == (age > 50))).astype(float),
-            "propensity": [0.5] * 400,
+            "reward": (rng.random(120) < 0.3 + 0.4 * (action == (age > 50))).astype(float),
+            "propensity": [0.5] * 120,
             "age": age,
             "p_0": np.where(age > 50, 0.25, 0.75),
             "p_1": np.where(age > 50, 0.75, 0.25),
-            "place": rng.integers(0, 3, 400),
+            "place": rng.integers(0, 3, 120),
         }
     )
     log.write_csv(tmp_path / "one.csv")
     (tmp_path / "many").mkdir()
-    log[:150].write_csv(tmp_path / "many" / "a.csv")
-    log[150:].select(reversed(log.columns)).write_csv(tmp_path / "many" / "b.csv")
+    log[:40].write_csv(tmp_path / "many" / "a.csv")
+    log[40:].select(reversed(log.columns)).write_csv(tmp_path / "many" / "b.csv")
     return tmp_path
 
 

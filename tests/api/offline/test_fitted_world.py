@@ -57,9 +57,9 @@ def test_a_log_by_hand_is_what_was_counted() -> None:
     assert shares(world.law, np.array([[1.0, 0.0], [0.0, 1.0]]), world.begin) == pytest.approx([0.75, 0.25])
 
 
-@pytest.mark.parametrize(("name", "steps"), [("admission", 4_000), ("inventory", 4_000), ("garnet", 4_000)])
-def test_the_best_policy_of_the_log_is_nearly_that_of_the_world(name: str, steps: int) -> None:
-    log = logged(name, steps, 4)
+@pytest.mark.parametrize("name", every_run(["admission", "inventory", "garnet"], ["inventory", "garnet"]))
+def test_the_best_policy_of_the_log_is_nearly_that_of_the_world(name: str) -> None:
+    log = logged(name, 4_000, 4)
     transitions, reward, is_open = tables_of(envs.make(name))
     best = plan(fit(log), log, draws=40)
     truth = optimum(transitions, reward, is_open)

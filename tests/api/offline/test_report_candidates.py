@@ -32,15 +32,15 @@ def always_mug(batch: Batch) -> Array:
 def log(tmp_path: Path) -> Path:
     """Return a log drawn uniformly, in which the mug earns the most, and a law of columns that takes it."""
     rng = np.random.default_rng(4)
-    offer = rng.integers(0, 3, 600)
+    offer = rng.integers(0, 3, 150)
     columns: dict[str, Any] = {
         "action": [OFFERS[place] for place in offer],
-        "reward": (rng.random(600) < np.array([0.3, 0.2, 0.9])[offer]).astype(float),
-        "propensity": [1 / 3] * 600,
+        "reward": (rng.random(150) < np.array([0.3, 0.2, 0.9])[offer]).astype(float),
+        "propensity": [1 / 3] * 150,
         "chance": (offer == 2).astype(float),
-        "place": np.where(offer == 2, 1, rng.integers(0, 2, 600)),
+        "place": np.where(offer == 2, 1, rng.integers(0, 2, 150)),
     }
-    columns |= {f"p_{label}": [float(label == "mug")] * 600 for label in OFFERS}
+    columns |= {f"p_{label}": [float(label == "mug")] * 150 for label in OFFERS}
     file = tmp_path / "log.csv"
     polars.DataFrame(columns).write_csv(file)
     polars.DataFrame({"place": [0, 1], "action": ["mug", "mug"], "probability": [1.0, 1.0]}).write_csv(

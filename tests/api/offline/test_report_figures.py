@@ -47,7 +47,7 @@ def test_a_page_gives_pictures_its_own_colours_and_fonts(found: Findings) -> Non
 
 def test_the_two_widths_of_a_picture_share_no_id(found: Findings) -> None:
     wide, narrow = (
-        re.findall(r' id="([^"]+)"', inlined("weights", pictures(found)["weights"], width)) for width in (WIDE, NARROW)
+        re.findall(r' id="([^"]+)"', inlined("ranking", pictures(found)["ranking"], width)) for width in (WIDE, NARROW)
     )
     assert wide
     assert narrow

@@ -18,12 +18,17 @@ from support.reported import ABOUT, CANDIDATES, SCRIPT, N, evaluation, hostile_r
 from onearm.api.offline.candidate_kinds import ActionCandidate
 from onearm.api.offline.evaluation import Evaluation
 from onearm.api.offline.methods import of_rows
+from onearm.api.offline.report.canvas import NARROW, inlined
 from onearm.api.offline.report.drawing import write_report
+from onearm.api.offline.report.figures import pictures
+from onearm.api.offline.report.findings import find
 from onearm.api.offline.report.frame import FILES, alone, served
 from onearm.api.offline.report.page import page
 from onearm.engine.estimate import normal
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+NAMES = ["ranking", "learning_curves", "intervals_over_time", "weights", "action_shares"]
+PICTURE = re.compile(r'<div class="(?:wide|narrow)"><svg .*?</svg>\s*</div>', re.DOTALL)
 SORTED = "<script>document.querySelectorAll('#estimates button')[3].click()</script>"  # by the estimate
 
 
@@ -141,18 +146,29 @@ def test_the_browser_has_nothing_to_complain_of_and_asks_nothing_of_the_network(
     assert re.findall("https?:", shown.html) == []
 
 
+def test_the_same_log_gives_the_same_picture(shown: Shown) -> None:
+    drawn = pictures(find(evaluation(hostile_rows())))
+    assert list(drawn) == NAMES
+    assert inlined("weights", drawn["weights"], NARROW) in shown.html
+
+
 def test_the_same_log_gives_the_same_page_and_one_that_is_served_has_neither_style_nor_script_of_its_own(
-    shown: Shown,
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    leave_empty(monkeypatch)
     frame = served("/bandit/static/report", "/bandit/static/favicon.svg", ())
     html = page(evaluation(hostile_rows()), ABOUT, frame)
-    assert re.findall(r"<style|\sstyle=|<script(?! src=)", html) == []
-    assert parsed(html).handlers == []
+    drawn = PICTURE.findall(shown.html)
+    assert len(drawn) == 2 * len(NAMES)
+    for served_so in (html, *drawn):
+        assert re.findall(r"<style|\sstyle=|<script(?! src=)", served_so) == []
+        assert parsed(served_so).handlers == []
     assert 'href="/bandit/static/report/report.css"' in html
     assert 'src="/bandit/static/report/report.js"' in html
     own = alone()
     html = html.replace("This service made these", "Somebody&#39;s system made these")
-    assert html.replace(frame.head, own.head).replace(frame.foot, own.foot) == shown.html
+    html = html.replace(frame.head, own.head).replace(frame.foot, own.foot)
+    assert PICTURE.sub("a picture", html) == PICTURE.sub("a picture", shown.html)
 
 
 def test_no_element_of_a_picture_says_an_attribute_twice(shown: Shown) -> None:
@@ -252,14 +268,22 @@ def test_without_segments_five_parts_of_the_log_are_told_and_false_propensities_
     assert "Do not rely on it yet." not in shown.dom.text
 
 
-def test_without_propensities_there_is_a_page_too() -> None:
+def test_without_propensities_there_is_a_page_too(monkeypatch: pytest.MonkeyPatch) -> None:
     found = evaluation(hostile_rows(np.full(N, np.nan)), methods=("match",), intervals=("normal",))
+    for name, draw in pictures(find(found)).items():
+        assert inlined(name, draw, NARROW).startswith("<svg ")
+    leave_empty(monkeypatch)
     dom = parsed(page(found, ABOUT, alone()))
     assert "there are no weights" in dom.text
     assert "the log does not say how likely its actions were: nothing can be checked" in dom.text
     assert "diagnostics" not in dom.tables
 
 
+def test_three_candidates_make_a_page_of_less_than_300_kb(shown: Shown) -> None:
+    assert len(shown.html.encode()) < 300_000
+
+
+@pytest.mark.slow
 def test_eight_candidates_make_a_page_of_less_than_800_kb() -> None:
     """So that twenty make one of less than 2 MB."""
     many = [ActionCandidate(f"candidate number {i}", i % 4) for i in range(8)]
