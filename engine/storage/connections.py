@@ -26,6 +26,7 @@ from .turns import Shared, Turns
 ROWS_AT_ONCE = 200  # that are read in about a millisecond; others have their turn then
 BREATH_SECONDS = 1e-5  # asleep: the least that gives up Python's lock for long enough that another thread wakes up
 LOCK_SECONDS = 1
+RETRY_SECONDS = 0.05  # until a lock is tried again that another one has
 TABLES_SECONDS = 10  # for which a node waits until another one has made the tables, or does not use them
 GIVE_WAY_MS = 300  # for a table in use: a server ends one of two that wait for each other after a second
 ADVISORY_LOCK = 0x6F6E6561726D  # "onearm"
@@ -288,7 +289,7 @@ class Connections:
             if time.monotonic() > patience:
                 connection.close()
                 raise in_use(self.name, "another process")
-            time.sleep(0.05)
+            time.sleep(RETRY_SECONDS)
         connection.commit()
         return connection
 
@@ -358,6 +359,7 @@ class Connections:
                 if error.code != "database_in_use":
                     raise
                 if time.monotonic() < patience:
+                    time.sleep(RETRY_SECONDS)
                     continue
                 raise Unavailable(
                     "older_schema",

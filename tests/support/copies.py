@@ -27,7 +27,8 @@ from support.subjects import subject_of
 Groups = list[list[pytest.Item]]
 LOOKS_S = 1.0  # how often it is looked for room
 Said = tuple[str, str, dict[str, Any]]  # of which test, by which hook, and what
-ORIGINALS = ("support.forked", "support.with_numba")  # what begins processes that all copies share
+# What begins processes that all copies share, or does once what each of them would do.
+ORIGINALS = ("support.forked", "support.with_numba", "support.quick_databases")
 
 
 class Copy(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import threading
 import time
@@ -113,6 +114,11 @@ class Nodes:
     def other(self, name: str) -> ListeningNode:
         """Return a node that has not the experiment of a name."""
         return next(node for node in self.all if shard_of(name, SHARDS) not in node.has)
+
+    def name_at(self, node: str, begin: str) -> str:
+        """Return the name of an experiment that this node has, or would have."""
+        names = (f"{begin}{number}" for number in itertools.count())
+        return next(name for name in names if self.owner(name).name == node)
 
 
 def until(what: Callable[[], bool]) -> None:

@@ -142,6 +142,7 @@ class Client(threading.Thread):
                     self.random.choice([self.decide, self.decide, self.reward, self.reward, self.repeat])()
                     if self.me == 0 and self.random.random() < 0.1:
                         self.change()
+                    time.sleep(0.01)  # as one that has something else to do: else all processors are theirs
         except BaseException as error:
             self.error = error
 

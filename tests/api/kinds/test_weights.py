@@ -12,7 +12,8 @@ import pytest
 from support.stored import add, decide, new_database
 
 import onearm
-from onearm.api.experiment.weights import EVERY, KEPT, KEPT_BYTES, Remembered, on_record
+from onearm.api.experiment import weights
+from onearm.api.experiment.weights import EVERY, KEPT_BYTES, Remembered, on_record
 from onearm.engine.errors import InvalidInput
 from onearm.engine.storage.store import Store
 from onearm.engine.vocabulary import CHANGE
@@ -125,10 +126,11 @@ def test_a_context_that_is_written_over_was_shown_as_it_was() -> None:
     assert features_named(found) == {"q=word0", "q=word1"} and found.unnamed == []
 
 
-def test_of_many_decisions_those_that_came_last_have_names() -> None:
-    engine = onearm.open(arms=["a", "b"], policy="squarecb", context=CONTEXT | {"bits": 18}, seed=1)
-    for step in range(KEPT + 40 * EVERY):
-        pay(engine, {"q": "old" if step < KEPT else "new"})
+def test_of_many_decisions_those_that_came_last_have_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "KEPT", 100)
+    engine = onearm.open(arms=["a", "b"], policy="squarecb", context=CONTEXT | {"bits": 14}, seed=1)
+    for step in range(100 + 20 * EVERY):
+        pay(engine, {"q": "old" if step < 100 else "new"})
     assert features_named(engine.weights()) == {"q=old", "q=new"}
 
 
@@ -165,11 +167,11 @@ def test_numbers_and_names_of_other_types_are_written_down_as_what_they_are() ->
 
 def test_of_large_contexts_no_more_than_some_megabytes_are_remembered() -> None:
     remembered = Remembered()
-    for step in range(2_000):
+    for step in range(1_200):
         remembered.add({"q": {"_text": f"{step} " + "x" * 20_000}, "_image": b"x" * 10_000_000}, None)
         assert remembered.nbytes <= KEPT_BYTES
     kept = [context["q"]["_text"].partition(" ")[0] for context, _ in remembered]
-    assert 200 < len(kept) <= KEPT_BYTES // 20_000 and kept[-1] == str(2_000 // EVERY * EVERY - 1)
+    assert 200 < len(kept) <= KEPT_BYTES // 20_000 and kept[-1] == str(1_200 // EVERY * EVERY - 1)
     remembered.add({"q": {"_text": "x" * (KEPT_BYTES + 1)}}, None)
     assert len(list(remembered)) == len(kept)
 

@@ -23,17 +23,14 @@ PATIENCE = 60.0  # seconds: a busy machine is no bug
 PATH = "/v1/experiments/e"
 
 
-def learned(database: str) -> int:
-    """Return how many decisions are learned, beside a service at work."""
-    with closing(Store.open(database, write=False)) as store:
-        return store.counts(store.experiments()[-1].key).rewards
-
-
 def wait_for(database: str, rewards: int) -> None:
+    """Wait until so many decisions are learned, beside a service at work."""
     deadline = time.monotonic() + PATIENCE
-    while learned(database) < rewards:
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+    with closing(Store.open(database, write=False)) as store:
+        key = store.experiments()[-1].key
+        while store.counts(key).rewards < rewards:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
 
 
 @pytest.mark.parametrize(

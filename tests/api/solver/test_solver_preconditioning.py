@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from typing import Any
 
@@ -12,6 +11,8 @@ import pytest
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, spsolve
 from scipy.sparse.linalg import cg as scipy_cg
+from support import with_numba
+from support.with_numba import AS_PYTHON
 
 from onearm.api.solver.matrices import prepare
 from onearm.api.solver.preconditioning import ssor_preconditioner
@@ -120,7 +121,8 @@ A = prepare(np.array([[4.0, -1.0], [-1.0, 4.0]]))
 for solve in (sor, ssor, ssor_cg, cg):
     print(solve(A, [3.0, 3.0]).x.round(6).tolist())
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = with_numba.run(code, **AS_PYTHON)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:4] == ["[1.0, 1.0]"] * 4
 
 

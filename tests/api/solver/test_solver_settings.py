@@ -57,11 +57,12 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], says:
         Tuner(**settings)
 
 
+@pytest.mark.usefixtures("few_cosines", "coarse_quadrature")
 def test_any_policy_that_decides_on_arms_tunes_or_says_why_not() -> None:
     refused = {}
     for name in policies.names():
         try:
-            drive(Tuner(name, values=VALUES, context=(0.0, 0.4)), 8)
+            drive(Tuner(name, values=VALUES, context=(0.0, 0.4)), 4)
         except InvalidInput as error:
             refused[name] = error.code
     assert {"squarecb", "linucb", "chebcb", "tsallis_inf_binned", "fixed_omega"}.isdisjoint(refused)

@@ -100,6 +100,7 @@ def test_actions_may_come_with_the_list() -> None:
     assert seen.tolist() == [[2.0, 1.0, 0.0, 1.0, j / 2] for j in range(4)]
 
 
+@pytest.mark.usefixtures("few_cosines", "coarse_quadrature")
 @pytest.mark.parametrize("name", golden.names("arm"))
 def test_every_policy_of_arms_fills_lists_or_says_that_it_does_not_fit(name: str) -> None:
     spec = golden.specimen(name).spec

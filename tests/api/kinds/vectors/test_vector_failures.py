@@ -63,15 +63,15 @@ def on_the_loop(served: Served, ask: Callable[[], Any]) -> Any:
 
 def test_feedback_is_not_answered_before_its_commit_nor_is_the_same_again(served: Served) -> None:
     """Each feedback is sent twice at once while the disk fills up: what is not on record was accepted by neither."""
-    for _ in range(300):
+    for _ in range(150):
         KIND.decide(served)
     writer = served.store._writer
     assert writer is not None
     pages = writer.exec_driver_sql("PRAGMA page_count").scalar_one()
-    writer.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
+    writer.exec_driver_sql(f"PRAGMA max_page_count = {pages + 1}")
     writer.rollback()
     failed: set[int] = set()
-    for t in range(300):
+    for t in range(150):
         pair = post_all(served, [(REWARD.format(f"~{t}"), KIND.http(t))] * 2)
         codes = {answer.status_code for answer in pair}
         assert codes in ({200}, {503}), [answer.text for answer in pair]
@@ -150,7 +150,7 @@ def test_a_damaged_point_is_named_when_it_is_read(served: Served) -> None:
 def test_a_snapshot_is_due_after_as_many_bytes_of_points_as_four_states(
     served: Served, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    d = 1000
+    d = 200
     body = {"experiment_id": "wide", "problem": {"kind": "vector", "domain": {"kind": "ball", "dimension": d}}}
     assert served.post("/v1/experiments", body).status_code == 201
     found, made, told = live(served, "wide"), 0, {"detail": {"gradient": [0.123] * d}}
