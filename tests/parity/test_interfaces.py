@@ -161,7 +161,7 @@ ADAPTIVE = [
 @pytest.mark.parametrize("name", ADAPTIVE)
 def test_changes_are_found_alike_at_every_interface(name: str, client: Direct) -> None:
     """Feedback comes late, and some of it belongs to the world before."""
-    run = Run(name, WORLDS["turning"], 240)
+    run = Run(name, WORLDS["turning"], 180)
     assert_replay_and_fold_agree(run)
     by_loop = Loop(run)
     walk(run, by_loop)

@@ -137,7 +137,7 @@ def test_contexts_are_used(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in OVER_AN_ORACLE if name != "logistic_thompson"])
 def test_named_features_are_used(name: str) -> None:
     world = envs.make("named", env={"name": "classification", "params": {"dataset": "iris"}})
-    params = {"models": 5} if name == "bag" else {}  # of twenty each learns as Python
+    params = {"models": 2} if name == "bag" else {}  # of twenty each learns as Python
     found = simulate(catalog.make(name, **params), world, horizon=150, seed=1)
     assert found.reward[:, -1].mean() / 150 > 0.5
 
