@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("few_cosines", "witness_in_the_catalogue")
 
 # As Python these begin alike in every run, and go on in `make test-all`: those whose whole course is played compiled in
 # every run, and those whose law is a quadrature.
-BRIEFLY = {*REPRESENTATIVES} - {*AS_PYTHON} | {*BY_QUADRATURE, "sticky"}
+BRIEFLY = {*REPRESENTATIVES} - {*AS_PYTHON} | {*BY_QUADRATURE}
 LONG = [name for name, known in golden.read().items() if known["beginning"]]
 BEGUN = [name for name in LONG if name in BRIEFLY]
 
