@@ -98,12 +98,16 @@ def test_after_a_failure_nothing_more_begins_where_that_was_asked_for(tmp_path: 
 
 
 def test_when_there_is_room_further_processes_join(tmp_path: Path) -> None:
-    """Two tests keep the two processes busy until a third was begun, for which one of them makes room."""
+    """Two tests keep the two processes busy until a third was begun, for which one of them makes room.
+
+    A process takes its next test ahead: the two that are busy have one more of the same file.
+    """
     makes = "from pathlib import Path\nfrom test_one import meet\n\ndef test_makes_room():\n"
+    more = "\ndef test_makes_room_for_more():\n    pass\n"
     files = {
-        "test_a.py": makes + "    Path('room').touch()\n    meet('a', 'c')\n",
-        "test_b.py": makes + "    meet('b', 'c')\n",
+        "test_a.py": makes + "    Path('room').touch()\n    meet('a', 'c')\n" + more,
+        "test_b.py": makes + "    meet('b', 'c')\n" + more,
         "test_c.py": makes + "    meet('c', 'a')\n",
     }
     code, said, _ = run(tmp_path, "--further=1", f"--room={tmp_path / 'room'}", "-k", "makes_room", **files)
-    assert code == pytest.ExitCode.OK and "3 passed" in said
+    assert code == pytest.ExitCode.OK and "5 passed" in said
