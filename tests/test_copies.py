@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from support import with_numba
 
 FILES = {
     "test_one.py": """
@@ -49,6 +48,7 @@ FILES = {
         """,
 }
 ENDS = "import os, signal\n\ndef test_ends():\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+PYTEST = "import sys, pytest\nsys.exit(pytest.main(sys.argv[1:]))"
 ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins take as long to import as all else
 WAITS = "import time\n\ndef test_waits():\n    time.sleep(0.05)\n"
 
@@ -59,15 +59,9 @@ def run(folder: Path, *arguments: str, **more: str) -> tuple[int, str, ElementTr
         lines = text.splitlines()
         (folder / name).write_text("\n".join(line.removeprefix(" " * 8) for line in lines) + "\n")
     (folder / "pytest.ini").touch()
-    command = [sys.executable, "-m", "pytest", "-p", "support.copies", "--processes", "2", "--junitxml=report.xml"]
-    ended = subprocess.run(
-        [*command, f"--basetemp={folder / 'temporary'}", *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, sys.path)), "NUMBA_DISABLE_JIT": "1"} | ALONE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
+    told = ["-p", "support.copies", "--processes", "2", "--junitxml=report.xml", f"--basetemp={folder / 'temporary'}"]
+    ended = with_numba.run(
+        PYTEST, *told, *arguments, path=[*map(Path, sys.path)], folder=folder, **with_numba.AS_PYTHON, **ALONE
     )
     return ended.returncode, ended.stdout, ElementTree.parse(folder / "report.xml").getroot()
 
@@ -104,12 +98,16 @@ def test_after_a_failure_nothing_more_begins_where_that_was_asked_for(tmp_path: 
 
 
 def test_when_there_is_room_further_processes_join(tmp_path: Path) -> None:
-    """Two tests keep the two processes busy until a third was begun, for which one of them makes room."""
+    """Two tests keep the two processes busy until a third was begun, for which one of them makes room.
+
+    A process takes its next test ahead: the two that are busy have one more of the same file.
+    """
     makes = "from pathlib import Path\nfrom test_one import meet\n\ndef test_makes_room():\n"
+    more = "\ndef test_makes_room_for_more():\n    pass\n"
     files = {
-        "test_a.py": makes + "    Path('room').touch()\n    meet('a', 'c')\n",
-        "test_b.py": makes + "    meet('b', 'c')\n",
+        "test_a.py": makes + "    Path('room').touch()\n    meet('a', 'c')\n" + more,
+        "test_b.py": makes + "    meet('b', 'c')\n" + more,
         "test_c.py": makes + "    meet('c', 'a')\n",
     }
     code, said, _ = run(tmp_path, "--further=1", f"--room={tmp_path / 'room'}", "-k", "makes_room", **files)
-    assert code == pytest.ExitCode.OK and "3 passed" in said
+    assert code == pytest.ExitCode.OK and "5 passed" in said

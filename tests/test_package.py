@@ -11,10 +11,11 @@ import tomllib
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from click.testing import CliRunner
-from support.checkouts import ROOMS, ROOT, build, built, copy_checkout
+from support.checkouts import ROOMS, ROOT, build, build_each, copy_checkout
 
 import onearm
 from onearm.api.cli.main import COMMANDS, main
@@ -32,33 +33,67 @@ def shipped(root: Path) -> set[str]:
     return {"onearm/" + file.removeprefix("engine/_root/") for file in files}
 
 
-def test_the_wheel_holds_every_file_of_the_rooms_and_nothing_else(tmp_path: Path) -> None:
-    """`setup.py` finds the packages, package data is named by hand: a new file is easily forgotten."""
-    names = set(zipfile.ZipFile(built(tmp_path / "tree", "build_wheel")).namelist())
+class Built(NamedTuple):
+    """What the backend builds of one tree."""
+
+    tree: Path
+    sdist: Path
+    without_links: Path  # the editable wheel where links cannot be made
+    editable: Path
+
+
+BUILT = """
+from pathlib import Path
+from unittest import mock
+
+built.append(linked.build_sdist(".."))
+with mock.patch.object(Path, "symlink_to", side_effect=OSError("no links")):
+    built.append(linked.build_editable(".."))
+built.append(linked.build_editable(".."))
+"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Build all in one process: to import setuptools, and to copy a tree, takes as long as most of it."""
+    tree = tmp_path_factory.mktemp("built") / "tree"
+    copy_checkout(tree)
+    return Built(tree, *build_each(tree, BUILT))
+
+
+def assert_whole(wheel: Path) -> None:
+    """Assert that a wheel holds every file of the rooms, and nothing else but what is said of it."""
+    names = set(zipfile.ZipFile(wheel).namelist())
     metadata = f"onearm-{onearm.__version__}.dist-info/"
     assert {name for name in names if not name.startswith(metadata)} == shipped(ROOT)
     assert {metadata + "licenses/LICENSE", metadata + "entry_points.txt"} <= names
 
 
-def test_the_sdist_builds_the_same_wheel(tmp_path: Path) -> None:
-    """An installer that takes the sdist builds a wheel of it, by the backend that lies in it."""
-    copy_checkout(tmp_path / "tree")
-    with tarfile.open(build(tmp_path / "tree", "build_sdist")) as sdist:
+def test_the_wheel_of_the_sdist_holds_every_file_of_the_rooms_and_nothing_else(built: Built, tmp_path: Path) -> None:
+    """`setup.py` finds the packages, package data is named by hand: a new file is easily forgotten.
+
+    An installer that takes the sdist builds a wheel of it, by the backend that lies in it.
+    """
+    with tarfile.open(built.sdist) as sdist:
         sdist.extractall(tmp_path / "sdist", filter="data")
     (unpacked,) = (tmp_path / "sdist").iterdir()
-    names = zipfile.ZipFile(build(unpacked, "build_wheel")).namelist()
-    assert {name for name in names if ".dist-info/" not in name} == shipped(ROOT)
+    assert_whole(build(unpacked, "build_wheel"))
 
 
-def test_an_editable_install_is_links_that_every_tool_can_follow(tmp_path: Path) -> None:
-    wheel = zipfile.ZipFile(built(tmp_path / "tree", "build_editable"))
-    links = (tmp_path / "tree" / ".links").resolve()
+@pytest.mark.slow  # the sdist has no file that its tree has not, and its wheel is seen above
+def test_the_wheel_of_the_tree_holds_every_file_of_the_rooms_and_nothing_else(built: Built) -> None:
+    assert_whole(build(built.tree, "build_wheel"))
+
+
+def test_an_editable_install_is_links_that_every_tool_can_follow(built: Built) -> None:
+    tree, wheel = built.tree, zipfile.ZipFile(built.editable)
+    links = (tree / ".links").resolve()
     assert wheel.read("onearm.pth").decode() == f"{links}\n"
-    assert (links / "onearm" / "engine" / "loop.py").resolve() == (tmp_path / "tree" / "engine" / "loop.py").resolve()
+    assert (links / "onearm" / "engine" / "loop.py").resolve() == (tree / "engine" / "loop.py").resolve()
     assert {file.name for file in (links / "onearm").iterdir()} >= {*ROOMS, "__init__.py", "__main__.py", "py.typed"}
     recorded = wheel.read(f"onearm-{onearm.__version__}.dist-info/RECORD").decode().splitlines()
     assert [line.partition(",")[0] for line in recorded] == wheel.namelist()
-    code = "import onearm.engine.kernel as kernel; print(kernel.__file__)"
+    code = "import onearm.engine.errors as errors; print(errors.__file__)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": str(links)},
@@ -66,12 +101,11 @@ def test_an_editable_install_is_links_that_every_tool_can_follow(tmp_path: Path)
         text=True,
         check=True,
     )
-    assert done.stdout == f"{links / 'onearm' / 'engine' / 'kernel.py'}\n"
+    assert done.stdout == f"{links / 'onearm' / 'engine' / 'errors.py'}\n"
 
 
-def test_where_links_cannot_be_made_setuptools_own_way_is_taken(tmp_path: Path) -> None:
-    refused = "from pathlib import Path; Path.symlink_to = lambda *_, **__: (_ for _ in ()).throw(OSError('no links'));"
-    names = zipfile.ZipFile(built(tmp_path / "tree", "build_editable", refused)).namelist()
+def test_where_links_cannot_be_made_setuptools_own_way_is_taken(built: Built) -> None:
+    names = zipfile.ZipFile(built.without_links).namelist()
     assert any("finder" in name for name in names), names
 
 

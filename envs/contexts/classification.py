@@ -244,19 +244,20 @@ def _shown(rows: list[dict[str, float]], k: int, bits: int) -> tuple[Array, Arra
     """Return what is shown of all rows: features that meet in a slot are added up."""
     number_of = functools.cache(lambda name: feature_number("x", name))
     ids = np.array([feature_number("", f"id={a}") for a in range(k)], np.uint64)
-    start, indexes, values, end = np.zeros((len(rows), k + 2), np.int64), [], [], 0
+    numbers, sizes, length = [], [], []
     for i, row in enumerate(rows):
-        names, sizes = _checked(row, i)
+        names, size = _checked(row, i)
         alone = np.array([number_of(name) for name in names], np.uint64)
-        for a in range(-1, k):
-            start[i, a + 1] = end
-            numbers = alone if a < 0 else np.append(mixed(alone, ids[a]), ids[a])
-            slot, where = np.unique(numbers & np.uint64((1 << bits) - 1), return_inverse=True)
-            indexes.append(slot.astype(np.uint32))
-            values.append(np.bincount(where, sizes if a < 0 else np.append(sizes, 1.0), len(slot)))
-            end += len(slot)
-        start[i, k + 1] = end
-    return start, np.concatenate(indexes), np.concatenate(values)
+        of_class = np.column_stack((mixed(alone, ids[:, np.newaxis]), ids))
+        numbers += [alone, of_class.ravel()]
+        sizes += [size, np.tile(np.append(size, 1.0), k)]
+        length += [len(names)] + k * [len(names) + 1]
+    place = np.repeat(np.arange(len(length), dtype=np.uint64), length) << np.uint64(bits)
+    slot, where = np.unique(place | np.concatenate(numbers) & np.uint64((1 << bits) - 1), return_inverse=True)
+    end = np.searchsorted(slot, np.arange(len(length) + 1, dtype=np.uint64) << np.uint64(bits))
+    start = end[(k + 1) * np.arange(len(rows))[:, np.newaxis] + np.arange(k + 2)]
+    index = (slot & np.uint64((1 << bits) - 1)).astype(np.uint32)
+    return start, index, np.bincount(where, np.concatenate(sizes), len(slot))
 
 
 def _checked(row: Any, i: int) -> tuple[list[str], Array]:

@@ -19,7 +19,7 @@ from onearm.engine.protocol import certifies
 from onearm.engine.vocabulary import Array, Decision, Feedback, FeedbackKind, Instance, Key, Policy, Problem
 from onearm.policies import catalog
 
-STEPS = 16
+STEPS = 12
 DOMAINS: dict[str, Domain] = {
     "ball of 1e-9": ball(3, 1e-9),
     "ball of 1e9": ball(3, 1e9),

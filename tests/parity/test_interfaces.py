@@ -113,7 +113,7 @@ def most(*worlds: str) -> list[Any]:
 
 @pytest.mark.parametrize(("name", "world"), most("bernoulli", "delayed", "squall", "gust"))
 def test_replay_fold_one_at_a_time_and_python_decide_as_the_simulation(name: str, world: str) -> None:
-    run = Run(name, WORLDS[world], fewer(name, 40))
+    run = Run(name, WORLDS[world], fewer(name, 30))
     assert_replay_and_fold_agree(run)
     walk(run, Loop(run))
     walk(run, Python(run))
@@ -127,14 +127,14 @@ def test_an_engine_with_a_log_decides_as_the_simulation(name: str, world: str, t
 
 @pytest.mark.parametrize(("name", "world"), fitting("actions", "named"))
 def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_on_features_of_actions(name: str, world: str) -> None:
-    run = Run(name, WORLDS[world], fewer(name, 40))
+    run = Run(name, WORLDS[world], fewer(name, 30))
     assert_replay_and_fold_agree(run)
     walk(run, Loop(run))
 
 
 @pytest.mark.parametrize(("name", "world"), fitting("river"))
 def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_in_states(name: str, world: str) -> None:
-    run = Run(name, WORLDS[world], fewer(name, 60))
+    run = Run(name, WORLDS[world], fewer(name, 40))
     assert_replay_and_fold_agree(run)
     walk(run, Loop(run))
 
@@ -144,7 +144,7 @@ def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_in_states(name: 
 @pytest.mark.parametrize("name", WAITING)
 def test_decisions_that_are_awaited_count_alike_at_every_interface(name: str, world: str, client: Direct) -> None:
     """The longest delay is more than they count, so that some no longer do when their feedback comes."""
-    run = Run(name, WORLDS[world], 40)
+    run = Run(name, WORLDS[world], 30)
     assert marks(run.policy.params)
     assert_replay_and_fold_agree(run)
     walk(run, Loop(run))
@@ -161,7 +161,7 @@ ADAPTIVE = [
 @pytest.mark.parametrize("name", ADAPTIVE)
 def test_changes_are_found_alike_at_every_interface(name: str, client: Direct) -> None:
     """Feedback comes late, and some of it belongs to the world before."""
-    run = Run(name, WORLDS["turning"], 240)
+    run = Run(name, WORLDS["turning"], 180)
     assert_replay_and_fold_agree(run)
     by_loop = Loop(run)
     walk(run, by_loop)
@@ -183,7 +183,7 @@ def test_every_interface_decides_vectors_as_the_simulation(
     name: str, world: str, client: Direct, tmp_path: Path
 ) -> None:
     """Points, digests and certificates; what is told is the loss there, and the reward here."""
-    run = Run(name, WORLDS[world], 40)
+    run = Run(name, WORLDS[world], 30)
     assert_replay_and_fold_agree(run)
     walk_of_vectors(run, Loop(run))
     walk_of_vectors(run, PythonOfVectors(run))

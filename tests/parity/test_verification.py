@@ -104,7 +104,7 @@ def test_a_reward_that_repeats_another_vector_is_named_and_pages_of_any_size_are
 
 
 def test_the_memory_of_verify_does_not_grow_with_the_length_of_vectors() -> None:
-    problem = Problem(0, domain=ball(1000), feedback="losses")
+    problem = Problem(0, domain=ball(250), feedback="losses")
     policy = policies.make("ftrl")
 
     def pages(n: int) -> Iterator[Columns]:
@@ -119,7 +119,7 @@ def test_the_memory_of_verify_does_not_grow_with_the_length_of_vectors() -> None
     taken = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (found.decisions, found.first_difference) == (200, None)
-    assert taken < 200 * 8000 / 5  # the vectors take 8000 bytes each
+    assert taken < 200 * 2000 / 5  # the vectors take 2000 bytes each
 
 
 def database(folder: Path, events: int) -> str:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-BY_QUADRATURE = ("linear_thompson", "logistic_thompson", "thompson_any", "thompson_beta", "thompson_normal")
+BY_QUADRATURE = (
+    "linear_thompson",
+    "logistic_thompson",
+    "sticky",  # around one of these, as golden.py has it
+    "thompson_any",
+    "thompson_beta",
+    "thompson_normal",
+)
 
 
 def fewer(name: str, steps: int) -> int:

@@ -47,7 +47,7 @@ def test_the_right_class_pays_and_no_other() -> None:
 def test_a_class_pays_as_often_as_is_said() -> None:
     rows, label = [{"a": 1.0}, {"b": 1.0}], [0, 1]
     env = envs.make("classification", rows=rows, label=label, shuffle=False, clicks=[0.1, 0.7])
-    log = Simulation(policies.make("linear_greedy", epsilon=1.0), env, horizon=4000, seed=2).advance_logged(4000)
+    log = Simulation(policies.make("uniform"), env, horizon=4000, seed=2).advance_logged(4000)
     chosen, paid = log.action[log.kind == DECIDE], log.reward[log.kind == LEARN]
     right = chosen == np.arange(4000) % 2
     assert paid[right].mean() == pytest.approx(0.7, abs=0.04)

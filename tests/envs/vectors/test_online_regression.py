@@ -63,11 +63,11 @@ def test_an_example_is_shown_whole() -> None:
 
 
 def test_a_logistic_loss_far_out_neither_overflows_nor_vanishes() -> None:
-    env = catalog.make("online_regression", loss="logistic", features=[[1000.0]], target=[1.0])
+    env = catalog.make("online_regression", loss="logistic", features=[[1.0]], target=[1.0])
     state = start(env)
-    assert at(env, state, 0, np.array([-1.0]))[:2] == (1000.0, pytest.approx([1000.0]))
-    lost, detail, _ = at(env, state, 0, np.array([0.05]))
-    assert (lost, detail[0]) == (pytest.approx(np.exp(-50.0)), pytest.approx(1000.0 * np.exp(-50.0)))
+    assert at(env, state, 0, np.array([-1000.0]))[:2] == (1000.0, pytest.approx([1.0]))
+    lost, detail, _ = at(env, state, 0, np.array([50.0]))
+    assert (lost, detail[0]) == (pytest.approx(np.exp(-50.0)), pytest.approx(np.exp(-50.0)))
 
 
 def test_without_drift_and_noise_the_coefficients_are_found_exactly() -> None:

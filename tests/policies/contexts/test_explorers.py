@@ -13,11 +13,13 @@ from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.growth import grown
 from onearm.engine.simulation import simulate
-from onearm.engine.vocabulary import Instance, Problem
+from onearm.engine.vocabulary import Instance, Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog
 
+pytestmark = pytest.mark.usefixtures("coarse_quadrature")
 OVER_AN_ORACLE = ("bag", "fastcb", "linear_greedy", "logistic_thompson", "regcb", "softmax", "squarecb")
+FEW = {"bag": {"models": 3}}  # of twenty each learns as Python
 RANDOM = ("bag", "fastcb", "linear_greedy", "logistic_thompson", "softmax", "squarecb")
 FREE_OF_UNITS = ("bag", "fastcb", "linear_greedy", "regcb", "softmax", "squarecb")  # the others want rewards in [0, 1]
 DENSE, ACTIONS = Problem(4, (3,)), Problem(4, (4, 3))
@@ -32,6 +34,10 @@ def either_way(names: tuple[str, ...], *compiled: str) -> list[Any]:
     return [pytest.param(name, marks=further if name in compiled else ()) for name in names]
 
 
+def made(name: str, **params: Any) -> Policy:
+    return catalog.make(name, **FEW.get(name, {}), **params)
+
+
 def contexts(problem: Problem, n: int) -> list[Instance]:
     rng = np.random.default_rng(8)
     return [x.instance(t, rng.normal(size=problem.context_shape), problem.n_arms) for t in range(n)]
@@ -41,7 +47,7 @@ def contexts(problem: Problem, n: int) -> list[Instance]:
 @pytest.mark.parametrize("problem", [DENSE, ACTIONS], ids=["dense", "actions"])
 @pytest.mark.parametrize("name", FREE_OF_UNITS)
 def test_the_unit_of_rewards_does_not_matter(name: str, problem: Problem) -> None:
-    policy = catalog.make(name)
+    policy = made(name)
     one, thousand = (x.taught(policy, problem, 40, scale) for scale in (1.0, 1000.0))
     for at in contexts(problem, 10):
         assert x.law_of(policy, thousand, at) == pytest.approx(x.law_of(policy, one, at), rel=1e-6, abs=1e-12)
@@ -53,7 +59,7 @@ def test_the_unit_of_rewards_does_not_matter(name: str, problem: Problem) -> Non
 @pytest.mark.parametrize("name", OVER_AN_ORACLE)
 def test_the_order_of_actions_does_not_matter(name: str, problem: Problem) -> None:
     """`order[a]` is the new number of action a; its probability moves with it."""
-    policy = catalog.make(name)
+    policy = made(name)
     order = np.array([2, 0, 3, 1])
     plain, moved = x.taught(policy, problem, 40), x.taught(policy, problem, 40, order=order)
     for at in contexts(problem, 10):
@@ -65,7 +71,7 @@ def test_the_order_of_actions_does_not_matter(name: str, problem: Problem) -> No
 @pytest.mark.parametrize("name", OVER_AN_ORACLE)
 def test_action_sets_may_be_smaller_than_the_largest(name: str) -> None:
     """A set of two actions has the law of the same two among four of which the others are not available."""
-    policy = catalog.make(name)
+    policy = made(name)
     state = x.taught(policy, ACTIONS, 40)
     for at in contexts(ACTIONS, 10):
         two = x.instance(at.t, at.context[:2].copy(), 2)
@@ -81,7 +87,7 @@ def test_action_sets_may_be_smaller_than_the_largest(name: str) -> None:
 @pytest.mark.parametrize("name", OVER_AN_ORACLE)
 def test_a_decision_is_explained(name: str, problem: Problem) -> None:
     """Parts sum to the score, widths are positive, and the law is that of the decision."""
-    policy = catalog.make(name)
+    policy = made(name)
     state = x.taught(policy, problem, 40)
     at = contexts(problem, 1)[0]
     law, scores, widths, parts = np.zeros(4), np.zeros(4), np.zeros(4), np.zeros((4, 4))
@@ -95,7 +101,7 @@ def test_a_decision_is_explained(name: str, problem: Problem) -> None:
 @pytest.mark.parametrize("name", OVER_AN_ORACLE)
 def test_arms_may_join(name: str) -> None:
     """The others' probabilities keep their ratios where the newcomer's score is known not to change the best."""
-    policy = catalog.make(name)
+    policy = made(name)
     state = x.taught(policy, DENSE, 60)
     larger = grown(policy, state, Problem(6, (3,)))
     for at in contexts(DENSE, 10):
@@ -117,7 +123,7 @@ def test_frequencies_are_the_law_where_instances_have_contexts(name: str) -> Non
 
 
 def assert_frequencies(name: str, problem: Problem, draws: int) -> None:
-    policy = catalog.make(name)
+    policy = made(name)
     state = x.taught(policy, problem, 30)
     context = contexts(problem, 1)[0].context
     at = Instance(0, context, np.array([True, True, False, True]))
@@ -130,15 +136,14 @@ def assert_frequencies(name: str, problem: Problem, draws: int) -> None:
 def test_contexts_are_used(name: str) -> None:
     """Iris has three kinds of flowers, of which uniform guesses a third; 150 decisions are one pass."""
     params = {"propensities": False} if name == "logistic_thompson" else {}
-    found = simulate(catalog.make(name, **params), envs.make("classification", dataset="iris"), horizon=150, seed=1)
+    found = simulate(made(name, **params), envs.make("classification", dataset="iris"), horizon=150, seed=1)
     assert found.reward[:, -1].mean() / 150 > 0.6
 
 
 @pytest.mark.parametrize("name", [name for name in OVER_AN_ORACLE if name != "logistic_thompson"])
 def test_named_features_are_used(name: str) -> None:
     world = envs.make("named", env={"name": "classification", "params": {"dataset": "iris"}})
-    params = {"models": 5} if name == "bag" else {}  # of twenty each learns as Python
-    found = simulate(catalog.make(name, **params), world, horizon=150, seed=1)
+    found = simulate(made(name), world, horizon=150, seed=1)
     assert found.reward[:, -1].mean() / 150 > 0.5
 
 

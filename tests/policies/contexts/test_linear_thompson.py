@@ -54,6 +54,7 @@ def test_the_width_is_v_standard_errors() -> None:
     assert sds == pytest.approx(3.0 * 5.0 / np.sqrt(2.0))
 
 
+@pytest.mark.usefixtures("coarse_quadrature")
 def test_the_action_is_drawn_from_the_law() -> None:
     policy, state = course(v=1.0, k=3, shape=(2,))
     available = np.array([True, False, True])

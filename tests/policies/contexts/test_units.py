@@ -37,12 +37,13 @@ UNITS = [  # in which rewards of 0 and 1 are exact, and so are their differences
     (2.0**30, 2.0**10),
 ]
 STEPS = 60
+CHEAP: dict[str, dict[str, Any]] = {"linear_thompson": {"propensities": False}, "bag": {"models": 3}}
 NEW = ("origin", "noise", "second_order", "compared")  # params that came later
 
 
 def policy_of(name: str, **params: Any) -> Policy:
-    """Return a policy; Thompson sampling draws a score per action, as its law takes long in Python."""
-    return catalog.make(name, **({"propensities": False} if name == "linear_thompson" else {}), **params)
+    """Return a policy; Thompson sampling draws a score per action: its law takes long in Python, as do many models."""
+    return catalog.make(name, **CHEAP.get(name, {}), **params)
 
 
 def context_of(problem: Problem, rng: Any) -> Any:

@@ -96,7 +96,7 @@ def test_the_propensity_is_the_probability_and_the_frequency(made: Artefact) -> 
     law = law_of(policy, state)
     counts = np.zeros(3)
     before = digest(state)
-    draws = 1500
+    draws = 600
     for t in range(draws):
         state.evidence.asked[:] = [1, 1, 0]
         decision = loop.decide(policy.params, state, Instance(t, np.zeros(0), ALL), Key(RUN, t))

@@ -233,14 +233,14 @@ def test_a_second_arm_of_the_same_change_is_learned_anew_without_another_world()
 def test_worlds_that_come_again_lead_again_without_a_new_model() -> None:
     policy, state = begun(adaptive("squarecb", look=0.0), Problem(3, (1,)))
     rng = np.random.default_rng(5)
-    for t in range(2400):
+    for t in range(1500):
         context, arm = rng.uniform(0.5, 1.5, 1), t % 3
         night = t // 300 % 2 == 1
         reward = (arm + 1.0) * context[0] * (-1.0 if night else 1.0) + 0.3 * rng.normal()
         x.learn(policy, state, x.instance(t, context, 3), arm, float(reward), 1.0)
     changes = seen_by(state.worlds)
-    assert [change.model for change in changes] == [1, 0, 1, 0, 1, 0, 1]
-    assert [change.fresh for change in changes] == [ALL, 0, 0, 0, 0, 0, 0]
+    assert [change.model for change in changes] == [1, 0, 1, 0]
+    assert [change.fresh for change in changes] == [ALL, 0, 0, 0]
     assert all(0 <= change.noticed - 300 * (n + 1) < 120 for n, change in enumerate(changes))
 
 
@@ -465,6 +465,7 @@ def test_of_models_that_have_not_begun_nothing_is_written() -> None:
     assert not any(part[1:].any() for part in arrays)
 
 
+@pytest.mark.usefixtures("few_cosines")
 @pytest.mark.parametrize("inner", ["bag", "ucb1", "fourier_ucb"])
 def test_where_arms_cannot_be_told_apart_all_is_learned_anew(inner: str) -> None:
     """Of bag the arms are a second axis; of what counts awaited decisions a part of an arm would be left behind."""

@@ -126,12 +126,13 @@ def begin(name: str, context: str = "", n_arms: int = len(MEANS)) -> Course:
     return Course(policy, problem, ArmWorld(problem), fewer(name, STEPS[kind]), patience=8)
 
 
+@functools.cache
 def world(name: str) -> Environment:
     return envs.make(name, **WORLDS.get(name, {}))
 
 
 def simulation(env: str) -> Simulation:
-    policy = {"dense": "ucb1", "states": "half_visit"}.get(world(env).problem.context_kind, "squarecb")
+    policy = {"dense": "ucb1", "states": "differential_q"}.get(world(env).problem.context_kind, "squarecb")
     return Simulation(golden.specimen(policy), world(env), horizon=32, seed=2)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import golden
@@ -18,7 +18,7 @@ from onearm.engine.domain import ball, box, simplex
 from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import check_fit
 from onearm.engine.simulation import Simulation
-from onearm.engine.vocabulary import Decision, Feedback, FeedbackKind, Instance, Policy, Problem
+from onearm.engine.vocabulary import Decision, Environment, Feedback, FeedbackKind, Instance, Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
@@ -106,8 +106,13 @@ def usual(problem: Problem) -> str:
     return next(name for name in NAMES if problem.feedback in golden.specimen(name).feedbacks)
 
 
+@cache
+def world(name: str) -> Environment:
+    return envs.make(name, **SMALLER.get(name, {}))
+
+
 def simulation(name: str, horizon: int = 28, seed: int = 2) -> Simulation:
-    env = envs.make(name, **SMALLER.get(name, {}))
+    env = world(name)
     return Simulation(golden.specimen(usual(env.problem)), env, horizon=horizon, seed=seed)
 
 
