@@ -8,10 +8,18 @@ from typing import Any, ClassVar
 
 from numba import njit, types
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
-from numba.core.compiler_machinery import register_pass
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.imputils import user_function
 from numba.core.registry import CPUDispatcher
-from numba.core.typed_passes import DumpParforDiagnostics, InlineOverloads, NativeLowering, NopythonRewrites
+from numba.core.sigutils import normalize_signature
+from numba.core.typed_passes import (
+    DumpParforDiagnostics,
+    InlineOverloads,
+    NativeLowering,
+    NopythonRewrites,
+    NoPythonSupportedFeatureValidation,
+)
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.core.untyped_passes import (
     FindLiterallyCalls,
@@ -45,6 +53,7 @@ FOR_OTHERS = frozenset(
         InlineOverloads,
         NopythonRewrites,
         DumpParforDiagnostics,
+        NoPythonSupportedFeatureValidation,
     }
 )
 
@@ -72,6 +81,25 @@ class _Kernel(CPUDispatcher):  # type: ignore[misc]
     def __call__(self, *args: Any, **named: Any) -> Any:
         """Run it as Python."""
         return self.python(*args, **named)
+
+    def compile(self, signature: Any) -> Any:
+        """Return the code for the types of arguments: of this process, from disk, or compiled now.
+
+        Numba's own method has a clock at each level of nesting, which all calls of LLVM tell when they begin and end.
+        """
+        with global_compiler_lock, self._compiling_counter:
+            args, returned = normalize_signature(signature)
+            if (known := self.overloads.get(args)) is not None:
+                return known.entry_point
+            found = self._cache.load_overload(args, self.targetctx)
+            if found is not None:
+                self.targetctx.insert_user_function(found.entry_point, found.fndesc, [found.library])
+                self.add_overload(found)
+                return found.entry_point
+            found = self._compiler.compile(args, returned)
+            self.add_overload(found)
+            self._cache.save_overload(args, found)
+            return found.entry_point
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Return how it is called with arguments of some types: with constants as with any others of their types.
@@ -153,6 +181,14 @@ class _KernelLowering(_Lowering):
         return True
 
 
+class _Passes(PassManager):  # type: ignore[misc]
+    """A pipeline whose passes just run: numba writes down, for whoever listens, what each was given."""
+
+    def _runPass(self, index: int, one: Any, state: Any) -> None:  # noqa: N802  numba's name
+        one.analysis = self._analysis
+        one.run_pass(state)
+
+
 class _Compiler(CompilerBase):  # type: ignore[misc]
     """Numba's compiler of what Python calls."""
 
@@ -162,9 +198,9 @@ class _Compiler(CompilerBase):  # type: ignore[misc]
     def define_pipelines(self) -> list[Any]:
         """Return numba's pipeline, with our lowering, and of our functions without what they do not need."""
         passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        skipped = () if is_outside(self.state.func_id.func) else FOR_OTHERS
-        kept = [(one, text) for one, text in passes.passes if one not in skipped]
-        passes.passes = [(self.lowering if one is NativeLowering else one, text) for one, text in kept]
+        if not is_outside(self.state.func_id.func):
+            passes = _without_what_is_for_others(passes)
+        passes.passes = [(self.lowering if one is NativeLowering else one, text) for one, text in passes.passes]
         passes.finalize()
         return [passes]
 
@@ -173,6 +209,13 @@ class _Compiler(CompilerBase):  # type: ignore[misc]
         library = self.library_class(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
         library.enable_object_caching()
         return library
+
+
+def _without_what_is_for_others(passes: PassManager) -> _Passes:
+    """Return the passes that functions of ours need, each once: numba prunes branches that are dead three times."""
+    kept = _Passes(passes.pipeline_name)
+    kept.passes = [*{one: (one, text) for one, text in passes.passes if one not in FOR_OTHERS}.values()]
+    return kept
 
 
 class _InlinedCompiler(_Compiler):

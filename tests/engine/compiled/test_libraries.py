@@ -109,3 +109,34 @@ def test_functions_of_numbas_own_may_call_kernels_and_routines() -> None:
 def test_python_may_call_kernels_and_routines() -> None:
     assert short_kernel(PAIR, 2.0) == pytest.approx(1 + (EXPECTED - 2) / 3)
     assert long_routine(PAIR, 2.0) == Sums(pytest.approx((EXPECTED - 2) / 3), 3)
+
+
+@kernel
+def stirred(word: np.uint64) -> np.uint64:
+    word ^= word >> np.uint64(7)
+    return word ^ (word << np.uint64(9))
+
+
+@kernel
+def stirred_well(word: np.uint64) -> np.uint64:
+    word = stirred(stirred(stirred(stirred(stirred(stirred(stirred(stirred(word))))))))
+    return stirred(stirred(stirred(stirred(stirred(stirred(stirred(stirred(word))))))))
+
+
+@routine
+def stir_each(words: np.ndarray) -> None:
+    for i in range(16):
+        words[i] = stirred_well(words[i])
+
+
+def stir(words: np.ndarray) -> None:
+    stir_each(words)
+
+
+def test_a_loop_that_calls_a_kernel_is_not_written_out_before_that_is_put_in() -> None:
+    words = np.arange(16, dtype=np.uint64)
+    expected = [int(stirred_well(word)) for word in words]
+    Loop(stir)(words)
+    assert words.tolist() == expected
+    (made,) = stir_each.overloads.values()
+    assert 16 <= made.library.get_llvm_str().count(" shl ") < 16 * 16

@@ -91,3 +91,30 @@ def test_a_kernel_takes_a_tuple_as_one_value(monkeypatch: pytest.MonkeyPatch) ->
 
     assert compiled(called)(outer(True), 1) == 1.25
     assert list(taken.values()) == [[4]]  # its two, and where the result and an error go
+
+
+def elements(flat: np.ndarray, table: np.ndarray, cube: np.ndarray, flags: np.ndarray, small: np.ndarray) -> float:
+    total = 0.0
+    for i in range(2):
+        flat[-1 - i] = i + 7
+        flags[i] = table[i, -1] > 2.0
+        table[i, -2] += flat[np.uint64(i)] + cube[-1, np.uint8(i), -2]
+        cube[i, -1, np.uint64(1)] = table[-1, i]
+        small[i - 2] = flat[2] + 0.75
+        total += small[i] if flags[i] else flat[-3]
+    return total
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("step", [1, 2])
+def test_elements_are_read_and_written_where_python_does(order: Any, step: int) -> None:
+    """From the end as from the begin, whatever the order of an array, or the gaps in it, and as its type takes them."""
+    arrays = []
+    for shape, dtype in (((6,), float), ((4, 6), float), ((4, 4, 6), float), ((4,), bool), ((4,), np.uint8)):
+        whole = np.arange(np.prod(shape)).reshape(shape).astype(dtype, order=order)
+        arrays.append([whole.copy(order="K")[::step] for _ in range(2)])
+    ours, pythons = zip(*arrays, strict=True)
+    assert compiled(elements)(*ours) == elements(*pythons)
+    for one, other in zip(ours, pythons, strict=True):
+        assert one.tobytes() == other.tobytes()
+    assert ours[1].tobytes() != np.arange(24.0).reshape(4, 6)[::step].tobytes()
