@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from distributed.comm import CommClosedError
 
-from ...engine.errors import Unavailable
+from ...engine.errors import Unavailable, counted
 from .job import build, check_build, jobs_of, work
 from .scheduler import Done, Found, Scheduler, Spec
 
@@ -47,7 +47,7 @@ class Workers:
         places = {future.key: place for place, future in enumerate(futures)}
         found: list[Any] = [None] * len(futures)
         try:
-            for future in as_completed(futures, loop=self._client.loop):
+            for future in self._completed(futures):
                 place = places[future.key]
                 found[place] = _result(future, place)
                 future.release()
@@ -55,6 +55,27 @@ class Workers:
         finally:
             self._client.cancel(futures)
         return found
+
+    def _completed(self, futures: Sequence[Future]) -> Iterator[Future]:
+        """Yield each that ended. Raises `Unavailable` where all workers are gone and none comes back: Dask waits on."""
+        left = {future.key: future for future in futures}
+        while left:
+            with suppress(TimeoutError):
+                for future in as_completed([*left.values()], loop=self._client.loop, timeout=PATIENCE_FOR_WORKERS):
+                    del left[future.key]
+                    yield future
+            if left and not self._client.nthreads():
+                self._wait_for_workers(len(left))
+
+    def _wait_for_workers(self, left: int) -> None:
+        try:
+            self._client.wait_for_workers(1, timeout=PATIENCE_FOR_WORKERS)
+        except TimeoutError:
+            raise Unavailable(
+                "no_workers",
+                f"all workers are gone, with {counted(left, 'part')} of the work left, and none came back within "
+                f"{PATIENCE_FOR_WORKERS:g} s: look into their logs, start some, and then this command again",
+            ) from None
 
 
 @contextmanager

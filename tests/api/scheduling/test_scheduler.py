@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import dask
 import pytest
 from distributed import LocalCluster
 from support.dask_workers import two_workers
+from support.nodes import until
 
 from onearm.api.scheduling import on_dask
 from onearm.api.scheduling.scheduler import opened
@@ -44,6 +46,11 @@ def square_or_die(spec: tuple[int, str]) -> int:
 
 def die(spec: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def wait_for_ever(begun: str) -> None:
+    Path(begun).touch()
+    time.sleep(3600)
 
 
 def refuse(spec: int) -> None:
@@ -91,6 +98,27 @@ def test_work_that_kills_every_worker_is_named(tmp_path: Path) -> None:
     ):
         scheduler.map(die, [1])
     assert caught.value.code == "killed_workers"
+
+
+def test_workers_that_all_end_for_good_are_told_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Dask itself waits for ever."""
+    monkeypatch.setattr(on_dask, "PATIENCE_FOR_WORKERS", 0.5)
+    begun = tmp_path / "begun"
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+
+        def retire() -> None:
+            until(begun.exists)
+            cluster.scale(0)
+
+        ending = threading.Thread(target=retire)
+        ending.start()
+        with (
+            opened(cluster.scheduler_address) as scheduler,
+            pytest.raises(Unavailable, match="all workers are gone, with 2 parts of the work left") as caught,
+        ):
+            scheduler.map(wait_for_ever, [str(begun), str(begun)])
+        ending.join()
+    assert caught.value.code == "no_workers"
 
 
 @pytest.mark.parametrize("name", ["local", "local:0", "local:x", "local:1025", "http://here:80", "dask"])
