@@ -57,9 +57,11 @@ def test_a_period_has_the_decisions_that_were_made_in_it(onearm: Any, days: Days
         "--since": (6, 1.0),
         "--until": (4, 0.0),
     }
-    assert found["--since"]["notes"] == ["decisions made in the period, which count: 7 of 11"]
+    counted, unrewarded = found["--since"]["notes"]
+    assert counted == "decisions made in the period, which count: 7 of 11"
+    assert unrewarded.startswith("1 of 7 decisions has no reward and is left out")
     whole = onearm(*asked("evaluate", days, log)).json
-    assert (whole["events"], whole["notes"]) == (10, [])
+    assert (whole["events"], len(whole["notes"])) == (10, 1) and whole["notes"][0].startswith("1 of 11 decisions has")
 
 
 def test_a_time_may_have_a_zone_or_be_a_date(onearm: Any, days: Days) -> None:

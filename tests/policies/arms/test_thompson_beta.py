@@ -75,6 +75,7 @@ def test_a_spec_from_before_the_grid_keeps_the_law_of_version_1() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.jit
 def test_version_1_decides_to_the_end_as_before_there_was_a_version_2() -> None:
     golden = "e04cf61fabf23c7ebea012f1a626e8f79340389dd6e5a2bdef2e534ec902b409"
     assert entry(catalog.make("thompson_beta", grid=False))["decisions"] == golden
