@@ -44,10 +44,12 @@ ARMS = [{"id": "a"}, {"id": "b"}]
 def main() -> int:
     """Measure, and say what was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--requests", type=int, default=2000, help=f"to each node; at least {TURNS}")
     parser.add_argument("--out", type=Path, default=RESULT, help="where the result is written")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
+    if options.requests < TURNS:
+        parser.error(f"--requests {options.requests}: each of {TURNS} turns needs one")
     with database() as server:
         found: dict[str, Any] = {
             "fence": _fence(server),

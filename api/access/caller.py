@@ -25,7 +25,6 @@ ROLES = (READ, WRITE, ADMIN)  # of keys; open is what needs none
 OPERATOR = "operator"  # what whoever may read the experiments of all tenants may do
 EVERY = "*"  # the pattern of all experiments
 FOREVER = 2**63 - 1
-NAMES_KEPT = 4096  # of experiments, as callers mean them: each request asks for one
 
 
 class Caller(NamedTuple):
@@ -39,7 +38,14 @@ class Caller(NamedTuple):
 
     def named(self, experiment_id: str) -> str:
         """Return the name of the experiment that they mean; raises `NotFound` where there can be none for them."""
-        return _named(self, experiment_id)
+        if self.tenant is None:
+            tenant, experiment_id = parts_of(experiment_id)
+        else:
+            tenant = self.tenant
+        name = name_of(tenant, experiment_id)
+        if (self.tenant is not None and experiment_id.startswith("~")) or not self.sees(name):
+            raise unknown_experiment(tenant, experiment_id)
+        return name
 
     def called(self, name: str) -> str:
         """Return how they call the experiment of a name that is theirs."""
@@ -97,18 +103,6 @@ def roles_of(given: Iterable[str]) -> frozenset[str]:
 
 ANYONE = Caller(None, None, roles_of([ADMIN]))  # where no key is asked for
 NOBODY = Caller(None, None, frozenset({OPEN}))  # who sent no key that is known
-
-
-@functools.lru_cache(NAMES_KEPT)
-def _named(caller: Caller, experiment_id: str) -> str:
-    if caller.tenant is None:
-        tenant, experiment_id = parts_of(experiment_id)
-    else:
-        tenant = caller.tenant
-    name = name_of(tenant, experiment_id)
-    if (caller.tenant is not None and experiment_id.startswith("~")) or not caller.sees(name):
-        raise unknown_experiment(tenant, experiment_id)
-    return name
 
 
 @functools.lru_cache(1024)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import hmac
-import re
 from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
@@ -36,8 +35,6 @@ NOT_PASSED_ON = frozenset(
 NOT_PASSED_BACK = frozenset(
     (b"connection", b"content-length", b"transfer-encoding", b"content-type", b"date", EPOCH, REQUEST_ID, PARENT)
 )
-BETWEEN_NODES = re.compile(rb"\r\n(?:%b|connection):[^\r]*" % EPOCH, re.IGNORECASE)  # lines that nobody else is sent
-LINES = "lines"  # the key of a request's scope at which those of its headers are kept that are passed on
 CALLERS_KEPT = 1024  # how many are kept as they are sent
 _caller = msgspec.json.Decoder(tuple[str | None, str | None, frozenset[str], str, int])
 
@@ -244,17 +241,12 @@ class Passing(Asked, Waiting):
 
 def in_bytes(reply: Reply) -> tuple[bytes, bytes]:
     """Return the head and the body of an answer, as whoever asked gets them from the connection that it came by."""
-    return BETWEEN_NODES.sub(b"", reply.head), reply.body
+    return without(reply.head, EPOCH, b"connection"), reply.body
 
 
 def headers_of(reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
     """Return the headers of an answer that whoever asked gets too."""
     return tuple([one for one in reply.headers if one[0] not in NOT_PASSED_BACK])
-
-
-def lines_of(fields: Mapping[bytes, bytes]) -> bytes:
-    """Return the headers of a request that are passed on as they came, each behind the end of a line."""
-    return b"".join([b"\r\n%b: %b" % one for one in fields.items() if one[0] not in NOT_PASSED_ON])
 
 
 def _head(owner: Node, call: Call, left: float | None) -> list[bytes]:
@@ -263,9 +255,9 @@ def _head(owner: Node, call: Call, left: float | None) -> list[bytes]:
     method = b"GET" if scope["method"] == "HEAD" else scope["method"].encode()
     target = scope.get("root_path", "").encode() + scope["raw_path"] + (b"?" + call.query if call.query else b"")
     client = scope.get("client")
-    lines = scope[LINES] if LINES in scope else lines_of(call.fields)
     head = [
-        b"%b %b HTTP/1.1%b" % (method, target, lines),
+        b"%b %b HTTP/1.1" % (method, target),
+        *[b"%b: %b" % one for one in call.fields.items() if one[0] not in NOT_PASSED_ON],
         REQUEST_ID + b": " + scope["trace"][0][1],
         _whose(owner.secret, call.caller, "" if client is None else str(client[0])),
     ]

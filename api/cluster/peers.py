@@ -7,6 +7,7 @@ as the request itself.
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 import time
 from collections import deque
@@ -291,14 +292,15 @@ def field_of(head: bytes, name: bytes) -> bytes | None:
     return head[start : end if end >= 0 else None].strip()
 
 
-def without(head: bytes, name: bytes) -> bytes:
-    """Return a head without a header.
+def without(head: bytes, *names: bytes) -> bytes:
+    """Return a head without the headers of some names.
 
-    >>> without(b"HTTP/1.1 200 OK\\r\\nX-A: 2\\r\\ndate: now", b"x-a")
+    >>> without(b"HTTP/1.1 200 OK\\r\\nX-A: 2\\r\\ndate: now", b"x-a", b"x-b")
     b'HTTP/1.1 200 OK\\r\\ndate: now'
     """
-    start = head.lower().find(b"\r\n" + name + b":")
-    if start < 0:
-        return head
-    end = head.find(b"\r\n", start + 2)
-    return head[:start] + (head[end:] if end >= 0 else b"")
+    return _headers(names).sub(b"", head)
+
+
+@functools.cache
+def _headers(names: tuple[bytes, ...]) -> re.Pattern[bytes]:
+    return re.compile(rb"\r\n(?:%b):[^\r]*" % b"|".join(names), re.IGNORECASE)

@@ -22,6 +22,7 @@ from ...policies.wrappers.sticky import sticky
 from .ids import check_fields, check_id
 from .tags import check_tags
 
+CONSTRAINTS = {"floors", "caps", "groups", "sticky"}  # the fields of the `constraints` of a spec
 Shares = float | list[float]
 
 
@@ -71,7 +72,7 @@ class Constraints(NamedTuple):
 def constraints_of(said: Any, declared: Sequence[dict[str, Any]]) -> Constraints:
     """Return the constraints that a spec declares for arms by their ids; raises `InvalidInput` where it is none."""
     arms = [arm["id"] for arm in declared]
-    check_fields("constraints", said, {"floors", "caps", "groups", "sticky"})
+    check_fields("constraints", said, CONSTRAINTS)
     if not said:
         raise InvalidInput("bad_constraints", "constraints are empty: say floors, caps, groups or sticky, or leave out")
     floors, caps = _shares("floors", said, arms, 0.0), _shares("caps", said, arms, 1.0)

@@ -101,6 +101,7 @@ def check_fields(
     if early := sorted(planned & set(body)):
         raise InvalidInput("not_built", f"{what} has the field {early[0]!r}, which is not built yet: leave it out")
     if unknown := sorted(set(body) - known):
-        place = next((name for name, fields in inside.items() if unknown[0] in fields), None)
-        says = f"known are {', '.join(sorted(known))}" if place is None else f"it belongs in {place!r}"
-        raise InvalidInput("unknown_field", f"{what} has the unknown field {unknown[0]!r}: {says}")
+        says = f"{what} has the unknown field {unknown[0]!r}: known are {', '.join(sorted(known))}"
+        if place := next((name for name, fields in inside.items() if unknown[0] in fields), ""):
+            says += f"; {place!r} has a field of that name"
+        raise InvalidInput("unknown_field", says)

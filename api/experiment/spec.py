@@ -16,7 +16,7 @@ from ...engine.vocabulary import Policy, Problem
 from ...policies import catalog
 from ..kinds.kind import Kind
 from ..kinds.table import KINDS, kind_of
-from .constraints import Constraints, constraints_of
+from .constraints import CONSTRAINTS, Constraints, constraints_of
 from .definition import (
     DEPTH_MAX,
     SAFE_INTEGER_MAX,
@@ -38,8 +38,8 @@ OF_QUERIES = {"task", "queries", "hypotheses", "answers", "loss"}
 INSIDE = {
     "problem": OF_ANY | OF_VECTORS | OF_STREAMS | OF_QUERIES,
     "reward": {"range", *FIELDS},
-    "constraints": {"floors", "caps", "groups", "sticky"},
-    "policy": {"name", "params"},
+    "constraints": CONSTRAINTS,
+    "policy": {"params"},  # a name may be meant for the experiment
 }
 
 

@@ -22,7 +22,7 @@ from ...engine.errors import OnearmError, Unavailable
 from ...engine.storage.store import Store
 from ..access.caller import NOBODY, WRITE, Caller
 from ..access.rates import Rates
-from ..cluster.nodes import LINES, SECRET, Nodes, in_bytes, lines_of
+from ..cluster.nodes import SECRET, Nodes, in_bytes
 from ..cluster.peers import Reply, Waiting
 from ..experiment.ids import parted
 from ..kinds.arms.problem import DEFAULT_POLICY
@@ -128,18 +128,18 @@ class DecisionApp(FastAPI):
         Return False where that is not to be; then the request is asked of the application as any other.
         """
         nodes, found = self.nodes, HOT.fullmatch(scope["path"])
-        if nodes is None or found is None or len(body) > self.body_bytes:
+        fields = scope["fields"] = fields_of(scope["headers"])
+        if nodes is None or found is None or len(body) > self.body_bytes or not fields.keys().isdisjoint(LONG_WAY):
             return False
-        if LINES not in scope and not self._is_plain(scope):
+        if self.prefix or self.wire is not None or b"%" in scope["raw_path"] or scope["method"] != "POST":
             return False
-        fields = scope["fields"]
         caller = self.caller(fields)
         if caller is None or not caller.may(WRITE):
             return False
         try:
             name = caller.named(found["experiment_id"])
             owner = nodes.elsewhere(name)
-            if owner is None or self._too_often(caller) is not None:
+            if owner is None or self.guard.refusal(scope) is not None or self._too_often(caller) is not None:
                 return False
             scope["caller"], scope["path_params"], scope["trace"] = caller, found.groupdict(""), trace_of(fields)
             check_time(scope, scope[BEGUN])
@@ -148,19 +148,6 @@ class DecisionApp(FastAPI):
             return nodes.pass_on_now(owner, name, call, passed)
         except OnearmError:
             return False
-
-    def _is_plain(self, scope: Scope) -> bool:
-        """Tell whether nothing but the owner need look at the headers of a request, and note what it is sent of them.
-
-        That depends on them and on the connection alone.
-        """
-        fields = scope["fields"] = fields_of(scope["headers"])
-        if self.prefix or self.wire is not None or b"%" in scope["raw_path"] or scope["method"] != "POST":
-            return False
-        if not fields.keys().isdisjoint(LONG_WAY) or self.guard.refusal(scope) is not None:
-            return False
-        scope[LINES] = lines_of(fields)
-        return True
 
     async def _say(self, send: Send, message: Message) -> None:
         """Tell the server how the start or the end went: what is wrong with a database needs no trace through code."""

@@ -31,11 +31,11 @@ def embedding_of(name: str, log: Path, form: str) -> Array:
 def _from_file(path: Path) -> Array:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [(_arm(row["arm"]), row["category"]) for row in csv.DictReader(file)]
+            rows = [(row["arm"], row["category"]) for row in csv.DictReader(file)]
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
         why = " ".join(str(error).split())
         raise InvalidInput("bad_embedding", f"{path} has no columns arm and category ({why}): give both") from None
-    arms = [arm for arm, _ in rows]
+    arms = [_arm(path, place, said) for place, (said, _) in enumerate(rows, 2)]
     places = {name: place for place, name in enumerate(dict.fromkeys(name for _, name in rows))}
     if sorted(arms) != list(range(len(arms))):
         raise InvalidInput(
@@ -47,8 +47,10 @@ def _from_file(path: Path) -> Array:
     return found
 
 
-def _arm(text: str) -> int:
-    number = natural_in(text.strip())
+def _arm(path: Path, line: int, said: str | None) -> int:
+    number = natural_in((said or "").strip(" \t"))
     if number is None:
-        raise ValueError(f"{text!r} is no number of an arm")
+        raise InvalidInput(
+            "bad_embedding", f"{path}, line {line}: the arm is {said or ''!r}: it must be a number from 0 on"
+        )
     return number

@@ -7,9 +7,10 @@ parallel computation with blocked algorithms and task scheduling"; distributed.d
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import dask
@@ -22,6 +23,7 @@ from .scheduler import Done, Found, Scheduler, Spec
 
 PATIENCE = 10.0  # seconds in which a scheduler answers
 PATIENCE_FOR_WORKERS = 30.0
+POLL_SECONDS = 0.01
 LEFT = "distributed.worker"  # what says that a worker ended, which is told here where it matters
 MEMORY = "MALLOC_TRIM_THRESHOLD_"  # Dask sets it: every array of some size is then given back, and comes as new pages
 BEFORE = "distributed.nanny.pre-spawn-environ"  # variables of a process that it starts
@@ -58,24 +60,30 @@ class Workers:
 
     def _completed(self, futures: Sequence[Future]) -> Iterator[Future]:
         """Yield each that ended. Raises `Unavailable` where all workers are gone and none comes back: Dask waits on."""
-        left = {future.key: future for future in futures}
-        while left:
-            with suppress(TimeoutError):
-                for future in as_completed([*left.values()], loop=self._client.loop, timeout=PATIENCE_FOR_WORKERS):
-                    del left[future.key]
-                    yield future
-            if left and not self._client.nthreads():
-                self._wait_for_workers(len(left))
+        waiting, heard = as_completed(futures, loop=self._client.loop), time.monotonic()
+        while not waiting.is_empty():
+            if ended := waiting.next_batch(block=False):
+                heard = time.monotonic()
+                yield from ended
+            elif time.monotonic() - heard < PATIENCE_FOR_WORKERS:
+                time.sleep(POLL_SECONDS)
+            else:
+                self._look_for_workers(waiting.count())
+                heard = time.monotonic()
 
-    def _wait_for_workers(self, left: int) -> None:
+    def _look_for_workers(self, left: int) -> None:
+        """Wait until there is a worker, where there is none; so many parts of the work are left."""
         try:
-            self._client.wait_for_workers(1, timeout=PATIENCE_FOR_WORKERS)
+            if not self._client.nthreads():
+                self._client.wait_for_workers(1, timeout=PATIENCE_FOR_WORKERS)
         except TimeoutError:
             raise Unavailable(
                 "no_workers",
                 f"all workers are gone, with {counted(left, 'part')} of the work left, and none came back within "
                 f"{PATIENCE_FOR_WORKERS:g} s: look into their logs, start some, and then this command again",
             ) from None
+        except (OSError, CommClosedError) as error:
+            raise _lost(error) from None
 
 
 @contextmanager
@@ -155,9 +163,13 @@ def _result(future: Future, place: int) -> Any:
             "logs; most often the memory has run out, and fewer workers on a machine have more each",
         ) from None
     except (CancelledError, CommClosedError) as error:
-        raise Unavailable(
-            "lost_scheduler", f"the Dask scheduler is gone ({_last_line(error)}): start it again, and then this command"
-        ) from None
+        raise _lost(error) from None
+
+
+def _lost(error: BaseException) -> Unavailable:
+    return Unavailable(
+        "lost_scheduler", f"the Dask scheduler is gone ({_last_line(error)}): start it again, and then this command"
+    )
 
 
 def _last_line(error: BaseException) -> str:

@@ -22,6 +22,7 @@ from numba.core.typed_passes import (
 )
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.core.untyped_passes import (
+    DeadBranchPrune,
     FindLiterallyCalls,
     InlineClosureLikes,
     InlineInlinables,
@@ -39,7 +40,8 @@ from .stamp import is_outside
 
 OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
 # Passes for what no function of ours has: closures, comprehensions, `with`, array expressions, `literally`, parallel
-# loops. They take 0.4 of the 6 s that a cold simulation of `linucb` does.
+# loops; and a check for what numba cannot compile, which would fail later. They take 0.4 of the 6 s that a cold
+# simulation of `linucb` does.
 FOR_OTHERS = frozenset(
     {
         WithLifting,
@@ -182,7 +184,11 @@ class _KernelLowering(_Lowering):
 
 
 class _Passes(PassManager):  # type: ignore[misc]
-    """A pipeline whose passes just run: numba writes down, for whoever listens, what each was given."""
+    """A pipeline whose passes just run.
+
+    Numba writes down, for whoever listens, what each was given, and names the pass in an error: of functions of ours
+    nobody asks for either. Its variables that print what a pass made (NUMBA_DEBUG_PRINT_AFTER) do nothing here.
+    """
 
     def _runPass(self, index: int, one: Any, state: Any) -> None:  # noqa: N802  numba's name
         one.analysis = self._analysis
@@ -212,9 +218,12 @@ class _Compiler(CompilerBase):  # type: ignore[misc]
 
 
 def _without_what_is_for_others(passes: PassManager) -> _Passes:
-    """Return the passes that functions of ours need, each once: numba prunes branches that are dead three times."""
+    """Return the passes that functions of ours need. Numba prunes dead branches three times; once will do."""
     kept = _Passes(passes.pipeline_name)
-    kept.passes = [*{one: (one, text) for one, text in passes.passes if one not in FOR_OTHERS}.values()]
+    for one, text in passes.passes:
+        is_again = one is DeadBranchPrune and any(one is earlier for earlier, _ in kept.passes)
+        if one not in FOR_OTHERS and not is_again:
+            kept.passes.append((one, text))
     return kept
 
 

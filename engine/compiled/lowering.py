@@ -64,7 +64,7 @@ class OurLower(Lower):  # type: ignore[misc]
     def lower_getitem(self, kind: Any, expression: Any, value: Any, index: Any, signature: Any) -> Any:
         """Read an element of an array, or what else is read so."""
         array, at = signature.args
-        if not _is_element(array, at) or self.typeof(value.name) != array:
+        if self.context.enable_boundscheck or not _is_element(array, at) or self.typeof(value.name) != array:
             return super().lower_getitem(kind, expression, value, index, signature)
         place = self._place(array, value, at, index)
         found = self.context.unpack_value(self.builder, array.dtype, place, align=None if array.aligned else 1)
@@ -73,7 +73,7 @@ class OurLower(Lower):  # type: ignore[misc]
     def lower_setitem(self, target: Any, index: Any, value: Any, signature: Any) -> Any:
         """Write an element of an array, or what else is written so."""
         array, at, kind = signature.args
-        if not _is_element(array, at) or self.typeof(target.name) != array:
+        if self.context.enable_boundscheck or not _is_element(array, at) or self.typeof(target.name) != array:
             return super().lower_setitem(target, index, value, signature)
         given = self.context.cast(self.builder, self.loadvar(value.name), self.typeof(value.name), kind)
         given = self.context.cast(self.builder, given, kind, array.dtype)

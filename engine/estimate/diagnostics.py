@@ -27,6 +27,7 @@ from .whole_law import law_e_process
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 _HEAVY = 0.7  # a Pareto k from which on means converge too slowly to be trusted: Vehtari et al. 2024
 _OF_WEIGHTS, _OF_ARMS, _OF_LAW, _OF_COUNTS = 0.4, 0.25, 0.25, 0.1  # shares of alpha: what each test may err
+_SEEN = 0.99  # a share of decisions with a reward, below which the others may tell another story
 _FEW = 100.0  # an effective sample size below which normal intervals cover too little
 _LEANS = 0.1  # a share of all weight that one decision may carry; with more its reward is the value
 _FAR = 2.0  # times 1, up or down, from which on an average weight is no accident of a long log
@@ -323,6 +324,9 @@ def _warnings(found: Diagnostics, n: int, alpha: float) -> list[str]:
     if found.overlap == 0.0:
         return ["the target never takes an action that was logged: nothing can be said of it"]
     said = []
+    if found.rewarded < _SEEN:
+        share = 100.0 * found.rewarded
+        said.append(f"a reward was seen of {share:.3g} % of the decisions: the others may have brought more, or less")
     if found.rewarded > 1.0:
         said.append(f"there are more rewards than decisions ({found.rewarded:.3g} for each): some were joined twice")
     if found.useless is not None and found.unreachable <= UNREACHABLE:

@@ -49,6 +49,7 @@ FILES = {
 NAMED = {"ner": Path(__file__).resolve().parents[2] / "tests" / "data" / "sparse" / "ner.train.gz"}  # in a checkout
 NAMES = {"sklearn": "scikit-learn"}  # of packages that are installed by another name
 _SHUFFLE = 2**62  # the time of the draws that order the rows; no decision is numbered so high
+ROWS_AT_ONCE = 1000  # of named features that are put into slots: some 100 bytes for each of a class
 
 
 class ClassificationParams(NamedTuple):
@@ -244,18 +245,29 @@ def _shown(rows: list[dict[str, float]], k: int, bits: int) -> tuple[Array, Arra
     """Return what is shown of all rows: features that meet in a slot are added up."""
     number_of = functools.cache(lambda name: feature_number("x", name))
     ids = np.array([feature_number("", f"id={a}") for a in range(k)], np.uint64)
+    parts, end = [], 0
+    for first in range(0, len(rows), ROWS_AT_ONCE):
+        some = [_checked(row, i) for i, row in enumerate(rows[first : first + ROWS_AT_ONCE], first)]
+        alone = [np.array([number_of(name) for name in names], np.uint64) for names, _ in some]
+        start, index, value = _in_slots(alone, [size for _, size in some], ids, bits)
+        parts.append((start + end, index, value))
+        end += len(index)
+    start, index, value = map(np.concatenate, zip(*parts, strict=True))
+    return start, index, value
+
+
+def _in_slots(alone: list[Array], size: list[Array], ids: Array, bits: int) -> tuple[Array, Array, Array]:
+    """Return what is shown of some rows, from the numbers and the sizes of their features; sorted all at once."""
     numbers, sizes, length = [], [], []
-    for i, row in enumerate(rows):
-        names, size = _checked(row, i)
-        alone = np.array([number_of(name) for name in names], np.uint64)
-        of_class = np.column_stack((mixed(alone, ids[:, np.newaxis]), ids))
-        numbers += [alone, of_class.ravel()]
-        sizes += [size, np.tile(np.append(size, 1.0), k)]
-        length += [len(names)] + k * [len(names) + 1]
+    for own, values in zip(alone, size, strict=True):
+        numbers += [own, np.column_stack((mixed(own, ids[:, np.newaxis]), ids)).ravel()]
+        sizes += [values, np.tile(np.append(values, 1.0), len(ids))]
+        length += [len(own)] + len(ids) * [len(own) + 1]
     place = np.repeat(np.arange(len(length), dtype=np.uint64), length) << np.uint64(bits)
     slot, where = np.unique(place | np.concatenate(numbers) & np.uint64((1 << bits) - 1), return_inverse=True)
     end = np.searchsorted(slot, np.arange(len(length) + 1, dtype=np.uint64) << np.uint64(bits))
-    start = end[(k + 1) * np.arange(len(rows))[:, np.newaxis] + np.arange(k + 2)]
+    shown = len(ids) + 1
+    start = end[shown * np.arange(len(alone))[:, np.newaxis] + np.arange(shown + 1)]
     index = (slot & np.uint64((1 << bits) - 1)).astype(np.uint32)
     return start, index, np.bincount(where, np.concatenate(sizes), len(slot))
 

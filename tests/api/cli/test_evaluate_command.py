@@ -191,7 +191,8 @@ def test_mips_weighs_categories(onearm: Any, tmp_path: Path) -> None:
     (half,) = onearm(*asked, "--embedding", str(categories), "--learn", "0.5").json["estimates"]
     assert half["value"] != each["value"] and half["matched"] <= 150
     bad = {"a,b\n1,2\n": "has no columns", "arm,category\n0,a\n2,b\n": "must be there once"}
-    for content, words in (bad | {"arm,category\n0,a\n1_0,b\n": "'1_0' is no number of an arm"}).items():
+    bad["category,arm\nshoes\n"] = "line 2: the arm is ''"
+    for content, words in (bad | {"arm,category\n0,a\n1_0,b\n": "line 3: the arm is '1_0'"}).items():
         categories.write_text(content)
         done = onearm(*asked, "--embedding", str(categories))
         assert (done.code, words in done.err) == (2, True)

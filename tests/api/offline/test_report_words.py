@@ -172,6 +172,12 @@ def test_unknown_propensities_are_no_green_light() -> None:
     assert (light.state, light.warnings, light.numbers) == (AMBER, [UNKNOWN], [])
 
 
+def test_a_log_that_lacks_rewards_gets_no_green_light() -> None:
+    half = diagnose(np.full(600, 0.5), np.full(600, 0.5), decisions=1200, rewarded=600)
+    (light,) = diagnosed(findings(row("a", 0.5, diagnostics=half)))
+    assert light.state == AMBER and "a reward was seen of 50 % of the decisions" in light.warnings[0]
+
+
 def test_few_decisions_are_amber() -> None:
     few = replace(row("a", 0.5), diagnostics=diagnostics()._replace(warnings=["there are few decisions"]))
     assert diagnosed(findings(few))[0].state == AMBER

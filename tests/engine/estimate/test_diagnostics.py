@@ -204,6 +204,7 @@ def test_a_sound_log_has_no_warning_and_its_figures_are_right() -> None:
         (lambda: diagnose(np.full(300, 0.5), np.full(300, 0.5), np.zeros(300, np.int64), 2), "sample-ratio mismatch"),
         (lambda: diagnose(np.full(20, 0.5), np.full(20, 0.5)), "20.0 decisions' worth"),
         (lambda: diagnose(np.full(200, 0.5), np.full(200, 0.5), decisions=150, rewarded=200), "joined twice"),
+        (lambda: diagnose(np.full(200, 0.5), np.full(200, 0.5), decisions=250, rewarded=200), "was seen of 80 %"),
         (
             lambda: diagnose(np.sort(1.0 - np.random.default_rng(0).random(400)) ** 2, np.full(400, 0.3)),
             "heavy tail",

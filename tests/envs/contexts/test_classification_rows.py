@@ -13,6 +13,7 @@ from onearm.engine.features import Encoder
 from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import DECIDE, LEARN, Columns
 from onearm.envs import catalog as envs
+from onearm.envs.contexts import classification
 from onearm.policies import catalog as policies
 
 ROWS = [{"a": 1.5, "b": 0.0}, {"c": -2.0, "a": 1.0, "d": 0.25}, {}]
@@ -24,8 +25,11 @@ def log_of(steps: int, **params: Any) -> Columns:
     return Simulation(policies.make("linear_greedy", epsilon=1.0), env, horizon=steps, seed=1).advance_logged(steps)
 
 
-@pytest.mark.parametrize("bits", [1, 5, 18])
-def test_what_is_shown_is_what_the_encoder_makes_of_it(bits: int) -> None:
+@pytest.mark.parametrize(("bits", "rows_at_once"), [(1, 2), (5, 1), (18, 1000)])
+def test_what_is_shown_is_what_the_encoder_makes_of_it(
+    bits: int, rows_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classification, "ROWS_AT_ONCE", rows_at_once)
     log = log_of(6, bits=bits)
     decided = np.flatnonzero(log.kind == DECIDE)
     assert len(decided) == 6
