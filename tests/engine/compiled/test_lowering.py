@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from numba import config
 from support.compiled import compiled
 
 from onearm.engine.compiled.libraries import InlinedLibrary
@@ -118,3 +119,13 @@ def test_elements_are_read_and_written_where_python_does(order: Any, step: int) 
     for one, other in zip(ours, pythons, strict=True):
         assert one.tobytes() == other.tobytes()
     assert ours[1].tobytes() != np.arange(24.0).reshape(4, 6)[::step].tobytes()
+
+
+def element(array: np.ndarray, at: int) -> float:
+    return array[at]
+
+
+def test_numbas_variable_for_bounds_checks_elements(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "BOUNDSCHECK", 1)
+    with pytest.raises(IndexError):
+        compiled(element)(np.arange(3.0), 3)
