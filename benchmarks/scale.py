@@ -5,18 +5,20 @@ Needs PostgreSQL and Linux. Nodes start one after another as processes of this m
 pause. Of each sort of decisions the CPU time is measured in batches of 1 and of 100, of the node, of PostgreSQL, and
 of the nodes where one passes a request on; a line is laid through both (`scale_model.py`). With --check one, two and
 more nodes are then asked for batches of 20 of all experiments, by any node, and the decisions a second are compared
-with those that the model predicts for the cores that nodes, PostgreSQL and clients got together. Exits with 1 where a
-prediction is off by more than a fifth. The result is written to results/scale.json.
+with those that the model predicts for the cores that nodes, PostgreSQL and clients got together. That is done in three
+rounds, each with costs of its own, and the medians count. Exits with 1 where a prediction is off by more than a fifth.
+The result is written to results/scale.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import psycopg
@@ -34,6 +36,14 @@ RESULT = Path(__file__).parent / "results" / "scale.json"
 FIRST = "arms"  # the sort with which nodes are compared
 MORE = ("beside", "passed", "database_beside")  # costs of several nodes, beyond those of one
 NOTHING = Cost(0.0, 0.0)
+ROUNDS = 3
+
+
+class Round(NamedTuple):
+    """What was measured within half a minute: a machine that others share is another one in the next."""
+
+    costs: Costs
+    checked: list[dict[str, Any]]  # what one, two and more nodes did beside what these costs predict
 
 
 def dense(length: int) -> Sort:
@@ -94,30 +104,33 @@ def missed(found: dict[str, Any]) -> list[str]:
 def measure(sorts: Sequence[str], seconds: float, checked: int) -> dict[str, Any]:
     """Return what decisions cost, and what up to so many nodes do."""
     with database() as server, httpx.Client(timeout=READY_SECONDS, trust_env=False) as http:
-        nodes = [Node("a", server)]
+        node = Node("a", server)
         try:
-            settle(nodes, http)
-            idle = rest(server, nodes, 2 * seconds)
-            asked = Asked(seconds, idle)
-            found: dict[str, Any] = {"idle_cores": sum(idle)}
-            found["sorts"] = {name: _costs(server, nodes[0], http, name, asked) for name in sorts}
-            names = [f"{FIRST}{i}" for i in range(SHARDS)]
-            found["node_bytes"] = nodes[0].memory()
-            found["checked"] = []
-            for count in range(1, max(2, checked) + 1):
-                if count > 1:
-                    nodes.append(Node("abcdefghijklmnop"[count - 1], server))
-                    owners = settle(nodes, http)
-                    for name in names:
-                        compiled(nodes[0], http, name)
-                if count == 2:
-                    found["several"] = _several(server, nodes, owners, names, costs_of(found)[FIRST], asked)
-                if count <= checked:
-                    found["checked"].append(_checked(server, nodes, names, costs_of(found)[FIRST], asked))
+            settle([node], http)
+            asked = Asked(seconds, rest(server, [node], 2 * seconds))
+            found: dict[str, Any] = {"idle_cores": sum(asked.idle)}
+            found["sorts"] = {name: _costs(server, node, http, name, asked) for name in sorts}
+            found["node_bytes"] = node.memory()
+            costs = costs_of(found)[FIRST]
+            rounds = [_round(server, node, http, costs, asked, checked) for _ in range(ROUNDS)]
         finally:
-            for node in nodes:
-                node.end()
-    return found
+            node.end()
+    middle = {name: _middle([getattr(one.costs, name) for one in rounds]) for name in ("node", "database", *MORE)}
+    found["sorts"][FIRST] |= {f"{name}_us": middle.pop(name) for name in ("node", "database")}
+    return found | {
+        "several": middle,
+        "checked": [_median(some) for some in zip(*(one.checked for one in rounds), strict=True)],
+    }
+
+
+def _middle(some: Sequence[Cost]) -> Cost:
+    return Cost(statistics.median(one.request for one in some), statistics.median(one.decision for one in some))
+
+
+def _median(some: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the round whose prediction is off by the median, with what each was off by."""
+    ordered = sorted(some, key=lambda one: float(one["off"]))
+    return ordered[len(ordered) // 2] | {"offs": [one["off"] for one in some]}
 
 
 def costs_of(found: dict[str, Any]) -> dict[str, Costs]:
@@ -166,6 +179,35 @@ def _costs(server: Database, node: Node, http: httpx.Client, name: str, asked: A
     }
 
 
+def _round(server: Database, first: Node, http: httpx.Client, costs: Costs, asked: Asked, checked: int) -> Round:
+    """Return what a decision costs one node and two, and how far what that predicts of up to so many nodes is off."""
+    nodes, names, compared = [first], [f"{FIRST}{i}" for i in range(SHARDS)], list[dict[str, Any]]()
+    few, many = (load(server, nodes, _targets(names, nodes), batch, *asked) for batch in (SMALL, LARGE))
+    node = fitted(SMALL, few.nodes_us, LARGE, many.nodes_us)
+    costs = costs._replace(node=node, database=fitted(SMALL, few.database_us, LARGE, many.database_us))
+    try:
+        for count in range(1, max(2, checked) + 1):
+            if count > 1:
+                nodes.append(Node("abcdefghijklmnop"[count - 1], server))
+                owners = settle(nodes, http)
+                for name in names:
+                    compiled(first, http, name)
+            if count == 2:
+                costs = costs._replace(**_several(server, nodes, owners, names, costs, asked))
+            if count <= checked:
+                compared.append(_checked(server, nodes, names, costs, asked))
+    finally:
+        for node in nodes[1:]:
+            node.end()
+    settle([first], http)
+    return Round(costs, compared)
+
+
+def _targets(names: Sequence[str], nodes: Sequence[Node]) -> list[Target]:
+    """Return experiments of the first sort, each asked of any node."""
+    return [Target(name, SORTS[FIRST], tuple(node.port for node in nodes)) for name in names]
+
+
 def _several(
     server: Database, nodes: Sequence[Node], owners: Sequence[str], names: Sequence[str], alone: Costs, asked: Asked
 ) -> dict[str, Cost]:
@@ -192,9 +234,7 @@ def _checked(
     server: Database, nodes: Sequence[Node], names: Sequence[str], costs: Costs, asked: Asked
 ) -> dict[str, Any]:
     """Return what nodes do, and what was predicted of them."""
-    ports = tuple(node.port for node in nodes)
-    targets = [Target(name, SORTS[FIRST], ports) for name in names]
-    done: Load = load(server, nodes, targets, BETWEEN, *asked)
+    done: Load = load(server, nodes, _targets(names, nodes), BETWEEN, *asked)
     said = predicted(costs, len(nodes), BETWEEN, done.cores, done.clients_us)
     return {
         "nodes": len(nodes),

@@ -121,10 +121,11 @@ def scale(result: dict[str, Any]) -> str:
     """Show what decisions cost, what rates need, and how far the predictions were off."""
     text = [_costs(result), _capacity(result["capacity"])]
     if result["checked"]:
-        rows = [["nodes", "decisions a second, predicted", "made", "off by", "cores they got"]]
+        rows = [["nodes", "decisions a second, predicted", "made", "off by, median", "in each round", "cores they got"]]
         for one in result["checked"]:
             rates = [f"{one[name]:,.0f}" for name in ("predicted", "measured")]
-            rows.append([str(one["nodes"]), *rates, f"{one['off']:+.0%}", f"{one['cores']:.2f}"])
+            rounds = ", ".join(f"{off:+.0%}" for off in one["offs"])
+            rows.append([str(one["nodes"]), *rates, f"{one['off']:+.0%}", rounds, f"{one['cores']:.2f}"])
         text.append(markdown(rows))
     idle, memory = 1000 * result["idle_cores"], result["node_bytes"] / 1e6
     passed = [result["several"]["passed"][0] / batch + result["several"]["passed"][1] for batch in (1, 100)]

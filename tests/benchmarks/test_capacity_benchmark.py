@@ -134,6 +134,8 @@ def test_the_smallest_form_measures_and_compares(tmp_path: Path) -> None:
     assert list(found["sorts"]) == ["arms"] and [one["nodes"] for one in found["checked"]] == [1, 2]
     assert all(one["measured"] > 0 and one["predicted"] > 0 and one["failed"] == 0 for one in found["checked"])
     assert found["sorts"]["arms"]["row_bytes"] > 100
+    for one in found["checked"]:  # the median of three rounds is shown
+        assert len(one["offs"]) == 3 and one["off"] == sorted(one["offs"])[1]
 
 
 def test_an_unknown_sort_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
