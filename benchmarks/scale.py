@@ -1,6 +1,6 @@
 """What 10^3 to 10^6 decisions a second need, by what one costs here; and whether one to three nodes do what is said.
 
-Run: python benchmarks/scale.py [--check] [--seconds 1.5] [--sorts arms,lists] [--nodes 3] [--out FILE] [--json].
+Run: python benchmarks/scale.py [--check] [--seconds 3] [--sorts arms,lists] [--nodes 3] [--out FILE] [--json].
 Needs PostgreSQL and Linux. Nodes start one after another as processes of this machine, and clients ask them without a
 pause. Of each sort of decisions the CPU time is measured in batches of 1 and of 100, of the node, of PostgreSQL, and
 of the nodes where one passes a request on; a line is laid through both (`scale_model.py`). With --check one, two and
@@ -72,7 +72,7 @@ def main() -> int:
     """Measure, and say what was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare what is predicted with what nodes do")
-    parser.add_argument("--seconds", type=float, default=1.5, help="of CPU, of each measurement")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of CPU, of each measurement")
     parser.add_argument("--sorts", default=",".join(SORTS), help="of decisions, with commas between")
     parser.add_argument("--nodes", type=int, default=3, help="up to which it is checked; at least 2")
     parser.add_argument("--out", type=Path, default=RESULT, help="where the result is written")
