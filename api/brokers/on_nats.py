@@ -33,6 +33,7 @@ PENDING = 64 << 20  # bytes that wait to be sent; a page of the log is smaller
 ACK_WAIT = 60.0  # seconds after which a message that nobody is done with comes again
 OTHER_BEFORE = 10070  # the code where another message is the last one
 NEVER = frozenset({10074})  # codes of what never gets better, though no 400: replicas on a server that stands alone
+NO_PEERS = 10005  # too few servers of a cluster are there to keep copies: others come back
 Done = TypeVar("Done")
 
 
@@ -121,7 +122,8 @@ class _Connected:
     def _refusal(self, error: APIError, what: str = "") -> InvalidInput | Unavailable:
         """Return what JetStream refuses: what never gets better is no matter of waiting."""
         said = f"{self._address.name} refuses {what or 'what was asked'} ({error.description or error})"
-        if isinstance(error, BadRequestError) or error.err_code in NEVER:
+        never = isinstance(error, BadRequestError) and error.err_code != NO_PEERS
+        if never or error.err_code in NEVER:
             return InvalidInput("bad_stream", f"{said}: mend the stream or its server, or name another stream")
         return Unavailable("no_broker", f"{said}: look at the server of NATS")
 

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from nats.js.errors import BadRequestError
 from prometheus_client.parser import text_string_to_metric_families
 from support.direct import Direct
 from support.nats_server import NatsCluster, NatsServer
@@ -18,6 +20,7 @@ from support.rewarded import NAMES, more
 
 from onearm.api.brokers import publishing
 from onearm.api.brokers.broker import Address, Message, address_of
+from onearm.api.brokers.on_nats import _Sender
 from onearm.api.brokers.publishing import Publisher, open_publisher
 from onearm.api.http.app import create_app
 from onearm.engine.errors import InvalidInput, Unavailable
@@ -240,3 +243,12 @@ def test_an_address_that_is_none_is_refused(address: str, settings: tuple[str, .
 def test_a_setting_that_nats_does_not_know_is_refused(nats: NatsServer) -> None:
     with pytest.raises(InvalidInput, match="NATS has no setting 'acks'"):
         address_of(nats.address(), ["acks=all"]).sender()
+
+
+def test_too_few_servers_of_a_cluster_are_waited_for() -> None:
+    """As others come back; what is wrong for ever is refused."""
+    asked = SimpleNamespace(_address=address_of("nats://127.0.0.1:1/onearm"))
+    few = BadRequestError(code=400, err_code=10005, description="no suitable peers for placement")
+    assert isinstance(_Sender._refusal(asked, few), Unavailable)  # type: ignore[arg-type]
+    wrong = BadRequestError(code=400, err_code=10025, description="invalid JSON")
+    assert isinstance(_Sender._refusal(asked, wrong), InvalidInput)  # type: ignore[arg-type]
