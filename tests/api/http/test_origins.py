@@ -59,18 +59,24 @@ def test_a_shadow_goes_on_from_there_also_after_a_start(served: Served) -> None:
     life.assert_verifies()
 
 
+def one_by_one(life: Life, n: int) -> None:
+    """Decide so many times, and reward all of it afterwards, in a request each."""
+    for made in [life.served.decide({}).json() for _ in range(n)]:
+        life.reward(made)
+
+
 def test_the_log_is_whole_without_where_it_came_from(served: Served, tmp_path: Path) -> None:
     learned(served)
     life = Life(served, UNIFORM)
     life.join(GREEDY, role="canary", share=0.5, start={"experiment": "there"})
-    life.play(20)
+    one_by_one(life, 20)
     life.join(GREEDY, role="shadow", start={"experiment": "there"})
-    life.play(10)
+    one_by_one(life, 10)
     life.do(2, "promote")
-    life.play(10)
+    one_by_one(life, 10)
     assert served.client.delete("/v1/experiments/there?confirm=there").status_code in (200, 204)
     assert served.post(f"{PATH}:rollback", {"to": 10}).status_code == 200
-    life.play(10)
+    one_by_one(life, 10)
     life.assert_verifies()
     body = served.get("/v1/experiments/e/log").content
     assert served.post("/v1/experiments:import?experiment_id=twin", body).status_code == 201
