@@ -83,6 +83,15 @@ class _Batch:
 _answer = msgspec.json.Decoder(_Answer).decode
 
 
+def refusal(stream: str, error: APIError, what: str = "what was asked") -> InvalidInput | Unavailable:
+    """Return what JetStream refuses: what never gets better is no matter of waiting."""
+    said = f"{stream} refuses {what} ({error.description or error})"
+    never = isinstance(error, BadRequestError) and error.err_code != NO_PEERS
+    if never or error.err_code in NEVER:
+        return InvalidInput("bad_stream", f"{said}: mend the stream or its server, or name another stream")
+    return Unavailable("no_broker", f"{said}: look at the server of NATS")
+
+
 class _Connected:
     """A connection, and the loop of events that it needs. A lost one is never mended: it is made anew."""
 
@@ -112,20 +121,12 @@ class _Connected:
         try:
             return self._runner.run(work)
         except APIError as error:
-            raise self._refusal(error) from None
+            raise refusal(self._address.name, error) from None
         except (NatsError, OSError, TimeoutError) as error:
             said = str(error) or type(error).__name__
             raise Unavailable(
                 "no_broker", f"{self._address.name} does not answer ({said}): see that NATS runs there, with JetStream"
             ) from None
-
-    def _refusal(self, error: APIError, what: str = "") -> InvalidInput | Unavailable:
-        """Return what JetStream refuses: what never gets better is no matter of waiting."""
-        said = f"{self._address.name} refuses {what or 'what was asked'} ({error.description or error})"
-        never = isinstance(error, BadRequestError) and error.err_code != NO_PEERS
-        if never or error.err_code in NEVER:
-            return InvalidInput("bad_stream", f"{said}: mend the stream or its server, or name another stream")
-        return Unavailable("no_broker", f"{said}: look at the server of NATS")
 
     async def _connect(self) -> Client:
         address = self._address
@@ -195,7 +196,7 @@ class _Sender(_Connected):
                 break
             if refused.err_code != OTHER_BEFORE:
                 if not stored:
-                    raise self._refusal(refused, f"message {messages[0].id}")
+                    raise refusal(self._address.name, refused, f"message {messages[0].id}")
                 break
             self._last = None  # another sender's message came between: every answer is here, so nothing is on its way
         return stored

@@ -15,6 +15,7 @@ from ...engine.storage.numerals import natural_in
 from ...engine.vocabulary import Policy, Problem
 from ...policies import catalog
 from ..kinds.kind import Kind
+from ..kinds.queries.tasks import FIELDS as OF_QUERIES
 from ..kinds.table import KINDS, kind_of
 from .constraints import CONSTRAINTS, Constraints, constraints_of
 from .definition import (
@@ -34,9 +35,8 @@ KNOWN = {"experiment_id", "problem", "policy", "arms", "seed", "reward", "constr
 OF_ANY = {"kind", "context", "states", "actions", "horizon", "slots"}
 OF_VECTORS = {"domain", "feedback"}
 OF_STREAMS = {"arms", "reward_range"}
-OF_QUERIES = {"task", "queries", "hypotheses", "answers", "loss"}
 INSIDE = {
-    "problem": OF_ANY | OF_VECTORS | OF_STREAMS | OF_QUERIES,
+    "problem": OF_ANY | OF_VECTORS | OF_STREAMS | {*OF_QUERIES},
     "reward": {"range", *FIELDS},
     "constraints": CONSTRAINTS,
     "policy": {"params"},  # a name may be meant for the experiment

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from support.rewarded import NAMES, more
 
 from onearm.api.brokers import publishing
 from onearm.api.brokers.broker import Address, Message, address_of
-from onearm.api.brokers.on_nats import _Sender
+from onearm.api.brokers.on_nats import refusal
 from onearm.api.brokers.publishing import Publisher, open_publisher
 from onearm.api.http.app import create_app
 from onearm.engine.errors import InvalidInput, Unavailable
@@ -247,8 +246,7 @@ def test_a_setting_that_nats_does_not_know_is_refused(nats: NatsServer) -> None:
 
 def test_too_few_servers_of_a_cluster_are_waited_for() -> None:
     """As others come back; what is wrong for ever is refused."""
-    asked = SimpleNamespace(_address=address_of("nats://127.0.0.1:1/onearm"))
     few = BadRequestError(code=400, err_code=10005, description="no suitable peers for placement")
-    assert isinstance(_Sender._refusal(asked, few), Unavailable)  # type: ignore[arg-type]
+    assert isinstance(refusal("onearm", few), Unavailable)
     wrong = BadRequestError(code=400, err_code=10025, description="invalid JSON")
-    assert isinstance(_Sender._refusal(asked, wrong), InvalidInput)  # type: ignore[arg-type]
+    assert isinstance(refusal("onearm", wrong), InvalidInput)
