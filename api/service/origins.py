@@ -30,16 +30,16 @@ class Known(NamedTuple):
     n_arms: int  # that it knows of
 
 
-def state_of_origin(store: Store, origin: Origin, source: Live, live: Live, policy: Policy) -> Known:
+def state_of_origin(store: Store, origin: Origin, source: Live, last: int, live: Live, policy: Policy) -> Known:
     """Return what a policy knew in another experiment, `source`, which is to join this one, `live`.
 
-    Without a seq it is that of now, without a number that of whoever was live then. For a worker thread; what is on
-    record of the source must be committed. Raises `InvalidInput` where it is another policy, or for another problem,
-    `Conflict` where the log there does not reach it any more.
+    Without a seq it is that after the event `last`, without a number that of whoever was live then. For a worker
+    thread; up to `last` the log of the source must be committed. Raises `InvalidInput` where it is another policy, or
+    for another problem, `Conflict` where the log there does not reach it any more.
     """
-    seq = source.seq if origin.seq is None else origin.seq
-    if seq > source.seq:
-        raise InvalidInput("ahead_of_log", f"seq is {seq}, and the log of {origin.experiment!r} ends at {source.seq}")
+    seq = last if origin.seq is None else origin.seq
+    if seq > last:
+        raise InvalidInput("ahead_of_log", f"seq is {seq}, and the log of {origin.experiment!r} ends at {last}")
     if seq < source.base:
         raise Conflict(
             "compacted", f"the log of {origin.experiment!r} begins at its base, event {source.base}: name a later seq"

@@ -122,8 +122,9 @@ class Policies:
 
         known: Known | None = None
         if isinstance(start, Brought):
+            last = start.source.seq
             await start.source.committed()
-            about = self._store, start.origin, start.source, live, policy
+            about = self._store, start.origin, start.source, last, live, policy
             known = await self._pools.creations.run(state_of_origin, *about)
 
         async def change() -> tuple[Member, bool]:
@@ -237,6 +238,7 @@ class Policies:
         async with self._making:
             known, members = self._watches.get(live.row.key), live.members
             if known is None or known.lacks(members):
+                await live.committed()  # what these begin with is read from the log
                 about = live.row.key, live.created, live.kind, members
                 starts = await self._pools.watches.run(starts_of, self._store, *about)
                 known = self._watches[live.row.key] = Watch(*about, starts, live.base)

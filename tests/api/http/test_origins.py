@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -9,9 +14,10 @@ from typing import Any
 import pytest
 from support.lives import TSALLIS, UNIFORM, Life, law
 from support.old_logs import command
-from support.served import Served, assert_refused
+from support.served import Served, assert_refused, folded, log_of
 
 from onearm.api.log_files import ROWS
+from onearm.api.service import policies
 
 GREEDY = law("epsilon_greedy", epsilon=0.1, origin=None)
 PATH = "/v1/experiments/e/policies"
@@ -59,24 +65,80 @@ def test_a_shadow_goes_on_from_there_also_after_a_start(served: Served) -> None:
     life.assert_verifies()
 
 
-def one_by_one(life: Life, n: int) -> None:
-    """Decide so many times, and reward all of it afterwards, in a request each."""
-    for made in [life.served.decide({}).json() for _ in range(n)]:
-        life.reward(made)
+@contextmanager
+def held_commits(served: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Let no commit come through until the end, and yield what is set as soon as one waits."""
+    waits, go_on, append = threading.Event(), threading.Event(), served.store.append
+
+    def held(*given: Any) -> None:
+        waits.set()
+        assert go_on.wait(30)
+        append(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(served.store, "append", held)
+        try:
+            yield waits
+        finally:
+            go_on.set()
+
+
+def test_a_shadow_that_is_watched_before_it_is_committed_knows_what_it_brought(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a shadow brings is in the log: whoever looks before it is there would let it begin with nothing."""
+    learned(served)
+    life = Life(served, UNIFORM)
+    life.play(10)
+    live = served.service.live("e")
+    with ThreadPoolExecutor(1) as pool:
+        with held_commits(served, monkeypatch) as waits:
+            joins = pool.submit(life.join, GREEDY, role="shadow", start={"experiment": "there"})
+            assert waits.wait(10)
+            deadline = time.monotonic() + 3 * policies.EVERY
+            while served.service.policies.watch(live) is None and time.monotonic() < deadline:
+                time.sleep(0.01)
+        joins.result(30)
+    life.play(10)
+    life.read_up()
+    life.do(1, "promote")
+    life.play(10)
+    life.assert_verifies()
+
+
+def test_what_it_knew_there_is_of_the_event_that_is_said(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a decision there that is not committed yet nobody knows."""
+    seq = learned(served)
+    Life(served, UNIFORM)
+    look = policies.state_of_origin
+    with ThreadPoolExecutor(1) as pool:
+
+        def looked(*about: Any) -> Any:
+            with held_commits(served, monkeypatch) as waits:
+                pool.submit(served.decide, {}, "there")
+                assert waits.wait(10)
+                return look(*about)
+
+        monkeypatch.setattr(policies, "state_of_origin", looked)
+        body = {"policy": GREEDY, "role": "live", "start": {"experiment": "there"}}
+        joined = served.post(PATH, body).json()
+    assert joined["origin"]["seq"] == seq
+    row, events = log_of(served.store, "there")
+    assert served.digest() == folded(row, events[:seq])
 
 
 def test_the_log_is_whole_without_where_it_came_from(served: Served, tmp_path: Path) -> None:
     learned(served)
     life = Life(served, UNIFORM)
     life.join(GREEDY, role="canary", share=0.5, start={"experiment": "there"})
-    one_by_one(life, 20)
+    life.play(20)
     life.join(GREEDY, role="shadow", start={"experiment": "there"})
-    one_by_one(life, 10)
+    life.play(10)
     life.do(2, "promote")
-    one_by_one(life, 10)
+    life.play(10)
     assert served.client.delete("/v1/experiments/there?confirm=there").status_code in (200, 204)
     assert served.post(f"{PATH}:rollback", {"to": 10}).status_code == 200
-    one_by_one(life, 10)
+    life.play(10)
     life.assert_verifies()
     body = served.get("/v1/experiments/e/log").content
     assert served.post("/v1/experiments:import?experiment_id=twin", body).status_code == 201
