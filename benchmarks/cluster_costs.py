@@ -1,11 +1,12 @@
 """What it costs to serve among others: the fence at each commit, and a request that one node passes on to another.
 
 Run: python benchmarks/cluster_costs.py [--requests 2000] [--out FILE] [--json]. Needs PostgreSQL. Appends with and
-without the fence take turns in this process; requests go to two nodes over one connection each, one behind the other,
-by short turns to the node that has the experiment and to the other one. CPU time is that of all threads of both nodes,
-by the clocks of their processes, with what they do meanwhile for nobody who asks, as to renew their leases. How much
-more of it a request takes is the median of TURNS pairs of neighbouring turns. Exits with 1 where one of these costs
-more than it may. The result is written to results/cluster_costs.json.
+without the fence take turns in this process. Requests go to two nodes as `onearm serve` starts them, over one
+connection each, one behind the other, by short turns to the node that has the experiment and to the other one. CPU time
+is that of all threads of both nodes, by the clocks of their processes, with what they do meanwhile for nobody who asks,
+as to renew their leases; that of PostgreSQL stands beside it. How much more of the nodes' a request takes is the median
+of TURNS pairs of neighbouring turns. Exits with 1 where one of these costs more than it may. The result is written to
+results/cluster_costs.json.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ import statistics
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
-from cluster_running import Database, Lines, Process, database
-from cpu_time import clock_of, microseconds_by
+from cluster_running import Database, database
+from cpu_time import clock_of, cpu_of_database, microseconds_by
 from machine import machine
+from scale_load import Node, Sort, made, settle
 
 from onearm.api.cluster.holding import Holding, ShardFence
-from onearm.engine.storage.records import Event, Node
-from onearm.engine.storage.shards import SHARDS, Shards
+from onearm.engine.storage import records
+from onearm.engine.storage.records import Event
+from onearm.engine.storage.shards import SHARDS, Shards, shard_of
 from onearm.engine.storage.store import Store
 from onearm.engine.vocabulary import DECIDE
 
@@ -38,7 +41,23 @@ FENCE_COSTS_MAX = 0.25  # of the appends a second
 MORE_MS_MAX = 1.0  # of a request that is passed on, at the median
 MORE_CPU_MAX = 0.3  # of it, by the CPU time of one that is not
 RESULT = Path(__file__).parent / "results" / "cluster_costs.json"
-ARMS = [{"id": "a"}, {"id": "b"}]
+TWO = [{"id": "a"}, {"id": "b"}]
+SORTS = {
+    "ucb1, without a context": Sort({"arms": TWO, "policy": "ucb1"}, {}, {"value": 1}),
+    "the default, a context of 8 numbers": Sort(
+        {"arms": TWO, "problem": {"context": {"kind": "dense", "length": 8}}},
+        {"context": [0.25, -1.5, 0.1, 3.75, 0.0, 1.0, -0.5, 2.2]},
+        {"value": 1},
+    ),
+}
+
+
+class Turn(NamedTuple):
+    """What some requests took: milliseconds of each, microseconds of CPU of one, of both nodes and of PostgreSQL."""
+
+    took_ms: list[float]
+    cpu_us: float
+    database_us: float
 
 
 def main() -> int:
@@ -69,11 +88,14 @@ def missed(found: dict[str, Any]) -> list[str]:
         for size, of in found["fence"].items()
         if of["costs"] > FENCE_COSTS_MAX
     ]
-    more_ms, more_cpu = (found["forwarding"][name] for name in ("more_ms", "more_cpu_share"))
-    if more_ms > MORE_MS_MAX:
-        said.append(f"a request that is passed on takes {more_ms:.2f} ms more: {MORE_MS_MAX:g} is the limit")
-    if more_cpu > MORE_CPU_MAX:
-        said.append(f"a request that is passed on takes {more_cpu:.0%} more CPU time: {MORE_CPU_MAX:.0%} is the limit")
+    for sort, of in found["forwarding"].items():
+        if (more_ms := of["more_ms"]) > MORE_MS_MAX:
+            said.append(
+                f"a request that is passed on takes {more_ms:.2f} ms more ({sort}): {MORE_MS_MAX:g} is the limit"
+            )
+        if (more_cpu := of["more_cpu_share"]) > MORE_CPU_MAX:
+            limit = f"{MORE_CPU_MAX:.0%} is the limit"
+            said.append(f"a request that is passed on takes {more_cpu:.0%} more CPU time of nodes ({sort}): {limit}")
     return said
 
 
@@ -82,7 +104,7 @@ def _fence(server: Database) -> dict[str, Any]:
     holding = Holding("costs")
     store = Store.open_among(server.url, ShardFence(holding, 30.0))
     shards = Shards(store.url, write=True)
-    node = Node("costs", "1", "http://localhost:1", "", 0, 0, 0, False)
+    node = records.Node("costs", "1", "http://localhost:1", "", 0, 0, 0, False)
     shards.join(node, 60.0)
     shards.take(node.name, SHARDS)
     seen = shards.renew(node, 60.0)
@@ -130,66 +152,60 @@ def _appended(store: Store, ends: dict[int, int], size: int) -> float:
 
 
 def _forwarding(server: Database, requests: int) -> dict[str, Any]:
-    """Return what a decision costs where the node that is asked has the experiment, and where the other one has."""
-    lines = Lines()
-    nodes = [Process(name, server, lines, 5.0) for name in ("a", "b")]
+    """Return what decisions cost where the node that is asked has the experiment, and where the other one has."""
+    nodes = [Node(name, server) for name in ("a", "b")]
     try:
-        for node in nodes:
-            node.address = node.url  # without the line between, which takes time of this process
-            node.start()
-        for node in nodes:
-            node.wait()
         http = httpx.Client(timeout=30, trust_env=False)
-        owner, other = _shared(http, nodes)
-        clocks = [clock_of(node.process.pid) for node in nodes]
-        for node in (owner, other):  # the other one opens its connection to the owner
-            _asked(http, node, clocks, requests // TURNS)
-        figures: dict[str, dict[str, list[float]]] = {name: {"ms": [], "cpu_us": []} for name in ("own", "forwarded")}
-        for _ in range(TURNS):
-            for one, node in zip(figures.values(), (owner, other), strict=True):
-                took, cpu = _asked(http, node, clocks, requests // TURNS)
-                one["ms"] += took
-                one["cpu_us"].append(cpu)
-        medians = {
-            name: {key: round(statistics.median(some), 3) for key, some in one.items()} for name, one in figures.items()
-        }
-        pairs = zip(figures["forwarded"]["cpu_us"], figures["own"]["cpu_us"], strict=True)
-        more = {
-            "more_ms": medians["forwarded"]["ms"] - medians["own"]["ms"],
-            "more_cpu_share": statistics.median(passed / own for passed, own in pairs) - 1,
-        }
-        return medians | {key: round(value, 3) for key, value in more.items()}
+        owners = settle(nodes, http)
+        clients = Clients(http, server, [clock_of(node.process.pid) for node in nodes])
+        found = {}
+        for name, (sort, about) in zip("ef", SORTS.items(), strict=True):
+            made(nodes[0], http, name, about)
+            first = owners[shard_of(name, SHARDS)] == nodes[0].name
+            found[sort] = clients.compared(nodes if first else nodes[::-1], name, about, requests // TURNS)
+        return found
     finally:
         for node in nodes:
             node.end()
-        lines.close()
 
 
-def _shared(http: httpx.Client, nodes: list[Process]) -> tuple[Process, Process]:
-    """Make the experiment `e`; return the node that has it, and the other one, once both have their share."""
-    while True:
-        found = http.get(f"{nodes[0].url}/v1/cluster").json()
-        if sorted(one["shards"] for one in found["nodes"]) == [SHARDS // 2, SHARDS // 2]:
-            break
-        time.sleep(0.1)
-    body = {"experiment_id": "e", "arms": ARMS, "policy": {"name": "ucb1"}}
-    while http.post(f"{nodes[0].url}/v1/experiments", json=body).status_code not in (200, 201):
-        time.sleep(0.1)
-    holding = Holding("")
-    holding.shards = SHARDS
-    has = found["shards"][holding.shard("e")]["owner"]
-    return (nodes[0], nodes[1]) if has == "a" else (nodes[1], nodes[0])
+class Clients(NamedTuple):
+    """Who asks nodes for decisions, and the clocks of these."""
 
+    http: httpx.Client
+    server: Database
+    clocks: list[int]
 
-def _asked(http: httpx.Client, node: Process, clocks: list[int], requests: int) -> tuple[list[float], float]:
-    """Ask for decisions; return the milliseconds of each, and the microseconds of CPU of one."""
-    before = sum(map(microseconds_by, clocks))
-    took = []
-    for _ in range(requests):
-        begun = time.perf_counter()
-        http.post(f"{node.url}/v1/experiments/e/decisions", json={}).raise_for_status()
-        took.append(1000 * (time.perf_counter() - begun))
-    return took, (sum(map(microseconds_by, clocks)) - before) / requests
+    def compared(self, pair: list[Node], name: str, sort: Sort, requests: int) -> dict[str, Any]:
+        """Return what a decision of an experiment costs by the first of two nodes, who has it, and by the other one."""
+        for node in pair:  # the other one opens its connection to the first
+            self._asked(node, name, sort, requests)
+        turns: dict[str, list[Turn]] = {"own": [], "forwarded": []}
+        for _ in range(TURNS):
+            for some, node in zip(turns.values(), pair, strict=True):
+                some.append(self._asked(node, name, sort, requests))
+        medians: dict[str, Any] = {
+            way: {
+                "ms": round(statistics.median(ms for one in some for ms in one.took_ms), 3),
+                "cpu_us": round(statistics.median(one.cpu_us for one in some), 3),
+                "database_us": round(statistics.mean(one.database_us for one in some), 3),  # it counts by 10 ms
+            }
+            for way, some in turns.items()
+        }
+        shares = [passed.cpu_us / own.cpu_us for own, passed in zip(*turns.values(), strict=True)]
+        medians["more_ms"] = round(medians["forwarded"]["ms"] - medians["own"]["ms"], 3)
+        medians["more_cpu_share"] = round(statistics.median(shares) - 1, 3)
+        return medians
+
+    def _asked(self, node: Node, name: str, sort: Sort, requests: int) -> Turn:
+        cpu, database = sum(map(microseconds_by, self.clocks)), cpu_of_database(self.server)
+        took = []
+        for _ in range(requests):
+            begun = time.perf_counter()
+            self.http.post(f"{node.url}/v1/experiments/{name}/decisions", json=sort.asked).raise_for_status()
+            took.append(1000 * (time.perf_counter() - begun))
+        cpu = sum(map(microseconds_by, self.clocks)) - cpu
+        return Turn(took, cpu / requests, 1e6 * (cpu_of_database(self.server) - database) / requests)
 
 
 if __name__ == "__main__":

@@ -68,11 +68,18 @@ def cluster_costs(result: dict[str, Any]) -> str:
     for size, found in result["fence"].items():
         rates = [f"{found['unfenced']:,}", f"{found['fenced']:,}"]
         rows.append([size, *rates, f"{found['costs']:.1%}"])
-    asked = [["a decision, by the node that is asked", "ms, median", "us of CPU, of both nodes"]]
-    for name, what in (("own", "it has the experiment"), ("forwarded", "it passes the request on")):
-        found = result["forwarding"][name]
-        asked.append([what, f"{found['ms']:.2f}", f"{found['cpu_us']:,.0f}"])
-    words = "The fence is looked at in each transaction; kernels ran as Python."
+    asked = [
+        ["a decision, by the node that is asked", "ms, median", "us of CPU, of both nodes", "of PostgreSQL", "more"]
+    ]
+    for sort, ways in result["forwarding"].items():
+        for name, what in (("own", "it has the experiment"), ("forwarded", "it passes the request on")):
+            found, more = ways[name], "" if name == "own" else f"{ways['more_cpu_share']:.0%}"
+            costs = [f"{found['ms']:.2f}", f"{found['cpu_us']:,.0f}", f"{found['database_us']:,.0f}"]
+            asked.append([f"{sort}: {what}", *costs, more])
+    words = (
+        "The fence is looked at in each transaction. How much more CPU of nodes a request takes that is passed on "
+        "is the median of pairs of neighbouring turns."
+    )
     text = [markdown(rows), markdown(asked), _with_missed(words, result), machine_line(result["machine"])]
     return "\n\n".join(text)
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from support.checkouts import build, copy_checkout
+from support.ports import free_port
 from support.processes import Process
-from support.street import Street, free_port, options_of
+from support.street import Street, options_of
 
 from onearm.engine.storage.schema import DIGITS, VERSION_TABLE, newest
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import nats
+from support.ports import free_port
 
 BINARY = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin:/usr/local/sbin")
 PATIENCE = 60.0  # seconds in which it begins: a busy machine is no bug
@@ -90,10 +91,3 @@ class NatsCluster:
                 finally:
                     await client.close()
         return None
-
-
-def free_port() -> int:
-    """Return a port that nobody listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port

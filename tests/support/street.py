@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-import socket
 import time
 from contextlib import suppress
 from typing import Any
 
 import httpx
 import psycopg
+from support.ports import free_port
 from support.processes import Process
 from support.served import ARMS, RANDOM, folded, log_of
 
@@ -109,9 +109,3 @@ class Street:
 def options_of(name: str, port: int) -> list[str]:
     """Return the options of a node."""
     return ["--node", name, "--advertise", f"http://127.0.0.1:{port}", "--lease", str(LEASE)]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        port: int = one.getsockname()[1]
-        return port

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +22,7 @@ import httpx
 import pytest
 from support.forked import Forked
 from support.nodes import Nodes, until
+from support.ports import free_ports
 from support.served import ARMS, RANDOM, folded, log_of
 
 from onearm.api.cli.main import run
@@ -364,16 +365,6 @@ def test_workers_that_cannot_be_are_refused(
     assert run(["serve", "--port", "0", *options]) == 2
     assert says in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
-
-
-def free_ports(count: int) -> int:
-    """Return the first of so many ports in a row that nobody uses."""
-    while True:
-        with ExitStack() as stack, suppress(OSError):
-            first: int = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
-            for number in range(1, count):
-                stack.enter_context(socket.create_server(("127.0.0.1", first + number)))
-            return first
 
 
 def is_alive(process: int) -> bool:
