@@ -13,7 +13,6 @@ import logging
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Mapping
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -466,10 +465,6 @@ class Live(Work):
         future = self._last = self._writer.append(self, *events, base=base)
         self.keeping.count(events)
         return future
-
-    def as_one(self) -> AbstractContextManager[None]:
-        """Write in one transaction what is queued in a block, where nothing is awaited in it."""
-        return self._writer.as_one(self)
 
     def queue_change(self, *events: Event) -> asyncio.Future[None]:
         """Queue events for which whoever changes or decides something waits next."""
