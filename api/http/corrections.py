@@ -57,7 +57,8 @@ async def rollback(service: Service, call: Call) -> Answer:
         if at is None:
             raise InvalidInput("bad_to", f"to is {said[:40]!r}: it must be a seq, or a time with its zone (RFC 3339)")
         before = round(at.timestamp() * 1e6)
-        to = await service.pools.lookups.run(service.store.seq_before, live.row.key, before, live.seq)
+        last = await live.committed()
+        to = await service.pools.lookups.run(service.store.seq_before, live.row.key, before, last)
         if to == 0:
             raise InvalidInput(
                 "bad_to",

@@ -12,14 +12,15 @@ import msgspec
 from msgspec import UNSET
 
 from ...engine.errors import Conflict
+from ...engine.storage.records import Event
 from ...engine.vocabulary import Feedback
 from ..kinds.kind import Several
+from ..service.at_once import learned_at_once
 from ..service.live import Live
 from ..service.records import Record
-from .activations import Said
 from .requests import find, held, numbers_of, settled
 from .schemas import DecisionRecord, Rewarded
-from .windowed import Came, Status, came, check_coming
+from .windowed import Status, check_coming, taken
 
 STATUSES: tuple[Status, ...] = ("accepted", "late", "duplicate")  # of several rewards the first that one of them has
 
@@ -66,11 +67,21 @@ async def _came(live: Live, shares: Sequence[Share], reward_id: str) -> Status:
     for record, feedback in shares:
         check_coming(live, f"~{record.event.number}", record, feedback, reward_id)
     found: set[Status] = set()
-    with live.as_one():
+    state, made = live.state, list[Event]()
+    try:
         for record, feedback in shares:
-            taken = await came(live, f"~{record.event.number}", feedback, reward_id, Said())
-            assert isinstance(taken, Came), "this decision was made"
-            found.add(taken.status)
+            status, events = taken(live, f"~{record.event.number}", record, feedback, reward_id)
+            found.add(status)
+            made += events
+            learned = None if status == "late" else await learned_at_once(live, record)
+            made += [] if learned is None else [learned]
+    finally:
+        if made and live.state is state:  # else the log is folded again, without them
+            committed, there = live.queue(*made), {event.number for event in made}
+            for record, _ in shares:
+                if record.event.number in there:
+                    record.rewarded = committed
+    live.keeping.snapshot_if_due()
     return next(status for status in STATUSES if status in found)
 
 

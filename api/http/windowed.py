@@ -87,40 +87,60 @@ async def came(live: Live, decision_id: str, feedback: Feedback, reward_id: str,
         raise missing(live.spec.id, decision_id)
     if found.event.kind == EXTERNAL and found.reward is not None and why_closed(found.reward) is None:
         raise Conflict("reward_exists", live.kind.reward_exists(decision_id, found.reward))
-    reward, is_again = feedback.reward, _is_again(decision_id, found.outcomes, feedback, reward_id)
-    if is_again and news is None:
-        await learn_at_once(live, found)  # where that failed before
-        return Came(found, "duplicate")
+    if news is not None:
+        found = _shown(live, decision_id, found, feedback, reward_id, news)
+    status, events = taken(live, decision_id, found, feedback, reward_id)
+    if events:
+        found.rewarded = live.queue(*events)
+    if status != "late":
+        await learn_at_once(live, found)  # of a duplicate where that failed before
+    return Came(found, status)
+
+
+def _shown(live: Live, decision_id: str, found: Record, feedback: Feedback, reward_id: str, news: News) -> Record:
+    """Put on record what a reward says was shown, queued for the log; return the decision of that."""
+    windows = live.windows
+    assert windows is not None
+    is_again = _is_again(decision_id, found.outcomes, feedback, reward_id)
+    live.check_open()
+    now = live.now()
+    if windows.is_closed(found, now):
+        raise Conflict(
+            "late",
+            f"what was shown of decision {decision_id!r} was told at {iso(now)}, and its window closed at "
+            f"{iso(windows.due(found))}: that cannot be changed any more",
+        )
+    if not is_again:
+        _together(live, decision_id, [*windows.rewards(found), feedback.reward])
+    return put_on_record(live, found, news, now)
+
+
+def taken(
+    live: Live, decision_id: str, found: Record, feedback: Feedback, reward_id: str
+) -> tuple[Status, list[Event]]:
+    """Put a reward of a decision on record; return what became of it, and the events, which the caller queues.
+
+    Raises as `came`.
+    """
+    windows, reward = live.windows, feedback.reward
+    assert windows is not None
+    if _is_again(decision_id, found.outcomes, feedback, reward_id):
+        return "duplicate", []
     live.check_open()
     now, window = live.now(), windows.window
-    if windows.is_closed(found, now):
-        if news is not None:
-            raise Conflict(
-                "late",
-                f"what was shown of decision {decision_id!r} was told at {iso(now)}, and its window closed at "
-                f"{iso(windows.due(found))}: that cannot be changed any more",
-            )
-        _check_late(live, decision_id, found, now)
-        instead = None
-        if window.late == "learn":
-            together = _together(live, decision_id, [*rewards_of(found, late=True), reward])
-            instead = together if _is_default(live, found) and found.value != together else None
-        arriving.take(live, found, feedback, reward_id, now, late=True, instead=instead)
-        return Came(found, "late")
-    if not is_again:
+    if not windows.is_closed(found, now):
         _together(live, decision_id, [*windows.rewards(found), reward])
-    if news is not None:
-        found = put_on_record(live, found, news, now)
-    if is_again:
-        await learn_at_once(live, found)
-        return Came(found, "duplicate")
-    arriving.take(live, found, feedback, reward_id, now, late=False)
-    await learn_at_once(live, found)
-    return Came(found, "accepted")
+        return "accepted", arriving.taken(live, found, feedback, reward_id, now, late=False)
+    _check_late(live, decision_id, found, now)
+    instead = None
+    if window.late == "learn":
+        together = _together(live, decision_id, [*rewards_of(found, late=True), reward])
+        instead = together if _is_default(live, found) and found.value != together else None
+    return "late", arriving.taken(live, found, feedback, reward_id, now, late=True, instead=instead)
 
 
 def check_coming(live: Live, decision_id: str, found: Record, feedback: Feedback, reward_id: str) -> None:
-    """Raise what `came` would raise of a reward that does not say what was shown."""
+    """Raise what `taken` would."""
     windows = live.windows
     assert windows is not None
     if _is_again(decision_id, found.outcomes, feedback, reward_id):

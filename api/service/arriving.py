@@ -50,7 +50,7 @@ class Live(Protocol):
         """Queue events that are written together or not at all."""
 
 
-def take(
+def taken(
     live: Live,
     record: Record,
     feedback: Feedback,
@@ -59,18 +59,18 @@ def take(
     *,
     late: bool,
     instead: float | None = None,
-) -> None:
+) -> list[Event]:
     """Put a reward on record that is learned when the window of its decision closes, or that came too late.
 
-    With `instead` what was learned of the decision is corrected to that.
+    Returns the next events of the log, which the caller queues. With `instead` what was learned of the decision is
+    corrected to that.
     """
     live.check_open()
     if late:
         _note(live, "late")
     event = outcome_event(record.event, _next(live, now), feedback, reward_id, late)
     record.add(event)
-    corrections = () if instead is None else (live.corrected(record, instead, now),)
-    record.rewarded = live.queue(event, *corrections)
+    return [event] if instead is None else [event, live.corrected(record, instead, now)]
 
 
 def take_early(live: Live, decision_id: str, reward: float, reward_id: str, now: int) -> asyncio.Future[None]:

@@ -101,8 +101,7 @@ class Compactions:
         """
         async with self._pools.compactions.turn():
             live.check_usable()
-            last = live.seq
-            await live.committed()
+            last = await live.committed()
             live.check_usable()
             bases, seq = await self._call(self._place, live, before, last)
             plain = [base for base in bases if not base.of_change]
@@ -134,8 +133,7 @@ class Compactions:
         """
         async with self._pools.compactions.turn():
             live.check_usable()
-            last = live.seq
-            await live.committed()
+            last = await live.committed()
             live.check_usable()
             bases = await self._call(self._store.bases, live.row.key)
             if max((base.seq for base in bases if not base.of_change), default=0) < last:

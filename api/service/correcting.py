@@ -74,8 +74,7 @@ class Correcting:
         long, `Conflict` ("compacted") where it is folded from a later event on.
         """
         live.check_open()
-        if to > live.seq:
-            raise InvalidInput("ahead_of_log", f"to is {to}, and the log of {live.spec.id!r} ends at seq {live.seq}")
+        _check_end(live, to)
         _check_floor(live, to)
         return await self._set(live, "rolled_back", to, self._pools.rollbacks, 1.0)
 
@@ -99,15 +98,15 @@ class Correcting:
                 while True:
                     await live.committed()
                     live.check_open()
+                    _check_end(live, to)
                     _check_floor(live, to)
                     of = Log(self._store, live.row.key, live.created)
-                    refold = Refold(of, live.kind, live.floor, to, live.seq, self._rungs.of(live))
+                    refold = Refold(of, live.kind, live.floor, to, live.queued, self._rungs.of(live))
                     began = live.set_at, live.floor
                     for _ in range(ROUNDS):
-                        last = live.seq
-                        await live.committed()
+                        last = await live.committed()
                         await self._gone_on(refold.steps(last), pool, share)
-                        if live.seq - last <= NEAR:
+                        if live.queued - last <= NEAR:
                             break
                     committed = await live.turns.alone(self._take_over, live, refold, pool, began, why)
                     if committed is not None:
@@ -150,6 +149,12 @@ class Correcting:
         known = {one.policy: one.corrected_to for one in refold.settings}
         following = Next(live.spec, kernels, live.members, state, known)
         return await set_state(live, change, following, live.now(), self._store, self._writer, self._pools)
+
+
+def _check_end(live: Live, to: int | None) -> None:
+    """Refuse what would be folded to a seq that is not on its way to the log."""
+    if to is not None and to > live.queued:
+        raise InvalidInput("ahead_of_log", f"to is {to}, and the log of {live.spec.id!r} ends at seq {live.queued}")
 
 
 def _check_floor(live: Live, to: int | None) -> None:

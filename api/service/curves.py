@@ -16,6 +16,7 @@ from ...engine.storage.store import Store
 from ..tasks import ended
 from .live import Live
 from .pools import Pools
+from .windows import Windows
 from .writer import Writer
 
 EVERY = 60.0  # seconds
@@ -50,7 +51,7 @@ class Curves:
         Where rewards are learned at once that is up to the first decision whose window is open, as it is now.
         """
         experiment, arms, begun = live.row.key, told_apart(live), time.monotonic()
-        closed = None if live.windows is None else live.windows.counts_to(live.seq)
+        closed = None if live.windows is None else await live.turns.take(_counts_to, live.windows, live)
         if closed is not None:
             await live.committed()  # what those came to is learned
         while True:
@@ -73,3 +74,8 @@ class Curves:
                 if counted.get(live.row.key) != live.seq:
                     with suppress(OnearmError):  # those who are told of it hear it: here the next minute comes
                         counted[live.row.key] = await self.count(live, EVERY, PAUSE)
+
+
+async def _counts_to(windows: Windows, live: Live) -> int | None:
+    """Return up to which seq decisions count, in a turn: what windows came to that are closed by then is queued."""
+    return windows.counts_to(live.seq)

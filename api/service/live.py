@@ -13,7 +13,6 @@ import logging
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Mapping
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -85,7 +84,7 @@ class Live(Work):
         self.roster = Roster(spec.arms)
         self.archived = row.archived_at is not None
         self.unusable: OnearmError | None = recovering()
-        self.seq = self.number = self.rewards = 0
+        self.seq = self.number = self.rewards = self.queued = 0  # `queued`: the last seq that is on its way to the log
         self.kept_at = 0  # the seq of the snapshot that it was recovered from
         self.base = 0  # the seq up to which its log is slim: of what was learned by then contexts and the like are gone
         self.state = None
@@ -127,7 +126,8 @@ class Live(Work):
     def open(self, recovered: Recovered) -> None:
         """Take up work with what was recovered."""
         self.state, self.own, self.tally = recovered.state, recovered.own, recovered.tally
-        self.seq, self.number, self.rewards = recovered.seq, recovered.number, recovered.rewards
+        self.seq = self.queued = recovered.seq
+        self.number, self.rewards = recovered.number, recovered.rewards
         self.kept_at, self.base, self.floor = recovered.kept_at, recovered.base, recovered.floor
         self.corrections = recovered.corrections
         if self.windows is not None:
@@ -434,10 +434,12 @@ class Live(Work):
         super().check_open()
         self._writer.check()
 
-    async def committed(self) -> None:
-        """Wait until all that is queued now is committed; raises `Unavailable` where that fails."""
+    async def committed(self) -> int:
+        """Wait until all that is queued now is committed, and return its last seq; raises `Unavailable` on failure."""
+        last = self.queued  # in the turn of another, who waits for a step, `seq` is ahead of it
         if self._last is not None:
             await asyncio.shield(self._last)
+        return last
 
     async def _changed(self) -> None:
         """Wait until the last change is committed, and with it all before it."""
@@ -463,13 +465,10 @@ class Live(Work):
 
     def queue(self, *events: Event, base: Base | None = None) -> asyncio.Future[None]:
         """Queue events, and a base that comes with them, that are written together or not at all."""
+        self.queued = events[-1].seq
         future = self._last = self._writer.append(self, *events, base=base)
         self.keeping.count(events)
         return future
-
-    def as_one(self) -> AbstractContextManager[None]:
-        """Write in one transaction what is queued in a block, where nothing is awaited in it."""
-        return self._writer.as_one(self)
 
     def queue_change(self, *events: Event) -> asyncio.Future[None]:
         """Queue events for which whoever changes or decides something waits next."""

@@ -122,8 +122,7 @@ class Policies:
 
         known: Known | None = None
         if isinstance(start, Brought):
-            last = start.source.seq
-            await start.source.committed()
+            last = await start.source.committed()
             about = self._store, start.origin, start.source, last, live, policy
             known = await self._pools.creations.run(state_of_origin, *about)
 

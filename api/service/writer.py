@@ -17,8 +17,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from itertools import islice
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
@@ -122,8 +121,6 @@ class Writer(Generic[Owner]):
         self._loop = asyncio.get_running_loop()
         self._queues: dict[Owner, deque[Queued]] = {}  # of each that has events to write; whose turn it is comes first
         self.waiting = 0  # entries whose commit has not begun
-        self._joining: Owner | None = None  # whose events go together at the moment
-        self._joint: asyncio.Future[None] | None = None  # when these are committed, once there are any
         self._pending: list[PendingSnapshot] = []
         self._busy = False
         self._begun = 0.0  # when the commit at work did, by the monotonic clock
@@ -148,26 +145,11 @@ class Writer(Generic[Owner]):
 
     def append(self, live: Owner, *events: Event, base: Base | None = None) -> asyncio.Future[None]:
         """Queue events of one transaction; the future is done when they are committed, or raises `Unavailable`."""
-        entries = self._queues.setdefault(live, deque())
-        if entries and entries[-1].committed is self._joint and live is self._joining and base is None:
-            entries[-1] = last = entries[-1]._replace(events=entries[-1].events + events)
-            return last.committed
         future = self._loop.create_future()
-        entries.append(Queued(live, events, future, base))
-        if live is self._joining:
-            self._joint = future
+        self._queues.setdefault(live, deque()).append(Queued(live, events, future, base))
         self.waiting += 1
         self._flush_soon()
         return future
-
-    @contextmanager
-    def as_one(self, live: Owner) -> Iterator[None]:
-        """Write in one transaction what is queued for an experiment in the block, where nothing is awaited in it."""
-        self._joining = live
-        try:
-            yield
-        finally:
-            self._joining = self._joint = None
 
     def keep(self, pending: PendingSnapshot) -> None:
         """Queue a snapshot, to be stored with the events before it."""

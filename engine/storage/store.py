@@ -42,6 +42,7 @@ from .states import PARTS, States, put_snapshot, put_snapshot_part, touched_by
 from .tables import ARTEFACT, BASE, BUCKET, COUNTED, ERASED, EVENT, EXPERIMENT
 from .windows import Windows
 
+SEQ_MAX = 2**63 - 1  # no log reaches it
 PAGE = 5_000  # events of one SELECT
 PAGE_FIRST = 100  # events of the first page where a context may be large
 PAGE_BYTES = 1 << 25  # of the contexts of a page
@@ -374,7 +375,7 @@ class Store(States, Erasures, Buckets, Windows, Places):
         after: int = 0,
         page: int = PAGE,
         learned_only: bool = False,
-        until: int = 2**63 - 1,
+        until: int = SEQ_MAX,
         sizes: Callable[[Array], Array] | None = None,
         bare: bool = False,
     ) -> Iterator[tuple[Columns, int, int]]:
@@ -386,7 +387,7 @@ class Store(States, Erasures, Buckets, Windows, Places):
         padded. `sizes` gives the number of arms at decisions of some numbers, where arms were added. Pages are shorter
         than `page` where contexts are large. A `bare` log has no contexts and no masks, as those of slim events are
         gone: every action is available; its blank rows are in the columns, with an action and a detail that are others.
-        Raises `Damaged` where rows do not fit the problem or an event is missing.
+        Raises `Damaged` where rows do not fit the problem or an event is missing, as where the log ends before `until`.
         """
         if after >= until:  # as with most experiments when a service starts again: all is in their snapshots
             return
@@ -405,19 +406,24 @@ class Store(States, Erasures, Buckets, Windows, Places):
         limit = min(page, PAGE_FIRST) if problem.layout != "dense" else min(page, _fitting(problem))
         while rows := self._read(sql, (*told[1:], experiment, after, until, limit)):
             if rows[-1][0] - after != len(rows):
-                raise Damaged(
-                    "missing_events",
-                    f"the log of experiment {experiment} in {self.name} lacks events between seq {after} and "
-                    f"{rows[-1][0]}: restore the database from a backup",
-                )
+                raise self._lacking(experiment, after, rows[-1][0])
             first, after = rows[0][0], rows[-1][0]
             if events := [row for row in rows if row[1] not in BESIDE]:
                 older = functools.partial(self._older, experiment, f"{seen}, vector, {whose}")
                 yield columns_of(events, older, problem, learned_only, sizes), first, after
             if len(rows) < limit:
-                return
+                break
             largest = max(sum(len(part or b"") for part in (row[6], row[8], row[9])) for row in rows)
             limit = min(page, max(1, PAGE_BYTES // (largest + 1)), 2 * limit)
+        if after < until < SEQ_MAX:
+            raise self._lacking(experiment, after, until)
+
+    def _lacking(self, experiment: int, after: int, until: int) -> Damaged:
+        return Damaged(
+            "missing_events",
+            f"the log of experiment {experiment} in {self.name} lacks events between seq {after} and {until}: restore "
+            "the database from a backup",
+        )
 
     def _older(self, experiment: int, seen: str, numbers: Array) -> Seen:
         """Return what decisions saw; `numbers` ascend."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.served import Served, log_of
+from support.slow_steps import Held, slow
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.api.service.clocks import Clocks
+from onearm.engine import loop
+from onearm.engine.kernel import Entry
 from onearm.engine.vocabulary import LEARN
 
 BEGIN = 1_700_000_000_000_000  # microseconds
@@ -56,6 +63,25 @@ class Windowed(Served):
     def report(self, experiment_id: str = "e") -> dict[str, Any]:
         found: dict[str, Any] = self.get(f"/v1/experiments/{experiment_id}/report").json()
         return found
+
+
+@contextmanager
+def half_closed(served: Windowed, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
+    """Close the windows that are due as steps take long, and hold the third: two are learned, and not on their way."""
+    _, update = slow(served, monkeypatch)
+    windows = served.service.live("e").windows
+    assert windows is not None
+    windows.fold = Entry(loop.fold, (), loop.fold.python, compiled=False)
+    held = Held(update.call, free=2)
+    monkeypatch.setattr(update, "call", held)
+    with ThreadPoolExecutor(1) as pool:
+        closing = pool.submit(served.close_due)
+        try:
+            assert held.begun.wait(60)
+            yield held
+        finally:
+            held.let_go.set()
+        closing.result(60)
 
 
 def learned(served: Windowed) -> dict[int | None, tuple[float | None, str | None]]:

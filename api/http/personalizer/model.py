@@ -71,8 +71,8 @@ async def status(service: Service, call: Call) -> Answer:
 
 async def _times(service: Service, live: Live) -> tuple[int | None, int | None]:
     """Return when the first and the last event of a log were, in microseconds; None where there is none."""
-    await live.committed()
-    return await service.pools.lookups.run(_times_of, service.store, live.row.key, live.seq)
+    last = await live.committed()
+    return await service.pools.lookups.run(_times_of, service.store, live.row.key, last)
 
 
 def _times_of(store: Store, key: int, last: int) -> tuple[int | None, int | None]:

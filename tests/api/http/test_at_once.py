@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.served import assert_refused, log_of
-from support.windowed import GRACE, Windowed, assert_clean, learned
+from support.windowed import GRACE, Windowed, assert_clean, half_closed, learned
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.api.http import windowed
@@ -326,3 +327,40 @@ def test_a_report_has_the_same_bits_after_a_start(served: Windowed, default: flo
     assert served.report() == before
     served.pass_time(GRACE + 10)
     assert not any(map(has_fault, verified(served.url)))
+
+
+def test_a_curve_that_is_asked_for_as_windows_close_step_by_step_has_what_they_come_to(
+    served: Windowed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two windows are closed in memory, and what they came to is not on its way to the log: the next count has it."""
+    create(served)
+    for number in range(4):
+        decide(served, f"d{number}")
+    served.pass_time(10, close=False)
+    live, portal = served.service.live("e"), served.client.portal
+    assert live.windows is not None and portal is not None
+
+    async def count() -> asyncio.Task[int]:
+        """Begin to count; return once that is done, or waits for its turn."""
+        waits, alone = asyncio.Event(), live.turns.alone
+
+        async def told(*given: Any) -> Any:
+            waits.set()
+            return await alone(*given)
+
+        monkeypatch.setattr(live.turns, "alone", told)
+        counting = asyncio.create_task(served.service.curves.count(live, 60.0))
+        waiting = asyncio.create_task(waits.wait())
+        await asyncio.wait([counting, waiting], return_when=asyncio.FIRST_COMPLETED)
+        return counting
+
+    async def counted(counting: asyncio.Task[int]) -> int:
+        return await counting
+
+    with half_closed(served, monkeypatch):
+        closed = live.windows.closed
+        counting = portal.call(count)
+    assert closed > 0
+    assert portal.call(counted, counting) >= closed
+    [span] = served.get(f"{E}/curve").json()["spans"]
+    assert (span["decisions"], span["rewards"]) == (4, 4)

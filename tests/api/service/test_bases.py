@@ -14,7 +14,8 @@ from support.served import Served, assert_refused
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.api.service import chores
-from onearm.api.service.folded import fold_log
+from onearm.api.service.folded import finished, fold_log
+from onearm.api.service.refold import Log, Refold
 from onearm.engine.errors import Conflict, Damaged, InvalidInput
 from onearm.engine.storage.records import Event
 from onearm.engine.storage.store import Store
@@ -41,6 +42,20 @@ def folded_afresh(served: Served, run: Run) -> Any:
             next(steps)
         except StopIteration as done:
             return done.value
+
+
+def test_no_fold_ends_before_the_seq_that_is_asked_for(tmp_path: Path) -> None:
+    """A state of an earlier event would be taken for that of this one, and what lies between never be learned."""
+    with Served(tmp_path) as served:
+        served.create()
+        served.reward(served.decide({}).json()["decision_id"], 1.0)
+        live = served.service.live("e")
+        finished(fold_log(live.row, live.created, live.kind, served.store, live.seq))
+        with pytest.raises(Damaged, match="lacks events between seq 2 and 3"):
+            finished(fold_log(live.row, live.created, live.kind, served.store, live.seq + 1))
+        refold = Refold(Log(served.store, live.row.key, live.created), live.kind, 0, None, live.seq, {})
+        with pytest.raises(Damaged, match="lacks events between seq 2 and 3"):
+            list(refold.steps(live.seq + 1))
 
 
 @pytest.mark.parametrize("kind", every_run(SPECS, EVERY_SHAPE[::2]))  # test_archives.py tries the others

@@ -6,15 +6,18 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from support.meeting import at_once
-from support.served import Served
+from support.served import Served, assert_refused
 from support.slow_steps import Held, slow
+from support.windowed import Windowed, half_closed
 
+from onearm.api.cli.verify import has_fault, verified
 from onearm.api.service import live as live_module
 from onearm.api.service import turns as turns_module
 from onearm.api.service.pools import Pools
@@ -275,3 +278,106 @@ def test_a_large_state_grows_in_another_thread(served: Served, monkeypatch: pyte
     assert [answer.status_code for answer in at_once(served, ask)] == [201, 201, 200]
     assert served.decide({"eligible_actions": ["d"]}).json()["action_id"] == "d"
     served.assert_consistent()
+
+
+@pytest.fixture
+def windowed(tmp_path: Path) -> Iterator[Windowed]:
+    """Of two experiments with windows the first has four that are closed, and four that are due."""
+    with Windowed(tmp_path) as served:
+        assert served.client.portal is not None
+        served.client.portal.call(served.service.correcting.stop)
+        for name in ("e", "other"):
+            served.create(name, reward={"wait_time": "10s", "default": 0, "range": [0, 1]})
+        for number in range(8):
+            served.decide({"decision_id": f"d{number}"})
+            served.reward(f"d{number}", float(number % 2))
+            if number == 3:
+                served.pass_time(20)
+        served.pass_time(20, close=False)
+        yield served
+
+
+def assert_whole(served: Served) -> None:
+    """Check that the log folds to the state at work, and verifies."""
+    digest = served.digest()
+    served.restart()
+    assert served.digest() == digest
+    assert not any(map(has_fault, verified(served.url)))
+
+
+def told_when_gone_on(served: Served, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Return what is set once a log is folded again as far as it goes without a turn."""
+    correcting, gone_on = served.service.correcting, threading.Event()
+    go_on = correcting._gone_on
+
+    async def told(*given: Any) -> None:
+        await go_on(*given)
+        gone_on.set()
+
+    monkeypatch.setattr(correcting, "_gone_on", told)
+    return gone_on
+
+
+@pytest.mark.parametrize("name", ["compact", "move_base"])
+def test_no_base_is_made_of_what_is_not_on_its_way_to_the_log(
+    windowed: Windowed, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A piece of windows is learned step by step, and queued in the end: what it has until then is in memory alone."""
+    live, portal = windowed.service.live("e"), windowed.client.portal
+    assert portal is not None
+    with half_closed(windowed, monkeypatch):
+        last, _ = windowed.store.last(live.row.key)
+        portal.call(getattr(windowed.service.compactions, name), live)
+        assert [base.seq for base in windowed.store.bases(live.row.key)] == [last]
+    assert_whole(windowed)
+
+
+def test_a_state_that_is_folded_again_learns_what_was_not_on_its_way_to_the_log(
+    windowed: Windowed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert windowed.client.put(f"{E}/decisions/d0/reward", content=b'{"value": 1.0}').status_code == 200
+    portal, gone_on = windowed.client.portal, told_when_gone_on(windowed, monkeypatch)
+    assert portal is not None
+    with ThreadPoolExecutor(1) as pool:
+        with half_closed(windowed, monkeypatch):
+            follows = pool.submit(portal.call, windowed.service.correcting.correct_all, 1.0)
+            assert gone_on.wait(60)
+        follows.result(60)
+    assert windowed.service.live("e").uncorrected == 0
+    assert_whole(windowed)
+
+
+def test_a_time_names_no_event_that_is_not_on_its_way_to_the_log(
+    windowed: Windowed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone_on = told_when_gone_on(windowed, monkeypatch)
+    with ThreadPoolExecutor(1) as pool:
+        with half_closed(windowed, monkeypatch):
+            last, _ = windowed.store.last(windowed.service.live("e").row.key)
+            back = pool.submit(windowed.post, f"{E}/policies:rollback", {"to": "2100-01-01T00:00:00Z"})
+            assert gone_on.wait(60)
+        assert back.result(60).json()["to"] == last
+    assert_whole(windowed)
+
+
+def test_nothing_is_set_back_to_what_is_not_on_its_way_to_the_log(
+    windowed: Windowed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, path = windowed.service.live("e"), f"{E}/policies:rollback"
+    with ThreadPoolExecutor(1) as pool, half_closed(windowed, monkeypatch):
+        refused = pool.submit(windowed.post, path, {"to": live.seq}).result(60)
+    assert_refused(refused, 422, "ahead_of_log")
+    assert windowed.post(path, {"to": live.seq}).status_code == 200
+    assert_whole(windowed)
+
+
+def test_a_policy_brings_nothing_that_is_not_on_its_way_to_the_log(
+    windowed: Windowed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = windowed.get(E).json()["policy"]
+    joins = {"policy": spec, "role": "shadow", "start": {"experiment": "e"}}
+    with half_closed(windowed, monkeypatch):
+        last, _ = windowed.store.last(windowed.service.live("e").row.key)
+        joined = windowed.post(f"{OTHER}/policies", joins)
+    assert joined.json()["origin"]["seq"] == last
+    assert_whole(windowed)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.stored import NO_CONTEXT, add, decide, learn, run_sql
 
-from onearm.engine.errors import Conflict, Unavailable
+from onearm.engine.errors import Conflict, Damaged, Unavailable
 from onearm.engine.storage.records import Counts, Event, Experiment, Snapshot, SnapshotPart
 from onearm.engine.storage.store import Store
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN
@@ -35,6 +35,20 @@ def test_a_propensity_of_nan_is_null_in_the_database_and_nan_in_columns(store: S
     assert store.read_events(key, 0)[0].propensity is None
     [(columns, _, _)] = store.columns(key, NO_CONTEXT)
     assert math.isnan(columns.propensity[0])
+
+
+@pytest.mark.parametrize("page", [1, 2, 100])
+def test_columns_up_to_a_seq_that_the_log_does_not_reach_are_refused(store: Store, page: int) -> None:
+    """A state that is folded from them would be that of an earlier event."""
+    key = add(store)
+    store.append([decide(key, 1, 0), decide(key, 2, 1), learn(key, 3, 1)])
+    for learned_only in (False, True):
+        read = store.columns(key, NO_CONTEXT, page=page, learned_only=learned_only, until=3)
+        assert sum(last + 1 - first for _, first, last in read) == 3
+    with pytest.raises(Damaged, match="lacks events between seq 3 and 5"):
+        list(store.columns(key, NO_CONTEXT, page=page, until=5))
+    with pytest.raises(Damaged, match="lacks events between seq 4 and 5"):
+        list(store.columns(key, NO_CONTEXT, 4, page=page, until=5))
 
 
 def test_reads_of_a_block_see_what_is_committed_meanwhile(store: Store) -> None:

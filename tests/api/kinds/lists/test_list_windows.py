@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.served import assert_refused
 from support.shelves import create_lists, fill
+from support.slow_steps import Held, slow
 from support.windowed import Windowed, assert_clean, learned
+
+from onearm.engine.storage.records import Event
+from onearm.engine.vocabulary import LEARN, OUTCOME
 
 WINDOW = {"reward": {"wait_time": "60s", "default": 0.0}}
 
@@ -101,16 +107,82 @@ def test_a_late_reward_of_a_slot_takes_the_place_of_the_default(served: Windowed
     assert [[one["value"] for one in slot.get("corrections", [])] for slot in slots] == [[], [1.0]]
 
 
-def test_rewards_of_several_slots_are_one_transaction(served: Windowed, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(served, decision_id="page")
-    monkeypatch.setattr("onearm.api.service.writer.BATCH_MAX", 1)  # as where many others write at the same time
-    sizes: list[int] = []
+@pytest.fixture
+def commits(served: Windowed, monkeypatch: pytest.MonkeyPatch) -> list[list[Event]]:
+    """The events of each commit, which writes one entry, as where many others write at the same time."""
+    monkeypatch.setattr("onearm.api.service.writer.BATCH_MAX", 1)
+    written: list[list[Event]] = []
     append = served.store.append
-    monkeypatch.setattr(
-        served.store, "append", lambda events, *more: (sizes.append(len(events)), append(events, *more))
-    )
+
+    def noted(events: list[Event], *more: Any) -> None:
+        written.append(events)
+        append(events, *more)
+
+    monkeypatch.setattr(served.store, "append", noted)
+    return written
+
+
+def test_rewards_of_several_slots_are_one_transaction(served: Windowed, commits: list[list[Event]]) -> None:
+    fill(served, decision_id="page")
+    commits.clear()
     assert served.reward("page", 1.0).json() == {"status": "accepted"}
-    assert [size for size in sizes if size] == [4]
+    assert [len(events) for events in commits] == [4]
     served.pass_time(61)
     served.restart()
     assert_clean(served)
+
+
+def test_they_are_where_each_is_learned_at_once_and_takes_long(
+    served: Windowed, commits: list[list[Event]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the second waits, the rewards of a list of another experiment come, and are one transaction as well."""
+    create_lists(served, experiment_id="now", reward=WINDOW["reward"] | {"learn": "at_once"})
+    fill(served, decision_id="page")
+    body = {"context": [1.0, 0.5], "slots": [{"id": "x", "features": [1.0]}, {"id": "y", "features": [0.0]}]}
+    assert served.decide(body | {"decision_id": "both"}, "now").status_code == 201
+    commits.clear()
+    _, update = slow(served, monkeypatch, "now")
+    held = Held(update.call, free=1)
+    monkeypatch.setattr(update, "call", held)
+    with ThreadPoolExecutor(1) as pool:
+        both = pool.submit(served.reward, "both", 1.0, "now")
+        assert held.begun.wait(60)
+        assert served.reward("page", 1.0).json() == {"status": "accepted"}
+        held.let_go.set()
+        assert both.result(60).json() == {"status": "accepted"}
+    assert [[event.kind for event in events] for events in commits] == [[OUTCOME] * 4, [OUTCOME, LEARN] * 2]
+    served.restart()
+    assert_clean(served)
+    served.assert_consistent("now")
+
+
+def failing_at(call: Callable[..., Any], nth: int) -> Callable[..., Any]:
+    """Return the same, which fails at one of its calls."""
+    left = [nth]
+
+    def failing(*given: Any, **named: Any) -> Any:
+        left[0] -= 1
+        if not left[0]:
+            raise ValueError("a policy fails")
+        return call(*given, **named)
+
+    return failing
+
+
+def test_where_the_policy_fails_at_the_second_the_first_is_on_record_and_it_can_be_sent_again(
+    served: Windowed, commits: list[list[Event]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_lists(served, experiment_id="now", reward=WINDOW["reward"] | {"learn": "at_once"})
+    body = {"context": [1.0, 0.5], "slots": [{"id": "x", "features": [1.0]}, {"id": "y", "features": [0.0]}]}
+    assert served.decide(body | {"decision_id": "both"}, "now").status_code == 201
+    commits.clear()
+    update = served.service.live("now")._update
+    with monkeypatch.context() as patched:
+        patched.setattr(update, "call", failing_at(update.call, 2))
+        assert served.reward("both", 1.0, "now").status_code == 500
+    served.assert_consistent("now")
+    assert [[event.kind for event in events] for events in commits] == [[OUTCOME, LEARN, OUTCOME]]
+    assert served.reward("both", 1.0, "now").json() == {"status": "duplicate"}
+    served.restart()
+    served.assert_consistent("now")
+    assert served.get("/v1/experiments/now").json()["rewards"] == 2
