@@ -88,8 +88,7 @@ class Live(Work):
         self.seq = self.number = self.rewards = 0
         self.kept_at = 0  # the seq of the snapshot that it was recovered from
         self.base = 0  # the seq up to which its log is slim: of what was learned by then contexts and the like are gone
-        self.state = None
-        self.own = None
+        self.state = self.own = None
         self.tally = kind.tally(spec, spec.problem)
         self.corrections: list[int] = []  # the seqs of all corrections, in order
         self.corrected_to: dict[int, int] = {}  # up to which seq the policy of a number knows them
@@ -128,7 +127,8 @@ class Live(Work):
         """Take up work with what was recovered."""
         self.state, self.own, self.tally = recovered.state, recovered.own, recovered.tally
         self.seq, self.number, self.rewards = recovered.seq, recovered.number, recovered.rewards
-        self.kept_at, self.base, self.floor = recovered.kept_at, recovered.base, recovered.floor
+        self.kept_at = recovered.kept_at
+        self.base, self.floor = max(self.base, recovered.base), max(self.floor, recovered.floor)  # or a compaction's
         self.corrections = recovered.corrections
         if self.windows is not None:
             self.windows.open(recovered.left, recovered.passed, self.seq, recovered.time, recovered.early)
