@@ -94,7 +94,7 @@ class Live(Work):
         self.corrected_to: dict[int, int] = {}  # up to which seq the policy of a number knows them
         self.set_at = 0  # the seq of the last change since the start that set the state
         self.floor = 0  # the seq of the newest base but of changes: what was learned by then is not folded again
-        self.reach = 0  # the same of all who decide: one may have begun before the floor, and not be in that base
+        self.deciders: dict[int, tuple[int, ...]] = {0: (0,)}  # who decides behind changes of policies, by their seqs
         self.since: Since | None = None  # what came of the last change, as it was last asked for
         self.records = Records(store, row.key, pools.lookups, budget)
         self.erasing: set[int] = set()  # numbers of decisions that are being erased: nothing is told or learned of them
@@ -136,7 +136,7 @@ class Live(Work):
         self.named = history.named
         kernels = recovered.kernels or self.kind.kernels(recovered.spec)
         self.decide_with(recovered.spec, kernels, history.members(self.seq))
-        self.reach = max(history.folds_from(number, self.floor, self.seq) for number in self.spec.deciding)
+        self.deciders = history.deciders
         self.corrected_to = {number: history.paths.corrected_to(number, self.seq) for number in history.named}
         self.roster, self.archived = history.roster, history.archived
         self.problem = history.problem(self.seq)

@@ -40,7 +40,7 @@ from ..experiment.lineup import (
 from ..experiment.lineup_schemas import Guard, LearnFrom, Origin, Role
 from ..experiment.spec import Spec
 from ..tasks import ended
-from .history import History
+from .correcting import check_knows
 from .live import Live
 from .origins import Known, grown_to_here, is_origin, state_of_origin
 from .pools import Pools
@@ -193,9 +193,7 @@ class Policies:
         kernels = await self._pools.creations.run(live.kind.kernels, spec)
         self._room.check(live.row.id, max(spec.state_bytes, 1) * live.problem.n_arms // live.created.problem.n_arms)
         await live.committed()
-        change_seq, reach = live.seq + 1, live.reach
-        if live.floor and (joining := {*spec.deciding} - {*live.spec.deciding}):
-            reach = await self._pools.creations.run(_reach, self._store, live, joining, change_seq)
+        change_seq = live.seq + 1
         states = states_of(live.spec, live.state)
         if brought is not None and number in spec.numbers:
             states[number] = snapshot.copied(brought)
@@ -206,8 +204,13 @@ class Policies:
         known = {member.policy: change_seq for member in members if member.begun == change_seq}
         packed = None if brought is None else snapshot.pack(brought)
         change = PoliciesChanged(live.number, members, why, number, told or None, packed)
-        committed = await set_state(live, change, Next(spec, kernels, members, state, known), live.now(), *self._set)
-        live.reach = max(live.reach, reach)
+        joining = [one for one in members if one.policy in {*spec.deciding}.difference(live.spec.deciding, known)]
+        committed = None
+        while committed is None:
+            if (floor := live.floor) and joining:
+                await self._pools.creations.run(check_knows, self._store, live, joining, floor)
+            following = Next(spec, kernels, members, state, known, floor)
+            committed = await set_state(live, change, following, live.now(), *self._set)
         await asyncio.shield(committed)
         if (watch := self._watches.get(live.row.key)) is not None:
             async with watch.one:  # whoever decided until now goes on from what it knows
@@ -331,25 +334,6 @@ def shadows_without_growth(live: Live) -> list[int]:
     """Return the numbers of the policies that decide nothing, and take no arm that joins."""
     others = (member for member in live.members if member.policy not in live.spec.numbers)
     return [member.policy for member in others if policy_of(live.created, member).grow is None]
-
-
-def _reach(store: Store, live: Live, joining: Iterable[int], seq: int) -> int:
-    """Return up to which event what those learned who begin to decide at `seq` is not folded again. In a worker thread.
-
-    Raises `Conflict` ("compacted") where one of them does not know a correction of what it learned by then.
-    """
-    history, reach = History(live.created, store.changes(live.row.key), live.kind.change_types), 0
-    corrections = store.corrections(live.row.key, live.seq)
-    for number in sorted(joining):
-        begins, known = history.folds_from(number, live.floor, seq), history.paths.corrected_to(number, live.seq)
-        if left := sum(one.seq > known and one.learned <= begins for one in corrections):
-            raise Conflict(
-                "compacted",
-                f"policy {number} learned {left} rewards before they were corrected, and the log is folded from seq "
-                f"{live.floor} on, so it cannot learn them again: retire it, and add the same policy anew",
-            )
-        reach = max(reach, begins)
-    return reach
 
 
 def check_several(live: Live) -> None:
