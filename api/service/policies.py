@@ -223,9 +223,12 @@ class Policies:
         if member.begun == live.seq + 1:
             policy = policy_of(live.created, member)
             return policy.init(policy.params, live.problem)
-        watch = await self._watched(live)
-        await self._read(live, watch, live.seq, near=0)
-        return snapshot.copied(watch.shadows[member.policy].state)
+        while True:
+            live.check_open()
+            watch = await self._watched(live)
+            await self._read(live, watch, live.seq, near=0)
+            if self._watches.get(live.row.key) is watch:  # else it was given up before it had read all
+                return snapshot.copied(watch.shadows[member.policy].state)
 
     async def _caught_up(self, live: Live) -> None:
         """Let shadows read on without pauses, until hardly anything is left for the turn in which one gets its part."""
@@ -243,8 +246,8 @@ class Policies:
             if known is None or known.lacks(members):
                 await live.committed()  # what these begin with is read from the log
                 about = live.row.key, live.created, live.kind, members
-                starts = await self._pools.watches.run(starts_of, self._store, *about)
-                known = self._watches[live.row.key] = Watch(*about, starts, live.base)
+                found = await self._pools.watches.run(starts_of, self._store, *about)
+                known = self._watches[live.row.key] = Watch(*about, *found)
             return known
 
     async def _read(self, live: Live, watch: Watch, last: int, near: int, pause: float = 0.0) -> None:
@@ -259,6 +262,8 @@ class Policies:
     async def _work(self, live: Live, watch: Watch, work: Callable[[], None]) -> None:
         """Read a page, or count; a watch that fails in the middle of it is given up, and made anew from the log."""
         async with watch.one:
+            if self._watches.get(live.row.key) is not watch:  # it failed while this one waited
+                return
             try:
                 await self._pools.watches.run(work)
             except BaseException:
