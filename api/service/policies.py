@@ -145,7 +145,7 @@ class Policies:
 
         return await live.turns.alone(change)
 
-    async def assign(self, live: Live, number: int, wanted: Wanted, why: str = "assigned", **told: Any) -> Member:
+    async def assign(self, live: Live, number: int, wanted: Wanted) -> Member:
         """Give a policy of an experiment another part, or another share."""
         check_several(live)
         member = member_of(live, number)
@@ -154,34 +154,35 @@ class Policies:
         if member.role == "shadow" and wanted.role != "shadow":
             await self._caught_up(live)
 
-        async def change() -> Member:
-            member, seq = member_of(live, number), live.seq + 1
-            guard = member.guard if wanted.guard is UNSET else wanted.guard
-            if wanted.role in LEADING:
-                guard = None
-            part = {"role": wanted.role, "share": _share(wanted), "guard": guard, "learn_from": _learn_from(wanted)}
-            if all(getattr(member, name) == value for name, value in part.items()):
-                return member
-            now = msgspec.structs.replace(member, since=seq, **part)
-            members = assigned(live.members, now, wanted.former, former_share(wanted), seq)
-            await self._change(live, members, why, number, **told)
-            return now
+        return await live.turns.alone(self._assign, live, number, wanted, "assigned")
 
-        return await live.turns.alone(change)
+    async def _assign(self, live: Live, number: int, wanted: Wanted, why: str, **told: Any) -> Member:
+        """Give a policy its part, in a turn of the caller."""
+        member, seq = member_of(live, number), live.seq + 1
+        guard = member.guard if wanted.guard is UNSET else wanted.guard
+        if wanted.role in LEADING:
+            guard = None
+        part = {"role": wanted.role, "share": _share(wanted), "guard": guard, "learn_from": _learn_from(wanted)}
+        if all(getattr(member, name) == value for name, value in part.items()):
+            return member
+        now = msgspec.structs.replace(member, since=seq, **part)
+        members = assigned(live.members, now, wanted.former, former_share(wanted), seq)
+        await self._change(live, members, why, number, **told)
+        return now
 
-    async def retire(self, live: Live, number: int, why: str = "retired", **told: Any) -> None:
+    async def retire(self, live: Live, number: int) -> None:
         """Let a policy play no part any more; its number is not used again. One that plays none stays as it is."""
         check_several(live)
+        await live.turns.alone(self._retire, live, number, "retired")
 
-        async def change() -> None:
-            if number in live.named and all(member.policy != number for member in live.members):
-                return
-            if (role := member_of(live, number).role) in LEADING:
-                says = f"policy {number} is {role}, and somebody has to decide: promote another one first"
-                raise Conflict("is_live", says)
-            await self._change(live, retired(live.members, number, live.seq + 1), why, number, **told)
-
-        await live.turns.alone(change)
+    async def _retire(self, live: Live, number: int, why: str, **told: Any) -> None:
+        """Let a policy retire, in a turn of the caller."""
+        if number in live.named and all(member.policy != number for member in live.members):
+            return
+        if (role := member_of(live, number).role) in LEADING:
+            says = f"policy {number} is {role}, and somebody has to decide: promote another one first"
+            raise Conflict("is_live", says)
+        await self._change(live, retired(live.members, number, live.seq + 1), why, number, **told)
 
     async def _change(
         self, live: Live, members: tuple[Member, ...], why: str, number: int, brought: Any = None, **told: Any
@@ -323,11 +324,19 @@ class Policies:
                 found = evidence.against(member.guard.against, 1.0 - member.guard.alpha)
                 assert found is not None
                 told = {"value": found.value, "low": found.low, "high": found.high, "decisions": evidence.decisions}
-                if move == "promoted":
-                    await self.assign(live, member.policy, Wanted("live"), move, **told)
-                else:
-                    await self.retire(live, member.policy, move, **told)
-                log.warning("experiment %r: its guard has %s policy %d: %s", live.row.id, move, member.policy, told)
+                if move == "promoted" and member.role == "shadow":
+                    await self._caught_up(live)
+                await live.turns.alone(self._guarded, live, member, move, told)
+
+    async def _guarded(self, live: Live, member: Member, move: str, told: dict[str, Any]) -> None:
+        """Do what a guard says in a turn of the caller, unless it was changed, or its policy, before that came."""
+        if member not in live.members:
+            return
+        if move == "promoted":
+            await self._assign(live, member.policy, Wanted("live"), move, **told)
+        else:
+            await self._retire(live, member.policy, move, **told)
+        log.warning("experiment %r: its guard has %s policy %d: %s", live.row.id, move, member.policy, told)
 
 
 def is_watched(live: Live) -> bool:

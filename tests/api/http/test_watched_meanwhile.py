@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from support.served import Served
 from onearm.api.experiment.lineup import states_of
 from onearm.api.service import policies as policies_module
 from onearm.api.service import watching
+from onearm.api.service.policies import Wanted
 from onearm.api.service.watching import Watch
 from onearm.engine import snapshot
 
@@ -115,4 +117,37 @@ def test_who_is_promoted_knows_all_that_is_logged_also_where_what_read_it_is_giv
     life.do(1, "promote")
     assert [watch.seq for watch in given_up] == [10]
     life.play(10)
+    life.assert_verifies()
+
+
+def test_a_guard_that_was_taken_off_moves_nobody(served: Served) -> None:
+    """It had seen enough, and whoever took it off was in front of it."""
+    life = Life(served, law("fixed_arm", arm=0), reward={"range": [0, 1]})
+    life.join(law("fixed_arm", arm=2), role="canary", share=0.5, guard={"against": "live"})
+    policies, live = served.service.policies, served.service.live("e")
+    guard = live.members[1].guard
+    assert guard is not None
+    for _ in range(50):
+        life.play(50)
+        if read_on(served).evidence[1].moved(guard) == "promoted":
+            break
+
+    async def queued(n: int) -> None:
+        while len(live.turns._tasks) < n:
+            await asyncio.sleep(0)
+
+    async def race() -> None:
+        free = asyncio.Event()
+        first = asyncio.ensure_future(live.turns.alone(free.wait))
+        await queued(1)
+        off = asyncio.ensure_future(policies.assign(live, 1, Wanted("canary", 0.5, guard=None)))
+        await queued(2)
+        look = asyncio.ensure_future(policies._look(live))
+        await queued(3)
+        free.set()
+        await asyncio.gather(first, off, look)
+
+    served.client.portal.call(race)
+    assert life.roles() == {0: "live", 1: "canary"}
+    assert live.members[1].guard is None
     life.assert_verifies()
