@@ -8,6 +8,7 @@ from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_reward
 from ...engine.storage.records import Event
 from ...engine.storage.windows import shown_number
+from ..service.correcting import reach
 from ..service.live import Live
 from ..service.records import Record
 from ..service.service import Service
@@ -95,7 +96,7 @@ async def _said(live: Live, decision_id: str, value: float | None) -> tuple[Reco
         raise Conflict("no_reward", f"nothing was learned of decision {decision_id!r}{_why_nothing(live, found)}")
     if found.value == value:
         return found, False
-    if found.reward.seq <= (from_seq := max(live.floor, live.reach)):
+    if found.reward.seq <= (from_seq := reach(live)):
         raise Conflict(
             "compacted",
             f"the reward of decision {decision_id!r} was learned at seq {found.reward.seq}, and not all who decide can "

@@ -17,6 +17,7 @@ from ...engine.vocabulary import EXTERNAL, Feedback
 from ..kinds.kind import Several
 from ..service import arriving
 from ..service.at_once import learn_at_once
+from ..service.correcting import reach
 from ..service.live import Live
 from ..service.records import Record
 from ..service.refusals import missing
@@ -193,7 +194,7 @@ def _together(live: Live, decision_id: str, rewards: list[float]) -> float | Non
 def _is_default(live: Live, found: Record) -> bool:
     """Tell whether a decision was learned with the default, and that can be folded again."""
     learned = found.reward
-    return learned is not None and why_closed(learned) == "default" and learned.seq > live.floor
+    return learned is not None and why_closed(learned) == "default" and learned.seq > reach(live)
 
 
 async def activate(service: Service, call: Call) -> Answer:

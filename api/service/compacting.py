@@ -18,7 +18,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from ...engine.errors import Conflict, InvalidInput, OnearmError
+from ...engine.errors import Conflict, InvalidInput, OnearmError, Unavailable
 from ...engine.storage.records import Base
 from ...engine.storage.store import Store
 from ..experiment.sums import packed
@@ -111,7 +111,7 @@ class Compactions:
             check_place(live, seq, last, plain)
             check_corrected(live)
             with _floor_raised(live, seq):
-                if at := await self._call(self._not_from, live, seq):
+                if at := await self._set_later(live, seq):
                     raise Conflict(
                         "set_later",
                         f"what {live.spec.id!r} has learned by seq {seq} was corrected or set back later, and what it "
@@ -139,6 +139,8 @@ class Compactions:
             if max((base.seq for base in bases if not base.of_change), default=0) < last:
                 check_corrected(live)
                 with _floor_raised(live, last):
+                    if await self._set_later(live, last):
+                        raise Unavailable("correcting", f"what {live.spec.id!r} knows was just set: try again")
                     await self._made(live, last, last, last, None, whole=True)
 
     async def _made(
@@ -165,6 +167,15 @@ class Compactions:
         if isinstance(before, datetime):
             return bases, self._store.seq_before(key, round(before.timestamp() * 1e6), last)
         return bases, last if before is None else before
+
+    async def _set_later(self, live: Live, seq: int) -> int:
+        """Return the seq of the last change whose states cannot be folded from a seq on, else 0, as the floor is there.
+
+        What is set from then on is folded from there; what was set just before is waited for, to be in the log.
+        """
+        await live.committed()
+        live.check_usable()
+        return await self._call(self._not_from, live, seq)
 
     def _not_from(self, live: Live, seq: int) -> int:
         """Return the seq of the last change whose states cannot be folded from a seq on, else 0. In a worker thread."""

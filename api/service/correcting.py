@@ -16,7 +16,9 @@ from typing import Any, Literal
 
 from ...engine.errors import Conflict, InvalidInput, OnearmError, Unavailable
 from ...engine.storage.store import Store
+from ..experiment.lineup import Member
 from ..tasks import ended
+from .history import History, folds_from
 from .live import Live
 from .paths import StateSet
 from .pools import Pool, Pools
@@ -147,7 +149,7 @@ class Correcting:
         kernels = await self._pools.creations.run(live.kind.kernels, live.spec)
         change = StateSet(live.number, why, refold.settings)
         known = {one.policy: one.corrected_to for one in refold.settings}
-        following = Next(live.spec, kernels, live.members, state, known)
+        following = Next(live.spec, kernels, live.members, state, known, began[1])
         return await set_state(live, change, following, live.now(), self._store, self._writer, self._pools)
 
 
@@ -166,6 +168,15 @@ def _check_floor(live: Live, to: int | None) -> None:
         )
 
 
+def reach(live: Live) -> int:
+    """Return up to which event what was learned cannot be corrected: not all who decide are folded again from before.
+
+    It is behind the floor where one began before that, and is not in that base.
+    """
+    deciding = [member for member in live.members if member.policy in live.spec.deciding]
+    return max(folds_from(member, live.deciders, live.floor, live.seq) for member in deciding)
+
+
 def check_corrected(live: Live) -> None:
     """Refuse for a while what ends that the log before can be folded, while its corrections do not reach the state."""
     if live.uncorrected:
@@ -173,6 +184,24 @@ def check_corrected(live: Live) -> None:
             "correcting",
             f"{live.uncorrected} corrections of {live.spec.id!r} do not reach its state yet: try again in a while",
         )
+
+
+def check_knows(store: Store, live: Live, joining: Iterable[Member], floor: int) -> None:
+    """Check that who begins to decide at the next event knows all corrections of what it cannot learn again.
+
+    The log is folded from `floor` on. For a worker thread. Raises `Conflict` ("compacted").
+    """
+    history, seq = History(live.created, store.changes(live.row.key), live.kind.change_types), live.seq + 1
+    corrections = store.corrections(live.row.key, live.seq)
+    for member in joining:
+        number = member.policy
+        begins, known = folds_from(member, history.deciders, floor, seq), history.paths.corrected_to(number, live.seq)
+        if left := sum(one.seq > known and one.learned <= begins for one in corrections):
+            raise Conflict(
+                "compacted",
+                f"policy {number} learned {left} rewards before they were corrected, and the log is folded from seq "
+                f"{floor} on, so it cannot learn them again: retire it, and add the same policy anew",
+            )
 
 
 def _is_done(steps: Generator[None, None, None]) -> bool:

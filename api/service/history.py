@@ -21,7 +21,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -33,7 +33,7 @@ from ...engine.errors import Damaged
 from ...engine.growth import grown
 from ...engine.vocabulary import DECIDE, EXTERNAL, Array, Columns, Policy, Problem, Turn
 from ..experiment.definition import Definition
-from ..experiment.lineup import Member, PoliciesChanged, first_member, with_members
+from ..experiment.lineup import Member, PoliciesChanged, first_member, shares_of, with_members
 from ..experiment.tags import tags_of
 from .paths import Paths, Reset, StateSet
 
@@ -264,15 +264,10 @@ class History:
         state = self._brought.get(number)
         return fresh if state is None else snapshot.unpack([state], like=fresh)
 
-    def folds_from(self, number: int, floor: int, seq: int) -> int:
-        """Return behind which event a policy can be folded again that decides behind `seq`; the log is from `floor` on.
-
-        It is a later one than `floor` where the policy began to learn before and is not in the base: then it is where
-        it first decided, which comes with its state.
-        """
-        if floor <= self.paths.born.get(number, 0) or number in self.spec(floor).numbers:
-            return floor
-        return min((at for at in self._casts if at > floor and number in self.spec(at).numbers), default=seq)
+    @property
+    def deciders(self) -> dict[int, tuple[int, ...]]:
+        """The numbers of those who decide behind each change of policies, by its seq, and behind 0."""
+        return {0: (0,), **{at: tuple(shares_of(members)) for at, members in sorted(self._casts.items())}}
 
     def spec(self, seq: int) -> Definition:
         """Return the definition of the experiment after the event of this seq: who decides then is its policy."""
@@ -335,6 +330,17 @@ class History:
                 bare=bare,
             ):
                 yield columns
+
+
+def folds_from(member: Member, deciders: Mapping[int, Collection[int]], floor: int, seq: int) -> int:
+    """Return behind which event a policy can be folded again that decides behind `seq`; the log is from `floor` on.
+
+    `deciders` are those behind changes of policies, by seq. It is a later event than `floor` where the policy began to
+    learn before and is not in the base: then it is where it first decided, which comes with its state.
+    """
+    if floor <= member.begun or member.policy in deciders[max(at for at in deciders if at <= floor)]:
+        return floor
+    return min((at for at, numbers in deciders.items() if at > floor and member.policy in numbers), default=seq)
 
 
 def grown_problem(spec: Definition, arms: Sequence[dict[str, Any]]) -> Problem:

@@ -87,14 +87,13 @@ class Live(Work):
         self.seq = self.number = self.rewards = self.queued = 0  # `queued`: the last seq that is on its way to the log
         self.kept_at = 0  # the seq of the snapshot that it was recovered from
         self.base = 0  # the seq up to which its log is slim: of what was learned by then contexts and the like are gone
-        self.state = None
-        self.own = None
+        self.state = self.own = None
         self.tally = kind.tally(spec, spec.problem)
         self.corrections: list[int] = []  # the seqs of all corrections, in order
         self.corrected_to: dict[int, int] = {}  # up to which seq the policy of a number knows them
         self.set_at = 0  # the seq of the last change since the start that set the state
         self.floor = 0  # the seq of the newest base but of changes: what was learned by then is not folded again
-        self.reach = 0  # the same of all who decide: one may have begun before the floor, and not be in that base
+        self.deciders: dict[int, tuple[int, ...]] = {0: (0,)}  # who decides behind changes of policies, by their seqs
         self.since: Since | None = None  # what came of the last change, as it was last asked for
         self.records = Records(store, row.key, pools.lookups, budget)
         self.erasing: set[int] = set()  # numbers of decisions that are being erased: nothing is told or learned of them
@@ -128,7 +127,8 @@ class Live(Work):
         self.state, self.own, self.tally = recovered.state, recovered.own, recovered.tally
         self.seq = self.queued = recovered.seq
         self.number, self.rewards = recovered.number, recovered.rewards
-        self.kept_at, self.base, self.floor = recovered.kept_at, recovered.base, recovered.floor
+        self.kept_at = recovered.kept_at
+        self.base, self.floor = max(self.base, recovered.base), max(self.floor, recovered.floor)  # or a compaction's
         self.corrections = recovered.corrections
         if self.windows is not None:
             self.windows.open(recovered.left, recovered.passed, self.seq, recovered.time, recovered.early)
@@ -136,7 +136,7 @@ class Live(Work):
         self.named = history.named
         kernels = recovered.kernels or self.kind.kernels(recovered.spec)
         self.decide_with(recovered.spec, kernels, history.members(self.seq))
-        self.reach = max(history.folds_from(number, self.floor, self.seq) for number in self.spec.deciding)
+        self.deciders = history.deciders
         self.corrected_to = {number: history.paths.corrected_to(number, self.seq) for number in history.named}
         self.roster, self.archived = history.roster, history.archived
         self.problem = history.problem(self.seq)

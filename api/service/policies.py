@@ -40,7 +40,7 @@ from ..experiment.lineup import (
 from ..experiment.lineup_schemas import Guard, LearnFrom, Origin, Role
 from ..experiment.spec import Spec
 from ..tasks import ended
-from .history import History
+from .correcting import check_knows
 from .live import Live
 from .origins import Known, grown_to_here, is_origin, state_of_origin
 from .pools import Pools
@@ -144,7 +144,7 @@ class Policies:
 
         return await live.turns.alone(change)
 
-    async def assign(self, live: Live, number: int, wanted: Wanted, why: str = "assigned", **told: Any) -> Member:
+    async def assign(self, live: Live, number: int, wanted: Wanted) -> Member:
         """Give a policy of an experiment another part, or another share."""
         check_several(live)
         member = member_of(live, number)
@@ -153,34 +153,35 @@ class Policies:
         if member.role == "shadow" and wanted.role != "shadow":
             await self._caught_up(live)
 
-        async def change() -> Member:
-            member, seq = member_of(live, number), live.seq + 1
-            guard = member.guard if wanted.guard is UNSET else wanted.guard
-            if wanted.role in LEADING:
-                guard = None
-            part = {"role": wanted.role, "share": _share(wanted), "guard": guard, "learn_from": _learn_from(wanted)}
-            if all(getattr(member, name) == value for name, value in part.items()):
-                return member
-            now = msgspec.structs.replace(member, since=seq, **part)
-            members = assigned(live.members, now, wanted.former, former_share(wanted), seq)
-            await self._change(live, members, why, number, **told)
-            return now
+        return await live.turns.alone(self._assign, live, number, wanted, "assigned")
 
-        return await live.turns.alone(change)
+    async def _assign(self, live: Live, number: int, wanted: Wanted, why: str, **told: Any) -> Member:
+        """Give a policy its part, in a turn of the caller."""
+        member, seq = member_of(live, number), live.seq + 1
+        guard = member.guard if wanted.guard is UNSET else wanted.guard
+        if wanted.role in LEADING:
+            guard = None
+        part = {"role": wanted.role, "share": _share(wanted), "guard": guard, "learn_from": _learn_from(wanted)}
+        if all(getattr(member, name) == value for name, value in part.items()):
+            return member
+        now = msgspec.structs.replace(member, since=seq, **part)
+        members = assigned(live.members, now, wanted.former, former_share(wanted), seq)
+        await self._change(live, members, why, number, **told)
+        return now
 
-    async def retire(self, live: Live, number: int, why: str = "retired", **told: Any) -> None:
+    async def retire(self, live: Live, number: int) -> None:
         """Let a policy play no part any more; its number is not used again. One that plays none stays as it is."""
         check_several(live)
+        await live.turns.alone(self._retire, live, number, "retired")
 
-        async def change() -> None:
-            if number in live.named and all(member.policy != number for member in live.members):
-                return
-            if (role := member_of(live, number).role) in LEADING:
-                says = f"policy {number} is {role}, and somebody has to decide: promote another one first"
-                raise Conflict("is_live", says)
-            await self._change(live, retired(live.members, number, live.seq + 1), why, number, **told)
-
-        await live.turns.alone(change)
+    async def _retire(self, live: Live, number: int, why: str, **told: Any) -> None:
+        """Let a policy retire, in a turn of the caller."""
+        if number in live.named and all(member.policy != number for member in live.members):
+            return
+        if (role := member_of(live, number).role) in LEADING:
+            says = f"policy {number} is {role}, and somebody has to decide: promote another one first"
+            raise Conflict("is_live", says)
+        await self._change(live, retired(live.members, number, live.seq + 1), why, number, **told)
 
     async def _change(
         self, live: Live, members: tuple[Member, ...], why: str, number: int, brought: Any = None, **told: Any
@@ -192,9 +193,7 @@ class Policies:
         kernels = await self._pools.creations.run(live.kind.kernels, spec)
         self._room.check(live.row.id, max(spec.state_bytes, 1) * live.problem.n_arms // live.created.problem.n_arms)
         await live.committed()
-        change_seq, reach = live.seq + 1, live.reach
-        if live.floor and (joining := {*spec.deciding} - {*live.spec.deciding}):
-            reach = await self._pools.creations.run(_reach, self._store, live, joining, change_seq)
+        change_seq = live.seq + 1
         states = states_of(live.spec, live.state)
         if brought is not None and number in spec.numbers:
             states[number] = snapshot.copied(brought)
@@ -205,8 +204,13 @@ class Policies:
         known = {member.policy: change_seq for member in members if member.begun == change_seq}
         packed = None if brought is None else snapshot.pack(brought)
         change = PoliciesChanged(live.number, members, why, number, told or None, packed)
-        committed = await set_state(live, change, Next(spec, kernels, members, state, known), live.now(), *self._set)
-        live.reach = max(live.reach, reach)
+        joining = [one for one in members if one.policy in {*spec.deciding}.difference(live.spec.deciding, known)]
+        committed = None
+        while committed is None:
+            if (floor := live.floor) and joining:
+                await self._pools.creations.run(check_knows, self._store, live, joining, floor)
+            following = Next(spec, kernels, members, state, known, floor)
+            committed = await set_state(live, change, following, live.now(), *self._set)
         await asyncio.shield(committed)
         if (watch := self._watches.get(live.row.key)) is not None:
             async with watch.one:  # whoever decided until now goes on from what it knows
@@ -219,9 +223,12 @@ class Policies:
         if member.begun == live.seq + 1:
             policy = policy_of(live.created, member)
             return policy.init(policy.params, live.problem)
-        watch = await self._watched(live)
-        await self._read(live, watch, live.seq, near=0)
-        return snapshot.copied(watch.shadows[member.policy].state)
+        while True:
+            live.check_open()
+            watch = await self._watched(live)
+            await self._read(live, watch, live.seq, near=0)
+            if self._watches.get(live.row.key) is watch:  # else it was given up before it had read all
+                return snapshot.copied(watch.shadows[member.policy].state)
 
     async def _caught_up(self, live: Live) -> None:
         """Let shadows read on without pauses, until hardly anything is left for the turn in which one gets its part."""
@@ -239,8 +246,8 @@ class Policies:
             if known is None or known.lacks(members):
                 await live.committed()  # what these begin with is read from the log
                 about = live.row.key, live.created, live.kind, members
-                starts = await self._pools.watches.run(starts_of, self._store, *about)
-                known = self._watches[live.row.key] = Watch(*about, starts, live.base)
+                found = await self._pools.watches.run(starts_of, self._store, *about)
+                known = self._watches[live.row.key] = Watch(*about, *found)
             return known
 
     async def _read(self, live: Live, watch: Watch, last: int, near: int, pause: float = 0.0) -> None:
@@ -255,6 +262,8 @@ class Policies:
     async def _work(self, live: Live, watch: Watch, work: Callable[[], None]) -> None:
         """Read a page, or count; a watch that fails in the middle of it is given up, and made anew from the log."""
         async with watch.one:
+            if self._watches.get(live.row.key) is not watch:  # it failed while this one waited
+                return
             try:
                 await self._pools.watches.run(work)
             except BaseException:
@@ -314,11 +323,19 @@ class Policies:
                 found = evidence.against(member.guard.against, 1.0 - member.guard.alpha)
                 assert found is not None
                 told = {"value": found.value, "low": found.low, "high": found.high, "decisions": evidence.decisions}
-                if move == "promoted":
-                    await self.assign(live, member.policy, Wanted("live"), move, **told)
-                else:
-                    await self.retire(live, member.policy, move, **told)
-                log.warning("experiment %r: its guard has %s policy %d: %s", live.row.id, move, member.policy, told)
+                if move == "promoted" and member.role == "shadow":
+                    await self._caught_up(live)
+                await live.turns.alone(self._guarded, live, member, move, told)
+
+    async def _guarded(self, live: Live, member: Member, move: str, told: dict[str, Any]) -> None:
+        """Do what a guard says in a turn of the caller, unless it was changed, or its policy, before that came."""
+        if member not in live.members:
+            return
+        if move == "promoted":
+            await self._assign(live, member.policy, Wanted("live"), move, **told)
+        else:
+            await self._retire(live, member.policy, move, **told)
+        log.warning("experiment %r: its guard has %s policy %d: %s", live.row.id, move, member.policy, told)
 
 
 def is_watched(live: Live) -> bool:
@@ -330,25 +347,6 @@ def shadows_without_growth(live: Live) -> list[int]:
     """Return the numbers of the policies that decide nothing, and take no arm that joins."""
     others = (member for member in live.members if member.policy not in live.spec.numbers)
     return [member.policy for member in others if policy_of(live.created, member).grow is None]
-
-
-def _reach(store: Store, live: Live, joining: Iterable[int], seq: int) -> int:
-    """Return up to which event what those learned who begin to decide at `seq` is not folded again. In a worker thread.
-
-    Raises `Conflict` ("compacted") where one of them does not know a correction of what it learned by then.
-    """
-    history, reach = History(live.created, store.changes(live.row.key), live.kind.change_types), 0
-    corrections = store.corrections(live.row.key, live.seq)
-    for number in sorted(joining):
-        begins, known = history.folds_from(number, live.floor, seq), history.paths.corrected_to(number, live.seq)
-        if left := sum(one.seq > known and one.learned <= begins for one in corrections):
-            raise Conflict(
-                "compacted",
-                f"policy {number} learned {left} rewards before they were corrected, and the log is folded from seq "
-                f"{live.floor} on, so it cannot learn them again: retire it, and add the same policy anew",
-            )
-        reach = max(reach, begins)
-    return reach
 
 
 def check_several(live: Live) -> None:

@@ -308,11 +308,13 @@ def _new(created: Spec, member: Member, history: History, seq: int) -> Shadow:
     return Shadow(created, member, problem, history.first_state(policy_of(created, member), member.policy, problem))
 
 
-def starts_of(store: Store, key: int, created: Spec, kind: Kind, members: Sequence[Member]) -> dict[int, Start]:
-    """Return where the shadows among the members of an experiment begin to read, by number. For a worker thread.
+def starts_of(
+    store: Store, key: int, created: Spec, kind: Kind, members: Sequence[Member]
+) -> tuple[dict[int, Start], int]:
+    """Return where the shadows among the members of an experiment begin to read, by number, and where its log is from.
 
     One that has decided begins with the newest base that has its state; others where they began. What lies before a
-    compaction cannot be learned any more: who would have to begins behind it, with nothing.
+    compaction cannot be learned any more: who would have to begins behind it, with nothing. For a worker thread.
     """
     history, bases = History(created, store.changes(key), kind.change_types), store.bases(key)
     slim = max((base.seq for base in bases if not base.whole), default=0)
@@ -329,4 +331,4 @@ def starts_of(store: Store, key: int, created: Spec, kind: Kind, members: Sequen
                 start = Start(member, base.seq, states_of(spec, state)[member.policy])
                 break
         found[member.policy] = start if start.seq >= slim else Start(member, slim, is_late=True)
-    return found
+    return found, slim

@@ -17,6 +17,7 @@ from support.served import Served, assert_refused, log_of
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.api.log_files import ROWS, module_of, read_log, source_of
+from onearm.engine.errors import Unavailable
 from onearm.engine.storage.database import read_rows
 from onearm.engine.storage.rows import Wanted
 from onearm.engine.vocabulary import Problem
@@ -232,3 +233,69 @@ def test_what_becomes_the_base_is_not_corrected_meanwhile(served: Served, monkey
         assert done.result(60).status_code == 200
     assert_refused(answer, 409, "compacted")
     assert "corrections_left" not in served.get("/v1/experiments/e").json()
+
+
+def test_what_becomes_the_base_is_not_corrected_either_where_a_commit_fails_meanwhile(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state is folded again then, from a log whose base is not there yet."""
+    names = rewarded(served, [0.5] * 5)
+    live, compactions = served.service.live("e"), served.service.compactions
+    inside, go, fold = threading.Event(), threading.Event(), compactions._fold
+
+    def slow(*given: Any) -> Any:
+        inside.set()
+        assert go.wait(60)
+        return fold(*given)
+
+    def failing(*given: Any) -> None:
+        raise Unavailable("commit_failed", "the disk is full: make room")
+
+    monkeypatch.setattr(compactions, "_fold", slow)
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(served.post, "/v1/experiments/e:compact", {})
+        assert inside.wait(60)
+        with monkeypatch.context() as patched:
+            patched.setattr(served.store, "append", failing)
+            assert_refused(served.decide(), 503, "commit_failed")
+        served.client.portal.call(served.service._setting_back.done, live)
+        answer = served.client.put(f"/v1/experiments/e/decisions/{names[3]}/reward", json={"value": 0.25})
+        go.set()
+        base = done.result(60).json()["base"]
+    assert_refused(answer, 409, "compacted")
+    assert (live.floor, live.base) == (base, base)
+    assert "corrections_left" not in served.get("/v1/experiments/e").json()
+
+
+def test_a_base_that_comes_while_the_log_is_folded_again_is_known_behind_that(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fold began without it: what it says of bases is old when it ends."""
+    names = rewarded(served, [0.5] * 5)
+    live, store = served.service.live("e"), served.store
+    coming, folded, made = threading.Event(), threading.Event(), threading.Event()
+    put_base, recover = store.put_base, live.recover
+
+    def put(*given: Any) -> bool:
+        coming.set()
+        assert folded.wait(60)
+        return put_base(*given)
+
+    def recovered() -> Any:
+        found = recover()
+        folded.set()
+        assert made.wait(60)
+        return found
+
+    with ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr(store, "put_base", put)
+        monkeypatch.setattr(live, "recover", recovered)
+        done = pool.submit(served.post, "/v1/experiments/e:compact", {})
+        assert coming.wait(60)
+        served.client.portal.call(live.set_back)
+        base = done.result(60).json()["base"]
+        made.set()
+        served.client.portal.call(served.service._setting_back.done, live)
+    assert (live.floor, live.base) == (base, base)
+    answer = served.client.put(f"/v1/experiments/e/decisions/{names[3]}/reward", json={"value": 0.25})
+    assert_refused(answer, 409, "compacted")

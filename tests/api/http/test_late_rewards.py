@@ -87,3 +87,24 @@ def test_a_default_before_the_base_stays(served: Windowed) -> None:
 def test_there_must_be_a_default(served: Windowed) -> None:
     answer = served.create("f", arms=ARMS, reward={"wait_time": "10s", "late": "learn"})
     assert_refused(answer, 422, "bad_window")
+
+
+def test_a_default_that_not_all_who_decide_can_learn_again_stays(served: Windowed) -> None:
+    """Who was promoted behind it is not in the base before it."""
+    names = [decide(served), decide(served)]
+    served.pass_time(20)
+    base = len(served.events())
+    shadow = {"policy": {"name": "epsilon_greedy", "params": {"epsilon": 0.2}}, "role": "shadow", "start": "log"}
+    assert served.post("/v1/experiments/e/policies", shadow).status_code == 201
+    names += [decide(served), decide(served)]
+    served.pass_time(20)
+    assert served.post("/v1/experiments/e/policies/1:promote").status_code == 200
+    assert served.post("/v1/experiments/e:compact", {"archive": False, "before": base}).status_code == 200
+    names.append(decide(served))
+    served.pass_time(20)
+    for name in names:
+        assert served.reward(name, 1.0).json() == {"status": "late"}
+    assert [value(served, name) for name in names] == [0.0] * 4 + [1.0]
+    served.client.portal.call(served.service.correcting.correct_all, 1.0)
+    assert "corrections_left" not in served.get("/v1/experiments/e").json()
+    assert not any(map(has_fault, verified(served.url)))

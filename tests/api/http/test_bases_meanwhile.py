@@ -1,0 +1,206 @@
+"""A compaction takes no turn: states that are set, and policies that are promoted, while one of their past is kept."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.corrected import Correcting
+from support.served import assert_refused
+
+E = "/v1/experiments/e"
+SHADOW = {"policy": {"name": "epsilon_greedy", "params": {"epsilon": 0.2}}, "role": "shadow", "start": "log"}
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Correcting]:
+    with Correcting(tmp_path) as served:
+        assert served.create().status_code == 201
+        yield served
+
+
+def while_it_is_set(monkeypatch: pytest.MonkeyPatch, served: Correcting, deed: Callable[[], Awaitable[Any]]) -> None:
+    """Do something while the next state that is set is being written, before it takes effect."""
+    steps = served.service.pools.steps
+    run, done = steps.run, list[Any]()
+
+    async def interrupted(*given: Any) -> Any:
+        if not done:
+            done.append(None)
+            await deed()
+        return await run(*given)
+
+    monkeypatch.setattr(steps, "run", interrupted)
+
+
+def bases_and_parts(served: Correcting) -> list[set[int]]:
+    """Return the seqs of all bases, and of all parts of bases: the same where none was written in vain."""
+    with closing(sqlite3.connect(served.url.removeprefix("sqlite:///"))) as database:
+        return [{seq for (seq,) in database.execute(f"SELECT seq FROM {table}")} for table in ("base", "base_part")]
+
+
+def test_a_base_that_is_made_while_a_rollback_takes_over_refuses_that(
+    served: Correcting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.rewarded([1.0, 0.0, 1.0])
+    live = served.service.live("e")
+    while_it_is_set(monkeypatch, served, lambda: served.service.compactions.compact(live))
+    assert_refused(served.rollback(2), 409, "compacted")
+    assert served.sets() == []
+    assert bases_and_parts(served) == [{6}, {6}]
+    served.rewarded([0.5])
+    assert served.rollback(7).status_code == 200
+    served.assert_right()
+
+
+def test_a_rollback_to_behind_a_base_that_is_made_meanwhile_is_done_again(
+    served: Correcting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.rewarded([1.0, 0.0, 1.0])
+    live = served.service.live("e")
+    while_it_is_set(monkeypatch, served, lambda: served.service.compactions.compact(live, 4))
+    assert served.rollback(4).json()["seq"] == 7
+    assert bases_and_parts(served) == [{4, 7}, {4, 7}]
+    served.rewarded([0.5])
+    served.restart()
+    served.assert_verified()
+
+
+@pytest.mark.parametrize(
+    ("deed", "said", "refused"),
+    [("compact", {"archive": False}, (409, "set_later")), ("erase", {"decision_ids": ["~0"]}, (503, "correcting"))],
+)
+def test_no_base_is_made_behind_what_a_rollback_on_its_way_goes_back_to(
+    served: Correcting, monkeypatch: pytest.MonkeyPatch, deed: str, said: Any, refused: tuple[int, str]
+) -> None:
+    """It is set, and not committed yet, as whoever makes the base looks for such: that waits for the commit."""
+    served.rewarded([1.0, 0.0, 1.0])
+    live, compactions, store = served.service.live("e"), served.service.compactions, served.store
+    append, bases, fold, committed = store.append, store.bases, compactions._fold, live.committed
+    waits, go_on, rolled = threading.Event(), threading.Event(), list[Any]()
+
+    def held(*given: Any) -> None:
+        waits.set()
+        assert go_on.wait(30)
+        append(*given)
+
+    def found(key: int) -> Any:
+        known = bases(key)
+        if not rolled:  # the seq that becomes the base is known: now comes the rollback
+            rolled.append(None)
+            rolled.append(pool.submit(served.rollback, 2))
+            assert waits.wait(30)
+        return known
+
+    def folding(*given: Any) -> Any:
+        go_on.set()
+        return fold(*given)
+
+    async def waited() -> Any:
+        if live.floor:
+            go_on.set()
+        return await committed()
+
+    with ThreadPoolExecutor(1) as pool, monkeypatch.context() as patched:
+        patched.setattr(store, "append", held)
+        patched.setattr(store, "bases", found)
+        patched.setattr(compactions, "_fold", folding)
+        patched.setattr(live, "committed", waited)
+        assert_refused(served.post(f"{E}:{deed}", said), *refused)
+        assert rolled[1].result(30).status_code == 200
+    assert live.floor == 0
+    served.rewarded([0.5])
+    served.assert_right()
+    assert served.post(f"{E}:{deed}", said).status_code == 200
+    served.restart()
+    served.assert_verified()
+
+
+def test_a_rollback_is_refused_for_a_while_where_the_log_has_to_be_folded_again(
+    served: Correcting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.rewarded([1.0, 0.0, 1.0])
+    live = served.service.live("e")
+
+    async def set_back() -> None:
+        live.set_back()
+        await served.service._setting_back.done(live)
+
+    while_it_is_set(monkeypatch, served, set_back)
+    assert_refused(served.rollback(2), 503, "refolding")
+    assert bases_and_parts(served) == [set(), set()]
+    assert served.rollback(2).status_code == 200
+    served.assert_right()
+
+
+def test_of_who_was_promoted_before_a_base_is_made_nothing_between_the_two_is_corrected(served: Correcting) -> None:
+    """That one is not in the base, and begins with its promotion: what it learned before it cannot learn again."""
+    served.rewarded([1.0, 0.0, 1.0])
+    assert served.post(f"{E}/policies", SHADOW).status_code == 201
+    between = served.rewarded([0.0, 1.0])
+    assert served.post(f"{E}/policies/1:promote").status_code == 200
+    behind = served.rewarded([0.0, 1.0])
+    assert served.post(f"{E}:compact", {"archive": False, "before": 8}).status_code == 200
+    for again in (False, True):
+        if again:
+            served.restart()
+        refused = served.client.put(f"{E}/decisions/{between[1]}/reward", json={"value": 0.0})
+        assert (refused.status_code, refused.json()["code"]) == (409, "compacted")
+    served.correct(behind[1], 0.0)
+    served.follow()
+    assert "corrections_left" not in served.get(E).json()
+    served.assert_verified()
+
+
+def test_a_base_that_is_made_during_a_promotion_refuses_who_cannot_learn_a_correction_any_more(
+    served: Correcting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = served.rewarded([1.0, 0.0, 1.0])
+    assert served.post(f"{E}/policies", SHADOW).status_code == 201
+    names += served.rewarded([1.0, 0.0, 1.0])
+    served.correct(names[4], 1.0)
+    served.follow()
+    live, events = served.service.live("e"), len(served.events())
+    while_it_is_set(monkeypatch, served, lambda: served.service.compactions.compact(live))
+    assert_refused(served.post(f"{E}/policies/1:promote"), 409, "compacted")
+    assert len(served.events()) == events
+    bases, parts = bases_and_parts(served)
+    assert bases == parts
+    served.rewarded([1.0])
+    served.follow()
+    assert "corrections_left" not in served.get(E).json()
+    served.assert_verified()
+
+
+def test_a_base_that_is_made_during_a_promotion_is_one_from_which_that_folds(
+    served: Correcting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.rewarded([1.0, 0.0, 1.0])
+    assert served.post(f"{E}/policies", SHADOW).status_code == 201
+    between = served.rewarded([0.0, 1.0])
+    live = served.service.live("e")
+    while_it_is_set(monkeypatch, served, lambda: served.service.compactions.compact(live, 8))
+    assert served.post(f"{E}/policies/1:promote").status_code == 200
+    refused = served.client.put(f"{E}/decisions/{between[1]}/reward", json={"value": 0.0})
+    assert (refused.status_code, refused.json()["code"]) == (409, "compacted")
+    served.correct(served.rewarded([1.0])[0], 0.0)
+    served.follow()
+    assert "corrections_left" not in served.get(E).json()
+    served.assert_verified()
+
+
+def test_a_policy_that_joins_behind_a_base_has_nothing_to_know_of_corrections_before(served: Correcting) -> None:
+    names = served.rewarded([1.0, 0.0, 1.0])
+    served.correct(names[1], 0.5)
+    served.follow()
+    assert served.post(f"{E}:compact", {"archive": False}).status_code == 200
+    assert served.post(f"{E}/policies", SHADOW | {"role": "canary", "share": 0.5, "start": "empty"}).status_code == 201
+    served.correct(served.rewarded([1.0, 0.0, 1.0])[1], 0.5)
+    served.follow()
+    served.assert_verified()
