@@ -211,7 +211,7 @@ class Live(Work):
         return made
 
     async def read_state(self, look: Callable[[Any], Made]) -> Made:
-        """Return what `look` finds in the state as it is, in another thread; rewards wait meanwhile."""
+        """Return what `look` finds in the state as it is, in another thread; rewards wait. The caller has the turn."""
         self.check_usable()
         async with self.keeping.awake(), self._pools.reads.turn():
             self.check_usable()
