@@ -55,6 +55,9 @@ class Held(Protocol):
     def recover(self) -> Recovered:
         """Fold the log. Runs in a worker thread."""
 
+    async def committed(self) -> None:
+        """Wait until all that is queued now is committed; raises `Unavailable` where that fails."""
+
 
 class Kept(Held, Protocol):
     """One whose state is kept in this way."""
@@ -128,7 +131,9 @@ class Keeping:
         self._awake += 1
         try:
             async with self._waking:
-                if live.state is None and live.unusable is None:
+                if self._rests:
+                    await live.committed()  # or it would be read without what was learned last
+                if self._rests:
                     self._room.check(live.row.id, live.spec.state_bytes)
                     self._room.take(live.row.id, live.spec.state_bytes)
                     live.state = (await self._pools.creations.run(live.recover)).state
@@ -150,6 +155,11 @@ class Keeping:
             return
         live.reading.begin()
         self._keep(self._kept(), self._stored)
+
+    @property
+    def _rests(self) -> bool:
+        """Whether the state was given up, and can be read again."""
+        return self._live.state is None and self._live.unusable is None
 
     def _kept(self) -> Any:
         """Return what a snapshot holds."""

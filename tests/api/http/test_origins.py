@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.held_commits import held_commits
 from support.lives import TSALLIS, UNIFORM, Life, law
 from support.old_logs import command
 from support.served import Served, assert_refused, folded, log_of
@@ -63,24 +61,6 @@ def test_a_shadow_goes_on_from_there_also_after_a_start(served: Served) -> None:
     life.do(1, "promote")
     life.play(10)
     life.assert_verifies()
-
-
-@contextmanager
-def held_commits(served: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Let no commit come through until the end, and yield what is set as soon as one waits."""
-    waits, go_on, append = threading.Event(), threading.Event(), served.store.append
-
-    def held(*given: Any) -> None:
-        waits.set()
-        assert go_on.wait(30)
-        append(*given)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(served.store, "append", held)
-        try:
-            yield waits
-        finally:
-            go_on.set()
 
 
 def test_a_shadow_that_is_watched_before_it_is_committed_knows_what_it_brought(
