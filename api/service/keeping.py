@@ -18,6 +18,7 @@ from .folded import Recovered
 from .pools import Pools
 from .reading import Reading
 from .room import Room
+from .turns import Turns
 from .writer import PendingSnapshot, Writer
 
 log = logging.getLogger("onearm")
@@ -63,6 +64,7 @@ class Kept(Held, Protocol):
     """One whose state is kept in this way."""
 
     keeping: Keeping
+    turns: Turns
 
 
 class Keeping:
@@ -92,7 +94,10 @@ class Keeping:
             self._bytes_since += EVENT_BYTES + size
 
     def snapshot(self) -> None:
-        """Have the writer pack and store the state: a copy of it, or a large one itself while rewards wait."""
+        """Have the writer pack and store the state: a copy of it, or a large one itself while rewards wait.
+
+        The caller has the turn.
+        """
         live = self._live
         if live.state is None or live.unusable is not None or live.reading.locked or not self._bytes_since:
             return
@@ -109,7 +114,10 @@ class Keeping:
             self.snapshot()
 
     async def kept(self) -> None:
-        """Have the writer pack and store the state, and wait until that is done, or cannot be."""
+        """Have the writer pack and store the state, and wait until that is done, or cannot be.
+
+        The caller has the turn.
+        """
         live = self._live
         if live.state is None or live.unusable is not None or live.reading.locked or not self._bytes_since:
             return
@@ -191,12 +199,16 @@ async def keep_all_states(lives: Iterable[Kept], writer: Writer[Any]) -> None:
     try:
         async with asyncio.timeout(SNAPSHOT_SECONDS):
             for group in _together(some):
-                for live in group:
-                    live.keeping.snapshot()
+                await asyncio.gather(*(live.turns.take(_snapshot, live) for live in group))
                 await writer.drain()
                 kept += len(group)
     except TimeoutError:
         log.warning("%d of %d states are kept; the logs of the others are read at the next start", kept, len(some))
+
+
+async def _snapshot(live: Kept) -> None:
+    """Have the writer store a snapshot, in a turn: whoever had the experiment before may be in the middle of a step."""
+    live.keeping.snapshot()
 
 
 def _together(lives: Iterable[Kept]) -> Iterator[list[Kept]]:
