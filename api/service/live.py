@@ -132,14 +132,14 @@ class Live(Work):
         self.corrections = recovered.corrections
         if self.windows is not None:
             self.windows.open(recovered.left, recovered.passed, self.seq, recovered.time, recovered.early)
+            self.windows.early.forget(self.erasing)
         history = recovered.history
         self.named = history.named
         kernels = recovered.kernels or self.kind.kernels(recovered.spec)
         self.decide_with(recovered.spec, kernels, history.members(self.seq))
         self.reach = max(history.folds_from(number, self.floor, self.seq) for number in self.spec.deciding)
         self.corrected_to = {number: history.paths.corrected_to(number, self.seq) for number in history.named}
-        self.roster, self.archived = history.roster, history.archived
-        self.problem = history.problem(self.seq)
+        self.roster, self.archived, self.problem = history.roster, history.archived, history.problem(self.seq)
         self._changing = self._last = None
         self.records.clear()
         self._room.take(self.row.id, self.state_bytes)
