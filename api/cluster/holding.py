@@ -89,6 +89,6 @@ class ShardFence:
         holding = self._holding
         found = locked(connection, sorted(numbers))
         for number in sorted(numbers):
-            if number not in holding.epochs or found.get(number) != (holding.node, holding.epochs[number]):
+            if found.get(number) != (holding.node, holding.epochs.get(number)):
                 holding.fenced()
                 raise lease_lost(f"shard {number}, which an experiment is in,")

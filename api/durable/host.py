@@ -31,7 +31,7 @@ class Host:
     """A service and its thread."""
 
     def __init__(self, store: Store) -> None:
-        self.names: set[str] = set()  # of the experiments that it works for
+        self.names: set[str] = set()  # of the experiments that it works for, or tells of
         self._process = os.getpid()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="onearm-service", daemon=True)
@@ -54,15 +54,16 @@ class Host:
 
     def take_in(self, row: Experiment) -> None:
         """Work for an experiment; raises what its log cannot be folded for."""
-        self.names.add(row.id)  # first: it is not idle any more
-        try:
-            self._run(self._service.take_in(row))
-        except BaseException:
-            self.names.discard(row.id)
-            raise
+        self._service.correcting.others.discard(row.id)
+        self._begin(row)
+
+    def look_at(self, row: Experiment) -> None:
+        """Tell of an experiment whose log an engine of this process writes: here nothing is added to it."""
+        self._service.correcting.others.add(row.id)
+        self._begin(row)
 
     def let_go(self, name: str) -> None:
-        """Work for an experiment no more; all that was decided and told is on record."""
+        """Work for an experiment, or tell of it, no more; all that was decided and told is on record."""
         self.names.discard(name)
         self._run(self._service.let_go(name))
 
@@ -76,6 +77,14 @@ class Host:
     def ask(self, scope: dict[str, Any], body: bytes) -> httpx.Response:
         """Return the answer to a request."""
         return self._run(_answer(self._app, scope, body))
+
+    def _begin(self, row: Experiment) -> None:
+        self.names.add(row.id)  # first: it is not idle any more
+        try:
+            self._run(self._service.take_in(row))
+        except BaseException:
+            self.names.discard(row.id)
+            raise
 
     def _run(self, work: Coroutine[Any, Any, Made]) -> Made:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

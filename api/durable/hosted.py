@@ -104,7 +104,7 @@ def hosted(found: Found, commit: Any, policies: Sequence[dict[str, Any]]) -> Any
                 f"commit is {as_seen(commit)}, and the experiment {name!r} {why}: where something goes on beside "
                 "decisions each call is committed; leave commit out",
             )
-        host = _host(share.owner, found.row)
+        host = _host(share.owner, found.row, Host.take_in)
     except BaseException:
         share.give_up()
         raise
@@ -125,7 +125,7 @@ def told_of(journal: Journal, tell: Callable[[Any], Made]) -> Made:
     """Return what a service tells of the experiment of a journal: it reads the log, and is gone again."""
     journal.flush()
     owner, row = journal.share.owner, journal.row
-    host = _host(owner, row)
+    host = _host(owner, row, Host.look_at)
     try:
         return tell(_at_service(Within(host, row.id), journal.kind, row.id))
     finally:
@@ -140,12 +140,12 @@ def _at_service(transport: Within, kind: Kind, name: str) -> Hosted:
     return HOSTED[kind.name](connection, name, None, None, SECONDS)
 
 
-def _host(owner: Owner, row: Experiment) -> Host:
+def _host(owner: Owner, row: Experiment, begin: Callable[[Host, Experiment], None]) -> Host:
     """Return the service of a database in this process, begun where there is none, once it has the experiment."""
     with owner.lock:
         host = owner.host = owner.host or Host(owner.store)
         try:
-            host.take_in(row)
+            begin(host, row)
         except BaseException:
             _stop_if_idle(owner, host)
             raise

@@ -43,7 +43,10 @@ async def weights_of(service: Service, live: Live, top: int) -> Weights:
     def told(tell: Any) -> Weights:
         return weigh(encoder, tell, shown, arms, labels, top)
 
+    def read(state: Any) -> Any:
+        return teller(explain, policy.params, state, k)
+
     if not is_small(encoder):
-        return await live.read_state(lambda state: told(teller(explain, policy.params, state, k)))
-    table = await live.read_state(lambda state: table_of(encoder, teller(explain, policy.params, state, k)))
+        return await live.turns.take(live.read_state, lambda state: told(read(state)))
+    table = await live.turns.take(live.read_state, lambda state: table_of(encoder, read(state)))
     return await service.pools.reads.run(partial(told, table))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -108,17 +108,24 @@ class Erasing:
         async with self._under_way.setdefault(live.row.key, asyncio.Lock()):
             live.check_usable()
             await live.committed()
-            numbers = await self._pools.lookups.run(named)
-            related = await self._pools.lookups.run(self._store.related, live.row.key, numbers)
-            numbers = sorted({*numbers, *related})
+            numbers = await self._related(live, await self._pools.lookups.run(named))
             if not numbers:
                 return Done(NOTHING, await self._blank_archives(live.row.key))
-            await live.turns.take(_hide, live, numbers)
+            hidden: set[int] = set()
             try:
-                return await self._blanked(live, numbers)
+                while more := numbers - hidden:
+                    await live.turns.take(_hide, live, more)
+                    hidden |= more
+                    await live.committed()  # until it was hidden one may have been shown as another decision
+                    numbers |= await self._related(live, more)
+                return await self._blanked(live, sorted(numbers))
             finally:
-                live.erasing.difference_update(numbers)
-                live.records.forget(numbers)
+                live.erasing.difference_update(hidden)
+                live.records.forget(hidden)
+
+    async def _related(self, live: Live, numbers: Collection[int]) -> set[int]:
+        """Return the numbers of decisions with those of what belongs to them, as far as that is committed."""
+        return {*numbers, *await self._pools.lookups.run(self._store.related, live.row.key, sorted(numbers))}
 
     async def _blanked(self, live: Live, numbers: list[int]) -> Done:
         """Blank decisions that are hidden."""
@@ -188,7 +195,7 @@ class Erasing:
                 return
 
 
-async def _hide(live: Live, numbers: list[int]) -> None:
+async def _hide(live: Live, numbers: Collection[int]) -> None:
     """Let nothing be told or learned of decisions from now on."""
     live.check_usable()
     live.erasing.update(numbers)

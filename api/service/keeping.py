@@ -18,6 +18,7 @@ from .folded import Recovered
 from .pools import Pools
 from .reading import Reading
 from .room import Room
+from .turns import Turns
 from .writer import PendingSnapshot, Writer
 
 log = logging.getLogger("onearm")
@@ -55,11 +56,15 @@ class Held(Protocol):
     def recover(self) -> Recovered:
         """Fold the log. Runs in a worker thread."""
 
+    async def committed(self) -> None:
+        """Wait until all that is queued now is committed; raises `Unavailable` where that fails."""
+
 
 class Kept(Held, Protocol):
     """One whose state is kept in this way."""
 
     keeping: Keeping
+    turns: Turns
 
 
 class Keeping:
@@ -89,7 +94,10 @@ class Keeping:
             self._bytes_since += EVENT_BYTES + size
 
     def snapshot(self) -> None:
-        """Have the writer pack and store the state: a copy of it, or a large one itself while rewards wait."""
+        """Have the writer pack and store the state: a copy of it, or a large one itself while rewards wait.
+
+        The caller has the turn.
+        """
         live = self._live
         if live.state is None or live.unusable is not None or live.reading.locked or not self._bytes_since:
             return
@@ -106,7 +114,10 @@ class Keeping:
             self.snapshot()
 
     async def kept(self) -> None:
-        """Have the writer pack and store the state, and wait until that is done, or cannot be."""
+        """Have the writer pack and store the state, and wait until that is done, or cannot be.
+
+        The caller has the turn.
+        """
         live = self._live
         if live.state is None or live.unusable is not None or live.reading.locked or not self._bytes_since:
             return
@@ -128,7 +139,9 @@ class Keeping:
         self._awake += 1
         try:
             async with self._waking:
-                if live.state is None and live.unusable is None:
+                if self._rests:
+                    await live.committed()  # or it would be read without what was learned last
+                if self._rests:
                     self._room.check(live.row.id, live.spec.state_bytes)
                     self._room.take(live.row.id, live.spec.state_bytes)
                     live.state = (await self._pools.creations.run(live.recover)).state
@@ -150,6 +163,11 @@ class Keeping:
             return
         live.reading.begin()
         self._keep(self._kept(), self._stored)
+
+    @property
+    def _rests(self) -> bool:
+        """Whether the state was given up, and can be read again."""
+        return self._live.state is None and self._live.unusable is None
 
     def _kept(self) -> Any:
         """Return what a snapshot holds."""
@@ -181,12 +199,16 @@ async def keep_all_states(lives: Iterable[Kept], writer: Writer[Any]) -> None:
     try:
         async with asyncio.timeout(SNAPSHOT_SECONDS):
             for group in _together(some):
-                for live in group:
-                    live.keeping.snapshot()
+                await asyncio.gather(*(live.turns.take(_snapshot, live) for live in group))
                 await writer.drain()
                 kept += len(group)
     except TimeoutError:
         log.warning("%d of %d states are kept; the logs of the others are read at the next start", kept, len(some))
+
+
+async def _snapshot(live: Kept) -> None:
+    """Have the writer store a snapshot, in a turn: whoever had the experiment before may be in the middle of a step."""
+    live.keeping.snapshot()
 
 
 def _together(lives: Iterable[Kept]) -> Iterator[list[Kept]]:

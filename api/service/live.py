@@ -132,14 +132,14 @@ class Live(Work):
         self.corrections = recovered.corrections
         if self.windows is not None:
             self.windows.open(recovered.left, recovered.passed, self.seq, recovered.time, recovered.early)
+            self.windows.early.forget(self.erasing)
         history = recovered.history
         self.named = history.named
         kernels = recovered.kernels or self.kind.kernels(recovered.spec)
         self.decide_with(recovered.spec, kernels, history.members(self.seq))
         self.deciders = history.deciders
         self.corrected_to = {number: history.paths.corrected_to(number, self.seq) for number in history.named}
-        self.roster, self.archived = history.roster, history.archived
-        self.problem = history.problem(self.seq)
+        self.roster, self.archived, self.problem = history.roster, history.archived, history.problem(self.seq)
         self._changing = self._last = None
         self.records.clear()
         self._room.take(self.row.id, self.state_bytes)
@@ -211,7 +211,7 @@ class Live(Work):
         return made
 
     async def read_state(self, look: Callable[[Any], Made]) -> Made:
-        """Return what `look` finds in the state as it is, in another thread; rewards wait meanwhile."""
+        """Return what `look` finds in the state as it is, in another thread; rewards wait. The caller has the turn."""
         self.check_usable()
         async with self.keeping.awake(), self._pools.reads.turn():
             self.check_usable()

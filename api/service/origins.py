@@ -40,10 +40,7 @@ def state_of_origin(store: Store, origin: Origin, source: Live, last: int, live:
     seq = last if origin.seq is None else origin.seq
     if seq > last:
         raise InvalidInput("ahead_of_log", f"seq is {seq}, and the log of {origin.experiment!r} ends at {last}")
-    if seq < source.base:
-        raise Conflict(
-            "compacted", f"the log of {origin.experiment!r} begins at its base, event {source.base}: name a later seq"
-        )
+    _check_reached(origin, source, seq)
     history = History(source.created, store.changes(source.row.key), source.kind.change_types)
     number = leader(history.members(seq)).policy if origin.policy is None else origin.policy
     if number not in history.spec(seq).numbers:
@@ -52,11 +49,22 @@ def state_of_origin(store: Store, origin: Origin, source: Live, last: int, live:
             f"policy {number} of {origin.experiment!r} did not decide at seq {seq}, and what it knew then is not kept: "
             f"name one that did, {', '.join(map(str, history.spec(seq).deciding))}",
         )
-    found = finished(fold_log(source.row, source.created, source.kind, store, seq))
+    try:
+        found = finished(fold_log(source.row, source.created, source.kind, store, seq))
+    finally:
+        _check_reached(origin, source, seq)  # or what it reads has become slim meanwhile
     _check_same(origin, source, history.member(number)[0].spec, found.history.roster.labels, live, policy)
     state = states_of(found.spec, found.state)[number]
     _check_size(state)
     return Known(Origin(origin.experiment, seq, number), state, len(found.history.roster.labels))
+
+
+def _check_reached(origin: Origin, source: Live, seq: int) -> None:
+    """Refuse a seq before the base of a log: what lies before that is slim, or some of it erased."""
+    if seq < source.floor:
+        raise Conflict(
+            "compacted", f"the log of {origin.experiment!r} begins at its base, event {source.floor}: name a later seq"
+        )
 
 
 def is_origin(there: Origin | None, asked: Origin | None) -> bool:

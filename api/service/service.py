@@ -175,7 +175,7 @@ class Service:
             await live.turns.idle()
             with suppress(OnearmError):
                 await live.committed()
-        await asyncio.gather(*(live.keeping.kept() for live in lives))
+        await asyncio.gather(*(live.turns.take(live.keeping.kept) for live in lives))
         await self._end_all(lives)
 
     async def abandon(self, names: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -124,6 +125,33 @@ def test_an_owner_whose_shard_is_anothers_by_now_writes_nothing(make: Callable[.
     assert a.store.last(experiment.key) == (1, 1)
     assert [one.id for one in b.store.experiments()] == ["e"]
     b.store.append([decide(experiment.key, 2, 1)])
+
+
+class Leaving(dict[int, int]):
+    """Shards each of which is lost as soon as somebody has looked for it, as by the event loop's thread."""
+
+    def __contains__(self, number: object) -> bool:
+        there = super().__contains__(number)
+        self.clear()
+        return there
+
+    def get(self, number: int, default: Any = None) -> Any:
+        epoch = super().get(number, default)
+        self.clear()
+        return epoch
+
+
+def test_a_shard_that_is_lost_while_the_writer_looks_at_it_is_written_or_refused(make: Callable[..., One]) -> None:
+    a = make("a")
+    a.take()
+    experiment = a.store.add_experiment("e", "{}", b"", "{}", 0)
+    a.holding.know(experiment.key, "e")
+    a.holding.epochs = Leaving(a.holding.epochs)
+    a.store.append([decide(experiment.key, 1, 0)])  # it is its own by the database
+    with pytest.raises(Unavailable) as refused:
+        a.store.append([decide(experiment.key, 2, 1)])
+    assert refused.value.code == "lease_lost"
+    assert a.store.last(experiment.key) == (1, 1)
 
 
 def test_a_lease_that_ended_writes_as_long_as_nobody_took_its_shards(make: Callable[..., One]) -> None:

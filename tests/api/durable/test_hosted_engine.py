@@ -7,6 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from support.served import Served
 
 import onearm
 from onearm.api.cli.main import run
-from onearm.api.durable import host
+from onearm.api.durable import host, hosted
+from onearm.api.service import correcting
 from onearm.api.service.clocks import Clocks
+from onearm.api.service.service import Service
 from onearm.engine.errors import Conflict, InvalidInput, NotFound, Unavailable
 from onearm.engine.storage.store import Store
 
@@ -351,6 +354,44 @@ def test_any_experiment_has_what_a_service_tells(here: dict[str, Any]) -> None:
         told.correct("~0", 0.5)
     with onearm.open(**here) as engine:
         assert engine.number == 6
+
+
+def test_who_only_tells_of_a_log_writes_nothing_to_it(
+    here: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine beside it goes on with its own seq: corrections reach the state where a service works for it."""
+    monkeypatch.setattr(correcting, "EVERY", 3600.0)  # seconds: the test says when they are looked after
+    with onearm.open("ucb1", arms=ARMS, **here, policies=[]) as corrected:
+        first = corrected.decide()
+        corrected.learn(first, 1.0)
+        corrected.correct(first, 0.0)
+    begun, at_service = host._begun, hosted._at_service
+    services: list[Service] = []
+
+    async def noted(store: Store) -> Any:
+        service, app = await begun(store)
+        services.append(service)
+        return service, app
+
+    def looked_after(transport: host.Within, *about: Any) -> Any:
+        transport._host._run(services[-1].correcting.correct_all(1.0))
+        return at_service(transport, *about)
+
+    monkeypatch.setattr(host, "_begun", noted)
+    monkeypatch.setattr(hosted, "_at_service", looked_after)
+    with onearm.open(**here) as engine:
+        assert engine.report().rewards == 1
+        engine.learn(engine.decide(), 0.5)
+        assert engine.record("~1").reward.value == 0.5
+        assert engine.curve("hour").spans[0].decisions == 2
+        engine.learn(engine.decide(), 0.5)
+    with onearm.open(**here, policies=[]) as several:  # here it does
+        assert several.about().decisions == 3
+    with closing(Store.open(here["database"])) as store:
+        key = store.experiments()[0].key
+        sets = [change.detail for change in store.changes(key)]
+    assert len(sets) == 1 and '"corrected"' in str(sets[0])
+    verified(here, capsys)
 
 
 def test_postgresql_has_engines_of_both_sorts_too(postgres_url: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from support.windowed import GRACE, Windowed, assert_clean, learned
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.api.service import early
+from onearm.api.service.live import Live
 from onearm.engine.errors import Unavailable
 from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, CLOSED_BY_REWARD
 from onearm.engine.vocabulary import DECIDE, EARLY, OUTCOME
@@ -203,6 +206,39 @@ def test_an_erasure_takes_what_came_before_the_decision(served: Windowed) -> Non
     found = verified(served.url)
     assert not any(map(has_fault, found))
     assert [one["blank"] for one in found if "blank" in one] == [1]
+
+
+def test_what_is_being_erased_is_not_held_again_where_a_commit_fails(
+    served: Windowed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log is folded again then, and still has it."""
+    send(served, "d", 1.0, "secret")
+    live, move_base, append = served.service.live("e"), served.service.compactions.move_base, served.store.append
+
+    def failing(*given: Any) -> None:
+        served.store.append = append  # type: ignore[method-assign]
+        raise Unavailable("commit_failed", "the disk is full: make room")
+
+    def failed() -> None:
+        assert live.erasing
+        served.store.append = failing  # type: ignore[method-assign]
+        assert_refused(served.decide(), 503, "commit_failed")
+        deadline = time.monotonic() + 30
+        while live.unusable is not None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        decide(served, "d")
+
+    async def moved(live: Live) -> None:
+        await asyncio.to_thread(failed)
+        await move_base(live)
+
+    monkeypatch.setattr(served.service.compactions, "move_base", moved)
+    assert served.post("/v1/experiments/e:erase", {"decision_ids": ["d"]}).status_code == 200
+    assert served.record("d").json()["outcomes"] == []
+    assert [event.kind for event in log_of(served.store, "e")[1]] == [EARLY, DECIDE]
+    served.restart()
+    assert_clean(served)
 
 
 def test_an_export_is_the_same_experiment_elsewhere(served: Windowed) -> None:

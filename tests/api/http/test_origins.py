@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.held_commits import held_commits
 from support.lives import TSALLIS, UNIFORM, Life, law
 from support.old_logs import command
 from support.served import Served, assert_refused, folded, log_of
 
 from onearm.api.log_files import ROWS
-from onearm.api.service import policies
+from onearm.api.service import origins, policies
 
 GREEDY = law("epsilon_greedy", epsilon=0.1, origin=None)
 PATH = "/v1/experiments/e/policies"
@@ -63,24 +61,6 @@ def test_a_shadow_goes_on_from_there_also_after_a_start(served: Served) -> None:
     life.do(1, "promote")
     life.play(10)
     life.assert_verifies()
-
-
-@contextmanager
-def held_commits(served: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Let no commit come through until the end, and yield what is set as soon as one waits."""
-    waits, go_on, append = threading.Event(), threading.Event(), served.store.append
-
-    def held(*given: Any) -> None:
-        waits.set()
-        assert go_on.wait(30)
-        append(*given)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(served.store, "append", held)
-        try:
-            yield waits
-        finally:
-            go_on.set()
 
 
 def test_a_shadow_that_is_watched_before_it_is_committed_knows_what_it_brought(
@@ -204,3 +184,39 @@ def test_what_does_not_fit_is_refused(served: Served) -> None:
     refused(GREEDY, 422, "other_arms", experiment="other")
     refused(GREEDY, 422, "other_problem", experiment="ranged")
     assert life.roles() == {0: "live"}
+
+
+AFTER_30 = {"policy": law("linucb"), "role": "shadow", "start": {"experiment": "there", "seq": 30}}
+
+
+def with_contexts(served: Served) -> None:
+    """Let an experiment "there" learn of contexts, 40 events, and make one that decides about the same."""
+    numbers = {"problem": {"context": {"kind": "dense", "length": 2}}, "policy": law("linucb")}
+    served.create("there", **numbers)
+    for i in range(20):
+        served.decide({"decision_id": f"d{i}", "context": [i / 20, 1.0]}, "there")
+        served.reward(f"d{i}", i / 20, "there")
+    served.create(**numbers)
+
+
+def test_what_becomes_slim_while_it_is_folded_is_refused_as_what_was(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contexts are gone then, and what was learned of them cannot be told."""
+    with_contexts(served)
+    finished = origins.finished
+
+    def compacted_first(steps: Any) -> Any:
+        assert served.post("/v1/experiments/there:compact", {"archive": False}).status_code == 200
+        served.client.portal.call(served.service.chores.done)
+        return finished(steps)
+
+    monkeypatch.setattr(origins, "finished", compacted_first)
+    assert_refused(served.post(PATH, AFTER_30), 409, "compacted")
+
+
+def test_what_somebody_was_erased_of_later_cannot_be_told(served: Served) -> None:
+    """What was learned of the context of who was erased is in the state, and not in the log any more."""
+    with_contexts(served)
+    assert served.post("/v1/experiments/there:erase", {"decision_ids": ["d3"]}).json()["decisions"] == 1
+    assert_refused(served.post(PATH, AFTER_30), 409, "compacted")

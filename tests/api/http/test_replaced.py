@@ -181,3 +181,27 @@ def test_a_correction_says_what_was_shown_in_its_place(served: Windowed) -> None
     assert "never shown" in says("never")
     answer = served.client.put(path.format("~1"), content=b'{"value": 0.5}')
     assert answer.json() == {"status": "accepted"}
+
+
+def test_an_erasure_takes_what_is_shown_in_its_place_while_it_begins(
+    served: Windowed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision in its place has its context and its unit, and a number that nobody named."""
+    other = defer(served, "d", unit_id="Ann")
+    defer(served, "e", unit_id="Bob")
+    related, answers = served.store.related, list[Any]()
+
+    def shown_after(*about: Any) -> list[int]:
+        found = related(*about)
+        if not answers:
+            answers.append(activate(served, "d", other).json())
+        return found
+
+    monkeypatch.setattr(served.store, "related", shown_after)
+    erased = served.post("/v1/experiments/e:erase", {"unit_id": "Ann"}).json()
+    assert answers == [{"status": "activated"}]
+    assert erased["decisions"] == 2
+    assert_refused(served.record("~2"), 404, "unknown_decision")
+    assert {event.unit_id for event in log_of(served.store, "e")[1]} == {None, "Bob"}
+    served.pass_time(10)
+    assert_clean(served)

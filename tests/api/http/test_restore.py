@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from support.held_commits import held_commits
 from support.meeting import at_once
 from support.served import Served, assert_refused
 
@@ -148,3 +152,42 @@ def test_what_is_learned_while_the_state_is_still_being_stored_is_not_in_that_sn
         served.stop()
         assert not any(found.get("bad_snapshot") for found in verified(served.url))
         served.start()
+
+
+def test_a_state_that_is_read_again_before_the_archive_is_committed_has_all_that_was_learned(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks of it after the archive gives the state up, and the next one reads the log, which ends before."""
+    served.create("wide", arms=[{"id": f"a{i}"} for i in range(200)])  # more than a few events: it is given up at once
+    served.decide({"decision_id": "d"}, "wide")
+    live = served.service.live("wide")
+    live.turns.take_up()  # steps are quick, and need no turns
+    asked, recover, committed = threading.Event(), live.recover, live.committed
+
+    def recovers() -> Any:
+        found = recover()
+        asked.set()
+        return found
+
+    async def waits() -> None:
+        asked.set()
+        await committed()
+
+    with ThreadPoolExecutor(4) as pool:
+        with held_commits(served, monkeypatch) as holds:
+            answers = [pool.submit(served.reward, "d", 0.25, "wide")]
+            assert holds.wait(30)
+            answers.append(pool.submit(served.post, "/v1/experiments/wide:archive"))
+            deadline = time.monotonic() + 30
+            while not live.archived:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            told = pool.submit(served.get, "/v1/experiments/wide/diagnostics")
+            assert told.result(10).status_code == 200
+            assert live.state is None
+            monkeypatch.setattr(live, "recover", recovers)
+            monkeypatch.setattr(live, "committed", waits)
+            answers.append(pool.submit(served.post, "/v1/experiments/wide:restore"))
+            assert asked.wait(30)
+        assert [answer.result(30).status_code for answer in answers] == [200] * 3
+    served.assert_consistent("wide")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from support.served import Served
+from support.slow_steps import slow
 
 import onearm
 from onearm.api.experiment.weights import SLOTS_MAX
+from onearm.api.http import weights
 
 
 @pytest.mark.parametrize("bits", [10, SLOTS_MAX.bit_length()])
@@ -35,3 +40,40 @@ def test_rewards_do_not_wait_for_the_log(served: Served, monkeypatch: pytest.Mon
     assert waited == [False]
     names = {weight["name"] for weight in found["shared"]}
     assert names == {weight.name for weight in engine.weights().shared} == {"q.red", "q.blue"}
+
+
+def test_weights_wait_for_the_step_at_work(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read in another thread, in which nothing may be learned meanwhile."""
+    made = served.create("words", policy={"name": "squarecb"}, problem={"context": {"kind": "features", "bits": 4}})
+    assert made.status_code == 201, made.text
+    name = served.decide({"context": {"x": 1.0}}, "words").json()["decision_id"]
+    live = served.service.live("words")
+    slow(served, monkeypatch, "words")
+    begun, go_on, looked = threading.Event(), threading.Event(), threading.Event()
+    apply, table_of = live.apply, weights.table_of
+
+    def held(*given: Any) -> None:
+        begun.set()
+        assert go_on.wait(30)
+        apply(*given)
+
+    def looks(*given: Any) -> Any:
+        looked.set()
+        assert go_on.wait(30)
+        return table_of(*given)
+
+    monkeypatch.setattr(live, "apply", held)
+    monkeypatch.setattr(weights, "table_of", looks)
+    with ThreadPoolExecutor(2) as pool:
+        learned = pool.submit(served.reward, name, 1.0, "words")
+        assert begun.wait(30)
+        found = pool.submit(served.get, "/v1/experiments/words/weights")
+        deadline = time.monotonic() + 30
+        while not looked.is_set() and len(live.turns._tasks) < 2:  # it reads the state, or waits for its turn
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        too_early = looked.is_set()
+        go_on.set()
+        assert learned.result(30).json() == {"status": "accepted"}
+        assert found.result(30).status_code == 200
+    assert not too_early

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,20 @@ from typing import Any
 import httpx
 import pytest
 from support.meeting import at_once
-from support.served import Served, assert_refused
+from support.served import Served, assert_refused, folded, log_of
 from support.slow_steps import Held, slow
 from support.windowed import Windowed, half_closed
 
 from onearm.api.cli.verify import has_fault, verified
+from onearm.api.kinds.kind import NO_DETAIL
 from onearm.api.service import live as live_module
 from onearm.api.service import turns as turns_module
 from onearm.api.service.pools import Pools
+from onearm.api.service.service import Service
 from onearm.api.service.turns import Turns
 from onearm.engine import loop
 from onearm.engine.kernel import Entry
+from onearm.engine.vocabulary import Feedback
 
 E, OTHER = "/v1/experiments/e", "/v1/experiments/other"
 
@@ -139,6 +142,56 @@ def test_a_service_that_ends_waits_for_the_step_at_work(served: Served, monkeypa
     held.let_go.set()
     served.restart()
     assert served.get(E).json()["rewards"] == 1
+    served.assert_consistent()
+
+
+class HeldAfter(Held):
+    """What a step runs, held up when it has changed the state."""
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        made = self._call(*args, **named)
+        self.begun.set()
+        assert self.let_go.wait(60.0)
+        return made
+
+
+@pytest.mark.parametrize("end", [lambda service: service.give_up(["e"]), lambda service: service.let_go("e")])
+def test_a_snapshot_waits_for_the_step_of_who_goes_on_while_an_experiment_is_given_up(
+    served: Served, monkeypatch: pytest.MonkeyPatch, end: Callable[[Service], Coroutine[Any, Any, None]]
+) -> None:
+    """A batch has the experiment already, and goes on with its next reward when nobody had a turn for a moment."""
+    live, service = served.service.live("e"), served.service
+    served.decide()
+    _, update = slow(served, monkeypatch)
+    held = update.call = HeldAfter(update.call)
+    idle, learning = live.turns.idle, list[asyncio.Task[None]]()
+
+    async def learn() -> None:
+        record = await live.find(0)
+        assert record is not None
+        await live.learn(record, live.kind.action(live, record.event), Feedback(1.0, NO_DETAIL), "", live.now())
+
+    async def idle_for_a_moment() -> None:
+        await idle()
+        if not learning:
+            learning.append(asyncio.create_task(live.turns.take(learn)))
+            await begun(held)
+
+    async def give_up(_: httpx.AsyncClient) -> None:
+        ends = asyncio.create_task(end(service))
+        async with asyncio.timeout(60):
+            while len(live.turns._tasks) < 2 and live.row.key not in service.writer.kept:  # it waits, or has packed it
+                await asyncio.sleep(0.01)
+        held.let_go.set()
+        await ends
+        await asyncio.gather(*learning, return_exceptions=True)
+
+    monkeypatch.setattr(live.turns, "idle", idle_for_a_moment)
+    at_once(served, give_up)
+    (kept, *_) = served.store.newest_snapshots(live.row.key)
+    row, events = log_of(served.store, "e")
+    assert kept.digest == folded(row, events[: kept.seq])
+    served.restart()
     served.assert_consistent()
 
 
