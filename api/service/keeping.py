@@ -56,8 +56,8 @@ class Held(Protocol):
     def recover(self) -> Recovered:
         """Fold the log. Runs in a worker thread."""
 
-    async def committed(self) -> None:
-        """Wait until all that is queued now is committed; raises `Unavailable` where that fails."""
+    async def committed(self) -> int:
+        """Wait until all that is queued now is committed, and return its last seq; raises `Unavailable` on failure."""
 
 
 class Kept(Held, Protocol):
