@@ -17,7 +17,7 @@ from ...engine.vocabulary import EXTERNAL, Feedback
 from ..kinds.kind import Several
 from ..service import arriving
 from ..service.at_once import learn_at_once
-from ..service.correcting import reach
+from ..service.floor import reach
 from ..service.live import Live
 from ..service.records import Record
 from ..service.refusals import missing

@@ -25,7 +25,7 @@ from ..experiment.sums import packed
 from .archives import Archives
 from .bases import parts_of
 from .chores import Chores, Rank, Ranked
-from .correcting import check_corrected
+from .floor import check_corrected
 from .folded import finished, fold_log
 from .history import History
 from .live import Live
