@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Literal, NamedTuple
+from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -93,7 +94,7 @@ class Policies:
         self._watches: dict[int, Watch] = {}  # by the key of the experiment
         self._rooms: dict[int, str] = {}  # under which names shadows take memory, by the same
         self._later: dict[int, float] = {}  # when one that could not be watched is looked at again, by the same
-        self._making = asyncio.Lock()  # of watches: of two of one experiment one would be in vain
+        self._making: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # of watches, by the same
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -246,7 +247,7 @@ class Policies:
 
     async def _watched(self, live: Live) -> Watch:
         """Return what watches an experiment; after a start, and where a shadow began before what was read, anew."""
-        async with self._making:
+        async with self._making.setdefault(live.row.key, asyncio.Lock()):  # of two one would be in vain
             known, members = self._watches.get(live.row.key), live.members
             if known is None or known.lacks(members):
                 await live.committed()  # what these begin with is read from the log
