@@ -122,6 +122,25 @@ def test_no_base_is_made_behind_what_a_rollback_on_its_way_goes_back_to(
     served.assert_verified()
 
 
+def test_of_a_state_that_cannot_be_set_for_any_reason_nothing_is_left(
+    served: Correcting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.rewarded([1.0, 0.0])
+    run = served.service.pools.steps.run
+
+    async def failing(*given: Any) -> Any:
+        if bases_and_parts(served)[1]:
+            raise MemoryError("as if there were none left")
+        return await run(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(served.service.pools.steps, "run", failing)
+        assert served.rollback(2).status_code == 500
+    assert bases_and_parts(served) == [set(), set()]
+    assert served.rollback(2).status_code == 200
+    served.assert_right()
+
+
 def test_a_rollback_is_refused_for_a_while_where_the_log_has_to_be_folded_again(
     served: Correcting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
