@@ -5,13 +5,34 @@ What was learned by then is not folded again: no correction reaches it, and no s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 
-from ...engine.errors import Conflict, Unavailable
+from ...engine.errors import Conflict, OnearmError, Unavailable
 from ...engine.storage.store import Store
 from ..experiment.lineup import Member
+from .bases import floor_of
 from .history import History, folds_from
 from .live import Live
+from .writer import Writer
+
+
+@asynccontextmanager
+async def floor_raised(live: Live, seq: int, store: Store, writer: Writer[Live]) -> AsyncIterator[None]:
+    """Take no corrections of what was learned up to a seq while it becomes the base, or any more once it is.
+
+    Where that fails the floor is that of the record: a base may be there whose commit nobody heard of. It stays raised
+    where the database does not say.
+    """
+    live.floor = max(live.floor, seq)
+    try:
+        yield
+    except BaseException:
+        with suppress(OnearmError):
+            bases = await asyncio.shield(writer.run(store.bases, live.row.key))  # behind what may still be committed
+            live.floor = floor_of(bases)
+        raise
 
 
 def reach(live: Live) -> int:
