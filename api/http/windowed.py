@@ -20,7 +20,7 @@ from ..service.at_once import learn_at_once
 from ..service.floor import reach
 from ..service.live import Live
 from ..service.records import Record
-from ..service.refusals import missing
+from ..service.refusals import being_erased, missing
 from ..service.service import Service
 from ..service.windows import came as rewards_of
 from ..service.windows import is_activated
@@ -273,6 +273,8 @@ def _early(live: Live, decision_id: str, feedback: Feedback, reward_id: str) -> 
             f"decision {decision_id!r} was not made yet: where costs or next states come with rewards, these are not "
             "held for decisions to come; send it once the decision is made",
         )
+    if windows.early.is_hidden(decision_id):
+        raise being_erased()
     held = windows.early.of(decision_id, now)
     if _is_again(decision_id, held, feedback, reward_id):
         return CameEarly(None)

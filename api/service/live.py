@@ -106,7 +106,7 @@ class Live(Work):
         self.set_back = partial(refold, self)  # gives up the state, which is ahead of the log, which is folded again
         self.versions = spec.versions_json()
         self.reading = Reading()
-        self.windows = None if spec.window is None else Windows(spec.window, clocks)
+        self.windows = None if spec.window is None else Windows(spec.window, clocks, self.erasing)
         self._changing: asyncio.Future[None] | None = None  # the last change
         self._last: asyncio.Future[None] | None = None  # what was queued last
         self.turns = Turns(pools.steps)
