@@ -8,7 +8,7 @@ from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_reward
 from ...engine.storage.records import Event
 from ...engine.storage.windows import shown_number
-from ..service.correcting import reach
+from ..service.floor import reach
 from ..service.live import Live
 from ..service.records import Record
 from ..service.service import Service

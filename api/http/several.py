@@ -20,7 +20,7 @@ from ..service.live import Live
 from ..service.records import Record
 from .requests import find, held, numbers_of, settled
 from .schemas import DecisionRecord, Rewarded
-from .windowed import Status, check_coming, taken
+from .windowed import Status, judged, recorded
 
 STATUSES: tuple[Status, ...] = ("accepted", "late", "duplicate")  # of several rewards the first that one of them has
 
@@ -63,17 +63,17 @@ async def shared(live: Live, several: Several, decision_id: str, said: object, r
 
 
 async def _came(live: Live, shares: Sequence[Share], reward_id: str) -> Status:
-    """Take rewards of decisions with windows, which all began at the same time."""
-    for record, feedback in shares:
-        check_coming(live, f"~{record.event.number}", record, feedback, reward_id)
-    found: set[Status] = set()
-    state, made = live.state, list[Event]()
+    """Take rewards of decisions with windows, which all began at the same time.
+
+    All are on record before anything is awaited: steps may take long, and what they are judged by changes meanwhile.
+    """
+    now, state, made = live.now(), live.state, list[Event]()
+    verdicts = [judged(live, f"~{one.record.event.number}", *one, reward_id, now) for one in shares]
+    for one, verdict in zip(shares, verdicts, strict=True):
+        made += recorded(live, *one, reward_id, verdict)
     try:
-        for record, feedback in shares:
-            status, events = taken(live, f"~{record.event.number}", record, feedback, reward_id)
-            found.add(status)
-            made += events
-            learned = None if status == "late" else await learned_at_once(live, record)
+        for one, verdict in zip(shares, verdicts, strict=True):
+            learned = None if verdict.status == "late" else await learned_at_once(live, one.record)
             made += [] if learned is None else [learned]
     finally:
         if made and live.state is state:  # else the log is folded again, without them
@@ -82,6 +82,7 @@ async def _came(live: Live, shares: Sequence[Share], reward_id: str) -> Status:
                 if record.event.number in there:
                     record.rewarded = committed
     live.keeping.snapshot_if_due()
+    found = {verdict.status for verdict in verdicts}
     return next(status for status in STATUSES if status in found)
 
 

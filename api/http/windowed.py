@@ -17,10 +17,10 @@ from ...engine.vocabulary import EXTERNAL, Feedback
 from ..kinds.kind import Several
 from ..service import arriving
 from ..service.at_once import learn_at_once
-from ..service.correcting import reach
+from ..service.floor import reach
 from ..service.live import Live
 from ..service.records import Record
-from ..service.refusals import missing
+from ..service.refusals import being_erased, missing
 from ..service.service import Service
 from ..service.windows import came as rewards_of
 from ..service.windows import is_activated
@@ -48,6 +48,14 @@ class Came(NamedTuple):
         """Return the answer to it, once it is committed."""
         await settled(self.record)
         return Rewarded(self.status)
+
+
+class Verdict(NamedTuple):
+    """What becomes of a reward of a decision."""
+
+    status: Status
+    now: int  # when it came
+    instead: float | None = None  # what was learned of the decision is corrected to that
 
 
 class CameEarly(NamedTuple):
@@ -88,70 +96,56 @@ async def came(live: Live, decision_id: str, feedback: Feedback, reward_id: str,
         raise missing(live.spec.id, decision_id)
     if found.event.kind == EXTERNAL and found.reward is not None and why_closed(found.reward) is None:
         raise Conflict("reward_exists", live.kind.reward_exists(decision_id, found.reward))
+    now = live.now()
     if news is not None:
-        found = _shown(live, decision_id, found, feedback, reward_id, news)
-    status, events = taken(live, decision_id, found, feedback, reward_id)
-    if events:
+        _check_shown(live, decision_id, found, now)
+    verdict = judged(live, decision_id, found, feedback, reward_id, now)
+    if news is not None:
+        found = put_on_record(live, found, news, now)
+    if events := recorded(live, found, feedback, reward_id, verdict):
         found.rewarded = live.queue(*events)
-    if status != "late":
+    if verdict.status != "late":
         await learn_at_once(live, found)  # of a duplicate where that failed before
-    return Came(found, status)
+    return Came(found, verdict.status)
 
 
-def _shown(live: Live, decision_id: str, found: Record, feedback: Feedback, reward_id: str, news: News) -> Record:
-    """Put on record what a reward says was shown, queued for the log; return the decision of that."""
+def judged(live: Live, decision_id: str, found: Record, feedback: Feedback, reward_id: str, now: int) -> Verdict:
+    """Return what becomes of a reward of a decision that comes now; nothing is on record yet. Raises as `came`."""
+    windows, reward = live.windows, feedback.reward
+    assert windows is not None
+    if _is_again(decision_id, found.outcomes, feedback, reward_id):
+        return Verdict("duplicate", now)
+    live.check_open()
+    if not windows.is_closed(found, now):
+        _together(live, decision_id, [*windows.rewards(found), reward])
+        return Verdict("accepted", now)
+    _check_late(live, decision_id, found, now)
+    instead = None
+    if windows.window.late == "learn":
+        together = _together(live, decision_id, [*rewards_of(found, late=True), reward])
+        instead = together if _is_default(live, found) and found.value != together else None
+    return Verdict("late", now, instead)
+
+
+def recorded(live: Live, found: Record, feedback: Feedback, reward_id: str, verdict: Verdict) -> list[Event]:
+    """Put a reward that was judged on record; return the next events of the log, which the caller queues."""
+    if verdict.status == "duplicate":
+        return []
+    late = verdict.status == "late"
+    return arriving.on_record(live, found, feedback, reward_id, verdict.now, late=late, instead=verdict.instead)
+
+
+def _check_shown(live: Live, decision_id: str, found: Record, now: int) -> None:
+    """Refuse what a reward says was shown after the window of its decision."""
     windows = live.windows
     assert windows is not None
-    is_again = _is_again(decision_id, found.outcomes, feedback, reward_id)
     live.check_open()
-    now = live.now()
     if windows.is_closed(found, now):
         raise Conflict(
             "late",
             f"what was shown of decision {decision_id!r} was told at {iso(now)}, and its window closed at "
             f"{iso(windows.due(found))}: that cannot be changed any more",
         )
-    if not is_again:
-        _together(live, decision_id, [*windows.rewards(found), feedback.reward])
-    return put_on_record(live, found, news, now)
-
-
-def taken(
-    live: Live, decision_id: str, found: Record, feedback: Feedback, reward_id: str
-) -> tuple[Status, list[Event]]:
-    """Put a reward of a decision on record; return what became of it, and the events, which the caller queues.
-
-    Raises as `came`.
-    """
-    windows, reward = live.windows, feedback.reward
-    assert windows is not None
-    if _is_again(decision_id, found.outcomes, feedback, reward_id):
-        return "duplicate", []
-    live.check_open()
-    now, window = live.now(), windows.window
-    if not windows.is_closed(found, now):
-        _together(live, decision_id, [*windows.rewards(found), reward])
-        return "accepted", arriving.taken(live, found, feedback, reward_id, now, late=False)
-    _check_late(live, decision_id, found, now)
-    instead = None
-    if window.late == "learn":
-        together = _together(live, decision_id, [*rewards_of(found, late=True), reward])
-        instead = together if _is_default(live, found) and found.value != together else None
-    return "late", arriving.taken(live, found, feedback, reward_id, now, late=True, instead=instead)
-
-
-def check_coming(live: Live, decision_id: str, found: Record, feedback: Feedback, reward_id: str) -> None:
-    """Raise what `taken` would."""
-    windows = live.windows
-    assert windows is not None
-    if _is_again(decision_id, found.outcomes, feedback, reward_id):
-        return
-    live.check_open()
-    now = live.now()
-    if windows.is_closed(found, now):
-        _check_late(live, decision_id, found, now)
-    else:
-        _together(live, decision_id, [*windows.rewards(found), feedback.reward])
 
 
 def _check_late(live: Live, decision_id: str, found: Record, now: int) -> None:
@@ -160,12 +154,12 @@ def _check_late(live: Live, decision_id: str, found: Record, now: int) -> None:
     assert windows is not None
     if windows.window.late != "refuse":
         return
-    taken = "" if live.problem.detail_length else ', or "learn", which takes them instead of the default'
+    or_learn = "" if live.problem.detail_length else ', or "learn", which takes them instead of the default'
     raise Conflict(
         "late",
         f"the reward of decision {decision_id!r} came at {iso(now)}, and its window closed at "
         f"{iso(windows.due(found))}, {windows.window.wait_time} after it was {_begun(found)}: send rewards before, or "
-        f'create the experiment with "late": "record", which keeps them{taken}',
+        f'create the experiment with "late": "record", which keeps them{or_learn}',
     )
 
 
@@ -279,6 +273,8 @@ def _early(live: Live, decision_id: str, feedback: Feedback, reward_id: str) -> 
             f"decision {decision_id!r} was not made yet: where costs or next states come with rewards, these are not "
             "held for decisions to come; send it once the decision is made",
         )
+    if windows.early.is_hidden(decision_id):
+        raise being_erased()
     held = windows.early.of(decision_id, now)
     if _is_again(decision_id, held, feedback, reward_id):
         return CameEarly(None)

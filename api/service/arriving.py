@@ -50,7 +50,7 @@ class Live(Protocol):
         """Queue events that are written together or not at all."""
 
 
-def taken(
+def on_record(
     live: Live,
     record: Record,
     feedback: Feedback,
@@ -63,9 +63,8 @@ def taken(
     """Put a reward on record that is learned when the window of its decision closes, or that came too late.
 
     Returns the next events of the log, which the caller queues. With `instead` what was learned of the decision is
-    corrected to that.
+    corrected to that. Nothing is refused here: what came with it is on record already.
     """
-    live.check_open()
     if late:
         _note(live, "late")
     event = outcome_event(record.event, _next(live, now), feedback, reward_id, late)

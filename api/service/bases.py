@@ -6,7 +6,7 @@ does not fit the policy of today, the experiment is refused, and never folded fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ...engine import snapshot
@@ -28,6 +28,11 @@ class Beginning(NamedTuple):
     tally: Tally
     seq: int = 0  # the last event that it has learned
     decisions: int = 0  # the number of the next decision
+
+
+def floor_of(bases: Iterable[Base]) -> int:
+    """Return the seq of the newest base that is not one of a change, 0 without one."""
+    return max((base.seq for base in bases if not base.of_change), default=0)
 
 
 def archived(bases: Sequence[Base]) -> Iterator[tuple[int, Base]]:

@@ -12,20 +12,20 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from ...engine.errors import Conflict, InvalidInput, OnearmError, Unavailable
+from ...engine.errors import Conflict, InvalidInput, OnearmError
 from ...engine.storage.records import Base
 from ...engine.storage.store import Store
 from ..experiment.sums import packed
 from .archives import Archives
-from .bases import parts_of
+from .bases import floor_of, parts_of
 from .chores import Chores, Rank, Ranked
-from .correcting import check_corrected
+from .floor import check_corrected, floor_raised
 from .folded import finished, fold_log
 from .history import History
 from .live import Live
@@ -110,7 +110,7 @@ class Compactions:
                     return Compacted(base, seq - (former.seq if former else 0))
             check_place(live, seq, last, plain)
             check_corrected(live)
-            with _floor_raised(live, seq):
+            async with floor_raised(live, seq, self._store, self._writer):
                 if at := await self._set_later(live, seq):
                     raise Conflict(
                         "set_later",
@@ -136,12 +136,16 @@ class Compactions:
             last = await live.committed()
             live.check_usable()
             bases = await self._call(self._store.bases, live.row.key)
-            if max((base.seq for base in bases if not base.of_change), default=0) < last:
-                check_corrected(live)
-                with _floor_raised(live, last):
-                    if await self._set_later(live, last):
-                        raise Unavailable("correcting", f"what {live.spec.id!r} knows was just set: try again")
-                    await self._made(live, last, last, last, None, whole=True)
+            if floor_of(bases) >= last:
+                return
+            check_corrected(live)
+            async with floor_raised(live, last, self._store, self._writer):
+                while await self._set_later(live, last):  # what it knows was just set: the base moves behind that
+                    last = await live.committed()
+                    live.check_usable()
+                    check_corrected(live)
+                    live.floor = max(live.floor, last)
+                await self._made(live, last, last, last, None, whole=True)
 
     async def _made(
         self, live: Live, seq: int, slim: int, former: int, name: str | None, *, whole: bool = False
@@ -169,9 +173,9 @@ class Compactions:
         return bases, last if before is None else before
 
     async def _set_later(self, live: Live, seq: int) -> int:
-        """Return the seq of the last change whose states cannot be folded from a seq on, else 0, as the floor is there.
+        """Return the seq of the last change whose states cannot be folded from a seq on, else 0.
 
-        What is set from then on is folded from there; what was set just before is waited for, to be in the log.
+        The floor must be raised: what is set later heeds it; what was set before is waited for, to be in the log.
         """
         await live.committed()
         live.check_usable()
@@ -212,7 +216,7 @@ class Compactions:
 
     async def _clean(self, key: int, seq: int, name: str | None) -> None:
         """Leave nothing of an attempt that failed; one whose commit succeeded unheard is whole, and stays."""
-        bases = await self._call(self._store.bases, key)
+        bases = await self._writer.run(self._store.bases, key)  # behind a commit that nobody waits for any more
         if name is not None and all(base.archive != name for base in bases):
             await self._call(self._archives.remove, [name])
         await self._writer.run(self._store.sweep_base, key, seq)
@@ -244,17 +248,6 @@ class Compactions:
         found = finished(fold_log(live.row, live.created, live.kind, self._store, seq))
         kept = live.kind.own.join(found.state, live.kind.own.part(found.own))
         return _Folded(kept, packed(found.tally.sums), found.number, found.spec.versions_json())
-
-
-@contextmanager
-def _floor_raised(live: Live, seq: int) -> Iterator[None]:
-    """Take no corrections of what was learned up to a seq while it becomes the base, or any more once it is."""
-    before, live.floor = live.floor, max(live.floor, seq)
-    try:
-        yield
-    except BaseException:
-        live.floor = before
-        raise
 
 
 def check_place(live: Live, seq: int, last: int, bases: list[Base]) -> None:

@@ -14,11 +14,10 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, Literal
 
-from ...engine.errors import Conflict, InvalidInput, OnearmError, Unavailable
+from ...engine.errors import InvalidInput, OnearmError
 from ...engine.storage.store import Store
-from ..experiment.lineup import Member
 from ..tasks import ended
-from .history import History, folds_from
+from .floor import check_floor
 from .live import Live
 from .paths import StateSet
 from .pools import Pool, Pools
@@ -78,7 +77,7 @@ class Correcting:
         """
         live.check_open()
         _check_end(live, to)
-        _check_floor(live, to)
+        check_floor(live, to)
         return await self._set(live, "rolled_back", to, self._pools.rollbacks, 1.0)
 
     async def _keep_on(self) -> None:
@@ -103,7 +102,7 @@ class Correcting:
                     await live.committed()
                     live.check_open()
                     _check_end(live, to)
-                    _check_floor(live, to)
+                    check_floor(live, to)
                     of = Log(self._store, live.row.key, live.created)
                     refold = Refold(of, live.kind, live.floor, to, live.queued, self._rungs.of(live))
                     began = live.set_at, live.floor
@@ -159,51 +158,6 @@ def _check_end(live: Live, to: int | None) -> None:
     """Refuse what would be folded to a seq that is not on its way to the log."""
     if to is not None and to > live.queued:
         raise InvalidInput("ahead_of_log", f"to is {to}, and the log of {live.spec.id!r} ends at seq {live.queued}")
-
-
-def _check_floor(live: Live, to: int | None) -> None:
-    """Refuse what would be folded to a seq before the base."""
-    if to is not None and to < live.floor:
-        raise Conflict(
-            "compacted",
-            f"the log of {live.spec.id!r} is folded from seq {live.floor} on: no state before can be told again",
-        )
-
-
-def reach(live: Live) -> int:
-    """Return up to which event what was learned cannot be corrected: not all who decide are folded again from before.
-
-    It is behind the floor where one began before that, and is not in that base.
-    """
-    deciding = [member for member in live.members if member.policy in live.spec.deciding]
-    return max(folds_from(member, live.deciders, live.floor, live.seq) for member in deciding)
-
-
-def check_corrected(live: Live) -> None:
-    """Refuse for a while what ends that the log before can be folded, while its corrections do not reach the state."""
-    if live.uncorrected:
-        raise Unavailable(
-            "correcting",
-            f"{live.uncorrected} corrections of {live.spec.id!r} do not reach its state yet: try again in a while",
-        )
-
-
-def check_knows(store: Store, live: Live, joining: Iterable[Member], floor: int) -> None:
-    """Check that who begins to decide at the next event knows all corrections of what it cannot learn again.
-
-    The log is folded from `floor` on. For a worker thread. Raises `Conflict` ("compacted").
-    """
-    history, seq = History(live.created, store.changes(live.row.key), live.kind.change_types), live.seq + 1
-    corrections = store.corrections(live.row.key, live.seq)
-    for member in joining:
-        number = member.policy
-        begins, known = folds_from(member, history.deciders, floor, seq), history.paths.corrected_to(number, live.seq)
-        if left := sum(one.seq > known and one.learned <= begins for one in corrections):
-            raise Conflict(
-                "compacted",
-                f"policy {number} learned {left} rewards before they were corrected, and the log is folded from seq "
-                f"{floor} on, so it cannot learn them again: retire it, and add the same policy anew",
-            )
 
 
 def _is_done(steps: Generator[None, None, None]) -> bool:

@@ -26,8 +26,9 @@ class Held(NamedTuple):
 class Early:
     """The early rewards of one experiment. Its methods belong to the event loop's thread."""
 
-    def __init__(self, wait: int) -> None:
+    def __init__(self, wait: int, hidden: Set[int]) -> None:
         self._wait = wait  # microseconds
+        self._hidden = hidden  # the numbers of those that are nobody's reward for now
         self._held: dict[str, Held] = {}  # by the client's id of the decision, in the order in which they lapse
         self.count = 0  # rewards that are held
 
@@ -47,7 +48,12 @@ class Early:
         """Return the rewards that are held for a decision now."""
         self.lapse(now)
         held = self._held.get(decision_id)
-        return () if held is None else held.events
+        return () if held is None else tuple(event for event in held.events if event.number not in self._hidden)
+
+    def is_hidden(self, decision_id: str) -> bool:
+        """Tell whether rewards that are held for a decision are nobody's for now."""
+        held = self._held.get(decision_id)
+        return held is not None and any(event.number in self._hidden for event in held.events)
 
     def check_room(self) -> None:
         """Refuse another reward where too many are held: decisions come meanwhile, or their time is over."""
@@ -76,9 +82,8 @@ class Early:
     def take(self, decision_id: str, now: int) -> tuple[Event, ...]:
         """Return the rewards of a decision that is made now, and hold them no more."""
         events = self.of(decision_id, now)
-        if events:
-            del self._held[decision_id]
-            self.count -= len(events)
+        if (held := self._held.pop(decision_id, None)) is not None:
+            self.count -= len(held.events)
         return events
 
     def lapse(self, now: int) -> None:

@@ -135,6 +135,8 @@ class Erasing:
         async with self._pools.compactions.turn():  # or one that reads the log already would keep it in an archive
             counted = await self._pools.lookups.run(self._store.counted, key, numbers)
             await self._name(key, numbers)
+            if live.windows is not None:
+                live.windows.early.forget({*numbers})
             self._forget(key)
             left = await self._blank_kept(key)
         await self._chores.erase(partial(self._store.blank, key))
@@ -200,8 +202,6 @@ async def _hide(live: Live, numbers: Collection[int]) -> None:
     live.check_usable()
     live.erasing.update(numbers)
     live.records.forget(numbers)
-    if live.windows is not None:
-        live.windows.early.forget(live.erasing)
 
 
 def _of_unit(store: Store, key: int, unit_id: str) -> list[int]:

@@ -23,7 +23,7 @@ from ..experiment.spec import Spec
 from ..experiment.sums import Tally, unpack
 from ..experiment.window import Window
 from ..kinds.kind import Kind
-from .bases import beginning, fresh
+from .bases import beginning, floor_of, fresh
 from .history import History, Part, Recast, changed
 from .paths import Reset
 
@@ -130,7 +130,7 @@ def _folded(
     corrected = [one.seq for one in corrections]
     kind.own.end(own, history, functools.partial(event_of, store, row.key), counts.decisions)
     base = _newest(base for base in bases if not base.whole)
-    floor = _newest(base for base in bases if not base.of_change)
+    floor = floor_of(bases)
     left, passed, time, early = OpenWindows(0, 0), 0, 0, list[Event]()
     if spec.window is not None:
         left, time = _left(store, row.key, spec.window, counts.seq)

@@ -84,7 +84,8 @@ class Live(Work):
         self.roster = Roster(spec.arms)
         self.archived = row.archived_at is not None
         self.unusable: OnearmError | None = recovering()
-        self.seq = self.number = self.rewards = self.queued = 0  # `queued`: the last seq that is on its way to the log
+        self.seq = self.number = self.rewards = 0
+        self.queued = 0  # the last seq that is on its way to the log
         self.kept_at = 0  # the seq of the snapshot that it was recovered from
         self.base = 0  # the seq up to which its log is slim: of what was learned by then contexts and the like are gone
         self.state = self.own = None
@@ -105,7 +106,7 @@ class Live(Work):
         self.set_back = partial(refold, self)  # gives up the state, which is ahead of the log, which is folded again
         self.versions = spec.versions_json()
         self.reading = Reading()
-        self.windows = None if spec.window is None else Windows(spec.window, clocks)
+        self.windows = None if spec.window is None else Windows(spec.window, clocks, self.erasing)
         self._changing: asyncio.Future[None] | None = None  # the last change
         self._last: asyncio.Future[None] | None = None  # what was queued last
         self.turns = Turns(pools.steps)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Literal, NamedTuple
+from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -40,7 +41,7 @@ from ..experiment.lineup import (
 from ..experiment.lineup_schemas import Guard, LearnFrom, Origin, Role
 from ..experiment.spec import Spec
 from ..tasks import ended
-from .correcting import check_knows
+from .floor import check_knows
 from .live import Live
 from .origins import Known, grown_to_here, is_origin, state_of_origin
 from .pools import Pools
@@ -93,7 +94,7 @@ class Policies:
         self._watches: dict[int, Watch] = {}  # by the key of the experiment
         self._rooms: dict[int, str] = {}  # under which names shadows take memory, by the same
         self._later: dict[int, float] = {}  # when one that could not be watched is looked at again, by the same
-        self._making = asyncio.Lock()  # of watches: of two of one experiment one would be in vain
+        self._making: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # of watches, by the same
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -204,19 +205,24 @@ class Policies:
         known = {member.policy: change_seq for member in members if member.begun == change_seq}
         packed = None if brought is None else snapshot.pack(brought)
         change = PoliciesChanged(live.number, members, why, number, told or None, packed)
-        joining = [one for one in members if one.policy in {*spec.deciding}.difference(live.spec.deciding, known)]
-        committed = None
-        while committed is None:
-            if (floor := live.floor) and joining:
-                await self._pools.creations.run(check_knows, self._store, live, joining, floor)
-            following = Next(spec, kernels, members, state, known, floor)
-            committed = await set_state(live, change, following, live.now(), *self._set)
-        await asyncio.shield(committed)
+        await self._set_to(live, change, Next(spec, kernels, members, state, known, live.floor))
         if (watch := self._watches.get(live.row.key)) is not None:
             async with watch.one:  # whoever decided until now goes on from what it knows
                 for member in members:
                     if member.policy in states and member.policy not in spec.numbers and watch.seq < change_seq:
                         watch.starts[member.policy] = Start(member, change_seq, states[member.policy])
+
+    async def _set_to(self, live: Live, change: PoliciesChanged, following: Next) -> None:
+        """Make a change, where whoever joins knows all corrections, and again where a base was made meanwhile."""
+        before = {*live.spec.deciding, *following.corrected_to}
+        joining = [one for one in following.members if one.policy in {*following.spec.deciding} - before]
+        committed = None
+        while committed is None:
+            following = following._replace(floor=live.floor)
+            if following.floor and joining:
+                await self._pools.creations.run(check_knows, self._store, live, joining, following.floor)
+            committed = await set_state(live, change, following, live.now(), *self._set)
+        await asyncio.shield(committed)
 
     async def _state(self, live: Live, member: Member) -> Any:
         """Return what a policy knows that begins to decide at the next event: all that is committed."""
@@ -241,7 +247,7 @@ class Policies:
 
     async def _watched(self, live: Live) -> Watch:
         """Return what watches an experiment; after a start, and where a shadow began before what was read, anew."""
-        async with self._making:
+        async with self._making.setdefault(live.row.key, asyncio.Lock()):  # of two one would be in vain
             known, members = self._watches.get(live.row.key), live.members
             if known is None or known.lacks(members):
                 await live.committed()  # what these begin with is read from the log

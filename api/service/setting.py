@@ -37,7 +37,7 @@ class Next(NamedTuple):
     members: tuple[Member, ...]
     state: Any
     corrected_to: Mapping[int, int]  # up to which seq policies know corrections, where that is another one now
-    floor: int  # from where on the log was folded, or was known to fold, when this was made
+    floor: int  # the floor that this was made from: another one by now makes it void
 
 
 async def set_state(
@@ -61,11 +61,11 @@ async def set_state(
         live.check_open()
         if live.state is not before:
             raise refolding()
-    except OnearmError:
-        with suppress(OnearmError):  # where the database does not allow that, the next start does it
-            await writer.run(store.sweep_base, key, seq)
+    except BaseException:
+        with suppress(OnearmError):  # parts that are left are of no base: the next one of this seq replaces them
+            await asyncio.shield(writer.run(store.sweep_base, key, seq))
         raise
-    if live.floor != following.floor:  # nothing is awaited between this and the change: a compaction sees either
+    if live.floor != following.floor:  # nothing is awaited from here to the change: no compaction comes in between
         await writer.run(store.sweep_base, key, seq)
         return None
     assert live.seq + 1 == seq, "whoever changes the state has the turn"

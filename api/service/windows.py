@@ -7,7 +7,7 @@ the first needs to be known.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 import numpy as np
 
@@ -35,13 +35,13 @@ NEVER = 2**62
 class Windows:
     """The windows of one experiment. Its methods belong to the event loop's thread."""
 
-    def __init__(self, window: Window, clocks: Clocks) -> None:
+    def __init__(self, window: Window, clocks: Clocks, hidden: Set[int]) -> None:
         self.window = window
         self.closed = 0  # the seq up to which all windows that began are closed
         self.next_due = 0  # when the next one closes, or is looked at; NEVER where all are closed
         self.piece = 20  # how many close in one piece: soon as many as take a moment
         self.fold: Entry | None = None  # what learns many at once, once it was asked for
-        self.early = Early(window.wait)
+        self.early = Early(window.wait, hidden)
         self._passed = 0  # decisions up to `closed`
         self._activated = 0  # of these so many were activated, and their windows are open
         self._last = 0  # the seq of the last that began since the start

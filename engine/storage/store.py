@@ -406,7 +406,11 @@ class Store(States, Erasures, Buckets, Windows, Places):
         limit = min(page, PAGE_FIRST) if problem.layout != "dense" else min(page, _fitting(problem))
         while rows := self._read(sql, (*told[1:], experiment, after, until, limit)):
             if rows[-1][0] - after != len(rows):
-                raise self._lacking(experiment, after, rows[-1][0])
+                raise Damaged(
+                    "missing_events",
+                    f"the log of experiment {experiment} in {self.name} lacks events between seq {after} and "
+                    f"{rows[-1][0]}: restore the database from a backup",
+                )
             first, after = rows[0][0], rows[-1][0]
             if events := [row for row in rows if row[1] not in BESIDE]:
                 older = functools.partial(self._older, experiment, f"{seen}, vector, {whose}")
@@ -416,14 +420,11 @@ class Store(States, Erasures, Buckets, Windows, Places):
             largest = max(sum(len(part or b"") for part in (row[6], row[8], row[9])) for row in rows)
             limit = min(page, max(1, PAGE_BYTES // (largest + 1)), 2 * limit)
         if after < until < SEQ_MAX:
-            raise self._lacking(experiment, after, until)
-
-    def _lacking(self, experiment: int, after: int, until: int) -> Damaged:
-        return Damaged(
-            "missing_events",
-            f"the log of experiment {experiment} in {self.name} lacks events between seq {after} and {until}: restore "
-            "the database from a backup",
-        )
+            raise Damaged(
+                "missing_events",
+                f"the log of experiment {experiment} in {self.name} ends by seq {after}, and was to be read up to seq "
+                f"{until}: where that was committed once, restore the database from a backup",
+            )
 
     def _older(self, experiment: int, seen: str, numbers: Array) -> Seen:
         """Return what decisions saw; `numbers` ascend."""

@@ -10,9 +10,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from support.corrected import Correcting
 from support.served import assert_refused
+
+from onearm.engine.errors import Unavailable
+from onearm.engine.storage.records import Base
 
 E = "/v1/experiments/e"
 SHADOW = {"policy": {"name": "epsilon_greedy", "params": {"epsilon": 0.2}}, "role": "shadow", "start": "log"}
@@ -72,15 +76,10 @@ def test_a_rollback_to_behind_a_base_that_is_made_meanwhile_is_done_again(
     served.assert_verified()
 
 
-@pytest.mark.parametrize(
-    ("deed", "said", "refused"),
-    [("compact", {"archive": False}, (409, "set_later")), ("erase", {"decision_ids": ["~0"]}, (503, "correcting"))],
-)
-def test_no_base_is_made_behind_what_a_rollback_on_its_way_goes_back_to(
-    served: Correcting, monkeypatch: pytest.MonkeyPatch, deed: str, said: Any, refused: tuple[int, str]
-) -> None:
-    """It is set, and not committed yet, as whoever makes the base looks for such: that waits for the commit."""
-    served.rewarded([1.0, 0.0, 1.0])
+def asked_as_one_is_set_back(
+    served: Correcting, monkeypatch: pytest.MonkeyPatch, deed: str, said: Any
+) -> httpx.Response:
+    """Ask for what makes a base, as a rollback is set, and not committed yet; return the answer once both are done."""
     live, compactions, store = served.service.live("e"), served.service.compactions, served.store
     append, bases, fold, committed = store.append, store.bases, compactions._fold, live.committed
     waits, go_on, rolled = threading.Event(), threading.Event(), list[Any]()
@@ -112,14 +111,94 @@ def test_no_base_is_made_behind_what_a_rollback_on_its_way_goes_back_to(
         patched.setattr(store, "bases", found)
         patched.setattr(compactions, "_fold", folding)
         patched.setattr(live, "committed", waited)
-        assert_refused(served.post(f"{E}:{deed}", said), *refused)
+        answer = served.post(f"{E}:{deed}", said)
         assert rolled[1].result(30).status_code == 200
-    assert live.floor == 0
+    return answer
+
+
+def test_no_base_is_made_behind_what_a_rollback_on_its_way_goes_back_to(
+    served: Correcting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever makes the base looks for such: that waits for the commit."""
+    served.rewarded([1.0, 0.0, 1.0])
+    said = {"archive": False}
+    assert_refused(asked_as_one_is_set_back(served, monkeypatch, "compact", said), 409, "set_later")
+    assert served.service.live("e").floor == 0
     served.rewarded([0.5])
     served.assert_right()
-    assert served.post(f"{E}:{deed}", said).status_code == 200
+    assert served.post(f"{E}:compact", said).status_code == 200
     served.restart()
     served.assert_verified()
+
+
+def test_an_erasure_moves_the_base_behind_a_rollback_that_is_set_meanwhile(
+    served: Correcting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.rewarded([1.0, 0.0, 1.0])
+    answer = asked_as_one_is_set_back(served, monkeypatch, "erase", {"decision_ids": ["~0"]})
+    assert (answer.status_code, answer.json()["decisions"]) == (200, 1)
+    [base] = served.store.bases(served.service.live("e").row.key)
+    assert (base.seq, base.of_change, served.service.live("e").floor) == (7, False, 7)
+    served.rewarded([0.5])
+    served.restart()
+    served.assert_verified()
+
+
+def test_where_a_base_is_made_and_nobody_hears_of_it_what_lies_before_is_not_corrected(
+    served: Correcting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = served.rewarded([1.0, 0.0])
+    put_base = served.store.put_base
+
+    def unheard(base: Base) -> bool:
+        put_base(base)
+        raise Unavailable("commit_failed", "the connection was lost, and what became of the commit is not known")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(served.store, "put_base", unheard)
+        assert_refused(served.post(f"{E}:compact", {"archive": False}), 503, "commit_failed")
+    assert bases_and_parts(served) == [{4}, {4}]
+    assert_refused(served.client.put(f"{E}/decisions/{before[0]}/reward", json={"value": 0.0}), 409, "compacted")
+    served.correct(served.rewarded([1.0])[0], 0.0)
+    served.follow()
+    served.assert_verified()
+    assert served.post(f"{E}:compact", {"archive": False, "before": 4}).json()["base"] == 4
+
+
+def test_of_a_base_that_is_not_made_what_lies_before_is_corrected(
+    served: Correcting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = served.rewarded([1.0, 0.0])
+
+    def failing(base: Base) -> bool:
+        raise Unavailable("commit_failed", "the disk is full: make room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(served.store, "put_base", failing)
+        assert_refused(served.post(f"{E}:compact", {"archive": False}), 503, "commit_failed")
+    assert bases_and_parts(served) == [set(), set()]
+    served.correct(before[0], 0.0)
+    served.follow()
+    served.assert_verified()
+
+
+def test_of_a_state_that_cannot_be_set_for_any_reason_nothing_is_left(
+    served: Correcting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.rewarded([1.0, 0.0])
+    run = served.service.pools.steps.run
+
+    async def failing(*given: Any) -> Any:
+        if bases_and_parts(served)[1]:
+            raise MemoryError("as if there were none left")
+        return await run(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(served.service.pools.steps, "run", failing)
+        assert served.rollback(2).status_code == 500
+    assert bases_and_parts(served) == [set(), set()]
+    assert served.rollback(2).status_code == 200
+    served.assert_right()
 
 
 def test_a_rollback_is_refused_for_a_while_where_the_log_has_to_be_folded_again(

@@ -241,6 +241,28 @@ def test_what_is_being_erased_is_not_held_again_where_a_commit_fails(
     assert_clean(served)
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_what_an_erasure_that_fails_would_have_taken_is_held_again(
+    served: Windowed, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    async def failing(live: Live) -> None:
+        assert_refused(await asyncio.to_thread(served.reward, "d", 0.5), 503, "erasing")
+        raise Unavailable("commit_failed", "the disk is full: make room")
+
+    send(served, "d", 1.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(served.service.compactions, "move_base", failing)
+        path, said = "/v1/experiments/e:erase", {"decision_ids": ["d"]}
+        assert_refused(served.post(path, said), 503, "commit_failed")
+    if again:
+        assert served.post(path, said).status_code == 200
+    decide(served, "d")
+    outcomes = served.record("d").json()["outcomes"]
+    assert [one["value"] for one in outcomes] == ([] if again else [1.0])
+    served.restart()
+    assert_clean(served)
+
+
 def test_an_export_is_the_same_experiment_elsewhere(served: Windowed) -> None:
     send(served, "d", 0.25, "x")
     decide(served, "d")

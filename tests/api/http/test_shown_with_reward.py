@@ -12,6 +12,8 @@ from support.windowed import GRACE, Windowed, assert_clean
 
 import onearm
 from onearm.api.cli.verify import has_fault, verified
+from onearm.api.http import windowed
+from onearm.api.service.records import Record
 from onearm.engine.errors import OnearmError
 from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, CLOSED_BY_REWARD, LEARNED_AT_ONCE
 from onearm.engine.vocabulary import LEARN
@@ -60,6 +62,30 @@ def test_the_action_that_was_shown_is_learned(served: Windowed, propensity: floa
     assert (report["replaced"], report["open"], report["rewards"]) == (1, 0, 1)
     served.restart()
     assert served.report() == report
+    assert_clean(served)
+
+
+@pytest.mark.parametrize("meanwhile", ["its window ends", "too much waits to be written"])
+@pytest.mark.parametrize("deferred", [False, True])
+def test_what_was_shown_is_on_record_with_the_reward_or_not_at_all(
+    served: Windowed, monkeypatch: pytest.MonkeyPatch, deferred: bool, meanwhile: str
+) -> None:
+    """What the reward is refused for is looked at before, once, with the time that the window begins at."""
+
+    def put_then(*given: Any) -> Record:
+        found = put_on_record(*given)
+        if meanwhile == "its window ends":
+            served.clock.seconds += 11
+        else:
+            monkeypatch.setattr("onearm.api.service.writer.WAITING_MAX", 1)
+        return found
+
+    other, put_on_record = decide(served, defer_activation=deferred), windowed.put_on_record
+    with monkeypatch.context() as patched:
+        patched.setattr(windowed, "put_on_record", put_then)
+        assert served.reward("d", body(0.25, other)).json() == {"status": "accepted"}
+    served.pass_time(11)
+    assert [(number, reward) for number, _, _, reward, _ in learned(served)] == [(1, 0.25)]
     assert_clean(served)
 
 

@@ -51,10 +51,10 @@ def test_no_fold_ends_before_the_seq_that_is_asked_for(tmp_path: Path) -> None:
         served.reward(served.decide({}).json()["decision_id"], 1.0)
         live = served.service.live("e")
         finished(fold_log(live.row, live.created, live.kind, served.store, live.seq))
-        with pytest.raises(Damaged, match="lacks events between seq 2 and 3"):
+        with pytest.raises(Damaged, match="ends by seq 2, and was to be read up to seq 3"):
             finished(fold_log(live.row, live.created, live.kind, served.store, live.seq + 1))
         refold = Refold(Log(served.store, live.row.key, live.created), live.kind, 0, None, live.seq, {})
-        with pytest.raises(Damaged, match="lacks events between seq 2 and 3"):
+        with pytest.raises(Damaged, match="ends by seq 2, and was to be read up to seq 3"):
             list(refold.steps(live.seq + 1))
 
 

@@ -150,10 +150,32 @@ def test_they_are_where_each_is_learned_at_once_and_takes_long(
         assert served.reward("page", 1.0).json() == {"status": "accepted"}
         held.let_go.set()
         assert both.result(60).json() == {"status": "accepted"}
-    assert [[event.kind for event in events] for events in commits] == [[OUTCOME] * 4, [OUTCOME, LEARN] * 2]
+    assert [[event.kind for event in events] for events in commits] == [[OUTCOME] * 4, [OUTCOME, OUTCOME, LEARN, LEARN]]
     served.restart()
     assert_clean(served)
     served.assert_consistent("now")
+
+
+def test_where_their_window_ends_between_two_that_take_long_all_of_them_came_in_time(
+    served: Windowed, commits: list[list[Event]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_lists(served, experiment_id="now", reward=WINDOW["reward"] | {"learn": "at_once"})
+    body = {"context": [1.0, 0.5], "slots": [{"id": "x", "features": [1.0]}, {"id": "y", "features": [0.0]}]}
+    assert served.decide(body | {"decision_id": "both"}, "now").status_code == 201
+    commits.clear()
+    _, update = slow(served, monkeypatch, "now")
+    held = Held(update.call)
+    monkeypatch.setattr(update, "call", held)
+    with ThreadPoolExecutor(1) as pool:
+        both = pool.submit(served.reward, "both", 1.0, "now")
+        assert held.begun.wait(60)
+        served.pass_time(61, close=False)
+        held.let_go.set()
+        assert both.result(60).json() == {"status": "accepted"}
+    assert [[event.kind for event in events] for events in commits] == [[OUTCOME, OUTCOME, LEARN, LEARN]]
+    served.restart()
+    served.assert_consistent("now")
+    assert served.get("/v1/experiments/now").json()["rewards"] == 2
 
 
 def failing_at(call: Callable[..., Any], nth: int) -> Callable[..., Any]:
@@ -169,7 +191,7 @@ def failing_at(call: Callable[..., Any], nth: int) -> Callable[..., Any]:
     return failing
 
 
-def test_where_the_policy_fails_at_the_second_the_first_is_on_record_and_it_can_be_sent_again(
+def test_where_the_policy_fails_at_the_second_both_are_on_record_and_can_be_sent_again(
     served: Windowed, commits: list[list[Event]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_lists(served, experiment_id="now", reward=WINDOW["reward"] | {"learn": "at_once"})
@@ -180,8 +202,10 @@ def test_where_the_policy_fails_at_the_second_the_first_is_on_record_and_it_can_
     with monkeypatch.context() as patched:
         patched.setattr(update, "call", failing_at(update.call, 2))
         assert served.reward("both", 1.0, "now").status_code == 500
+    assert served.client.portal is not None
+    served.client.portal.call(served.service.writer.drain)  # the answer did not wait for what is on record
     served.assert_consistent("now")
-    assert [[event.kind for event in events] for events in commits] == [[OUTCOME, LEARN, OUTCOME]]
+    assert [[event.kind for event in events] for events in commits] == [[OUTCOME, OUTCOME, LEARN]]
     assert served.reward("both", 1.0, "now").json() == {"status": "duplicate"}
     served.restart()
     served.assert_consistent("now")
