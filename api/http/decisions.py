@@ -6,6 +6,7 @@ What differs between kinds of decisions they ask the experiment's kind (`kinds/k
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -109,13 +110,23 @@ async def reward_batch(service: Service, call: Call) -> Answer:
 async def record(service: Service, call: Call) -> Answer:
     """Tell everything on record about one decision."""
     live = service.live(call.path["experiment_id"])
-    found = await find(live, call.path["decision_id"])
-    await settled(found)
-    told, several = record_of(live, found), live.kind.several
-    if several is not None and (numbers := several.numbers(found.event))[-1] == found.event.number:
-        async with held(live, numbers) as parts:
-            told = record_of_list(told, [record_of(live, one) for one in parts])
+    told, records = await live.turns.take(_told, live, call.path["decision_id"])
+    for one in records:
+        await settled(one)
     return Answer(200, told)
+
+
+async def _told(live: Live, decision_id: str) -> tuple[DecisionRecord, Sequence[Record]]:
+    """Return what is known of a decision, or of a list as a whole, and what is to be settled before that is told.
+
+    The caller has the turn: in the middle of the turn of another it may not be on its way to the log.
+    """
+    found, several = await find(live, decision_id), live.kind.several
+    if several is None or (numbers := several.numbers(found.event))[-1] != found.event.number:
+        return record_of(live, found), [found]
+    async with held(live, numbers) as parts:
+        slots = [record_of(live, one) for one in parts]
+    return record_of_list(slots[-1], slots), parts
 
 
 async def learn_examples(service: Service, call: Call) -> Answer:
