@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.served import assert_refused, log_of
+from support.slow_steps import begun_in
 from support.windowed import GRACE, Windowed, assert_clean, half_closed, learned
 
 from onearm.api.cli.verify import has_fault, verified
@@ -341,18 +342,7 @@ def test_a_curve_that_is_asked_for_as_windows_close_step_by_step_has_what_they_c
     assert live.windows is not None and portal is not None
 
     async def count() -> asyncio.Task[int]:
-        """Begin to count; return once that is done, or waits for its turn."""
-        waits, alone = asyncio.Event(), live.turns.alone
-
-        async def told(*given: Any) -> Any:
-            waits.set()
-            return await alone(*given)
-
-        monkeypatch.setattr(live.turns, "alone", told)
-        counting = asyncio.create_task(served.service.curves.count(live, 60.0))
-        waiting = asyncio.create_task(waits.wait())
-        await asyncio.wait([counting, waiting], return_when=asyncio.FIRST_COMPLETED)
-        return counting
+        return await begun_in(live.turns, served.service.curves.count(live, 60.0), monkeypatch)
 
     async def counted(counting: asyncio.Task[int]) -> int:
         return await counting
