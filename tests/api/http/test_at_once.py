@@ -16,6 +16,7 @@ from support.windowed import GRACE, Windowed, assert_clean, half_closed, learned
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.api.http import windowed
+from onearm.api.service.curves import Counted
 from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, LEARNED_AT_ONCE
 from onearm.engine.vocabulary import LEARN
 
@@ -341,11 +342,11 @@ def test_a_curve_that_is_asked_for_as_windows_close_step_by_step_has_what_they_c
     live, portal = served.service.live("e"), served.client.portal
     assert live.windows is not None and portal is not None
 
-    async def count() -> asyncio.Task[int]:
+    async def count() -> asyncio.Task[Counted]:
         return await begun_in(live.turns, served.service.curves.count(live, 60.0), monkeypatch)
 
-    async def counted(counting: asyncio.Task[int]) -> int:
-        return await counting
+    async def counted(counting: asyncio.Task[Counted]) -> int:
+        return (await counting).until
 
     with half_closed(served, monkeypatch):
         closed = live.windows.closed
