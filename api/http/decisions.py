@@ -171,12 +171,14 @@ async def _decide_one(live: Live, raw: bytes, header_id: str | None) -> tuple[Re
             "the experiment with a reward.wait_time",
         )
     _check_baseline(live, body)
-    if body.explain:
-        await live.prepare_explanations()  # first: nothing may be awaited between finding nothing and deciding
-    if body.rank:
-        await live.prepare_rankings()
     decision_id = one_id(body.decision_id, header_id)
-    return await live.turns.take(_decide_now, live, body, decision_id, raw)
+    while True:
+        if body.explain:
+            await live.prepare_explanations()  # first: nothing may be awaited between finding nothing and deciding
+        if body.rank:
+            await live.prepare_rankings()
+        if (made := await live.turns.take(_decide_now, live, body, decision_id, raw)) is not None:
+            return made
 
 
 def _check_baseline(live: Live, body: Decide) -> None:
@@ -215,14 +217,19 @@ def _check_length(live: Live, raw: bytes) -> None:
         raise InvalidInput("bad_context", f"the context has the shape [{found}]: it must have [{intake.length}]")
 
 
-async def _decide_now(live: Live, body: Decide, decision_id: str | None, raw: bytes) -> tuple[Record, bool]:
-    """Return the decision, queued for the log, and whether it was made before."""
+async def _decide_now(live: Live, body: Decide, decision_id: str | None, raw: bytes) -> tuple[Record, bool] | None:
+    """Return the decision, queued for the log, and whether it was made before.
+
+    None where it is to be explained, and another policy decides by now, whose explanations are not prepared.
+    """
     if live.decide_waits:
         found = await found_unlocked(live, known_as, decision_id, raw)
     else:
         found = await known_as(live, decision_id, raw)
     if found is not None:
         return found, True
+    if body.explain and live.explainer is None:
+        return None
     sent = _sent(decision_id, body.unit_id, raw)._replace(deferred=body.defer_activation)
     if live.is_apprentice:
         made = _given(live, body, sent)

@@ -299,7 +299,10 @@ class Live(Work):
         """Have at hand what tells the probabilities of all actions."""
         self.check_usable()
         if self.tell_law is loop.tell_law.python:
-            self.tell_law = await self._pools.creations.run(compile_law, self.spec)
+            spec = self.spec
+            made = await self._pools.creations.run(compile_law, spec)
+            if self.spec is spec:  # else another policy decides by now: its law is told as Python
+                self.tell_law = made
 
     async def learn(self, record: Record, action: Action, feedback: Feedback, reward_id: str, now: int) -> None:
         """Learn what came of a decision and queue the event; the caller checked it and waited for the lock."""
