@@ -54,18 +54,16 @@ class Host:
 
     def take_in(self, row: Experiment) -> None:
         """Work for an experiment; raises what its log cannot be folded for."""
-        self._service.correcting.others.discard(row.id)
-        self._begin(row)
+        self._begin(row.id, self._service.take_in(row))
 
     def look_at(self, row: Experiment) -> None:
         """Tell of an experiment whose log an engine of this process writes: here nothing is added to it."""
-        self._service.correcting.others.add(row.id)
-        self._begin(row)
+        self._begin(row.id, _looked_at(self._service, row))
 
     def let_go(self, name: str) -> None:
         """Work for an experiment, or tell of it, no more; all that was decided and told is on record."""
         self.names.discard(name)
-        self._run(self._service.let_go(name))
+        self._run(_let_go(self._service, name))
 
     def stop(self) -> None:
         """End; the database stays open."""
@@ -78,12 +76,12 @@ class Host:
         """Return the answer to a request."""
         return self._run(_answer(self._app, scope, body))
 
-    def _begin(self, row: Experiment) -> None:
-        self.names.add(row.id)  # first: it is not idle any more
+    def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self.names.add(name)  # first: it is not idle any more
         try:
-            self._run(self._service.take_in(row))
+            self._run(work)
         except BaseException:
-            self.names.discard(row.id)
+            self.names.discard(name)
             raise
 
     def _run(self, work: Coroutine[Any, Any, Made]) -> Made:
@@ -142,6 +140,22 @@ async def _begun(store: Store) -> tuple[Service, DecisionApp]:
     service = Service(store, clocks=CLOCKS)
     await service.attend()
     return service, app_within(service, ANYONE)
+
+
+async def _looked_at(service: Service, row: Experiment) -> None:
+    service.correcting.only_told.add(row.id)
+    try:
+        await service.take_in(row)
+    except BaseException:
+        service.correcting.only_told.discard(row.id)
+        raise
+
+
+async def _let_go(service: Service, name: str) -> None:
+    try:
+        await service.let_go(name)
+    finally:
+        service.correcting.only_told.discard(name)  # whoever takes it in next may work for it
 
 
 async def _answer(app: DecisionApp, scope: dict[str, Any], body: bytes) -> httpx.Response:

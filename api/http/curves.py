@@ -39,16 +39,12 @@ async def curve(service: Service, call: Call) -> Answer:
     text = call.parameter("limit")
     limit = PAGE if text is None else whole_number("limit", text, PAGE_MAX)
     before = _time_of(call.parameter("before"))
-    await live.committed()
-    windows, arms = live.windows, told_apart(live)
-    closed = None if windows is None else windows.counts_to(live.seq)
-    last = live.seq if closed is None else closed
-    n_open = UNSET if windows is None else windows.n_open(live.number)
     counted = await service.curves.count(live, SECONDS)
     rows = await service.pools.counts.run(service.store.buckets, live.row.key, SPANS[by], before, limit)
-    labels = live.roster.labels if arms else ()
+    labels = live.roster.labels if told_apart(live) else ()
     spans = [_span([*some], labels) for _, some in groupby(rows, lambda row: row.begins)]
-    return Answer(200, Curve(by, counted, max(last, counted), spans, n_open))
+    n_open = UNSET if counted.n_open is None else counted.n_open
+    return Answer(200, Curve(by, counted.until, max(counted.last, counted.until), spans, n_open))
 
 
 def _span(rows: list[Bucket], labels: tuple[str, ...]) -> Span:

@@ -6,6 +6,7 @@ What differs between kinds of decisions they ask the experiment's kind (`kinds/k
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -109,13 +110,23 @@ async def reward_batch(service: Service, call: Call) -> Answer:
 async def record(service: Service, call: Call) -> Answer:
     """Tell everything on record about one decision."""
     live = service.live(call.path["experiment_id"])
-    found = await find(live, call.path["decision_id"])
-    await settled(found)
-    told, several = record_of(live, found), live.kind.several
-    if several is not None and (numbers := several.numbers(found.event))[-1] == found.event.number:
-        async with held(live, numbers) as parts:
-            told = record_of_list(told, [record_of(live, one) for one in parts])
+    told, records = await live.turns.take(_told, live, call.path["decision_id"])
+    for one in records:
+        await settled(one)
     return Answer(200, told)
+
+
+async def _told(live: Live, decision_id: str) -> tuple[DecisionRecord, Sequence[Record]]:
+    """Return what is known of a decision, or of a list as a whole, and what is to be settled before that is told.
+
+    The caller has the turn: in the middle of the turn of another it may not be on its way to the log.
+    """
+    found, several = await find(live, decision_id), live.kind.several
+    if several is None or (numbers := several.numbers(found.event))[-1] != found.event.number:
+        return record_of(live, found), [found]
+    async with held(live, numbers) as parts:
+        slots = [record_of(live, one) for one in parts]
+    return record_of_list(slots[-1], slots), parts
 
 
 async def learn_examples(service: Service, call: Call) -> Answer:
@@ -160,12 +171,14 @@ async def _decide_one(live: Live, raw: bytes, header_id: str | None) -> tuple[Re
             "the experiment with a reward.wait_time",
         )
     _check_baseline(live, body)
-    if body.explain:
-        await live.prepare_explanations()  # first: nothing may be awaited between finding nothing and deciding
-    if body.rank:
-        await live.prepare_rankings()
     decision_id = one_id(body.decision_id, header_id)
-    return await live.turns.take(_decide_now, live, body, decision_id, raw)
+    while True:
+        if body.explain:
+            await live.prepare_explanations()  # first: nothing may be awaited between finding nothing and deciding
+        if body.rank:
+            await live.prepare_rankings()
+        if (made := await live.turns.take(_decide_now, live, body, decision_id, raw)) is not None:
+            return made
 
 
 def _check_baseline(live: Live, body: Decide) -> None:
@@ -204,14 +217,19 @@ def _check_length(live: Live, raw: bytes) -> None:
         raise InvalidInput("bad_context", f"the context has the shape [{found}]: it must have [{intake.length}]")
 
 
-async def _decide_now(live: Live, body: Decide, decision_id: str | None, raw: bytes) -> tuple[Record, bool]:
-    """Return the decision, queued for the log, and whether it was made before."""
+async def _decide_now(live: Live, body: Decide, decision_id: str | None, raw: bytes) -> tuple[Record, bool] | None:
+    """Return the decision, queued for the log, and whether it was made before.
+
+    None where it is to be explained, and another policy decides by now, whose explanations are not prepared.
+    """
     if live.decide_waits:
         found = await found_unlocked(live, known_as, decision_id, raw)
     else:
         found = await known_as(live, decision_id, raw)
     if found is not None:
         return found, True
+    if body.explain and live.explainer is None:
+        return None
     sent = _sent(decision_id, body.unit_id, raw)._replace(deferred=body.defer_activation)
     if live.is_apprentice:
         made = _given(live, body, sent)

@@ -27,6 +27,7 @@ from ..service.alarms import alarms_of
 from ..service.lag import Lag
 from ..service.live import Live
 from ..service.policies import shadows_without_growth
+from ..service.read_state import read_state
 from ..service.refusals import no_stream
 from ..service.service import Service
 from . import schemas
@@ -82,7 +83,7 @@ def listed(service: Service, call: Call) -> Mapping[str, Live | Experiment]:
 async def read_one(service: Service, call: Call) -> Answer:
     """Read one experiment, its counters, and the digest of its state, once all of that is committed."""
     live = service.live(call.path["experiment_id"])
-    digest = await live.turns.take(live.read_state, snapshot.digest)
+    digest = await read_state(live, service.pools.reads, lambda: snapshot.digest)
     found = describe(live, call.caller)  # behind it: what the state has learned is what is counted
     found.digest = digest
     await live.committed()

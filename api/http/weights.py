@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from ...engine.features import Encoder
+from ...engine.kernel import Entry
 from ...engine.protocol import explains
 from ..experiment.weights import TOP_MAX, encoder_of, is_small, no_weights, on_record, table_of, teller, weigh
 from ..experiment.weights_schemas import Weights
 from ..kinds.arms.kind import ARMS
 from ..service.live import Live
+from ..service.read_state import read_state
 from ..service.service import Service
 from .call import Call
 from .endpoint import Answer
@@ -27,26 +31,44 @@ async def weights_of(service: Service, live: Live, top: int) -> Weights:
 
     All is done in other threads. Rewards wait while weights are read: of a small table until they are copied.
     """
-    encoder, policy, intake = encoder_of(live.spec, top), live.spec.policy, live.spec.intake
-    if live.kind is not ARMS or not explains(policy.params):
+    encoder = encoder_of(live.spec, top)
+    while True:
+        explain = await _explainer(service, live)
+        shown = await service.pools.reads.run(lambda: list(on_record(service.store, live.row.key, live.seq)))
+        looking = partial(_looking, live, explain, partial(weigh, encoder, shown=shown, top=top), encoder)
+        if (told := await read_state(live, service.pools.reads, looking)) is not None:
+            return await service.pools.reads.run(told)
+
+
+async def _explainer(service: Service, live: Live) -> Entry:
+    """Return what explains decisions of the policy that decides now, compiled."""
+    if live.kind is not ARMS or not explains(live.spec.policy.params):
         raise no_weights()
     await live.prepare_explanations()
     explain = live.explainer
     assert explain is not None, "it was prepared"
     if not explain.compiled:  # as Python it takes seconds, in which rewards would wait
         await service.pools.creations.run(explain.wait)
-    listed, labels, k = list(live.roster.arms), list(live.roster.labels), max(len(live.roster.arms), 1)
-    arms = [] if intake.per_call else listed
+    return explain
 
-    shown = await service.pools.reads.run(lambda: list(on_record(service.store, live.row.key, live.seq)))
 
-    def told(tell: Any) -> Weights:
-        return weigh(encoder, tell, shown, arms, labels, top)
+def _looking(
+    live: Live, explain: Entry, told: Callable[..., Weights], encoder: Encoder
+) -> Callable[[Any], Callable[[], Weights] | None]:
+    """Return what looks at the state, and returns what tells the weights without it; the caller has the turn.
 
-    def read(state: Any) -> Any:
-        return teller(explain, policy.params, state, k)
+    It tells nothing where another policy decides than the one that is explained.
+    """
+    if live.explainer is not explain:
+        return lambda _: None
+    params, arms, labels = live.spec.policy.params, list(live.roster.arms), list(live.roster.labels)
+    told = partial(told, arms=[] if live.spec.intake.per_call else arms, labels=labels)
 
-    if not is_small(encoder):
-        return await live.turns.take(live.read_state, lambda state: told(read(state)))
-    table = await live.turns.take(live.read_state, lambda state: table_of(encoder, read(state)))
-    return await service.pools.reads.run(partial(told, table))
+    def look(state: Any) -> Callable[[], Weights]:
+        tell = teller(explain, params, state, max(len(arms), 1))
+        if is_small(encoder):
+            return partial(told, table_of(encoder, tell))
+        found = told(tell)
+        return lambda: found
+
+    return look

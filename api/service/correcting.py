@@ -46,7 +46,7 @@ class Correcting:
         self._task: asyncio.Task[None] | None = None
         self._rungs = Rungs()
         self._later: dict[Live, float] = {}  # those whose fold failed, and when it is tried again
-        self.others: set[str] = set()  # experiments whose logs somebody else writes: nothing is set here
+        self.only_told: set[str] = set()  # experiments whose logs somebody else writes: nothing is set here
 
     def start(self) -> None:
         """Begin to look after corrections."""
@@ -86,7 +86,7 @@ class Correcting:
             await self.correct_all()
 
     def _is_due(self, live: Live) -> bool:
-        mine = live.is_at_work and live.row.id not in self.others
+        mine = live.is_at_work and live.row.id not in self.only_told
         return mine and bool(live.uncorrected) and self._later.get(live, 0.0) <= time.monotonic()
 
     async def _set(

@@ -266,7 +266,10 @@ class History:
 
     @property
     def deciders(self) -> dict[int, tuple[int, ...]]:
-        """The numbers of those who decide behind each change of policies, by its seq, and behind 0."""
+        """The numbers of those who decide behind each change of policies, by its seq, and behind 0.
+
+        They are those of `spec(seq).deciding`, without its policies being made.
+        """
         return {0: (0,), **{at: tuple(shares_of(members)) for at, members in sorted(self._casts.items())}}
 
     def spec(self, seq: int) -> Definition:
@@ -338,9 +341,14 @@ def folds_from(member: Member, deciders: Mapping[int, Collection[int]], floor: i
     `deciders` are those behind changes of policies, by seq. It is a later event than `floor` where the policy began to
     learn before and is not in the base: then it is where it first decided, which comes with its state.
     """
-    if floor <= member.begun or member.policy in deciders[max(at for at in deciders if at <= floor)]:
+    if floor <= member.begun or member.policy in _deciding_at(floor, deciders):
         return floor
     return min((at for at, numbers in deciders.items() if at > floor and member.policy in numbers), default=seq)
+
+
+def _deciding_at(seq: int, deciders: Mapping[int, Collection[int]]) -> Collection[int]:
+    """Return who decides behind the event of a seq."""
+    return deciders[max(at for at in deciders if at <= seq)]
 
 
 def grown_problem(spec: Definition, arms: Sequence[dict[str, Any]]) -> Problem:

@@ -211,17 +211,6 @@ class Live(Work):
             raise self.unusable or refolding()
         return made
 
-    async def read_state(self, look: Callable[[Any], Made]) -> Made:
-        """Return what `look` finds in the state as it is, in another thread; rewards wait. The caller has the turn."""
-        self.check_usable()
-        async with self.keeping.awake(), self._pools.reads.turn():
-            self.check_usable()
-            self.reading.begin()
-            try:
-                return await self._pools.reads.call(look, self.state)
-            finally:
-                self.reading.end()
-
     # -- the two transitions -------------------------------------------------------------------------------------------
 
     async def decide(self, request: Request, sent: Sent, now: int) -> Record:
@@ -300,13 +289,21 @@ class Live(Work):
                 f"the policy cannot say why it decides: leave explain out, or take {EXPLAINING}",
             )
         if self.explainer is None:
-            self.explainer = await self._pools.creations.run(compile_explain, self.spec)
+            spec = self.spec
+            made = await self._pools.creations.run(compile_explain, spec)
+            if self.spec is spec:
+                self.explainer = made
+            else:  # another policy decides by now
+                await self.prepare_explanations()
 
     async def prepare_rankings(self) -> None:
         """Have at hand what tells the probabilities of all actions."""
         self.check_usable()
         if self.tell_law is loop.tell_law.python:
-            self.tell_law = await self._pools.creations.run(compile_law, self.spec)
+            spec = self.spec
+            made = await self._pools.creations.run(compile_law, spec)
+            if self.spec is spec:  # else another policy decides by now: its law is told as Python
+                self.tell_law = made
 
     async def learn(self, record: Record, action: Action, feedback: Feedback, reward_id: str, now: int) -> None:
         """Learn what came of a decision and queue the event; the caller checked it and waited for the lock."""

@@ -81,6 +81,11 @@ class Turns:
         """Whether whoever is at work on the state is so alone."""
         return self._has_turn
 
+    @property
+    def taken(self) -> bool:
+        """Whether somebody is at work on the state alone, or waits for that."""
+        return self._lock.locked()
+
     async def step(self, entry: Entry, run: Callable[P, Made], *given: P.args, **named: P.kwargs) -> Made:
         """Make a step: here, or in another thread where it may take long and its caller has the turn."""
         if entry.compiled:

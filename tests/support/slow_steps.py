@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import pytest
 from support.served import Served
 
 from onearm.api.service import turns
+from onearm.api.service.turns import Turns
 from onearm.engine.kernel import Entry
+
+Made = TypeVar("Made")
 
 
 def slow(served: Served, monkeypatch: pytest.MonkeyPatch, experiment_id: str = "e") -> tuple[Entry, Entry]:
@@ -38,3 +42,22 @@ class Held:
             self.begun.set()
             assert self.let_go.wait(60.0)
         return self._call(*args, **named)
+
+
+async def begun_in(
+    turns: Turns, work: Coroutine[Any, Any, Made], monkeypatch: pytest.MonkeyPatch
+) -> asyncio.Task[Made]:
+    """Begin work; return once that is done, or waits for its turn."""
+    waits, alone = asyncio.Event(), turns.alone
+
+    async def told(*given: Any, **named: Any) -> Any:
+        waits.set()
+        return await alone(*given, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(turns, "alone", told)
+        begun, waiting = asyncio.create_task(work), asyncio.create_task(waits.wait())
+        async with asyncio.timeout(60):
+            await asyncio.wait([begun, waiting], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+    return begun

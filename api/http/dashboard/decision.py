@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from ...service.live import Live
+from ...service.records import Record
 from ...service.remaking import remake
 from ...service.service import Service
 from ...service.verification import Verification, verify_log
@@ -23,9 +24,8 @@ FEATURES_MAX = 10
 async def show(service: Service, call: Call) -> Answer:
     """Show a decision."""
     live = service.live(call.path["experiment_id"])
-    found = await find(live, call.path["decision_id"])
+    found, told = await live.turns.take(_told, live, call.path["decision_id"])
     await settled(found)
-    told = as_sent(record_of(live, found))
     return page(
         call,
         "decision.html",
@@ -59,6 +59,12 @@ async def again(service: Service, call: Call) -> Answer:
     same = made.first_difference is None
     note = "" if same else _fault(made, number)
     return page(call, "again.html", same=same, note=note, n=made.decisions, since=made.base or 0)
+
+
+async def _told(live: Live, decision_id: str) -> tuple[Record, dict[str, Any]]:
+    """Return a decision, and what is known of it, which is told once it is settled; the caller has the turn."""
+    found = await find(live, decision_id)
+    return found, as_sent(record_of(live, found))
 
 
 def _verified(service: Service, live: Live, seq: int) -> Verification:

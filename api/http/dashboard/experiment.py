@@ -24,6 +24,7 @@ from ...service.draws import CHOICES_MAX as WATCHED_MAX
 from ...service.live import Live
 from ...service.measured import Route
 from ...service.pace import CHOICES_MAX
+from ...service.records import Record
 from ...service.service import Service
 from .. import experiments, reports
 from ..call import Call
@@ -273,15 +274,21 @@ async def _plots(service: Service, live: Live) -> dict[str, str | None]:
 
 async def _recent(live: Live) -> list[dict[str, Any]]:
     """Return the newest decisions."""
+    told = await live.turns.take(_newest, live)
+    for record, _ in told:
+        await settled(record)
+    return [one | {"what": what_of(one)} for _, one in told]
+
+
+async def _newest(live: Live) -> list[tuple[Record, dict[str, Any]]]:
+    """Return the newest decisions, and what is known of each, which is told once they are settled.
+
+    The caller has the turn.
+    """
     numbers = range(live.number - 1, max(live.number - 1 - RECENT, -1), -1)
     found = await asyncio.gather(*(find(live, f"~{number}") for number in numbers), return_exceptions=True)
-    records = []
-    for one in found:
-        if not isinstance(one, BaseException):  # else it is being erased
-            await settled(one)
-            told = as_sent(record_of(live, one))
-            records.append(told | {"what": what_of(told)})
-    return records
+    there = [one for one in found if not isinstance(one, BaseException)]  # else it is being erased
+    return [(one, as_sent(record_of(live, one))) for one in there]
 
 
 def _acts(service: Service, live: Live) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 from ....engine import snapshot
 from ....engine.storage.store import Store
 from ...service.live import Live
+from ...service.read_state import read_state
 from ...service.service import Service
 from ..call import Call
 from ..endpoint import Answer
@@ -45,7 +46,7 @@ class ServiceStatus(msgspec.Struct, rename="camel"):
 async def export(service: Service, call: Call) -> Answer:
     """Send the state of the policy: the bytes whose digest the experiment tells."""
     live = service.live(call.path["experiment_id"])
-    packed = await live.turns.take(live.read_state, snapshot.pack)
+    packed = await read_state(live, service.pools.reads, lambda: snapshot.pack)
     return Answer(200, packed, kind=b"application/octet-stream")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -392,6 +393,40 @@ def test_who_only_tells_of_a_log_writes_nothing_to_it(
         sets = [change.detail for change in store.changes(key)]
     assert len(sets) == 1 and '"corrected"' in str(sets[0])
     verified(here, capsys)
+
+
+class NotedThreads(set[str]):
+    """Names, and by which threads they were changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[str] = []
+
+    def add(self, name: str) -> None:
+        self.threads.append(threading.current_thread().name)
+        super().add(name)
+
+    def discard(self, name: str) -> None:
+        self.threads.append(threading.current_thread().name)
+        super().discard(name)
+
+
+def test_what_is_only_told_of_is_known_in_the_thread_of_the_service_and_while_it_is_told(
+    here: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, noted = host._begun, NotedThreads()
+
+    async def with_noted(store: Store) -> Any:
+        service, app = await begun(store)
+        service.correcting.only_told = noted
+        return service, app
+
+    monkeypatch.setattr(host, "_begun", with_noted)
+    with onearm.open("ucb1", arms=ARMS, **here) as engine:
+        engine.learn(engine.decide(), 1.0)
+        assert engine.report().rewards == 1
+    assert noted.threads and set(noted.threads) == {"onearm-service"}
+    assert noted == set()
 
 
 def test_postgresql_has_engines_of_both_sorts_too(postgres_url: str) -> None:

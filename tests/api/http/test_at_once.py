@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from support.served import assert_refused, log_of
+from support.slow_steps import begun_in
 from support.windowed import GRACE, Windowed, assert_clean, half_closed, learned
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.api.http import windowed
+from onearm.api.service.curves import Counted
 from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, LEARNED_AT_ONCE
 from onearm.engine.vocabulary import LEARN
 
@@ -340,22 +342,11 @@ def test_a_curve_that_is_asked_for_as_windows_close_step_by_step_has_what_they_c
     live, portal = served.service.live("e"), served.client.portal
     assert live.windows is not None and portal is not None
 
-    async def count() -> asyncio.Task[int]:
-        """Begin to count; return once that is done, or waits for its turn."""
-        waits, alone = asyncio.Event(), live.turns.alone
+    async def count() -> asyncio.Task[Counted]:
+        return await begun_in(live.turns, served.service.curves.count(live, 60.0), monkeypatch)
 
-        async def told(*given: Any) -> Any:
-            waits.set()
-            return await alone(*given)
-
-        monkeypatch.setattr(live.turns, "alone", told)
-        counting = asyncio.create_task(served.service.curves.count(live, 60.0))
-        waiting = asyncio.create_task(waits.wait())
-        await asyncio.wait([counting, waiting], return_when=asyncio.FIRST_COMPLETED)
-        return counting
-
-    async def counted(counting: asyncio.Task[int]) -> int:
-        return await counting
+    async def counted(counting: asyncio.Task[Counted]) -> int:
+        return (await counting).until
 
     with half_closed(served, monkeypatch):
         closed = live.windows.closed

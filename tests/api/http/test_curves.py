@@ -167,11 +167,12 @@ def test_nobody_waits_for_the_count_of_another_log(
 
     async def read() -> int:
         long, other = (service.live(name) for name in ("e", "other"))
-        behind = asyncio.create_task(service.curves.count(long, math.inf, pause=1e9))
+        behind = asyncio.create_task(service.curves._count(long, None, math.inf, pause=1e9))
         try:
             while not served.store.counted_to(long.row.key):  # from then on it has a pause
                 await asyncio.sleep(0.001)
-            return await asyncio.wait_for(service.curves.count(other, 5.0), 20)
+            counted = await asyncio.wait_for(service.curves.count(other, 5.0), 20)
+            return counted.until
         finally:
             behind.cancel()
 

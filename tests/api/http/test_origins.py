@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
@@ -70,15 +70,24 @@ def test_a_shadow_that_is_watched_before_it_is_committed_knows_what_it_brought(
     learned(served)
     life = Life(served, UNIFORM)
     life.play(10)
-    live = served.service.live("e")
-    with ThreadPoolExecutor(1) as pool:
+    live, watching = served.service.live("e"), served.service.policies
+    committed, asked = live.committed, threading.Event()
+
+    async def told() -> int:
+        asked.set()
+        return await committed()
+
+    with ThreadPoolExecutor(2) as pool:
         with held_commits(served, monkeypatch) as waits:
             joins = pool.submit(life.join, GREEDY, role="shadow", start={"experiment": "there"})
             assert waits.wait(10)
-            deadline = time.monotonic() + 3 * policies.EVERY
-            while served.service.policies.watch(live) is None and time.monotonic() < deadline:
-                time.sleep(0.01)
+            monkeypatch.setattr(live, "committed", told)
+            look = pool.submit(served.client.portal.call, watching._look, live)
+            look.add_done_callback(lambda _: asked.set())
+            assert asked.wait(10)
+            assert not look.done() and watching.watch(live) is None, "it waits"
         joins.result(30)
+        look.result(30)
     life.play(10)
     life.read_up()
     life.do(1, "promote")

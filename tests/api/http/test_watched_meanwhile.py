@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from support.lives import TSALLIS, UNIFORM, Life, law
 from support.served import Served
+from support.slow_steps import begun_in
 
 from onearm.api.experiment.lineup import states_of
 from onearm.api.service import policies as policies_module
@@ -120,7 +121,7 @@ def test_who_is_promoted_knows_all_that_is_logged_also_where_what_read_it_is_giv
     life.assert_verifies()
 
 
-def test_a_guard_that_was_taken_off_moves_nobody(served: Served) -> None:
+def test_a_guard_that_was_taken_off_moves_nobody(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """It had seen enough, and whoever took it off was in front of it."""
     life = Life(served, law("fixed_arm", arm=0), reward={"range": [0, 1]})
     life.join(law("fixed_arm", arm=2), role="canary", share=0.5, guard={"against": "live"})
@@ -131,19 +132,16 @@ def test_a_guard_that_was_taken_off_moves_nobody(served: Served) -> None:
         life.play(50)
         if read_on(served).evidence[1].moved(guard) == "promoted":
             break
-
-    async def queued(n: int) -> None:
-        while len(live.turns._tasks) < n:
-            await asyncio.sleep(0)
+    else:
+        pytest.fail("the guard has not seen enough")
 
     async def race() -> None:
         free = asyncio.Event()
-        first = asyncio.ensure_future(live.turns.alone(free.wait))
-        await queued(1)
-        off = asyncio.ensure_future(policies.assign(live, 1, Wanted("canary", 0.5, guard=None)))
-        await queued(2)
-        look = asyncio.ensure_future(policies._look(live))
-        await queued(3)
+        first = asyncio.create_task(live.turns.alone(free.wait))
+        await asyncio.sleep(0)
+        off = await begun_in(live.turns, policies.assign(live, 1, Wanted("canary", 0.5, guard=None)), monkeypatch)
+        look = await begun_in(live.turns, policies._look(live), monkeypatch)
+        assert not off.done() and not look.done(), "both wait"
         free.set()
         await asyncio.gather(first, off, look)
 

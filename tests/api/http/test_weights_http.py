@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from support.meeting import at_once
 from support.served import Served
-from support.slow_steps import slow
+from support.slow_steps import begun_in, slow
 
 import onearm
 from onearm.api.experiment.weights import SLOTS_MAX
@@ -77,3 +82,77 @@ def test_weights_wait_for_the_step_at_work(served: Served, monkeypatch: pytest.M
         assert learned.result(30).json() == {"status": "accepted"}
         assert found.result(30).status_code == 200
     assert not too_early
+
+
+WORDS = {"problem": {"context": {"kind": "features", "bits": 4}}, "policy": {"name": "squarecb"}}
+CHANGES = {
+    "promotion": ("/v1/experiments/e/policies/1:promote", {}),
+    "join": ("/v1/experiments/e/arms", {"id": "d"}),
+}
+
+
+def with_words(served: Served) -> None:
+    """Create the experiment `e`, which learned of words, and whose shadow learns them in another way."""
+    assert served.create(**WORDS).status_code == 201
+    shadow = {"policy": {"name": "fourier_softmax"}, "role": "shadow", "start": "empty"}
+    assert served.post("/v1/experiments/e/policies", shadow).status_code == 201
+    for step in range(6):
+        made = served.decide({"context": {"q": "red" if step % 2 else "blue"}}).json()
+        assert served.reward(made["decision_id"], float(step % 2)).status_code == 200
+
+
+async def behind(served: Served, monkeypatch: pytest.MonkeyPatch, *work: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Do what waits for the turn of an experiment, in this order, once whoever has it is done."""
+    turns, free = served.service.live("e").turns, asyncio.Event()
+    first = asyncio.create_task(turns.alone(free.wait))
+    await asyncio.sleep(0)
+    begun = [await begun_in(turns, one, monkeypatch) for one in work]
+    assert turns.exclusive and not any(one.done() for one in begun)
+    free.set()
+    await first
+    return [await one for one in begun]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_weights_are_of_who_decides_when_their_turn_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    path, body = CHANGES[change]
+    with Served(tmp_path) as served:
+        with_words(served)
+        before = served.get("/v1/experiments/e/weights").json()
+
+        async def ask(client: httpx.AsyncClient) -> list[httpx.Response]:
+            changing = client.post(path, json=body)
+            found: list[httpx.Response] = await behind(
+                served, monkeypatch, changing, client.get("/v1/experiments/e/weights")
+            )
+            return found
+
+        changed, found = at_once(served, ask)
+        assert changed.status_code in (200, 201), changed.text
+        assert found.status_code == 200, found.text
+        assert found.json() == served.get("/v1/experiments/e/weights").json() != before
+
+
+def test_an_experiment_decides_while_its_state_waits_to_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread reads the states of all experiments, and a report of another one has it."""
+    with Served(tmp_path) as served:
+        served.create()
+        slow(served, monkeypatch)
+        reads = served.service.pools.reads
+
+        async def ask(client: httpx.AsyncClient) -> httpx.Response:
+            async with reads.turn():
+                reading = asyncio.create_task(client.get("/v1/experiments/e"))
+                async with asyncio.timeout(60):
+                    while reads._inside < 2:
+                        await asyncio.sleep(0)
+                    decided = await client.post("/v1/experiments/e/decisions", json={})
+                assert not reading.done()
+            assert (await reading).status_code == 200
+            return decided
+
+        assert at_once(served, ask).status_code == 201
