@@ -24,7 +24,6 @@ from .writer import PendingSnapshot, Writer
 log = logging.getLogger("onearm")
 EVENT_BYTES = 200  # what one event costs in the log besides its context, its point and its detail
 SNAPSHOT_SECONDS = 10.0  # at the end of the service
-TURN_SECONDS = 2.0  # that the others wait then for the turn of one experiment
 TOGETHER_BYTES = 4_000_000  # of states whose snapshots are written together then
 SNAPSHOT_BYTES = 4_000_000  # bytes of log after which a snapshot is due, at the least
 
@@ -200,34 +199,16 @@ async def keep_all_states(lives: Iterable[Kept], writer: Writer[Any]) -> None:
     try:
         async with asyncio.timeout(SNAPSHOT_SECONDS):
             for group in _together(some):
-                kept_now = sum(await asyncio.gather(*map(_snapshot_soon, group)))
+                await asyncio.gather(*(live.turns.take(_snapshot, live) for live in group))
                 await writer.drain()
-                kept += kept_now
+                kept += len(group)
     except TimeoutError:
-        pass
-    if kept < len(some):
         log.warning("%d of %d states are kept; the logs of the others are read at the next start", kept, len(some))
 
 
-async def _snapshot_soon(live: Kept) -> bool:
-    """Have the writer store a snapshot, in a turn: whoever had the experiment before may be in the middle of a step.
-
-    Return whether the turn came soon; where it comes later nothing is stored.
-    """
-    waits = True
-
-    async def store() -> None:
-        if waits:
-            live.keeping.snapshot()
-
-    try:
-        async with asyncio.timeout(TURN_SECONDS):
-            await live.turns.take(store)
-    except TimeoutError:
-        return False
-    finally:
-        waits = False
-    return True
+async def _snapshot(live: Kept) -> None:
+    """Have the writer store a snapshot, in a turn: whoever had the experiment before may be in the middle of a step."""
+    live.keeping.snapshot()
 
 
 def _together(lives: Iterable[Kept]) -> Iterator[list[Kept]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import time
@@ -147,31 +146,3 @@ def test_states_are_kept_at_the_end_as_time_allows_and_the_smallest_first(
         assert snapshots(served) == {"small", "middle"}
         assert {name: served.digest(name) for name in digests} == digests
         served.assert_consistent("large")
-
-
-@pytest.mark.usefixtures("empty_database")
-def test_one_whose_turn_does_not_come_keeps_no_other_state_from_being_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A policy that hangs in a step, say, of the smallest state."""
-    monkeypatch.setattr(keeping, "TOGETHER_BYTES", 0)
-    caplog.set_level(logging.WARNING, "onearm")
-    with Served(tmp_path) as served:
-        for name, n_arms in (("small", 2), ("large", 30)):
-            served.create(name, arms=[{"id": str(number)} for number in range(n_arms)], policy={"name": "ucb1"})
-            served.decide({}, name)
-        small, large = (served.service.live(name) for name in ("small", "large"))
-
-        async def keep() -> None:
-            free = asyncio.Event()
-            hangs = asyncio.create_task(small.turns.alone(free.wait))
-            await asyncio.sleep(0)
-            await keeping.keep_all_states([large, small], served.service.writer)
-            free.set()
-            await hangs
-            await small.turns.idle()
-
-        served.client.portal.call(keep)
-        assert snapshots(served) == {"large"}
-        (record,) = caplog.records
-        assert record.getMessage().startswith("1 of 2 ")
