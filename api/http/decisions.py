@@ -25,6 +25,7 @@ from ..service.at_once import learn_at_once
 from ..service.entered import Sent
 from ..service.live import Live
 from ..service.records import Record
+from ..service.refusals import being_erased
 from ..service.service import Service
 from .activations import activation_of, checked
 from .batches import in_pieces
@@ -230,6 +231,8 @@ async def _decide_now(live: Live, body: Decide, decision_id: str | None, raw: by
         return found, True
     if body.explain and live.explainer is None:
         return None
+    if live.windows is not None and decision_id is not None and live.windows.early.is_hidden(decision_id):
+        raise being_erased()  # what came before it may be its reward again
     sent = _sent(decision_id, body.unit_id, raw)._replace(deferred=body.defer_activation)
     if live.is_apprentice:
         made = _given(live, body, sent)

@@ -83,7 +83,7 @@ def listed(service: Service, call: Call) -> Mapping[str, Live | Experiment]:
 async def read_one(service: Service, call: Call) -> Answer:
     """Read one experiment, its counters, and the digest of its state, once all of that is committed."""
     live = service.live(call.path["experiment_id"])
-    digest = await read_state(live, service.pools.reads, lambda: snapshot.digest)
+    digest = await read_state(live, service.pools.states, lambda: snapshot.digest)
     found = describe(live, call.caller)  # behind it: what the state has learned is what is counted
     found.digest = digest
     await live.committed()

@@ -69,9 +69,9 @@ async def _came(live: Live, shares: Sequence[Share], reward_id: str) -> Status:
     """
     now, state, made = live.now(), live.state, list[Event]()
     verdicts = [judged(live, f"~{one.record.event.number}", *one, reward_id, now) for one in shares]
-    for one, verdict in zip(shares, verdicts, strict=True):
-        made += recorded(live, *one, reward_id, verdict)
     try:
+        for one, verdict in zip(shares, verdicts, strict=True):
+            made += recorded(live, *one, reward_id, verdict)
         for one, verdict in zip(shares, verdicts, strict=True):
             learned = None if verdict.status == "late" else await learned_at_once(live, one.record)
             made += [] if learned is None else [learned]

@@ -36,7 +36,7 @@ async def weights_of(service: Service, live: Live, top: int) -> Weights:
         explain = await _explainer(service, live)
         shown = await service.pools.reads.run(lambda: list(on_record(service.store, live.row.key, live.seq)))
         looking = partial(_looking, live, explain, partial(weigh, encoder, shown=shown, top=top), encoder)
-        if (told := await read_state(live, service.pools.reads, looking)) is not None:
+        if (told := await read_state(live, service.pools.states, looking)) is not None:
             return await service.pools.reads.run(told)
 
 

@@ -132,7 +132,7 @@ def recorded(live: Live, found: Record, feedback: Feedback, reward_id: str, verd
     if verdict.status == "duplicate":
         return []
     late = verdict.status == "late"
-    return arriving.on_record(live, found, feedback, reward_id, verdict.now, late=late, instead=verdict.instead)
+    return arriving.put_on_record(live, found, feedback, reward_id, verdict.now, late=late, instead=verdict.instead)
 
 
 def _check_shown(live: Live, decision_id: str, found: Record, now: int) -> None:

@@ -50,7 +50,7 @@ class Live(Protocol):
         """Queue events that are written together or not at all."""
 
 
-def on_record(
+def put_on_record(
     live: Live,
     record: Record,
     feedback: Feedback,

@@ -57,7 +57,8 @@ class Curves:
 
         Where rewards are learned at once that is up to the first decision whose window is open, as it is now.
         """
-        closed, last, n_open = await live.turns.take(_moment, live)
+        waits = live.windows is not None
+        closed, last, n_open = await live.turns.take(_moment, live) if waits else (None, live.queued, None)
         await live.committed()  # what windows came to that are closed is learned
         return Counted(await self._count(live, closed, seconds), last, n_open)
 

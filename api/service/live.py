@@ -133,7 +133,6 @@ class Live(Work):
         self.corrections = recovered.corrections
         if self.windows is not None:
             self.windows.open(recovered.left, recovered.passed, self.seq, recovered.time, recovered.early)
-            self.windows.early.forget(self.erasing)
         history = recovered.history
         self.named = history.named
         kernels = recovered.kernels or self.kind.kernels(recovered.spec)

@@ -17,7 +17,8 @@ from ...engine.errors import Unavailable
 Made = TypeVar("Made")
 P = ParamSpec("P")
 
-READS_WAITING = 16  # reports, and digests of large states: some seconds each where a log is long
+READS_WAITING = 16  # reports: some seconds each where a log is long
+STATES_WAITING = 64  # each has the turn of its experiment, and takes as long as its state is large
 REMAKES_WAITING = 4  # each folds a log up to its decision
 CREATIONS_WAITING = 64
 STEPS_WAITING = 100_000  # as many as may wait for their turns anyway
@@ -76,7 +77,8 @@ class Pools:
     """
 
     def __init__(self) -> None:
-        self.reads = Pool("reports and digests", 1, READS_WAITING)
+        self.reads = Pool("reports", 1, READS_WAITING)
+        self.states = Pool("reads of states", 2, STATES_WAITING)
         self.remakes = Pool("decisions made again", 1, REMAKES_WAITING)
         self.lookups = Pool("look-ups of decisions", 4, LOOKUPS_WAITING)
         self.steps = Pool("steps of policies", 4, STEPS_WAITING)

@@ -46,7 +46,7 @@ class ServiceStatus(msgspec.Struct, rename="camel"):
 async def export(service: Service, call: Call) -> Answer:
     """Send the state of the policy: the bytes whose digest the experiment tells."""
     live = service.live(call.path["experiment_id"])
-    packed = await read_state(live, service.pools.reads, lambda: snapshot.pack)
+    packed = await read_state(live, service.pools.states, lambda: snapshot.pack)
     return Answer(200, packed, kind=b"application/octet-stream")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -208,26 +209,33 @@ def test_an_erasure_takes_what_came_before_the_decision(served: Windowed) -> Non
     assert [one["blank"] for one in found if "blank" in one] == [1]
 
 
-def test_what_is_being_erased_is_not_held_again_where_a_commit_fails(
-    served: Windowed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The log is folded again then, and still has it."""
-    send(served, "d", 1.0, "secret")
-    live, move_base, append = served.service.live("e"), served.service.compactions.move_base, served.store.append
+def folds_again(served: Windowed) -> None:
+    """Let a commit fail, and wait until the log is folded again."""
+    live, append = served.service.live("e"), served.store.append
 
     def failing(*given: Any) -> None:
         served.store.append = append  # type: ignore[method-assign]
         raise Unavailable("commit_failed", "the disk is full: make room")
 
+    served.store.append = failing  # type: ignore[method-assign]
+    assert_refused(served.decide(), 503, "commit_failed")
+    deadline = time.monotonic() + 30
+    while live.unusable is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_is_being_erased_is_not_held_again_where_a_commit_fails(
+    served: Windowed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log is folded again then, and still has it."""
+    send(served, "d", 1.0, "secret")
+    live, move_base = served.service.live("e"), served.service.compactions.move_base
+
     def failed() -> None:
         assert live.erasing
-        served.store.append = failing  # type: ignore[method-assign]
-        assert_refused(served.decide(), 503, "commit_failed")
-        deadline = time.monotonic() + 30
-        while live.unusable is not None:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        decide(served, "d")
+        folds_again(served)
+        assert_refused(served.decide({"decision_id": "d"}), 503, "erasing")
 
     async def moved(live: Live) -> None:
         await asyncio.to_thread(failed)
@@ -235,18 +243,22 @@ def test_what_is_being_erased_is_not_held_again_where_a_commit_fails(
 
     monkeypatch.setattr(served.service.compactions, "move_base", moved)
     assert served.post("/v1/experiments/e:erase", {"decision_ids": ["d"]}).status_code == 200
+    decide(served, "d")
     assert served.record("d").json()["outcomes"] == []
     assert [event.kind for event in log_of(served.store, "e")[1]] == [EARLY, DECIDE]
     served.restart()
     assert_clean(served)
 
 
-@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize(("again", "folded"), [(False, False), (True, False), (False, True)])
 def test_what_an_erasure_that_fails_would_have_taken_is_held_again(
-    served: Windowed, monkeypatch: pytest.MonkeyPatch, again: bool
+    served: Windowed, monkeypatch: pytest.MonkeyPatch, again: bool, folded: bool
 ) -> None:
     async def failing(live: Live) -> None:
-        assert_refused(await asyncio.to_thread(served.reward, "d", 0.5), 503, "erasing")
+        if folded:
+            await asyncio.to_thread(folds_again, served)
+        for tried in (partial(served.reward, "d", 0.5), partial(served.decide, {"decision_id": "d"})):
+            assert_refused(await asyncio.to_thread(tried), 503, "erasing")
         raise Unavailable("commit_failed", "the disk is full: make room")
 
     send(served, "d", 1.0)

@@ -135,24 +135,31 @@ def test_weights_are_of_who_decides_when_their_turn_comes(
         assert found.json() == served.get("/v1/experiments/e/weights").json() != before
 
 
-def test_an_experiment_decides_while_its_state_waits_to_be_read(
+def test_a_state_is_read_beside_reports_and_beside_turns_of_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One thread reads the states of all experiments, and a report of another one has it."""
+    """Neither waits for the other: a report of one, the turn of another, and the state of a third."""
     with Served(tmp_path) as served:
-        served.create()
+        for name in ("e", "held"):
+            served.create(name)
         slow(served, monkeypatch)
-        reads = served.service.pools.reads
+        live, over = served.service.live("held"), asyncio.Event()
 
-        async def ask(client: httpx.AsyncClient) -> httpx.Response:
-            async with reads.turn():
-                reading = asyncio.create_task(client.get("/v1/experiments/e"))
-                async with asyncio.timeout(60):
-                    while reads._inside < 2:
-                        await asyncio.sleep(0)
-                    decided = await client.post("/v1/experiments/e/decisions", json={})
-                assert not reading.done()
-            assert (await reading).status_code == 200
-            return decided
+        async def ask(client: httpx.AsyncClient) -> list[int]:
+            async with served.service.pools.reads.turn():
+                turn = asyncio.create_task(live.turns.alone(over.wait))
+                try:
+                    async with asyncio.timeout(60):
+                        while not live.turns.exclusive:
+                            await asyncio.sleep(0)
+                        waits = asyncio.create_task(client.get("/v1/experiments/held"))
+                        answers = [await client.get("/v1/experiments/e")]
+                        answers.append(await client.post("/v1/experiments/e/decisions", json={}))
+                        assert not waits.done()
+                finally:
+                    over.set()
+                    await turn
+                answers.append(await waits)
+            return [one.status_code for one in answers]
 
-        assert at_once(served, ask).status_code == 201
+        assert at_once(served, ask) == [200, 201, 200]
