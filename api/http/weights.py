@@ -36,8 +36,8 @@ async def weights_of(service: Service, live: Live, top: int) -> Weights:
         explain = await _explainer(service, live)
         shown = await service.pools.reads.run(lambda: list(on_record(service.store, live.row.key, live.seq)))
         looking = partial(_looking, live, explain, partial(weigh, encoder, shown=shown, top=top), encoder)
-        if (told := await read_state(live, service.pools.states, looking)) is not None:
-            return await service.pools.reads.run(told)
+        if (found := await read_state(live, service.pools.states, looking)) is not None:
+            return found if isinstance(found, Weights) else await service.pools.reads.run(found)
 
 
 async def _explainer(service: Service, live: Live) -> Entry:
@@ -54,21 +54,18 @@ async def _explainer(service: Service, live: Live) -> Entry:
 
 def _looking(
     live: Live, explain: Entry, told: Callable[..., Weights], encoder: Encoder
-) -> Callable[[Any], Callable[[], Weights] | None]:
-    """Return what looks at the state, and returns what tells the weights without it; the caller has the turn.
+) -> Callable[[Any], Weights | Callable[[], Weights] | None]:
+    """Return what looks at the state, and returns the weights; of a small table what tells them without the state.
 
-    It tells nothing where another policy decides than the one that is explained.
+    The caller has the turn. Nothing is found where another policy decides than the one that is explained.
     """
     if live.explainer is not explain:
         return lambda _: None
     params, arms, labels = live.spec.policy.params, list(live.roster.arms), list(live.roster.labels)
     told = partial(told, arms=[] if live.spec.intake.per_call else arms, labels=labels)
 
-    def look(state: Any) -> Callable[[], Weights]:
+    def look(state: Any) -> Weights | Callable[[], Weights]:
         tell = teller(explain, params, state, max(len(arms), 1))
-        if is_small(encoder):
-            return partial(told, table_of(encoder, tell))
-        found = told(tell)
-        return lambda: found
+        return partial(told, table_of(encoder, tell)) if is_small(encoder) else told(tell)
 
     return look

@@ -57,8 +57,9 @@ class Curves:
 
         Where rewards are learned at once that is up to the first decision whose window is open, as it is now.
         """
-        waits = live.windows is not None
-        closed, last, n_open = await live.turns.take(_moment, live) if waits else (None, live.queued, None)
+        closed, last, n_open = None, live.queued, None
+        if live.windows is not None:
+            closed, last, n_open = await live.turns.take(_moment, live)
         await live.committed()  # what windows came to that are closed is learned
         return Counted(await self._count(live, closed, seconds), last, n_open)
 
@@ -104,12 +105,12 @@ def _waits(live: Live) -> bool:
     return _takes_turn(live) and live.turns.taken
 
 
-async def _moment(live: Live) -> tuple[int | None, int, int | None]:
+async def _moment(live: Live) -> tuple[int | None, int, int]:
     """Return what `counts_to` says, up to which seq decisions count, and how many windows are open.
 
     In a turn: what windows came to that are closed by then is queued.
     """
-    if live.windows is None:
-        return None, live.seq, None
-    closed = live.windows.counts_to(live.seq)
-    return closed, live.seq if closed is None else closed, live.windows.n_open(live.number)
+    windows = live.windows
+    assert windows is not None
+    closed = windows.counts_to(live.seq)
+    return closed, live.seq if closed is None else closed, windows.n_open(live.number)

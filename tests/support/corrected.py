@@ -50,6 +50,14 @@ class Correcting(Served):
             answer = self.client.put(path, content=f'{{"value": {value}}}'.encode())
         assert answer.status_code == 200, answer.text
 
+    def assert_not_corrected(self, name: str) -> None:
+        """Check that a correction is refused as the log is not folded from so far back, also after a restart."""
+        for again in (False, True):
+            if again:
+                self.restart()
+            refused = self.client.put(f"{E}/decisions/{name}/reward", json={"value": 0.0})
+            assert (refused.status_code, refused.json()["code"]) == (409, "compacted")
+
     def rollback(self, to: Any) -> httpx.Response:
         return self.post(f"{E}/policies:rollback", {"to": to})
 

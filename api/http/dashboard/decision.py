@@ -24,7 +24,7 @@ FEATURES_MAX = 10
 async def show(service: Service, call: Call) -> Answer:
     """Show a decision."""
     live = service.live(call.path["experiment_id"])
-    found, told = await live.turns.take(_told, live, call.path["decision_id"])
+    told, found = await live.turns.take(_told, live, call.path["decision_id"])
     await settled(found)
     return page(
         call,
@@ -61,10 +61,10 @@ async def again(service: Service, call: Call) -> Answer:
     return page(call, "again.html", same=same, note=note, n=made.decisions, since=made.base or 0)
 
 
-async def _told(live: Live, decision_id: str) -> tuple[Record, dict[str, Any]]:
-    """Return a decision, and what is known of it, which is told once it is settled; the caller has the turn."""
+async def _told(live: Live, decision_id: str) -> tuple[dict[str, Any], Record]:
+    """Return what is known of a decision, and what is to be settled before that is told; the caller has the turn."""
     found = await find(live, decision_id)
-    return found, as_sent(record_of(live, found))
+    return as_sent(record_of(live, found)), found
 
 
 def _verified(service: Service, live: Live, seq: int) -> Verification:

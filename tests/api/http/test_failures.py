@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
+from support.held_commits import held_commits
 from support.served import ARMS, RANDOM, Served, assert_problem, assert_refused, folded, log_of
 
 from onearm.api.service import folded as folded_module
@@ -434,22 +435,14 @@ def test_decisions_go_on_while_a_digest_is_computed_and_rewards_wait(
 
 def test_what_is_not_committed_yet_is_told_to_nobody(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service that is killed there has forgotten it: what was shown would not be what its log folds to."""
-    begun, go_on, append = threading.Event(), threading.Event(), served.store.append
-
-    def slow(*given: Any) -> None:
-        begun.set()
-        assert go_on.wait(10)
-        append(*given)
-
     before = served.get("/v1/experiments/e").json()["decisions"]
-    monkeypatch.setattr(served.store, "append", slow)
     with ThreadPoolExecutor(3) as pool:
-        decided = pool.submit(served.decide, {"decision_id": "early"})
-        assert begun.wait(10)
-        read = [pool.submit(served.get, f"/v1/experiments/e{path}") for path in ("", "/decisions/early")]
-        done, _ = futures_wait(read, timeout=0.3)
-        assert not done and not decided.done()
-        go_on.set()
+        with held_commits(served, monkeypatch) as waits:
+            decided = pool.submit(served.decide, {"decision_id": "early"})
+            assert waits.wait(10)
+            read = [pool.submit(served.get, f"/v1/experiments/e{path}") for path in ("", "/decisions/early")]
+            done, _ = futures_wait(read, timeout=0.3)
+            assert not done and not decided.done()
         assert decided.result(10).status_code == 201
         experiment, record = (one.result(10).json() for one in read)
     assert experiment["decisions"] == before + 1

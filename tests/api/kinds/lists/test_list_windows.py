@@ -132,15 +132,20 @@ def test_rewards_of_several_slots_are_one_transaction(served: Windowed, commits:
     assert_clean(served)
 
 
+def decided_now(served: Windowed, commits: list[list[Event]]) -> None:
+    """Decide a list "both" of two slots in an experiment "now", whose rewards are learned at once; count from there."""
+    create_lists(served, experiment_id="now", reward=WINDOW["reward"] | {"learn": "at_once"})
+    body = {"context": [1.0, 0.5], "slots": [{"id": "x", "features": [1.0]}, {"id": "y", "features": [0.0]}]}
+    assert served.decide(body | {"decision_id": "both"}, "now").status_code == 201
+    commits.clear()
+
+
 def test_they_are_where_each_is_learned_at_once_and_takes_long(
     served: Windowed, commits: list[list[Event]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the second waits, the rewards of a list of another experiment come, and are one transaction as well."""
-    create_lists(served, experiment_id="now", reward=WINDOW["reward"] | {"learn": "at_once"})
     fill(served, decision_id="page")
-    body = {"context": [1.0, 0.5], "slots": [{"id": "x", "features": [1.0]}, {"id": "y", "features": [0.0]}]}
-    assert served.decide(body | {"decision_id": "both"}, "now").status_code == 201
-    commits.clear()
+    decided_now(served, commits)
     _, update = slow(served, monkeypatch, "now")
     held = Held(update.call, free=1)
     monkeypatch.setattr(update, "call", held)
@@ -159,10 +164,7 @@ def test_they_are_where_each_is_learned_at_once_and_takes_long(
 def test_where_their_window_ends_between_two_that_take_long_all_of_them_came_in_time(
     served: Windowed, commits: list[list[Event]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create_lists(served, experiment_id="now", reward=WINDOW["reward"] | {"learn": "at_once"})
-    body = {"context": [1.0, 0.5], "slots": [{"id": "x", "features": [1.0]}, {"id": "y", "features": [0.0]}]}
-    assert served.decide(body | {"decision_id": "both"}, "now").status_code == 201
-    commits.clear()
+    decided_now(served, commits)
     _, update = slow(served, monkeypatch, "now")
     held = Held(update.call)
     monkeypatch.setattr(update, "call", held)
@@ -194,10 +196,7 @@ def failing_at(call: Callable[..., Any], nth: int) -> Callable[..., Any]:
 def test_where_the_policy_fails_at_the_second_both_are_on_record_and_can_be_sent_again(
     served: Windowed, commits: list[list[Event]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create_lists(served, experiment_id="now", reward=WINDOW["reward"] | {"learn": "at_once"})
-    body = {"context": [1.0, 0.5], "slots": [{"id": "x", "features": [1.0]}, {"id": "y", "features": [0.0]}]}
-    assert served.decide(body | {"decision_id": "both"}, "now").status_code == 201
-    commits.clear()
+    decided_now(served, commits)
     update = served.service.live("now")._update
     with monkeypatch.context() as patched:
         patched.setattr(update, "call", failing_at(update.call, 2))
