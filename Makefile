@@ -117,13 +117,14 @@ $(VENV)/.docs: $(VENV)/.dev requirements/docs.lock
 	@$(call INSTALL,--require-hashes -r requirements/docs.lock)
 	@touch $@
 
-# One resolution for Python 3.11 to 3.13 and every platform. run.lock is the part of dev.lock that `make run` needs.
+# One resolution for Python 3.11 to 3.13 and every platform. run.lock is the part of dev.lock that `make run` needs, with
+# what reads tables: who has a log begins with a CSV file.
 # UPGRADE=--upgrade takes the newest versions; without it the locked ones stay where they still fit.
 COMPILE = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header $(UPGRADE)
 lock: $(VENV)/.uv  ## resolve pyproject.toml again into requirements/*.lock (UPGRADE=--upgrade)
 	@$(COMPILE) --extra dev pyproject.toml requirements/build.in -o requirements/dev.lock
-	@$(COMPILE) pyproject.toml requirements/build.in \
+	@$(COMPILE) --extra logs pyproject.toml requirements/build.in \
 		-c requirements/dev.lock -o requirements/run.lock
 	@$(COMPILE) --group docs -c requirements/dev.lock -o requirements/docs.lock
 	@$(COMPILE) requirements/uv.in -o requirements/uv.lock

@@ -4,7 +4,7 @@ Each way collects its tests once and has them run by processes that share them (
 do is to wait - for compilers, for services that start, for disks, for clocks - and together they leave no core idle.
 With the JIT off they wait more, and are four; when those with the JIT on have come to their end, two more join them.
 Arguments go to both pytest runs: `make test ARGS="-k ucb1 -x"`; each `-m` selects from what is left. At the end stand
-the ten slowest tests, and as the last line the sum, in pytest's words.
+the ten slowest tests, why tests were skipped, and as the last line the sum, in pytest's words.
 """
 
 from __future__ import annotations
@@ -46,15 +46,19 @@ def main(arguments: list[str]) -> int:
     given, arguments = parser.parse_known_args(arguments)
     total: Counter[str] = Counter()
     seconds: dict[str, float] = {}
+    skipped: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         reports = [Path(folder, f"{way.name}.xml") for way in WAYS]
         codes = run(given.markers, reports, arguments)
         for way, report in zip(WAYS, reports, strict=True):
             total += count(report)
+            skipped += reasons(report)
             seconds |= {f"{test} ({way.name})": taken for test, taken in durations(report).items()}
     print(f"---- the {SLOWEST} slowest ----")
     for test in sorted(seconds, key=seconds.__getitem__, reverse=True)[:SLOWEST]:
         print(f"{seconds[test]:7.2f}s {test}")
+    for reason, number in skipped.most_common():
+        print(f"{number} skipped: {reason}")
     words = ", ".join(f"{number} {outcome}" for outcome, number in total.items() if number) or "no tests ran"
     print(f"==== {words} in {time.perf_counter() - start:.2f}s ====", flush=True)
     if all(code == NO_TESTS for code in codes):
@@ -121,6 +125,13 @@ def count(report: Path) -> Counter[str]:
         sum(int(suite[field]) for suite in found) for field in ("tests", "failures", "errors", "skipped")
     )
     return Counter(failed=failed, passed=tests - failed - errors - skipped, skipped=skipped, errors=errors)
+
+
+def reasons(report: Path) -> Counter[str]:
+    """Return how many tests were skipped for which reason."""
+    if not report.exists():
+        return Counter()
+    return Counter(one.attrib["message"] for one in ElementTree.parse(report).iter("skipped"))
 
 
 def durations(report: Path) -> dict[str, float]:

@@ -13,7 +13,6 @@ import re
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -47,6 +46,7 @@ if importlib.util.find_spec("hypothesis") is not None:
 import numba  # noqa: E402
 from support.compiled import as_python  # noqa: E402  these ask the package for the names of policies
 from support.every_run import cover, mark_further  # noqa: E402
+from support.needs import required  # noqa: E402
 from support.subjects import LONG, LONG_AS_PYTHON, long_first, mark_by_folder  # noqa: E402
 
 from onearm.engine.kernel import Entry, Loop  # noqa: E402
@@ -67,7 +67,8 @@ if not numba.config.DISABLE_JIT:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Draw fewer examples where slow tests are left out, as by `make test`."""
+    """Refuse a program to be there that no test needs; draw fewer examples where slow tests are left out."""
+    required()
     if "not slow" in config.option.markexpr and "hypothesis" in sys.modules:
         hypothesis.settings.load_profile("every run")
 
@@ -176,22 +177,12 @@ def _names_of_files_go_with_the_test() -> Iterator[None]:
             names.update(before)
 
 
-def need_postgres() -> ModuleType:
-    """Return what starts a server; without one to start, fail where that must not be, and skip elsewhere."""
-    from support import postgres_server
-
-    if postgres_server.binaries() is None:
-        reason = "PostgreSQL is not installed (initdb was not found), so nothing can be tested on it"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return postgres_server
-
-
 @pytest.fixture
 def own_postgres() -> Iterator[Running]:
     """Yield a server of one test, which may be started again."""
-    with need_postgres().running() as server:
+    from support import postgres_server
+
+    with postgres_server.running() as server:
         yield server
 
 
@@ -201,7 +192,8 @@ def postgres() -> Iterator[str]:
     if url := os.environ.get("ONEARM_TEST_POSTGRES_URL"):  # postgresql://USER@HOST/{}
         yield url
         return
-    postgres_server = need_postgres()
+    from support import postgres_server
+
     with postgres_server.running() as server:
         yield server.url
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.direct import Direct
 from support.forked import ran
 from support.keyed import Keyed
+from support.needs import needed
 
 from onearm.api.cli.main import run
 from onearm.api.http.app import create_app
@@ -30,22 +30,11 @@ NAMES = re.compile(r"\b(?:onearm|process|python)_\w+")
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "deploy"
 
 
-def needed(program: str) -> str:
-    """Return where a program is; without it the test is skipped with a reason, and fails where it must not."""
-    found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if found is None:
-        reason = f"{program} is not installed, so its file in docs/deploy cannot be tried"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
-
-
 # systemd
 
 
 def test_the_unit_is_exposed_less_than_3_of_10() -> None:
-    command = [needed("systemd-analyze"), "security", "--offline=true", "--no-pager", str(FOLDER / "onearm.service")]
+    command = [needed("systemd"), "security", "--offline=true", "--no-pager", str(FOLDER / "onearm.service")]
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     exposed = re.search(r"Overall exposure level for onearm.service: ([\d.]+)", said)
     assert exposed is not None, said
@@ -55,7 +44,7 @@ def test_the_unit_is_exposed_less_than_3_of_10() -> None:
 def test_systemd_reads_the_unit(tmp_path: Path) -> None:
     unit = (FOLDER / "onearm.service").read_text().replace("/opt/onearm/bin/onearm", "/bin/true")
     (tmp_path / "onearm.service").write_text(unit)
-    command = [needed("systemd-analyze"), "verify", "--man=no", str(tmp_path / "onearm.service")]
+    command = [needed("systemd"), "verify", "--man=no", str(tmp_path / "onearm.service")]
     said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert "onearm.service" not in said.stderr, said.stderr
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.optimize import linprog
+from support.needs import needed
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPERS = ROOT / "benchmarks" / "papers"
@@ -355,14 +356,13 @@ def test_a_missing_pynol_is_said_loudly_and_never_where_the_json_goes(
 
 
 def test_c_and_ours_find_the_same(module: ModuleType) -> None:
+    needed("compiler")
     speed = importlib.import_module("oomd_speed")
     c_loops = importlib.import_module("c_loops").c_loops
     policy = speed.ensemble_of(6)
     pool = policy.init(policy.params, speed.horizon_problem()).step
     assert len(pool) == 6
     with c_loops(speed.SOURCE) as c:
-        if c is None:
-            pytest.fail("there is no C compiler")
         for name, made in (("optimistic_omd", speed.catalog.make("optimistic_omd")), ("optimistic_ensemble", policy)):
             ours = speed.Descent(made).found(300)
             assert ours == pytest.approx(speed.c_found(c, name, pool, 300).tolist(), rel=1e-9)

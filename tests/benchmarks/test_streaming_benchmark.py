@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.needs import needed
 
 from onearm.engine.simulation import Simulation
 from onearm.envs import catalog as envs
@@ -187,6 +188,7 @@ def test_slopes_and_peaks_are_compared_where_all_points_were_run(module: ModuleT
 @pytest.mark.parametrize("rule", ["uniform_exploration", "early_drop"])
 @pytest.mark.slow
 def test_the_c_loops_have_the_regret_of_ours(rule: str, module: ModuleType) -> None:
+    needed("compiler")
     arms, trials, runs = 300, 10**6, 400
     policy, env = policies.make(rule), envs.make("arm_stream", arms=arms)
     ours = np.empty(runs)
@@ -195,8 +197,6 @@ def test_the_c_loops_have_the_regret_of_ours(rule: str, module: ModuleType) -> N
         simulation.advance(trials)
         ours[r] = simulation.totals.regret[0]
     with module.streaming_speed.c_loops(module.streaming_speed.SOURCE) as c:
-        if c is None:
-            pytest.skip("there is no C compiler")
         theirs = np.array([module.streaming_speed.c_regret(c, rule, arms, trials, seed) for seed in range(runs)])
     error = math.sqrt((ours.var(ddof=1) + theirs.var(ddof=1)) / runs)
     assert abs(ours.mean() - theirs.mean()) <= 4.0 * error

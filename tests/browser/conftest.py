@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.listening import Listening
+from support.needs import needed
 from support.stored import new_database
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 NEEDED = "in the checkout, .venv/bin/python -m pip install --editable '.[browser]'"
 OF_REFUSALS = "Failed to load resource: the server responded with a status of 4"  # which some tests ask for
 OF_ENDS = ("net::ERR_CONNECTION_REFUSED", "net::ERR_INCOMPLETE_CHUNKED_ENCODING")  # where a test ends the service
@@ -19,10 +18,8 @@ OF_ENDS = ("net::ERR_CONNECTION_REFUSED", "net::ERR_INCOMPLETE_CHUNKED_ENCODING"
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """Yield a browser without a window; without one to start, fail and say what to install."""
-    path = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if path is None:
-        pytest.fail(f"none of {', '.join(BROWSERS)} is installed: as root, apt-get install chromium")
+    """Yield a browser without a window. Without what drives it, fail and say what to install."""
+    path = needed("browser")
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:

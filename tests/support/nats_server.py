@@ -1,9 +1,8 @@
-"""A server of NATS with JetStream, from what is installed, in a folder of its own."""
+"""A server of NATS with JetStream, in a folder of its own."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import nats
+from support.needs import needed
 from support.ports import free_port
 
-BINARY = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin:/usr/local/sbin")
 PATIENCE = 60.0  # seconds in which it begins: a busy machine is no bug
 NAMES = ("one", "two", "three")  # of servers of a cluster
 
@@ -23,9 +22,9 @@ class NatsServer:
     """A server that can be killed and started again, at the same port and with what it had stored."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        assert BINARY is not None, "nats-server is not installed: apt-get install nats-server"
         self.port = free_port()
-        self._command = [BINARY, "-js", "-a", "127.0.0.1", "-p", str(self.port), "-sd", str(folder / "nats"), *options]
+        self._command = [needed("nats"), "-js", "-a", "127.0.0.1", "-p", str(self.port)]
+        self._command += ["-sd", str(folder / "nats"), *options]
         self.start()
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for the tests, from what is installed, in a folder of its own, reached by its socket only.
+"""A PostgreSQL server for the tests, in a folder of its own, reached by its socket only.
 
 To make what is in that folder takes initdb 0.6 s of CPU, and to copy it 0.07 s: tests that run beside each other share
 what the first of them made.
@@ -9,24 +9,19 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import util
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 from filelock import FileLock
+from support.needs import needed
 
-
-def binaries() -> Path | None:
-    """Return the folder of initdb and pg_ctl, the newest where there are several; None where there is none."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    if found:
-        return found[-1].parent
-    known = shutil.which("initdb")
-    return Path(known).resolve().parent if known else None
+NOBODY = 65534  # who runs the server for root, whom it refuses
 
 
 class Running(NamedTuple):
@@ -41,17 +36,18 @@ class Running(NamedTuple):
 @contextmanager
 def running() -> Iterator[Running]:
     """Start a server, and end it."""
-    bin_folder = binaries()
-    assert bin_folder is not None, "PostgreSQL is not installed: install it, or set ONEARM_TEST_POSTGRES_URL"
+    bin_folder = Path(needed("postgres")).resolve().parent
     folder = Path(tempfile.mkdtemp(prefix="onearm-pg-"))
-    user: list[str] = []
-    if os.getuid() == 0:  # the server refuses to run as root
-        shutil.chown(folder, "postgres", "postgres")
-        user = ["runuser", "-u", "postgres", "--"]
+    owner: dict[str, Any] = {}
+    if os.getuid() == 0:
+        os.chown(folder, NOBODY, NOBODY)
+        owner = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+        if bin_folder.is_relative_to(sys.prefix):  # the folders of root's environment may be closed to others
+            bin_folder = Path(shutil.copytree(bin_folder.parent, folder / "programs")) / "bin"
 
     def run(name: str, *arguments: str) -> None:
-        command = [*user, str(bin_folder / name), "-D", str(folder / "data"), *arguments]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+        command = [str(bin_folder / name), "-D", str(folder / "data"), *arguments]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120, **owner)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
 
     def start(*how: str) -> None:

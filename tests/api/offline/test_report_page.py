@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.needs import needed
 from support.pictures import leave_empty
 from support.reported import ABOUT, CANDIDATES, SCRIPT, N, evaluation, hostile_rows
 
@@ -26,7 +26,6 @@ from onearm.api.offline.report.frame import FILES, alone, served
 from onearm.api.offline.report.page import page
 from onearm.engine.estimate import normal
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 NAMES = ["ranking", "learning_curves", "intervals_over_time", "weights", "action_shares"]
 PICTURE = re.compile(r'<div class="(?:wide|narrow)"><svg .*?</svg>\s*</div>', re.DOTALL)
 SORTED = "<script>document.querySelectorAll('#estimates button')[3].click()</script>"  # by the estimate
@@ -97,13 +96,12 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
 
 def browse(file: Path) -> tuple[str, str]:
     """Open a file in a browser without a window; return the DOM that it made, and what it said."""
-    browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if browser is None:
-        pytest.fail(f"none of {', '.join(BROWSERS)} is installed: as root, apt-get install chromium")
     quiet = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
     profile = f"--user-data-dir={file.parent / 'profile'}"
     asked = ("--virtual-time-budget=2000", "--enable-logging=stderr", "--dump-dom", file.as_uri())
-    done = subprocess.run([browser, *quiet, profile, *asked], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        [needed("browser"), *quiet, profile, *asked], capture_output=True, text=True, timeout=120, check=True
+    )
     return done.stdout, done.stderr
 
 
