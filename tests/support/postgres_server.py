@@ -43,7 +43,10 @@ def running() -> Iterator[Running]:
         os.chown(folder, NOBODY, NOBODY)
         owner = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
         if bin_folder.is_relative_to(sys.prefix):  # the folders of root's environment may be closed to others
-            bin_folder = Path(shutil.copytree(bin_folder.parent, folder / "programs")) / "bin"
+            packages = bin_folder.parents[2]
+            for part in (bin_folder.parent, packages / f"{bin_folder.parents[1].name}.libs"):
+                shutil.copytree(part, folder / part.relative_to(packages))
+            bin_folder = folder / bin_folder.relative_to(packages)
 
     def run(name: str, *arguments: str) -> None:
         command = [str(bin_folder / name), "-D", str(folder / "data"), *arguments]
