@@ -46,6 +46,7 @@ NEED_IT = {  # tables in columns, and what is made of these alone
         for name in (
             "decision_table",
             "named_features",
+            "object_features",
             "jsonl.named_table",
             "arrow_arrays",
             "arrow_batches",

@@ -27,7 +27,7 @@ from .options import format_option, policy_file_option, scheduler_option, seed_o
 )
 @policy_file_option
 @reading_options
-@naming_options
+@naming_options("dense")
 @method_option(*METHODS, *LIST_METHODS)
 @asking_options
 @showing_options

@@ -72,8 +72,13 @@ def _dimension(ctx: click.Context, parameter: click.Parameter, value: int | None
     return None if value is None else Whole(1, DIMENSION_MAX).convert(value, parameter, ctx)
 
 
-_READING = (
-    click.option("--experiment", help="If LOG is a database: the experiment whose log is read."),
+def _bits(ctx: click.Context, parameter: click.Parameter, value: int | None) -> int | None:
+    from ...engine.features import BITS_MAX
+
+    return None if value is None else Whole(1, BITS_MAX).convert(value, parameter, ctx)
+
+
+_PERIOD = (
     click.option(
         "--since",
         type=MOMENT,
@@ -82,6 +87,10 @@ _READING = (
         "tables it is the time in a column (--time).",
     ),
     click.option("--until", type=MOMENT, metavar="TIME", help="Only decisions from before this time."),
+)
+_READING = (
+    click.option("--experiment", help="If LOG is a database: the experiment whose log is read."),
+    *_PERIOD,
     click.option("--arms", type=Whole(1), help="How many arms there are, if the log does not say."),
     click.option(
         "--dimension",
@@ -106,6 +115,26 @@ _DECISION = (
         help="Tables: a cost is minus a reward.",
     ),
     click.option("--propensity", metavar="COLUMN", help="Tables: how likely that was, in (0, 1]."),
+)
+_CONTEXT = (
+    click.option(
+        "--ignore",
+        "ignored",
+        multiple=True,
+        metavar="COLUMN",
+        help="Tables: a column that is not of the context, such as what is known only afterwards; may be repeated.",
+    ),
+    click.option(
+        "--interactions",
+        multiple=True,
+        metavar="A,B[,C]",
+        help="Named features: namespaces whose features are multiplied; the column user.age is of the namespace user, "
+        "and a column without a point of the namespace without a name. May be repeated. Default: each feature of the "
+        "context with each of the action.",
+    ),
+    click.option(
+        "--bits", type=Whole(), callback=_bits, help="Named features: hash them to 2^BITS slots; default: 18."
+    ),
 )
 _WHOSE = (
     click.option("--time", metavar="COLUMN", help="Tables: when it was decided."),
@@ -196,14 +225,21 @@ def _all(options: tuple[Callable[[Command], Command], ...]) -> Callable[[Command
     return decorate
 
 
-def naming_options(command: Command) -> Command:
-    """Take what the columns of a table are called, as `naming`."""
-    return _all((*_DECISION, *_WHOSE))(_named(command))
+def naming_options(usual: str) -> Callable[[Command], Command]:
+    """Return what takes what the columns of a table are called, as `naming`; contexts are dense or named as `usual`."""
+    context = click.option(
+        "--context",
+        type=click.Choice(("dense", "named")),
+        default=usual,
+        show_default=True,
+        help="Tables: a context is a list of numbers (of the columns of --features, or x0, x1, ...), or named features "
+        'as a service takes them, {"age": 31} (of the columns of --features, or all that are nothing else).',
+    )
 
+    def decorate(command: Command) -> Command:
+        return _all((*_DECISION, *_WHOSE, context, *_CONTEXT))(_named(command))
 
-def decision_options(command: Command) -> Command:
-    """Take the same of the columns of a decision and its reward, without time and unit."""
-    return _all(_DECISION)(_named(command))
+    return decorate
 
 
 def _named(command: Command) -> Command:
@@ -217,15 +253,33 @@ def _named(command: Command) -> Command:
         reward: str | None,
         reward_is: str,
         propensity: str | None,
-        time: str | None = None,
-        unit: str | None = None,
+        time: str | None,
+        unit: str | None,
+        context: str,
+        ignored: tuple[str, ...],
+        interactions: tuple[str, ...],
+        bits: int | None,
         **asked: Any,
     ) -> Any:
-        from ...engine.storage.rows import Naming
+        from ..offline.naming import naming_of
 
-        wanted = tuple(dict.fromkeys(name.strip() for name in (features or "").split(",") if name.strip()))
-        naming = Naming(action, reward, propensity, time, unit, reward_is == "cost", wanted)
-        return command(*args, naming=naming, **asked)
+        return command(
+            *args,
+            naming=naming_of(
+                (features or "").split(","),
+                action,
+                reward,
+                reward_is,
+                propensity,
+                time,
+                unit,
+                context=context,
+                ignore=ignored,
+                interactions=[text.split(",") for text in interactions] or None,
+                bits=bits,
+            ),
+            **asked,
+        )
 
     return cast(Command, named)
 
@@ -242,5 +296,6 @@ def method_option(*names: str) -> Callable[[Any], Any]:
 
 
 reading_options: Callable[[Any], Any] = _all(_READING)
+period_options: Callable[[Any], Any] = _all(_PERIOD)
 asking_options: Callable[[Any], Any] = _all(_ASKING)
 showing_options: Callable[[Any], Any] = _all(_SHOWING)

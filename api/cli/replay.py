@@ -36,7 +36,7 @@ from .rehearsing import rehearse_all, vectors_of
     "--segments", type=Whole(), help="Vectors: also show the regret against the best point of each of so many parts."
 )
 @reading_options
-@naming_options
+@naming_options("dense")
 @method_option(*METHODS)
 @asking_options
 @showing_options

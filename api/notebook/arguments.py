@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from ...engine.errors import InvalidInput, as_seen
+from ...engine.storage.rows import Naming
 from ...engine.vocabulary import Policy
 from ..offline.candidate_kinds import LOGGED
 from ..offline.candidates import policy_named
+from ..offline.naming import naming_of
 from ..offline.options import MODELS, OWN
 
 
@@ -22,6 +24,44 @@ def texts_of(given: Any, what: str) -> list[str]:
     if not isinstance(found, Sequence) or not all(isinstance(each, str) for each in found):
         raise InvalidInput(f"bad_{what}", f"{what} is {as_seen(given)}: it must be a text, or a list of texts")
     return list(found)
+
+
+def text_of(given: Any, what: str) -> str | None:
+    """Return one text, or None where there is none; what holds several, as a column of a table, is refused."""
+    if given is not None and not isinstance(given, str):
+        raise InvalidInput(
+            f"bad_{what}",
+            f"{what} is of the type {type(given).__name__}: it must be a text, the name of a column of the log",
+        )
+    return given
+
+
+def columns_of(
+    roles: dict[str, Any], features: Any, reward_is: Any, context: Any, ignore: Any, interactions: Any, bits: Any
+) -> Naming:
+    """Return which columns are what; names are texts, or one text with commas as on the command line."""
+    named = {what: text_of(given, what) for what, given in roles.items()}
+    several = [names_of(given, what) for given, what in ((features, "features"), (ignore, "ignore"))]
+    kind, is_cost = text_of(context, "context") or "", text_of(reward_is, "reward_is") or ""
+    given = None if interactions is None else _spaces_of(interactions)
+    whole = None if bits is None else integer_of(bits, "bits")
+    return naming_of(
+        several[0], **named, reward_is=is_cost, context=kind, ignore=several[1], interactions=given, bits=whole
+    )
+
+
+def names_of(given: Any, what: str) -> list[str]:
+    """Return names: texts, or one text with commas."""
+    return given.split(",") if isinstance(given, str) else texts_of(given, what)
+
+
+def _spaces_of(given: Any) -> list[list[str]]:
+    """Return pairs or threes of namespaces; which are allowed, the encoder says."""
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise InvalidInput(
+            "bad_interactions", f'interactions is {as_seen(given)}: it must be a list of pairs, as [["user", "item"]]'
+        )
+    return [texts_of(each, "interactions") for each in given]
 
 
 def model_of(given: Any) -> str:

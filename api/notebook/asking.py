@@ -28,6 +28,7 @@ from ..offline.tables import bad_lines_told
 from ..swept import swept
 from .arguments import (
     baseline_of,
+    columns_of,
     integer_of,
     label_of,
     level_of,
@@ -35,13 +36,14 @@ from .arguments import (
     number_of,
     policy_of,
     range_of,
+    text_of,
     texts_of,
     truth_of,
     whole_of,
 )
 from .estimates import Estimates
 from .frames import library_of
-from .logs import Data, log_of, naming_of
+from .logs import Data, log_of
 from .spelling import as_arguments
 
 Texts = str | Sequence[str]
@@ -61,6 +63,10 @@ def evaluate(
     propensity: str | None = None,
     time: str | None = None,
     unit: str | None = None,
+    context: str = "dense",
+    ignore: str | Sequence[str] = (),
+    interactions: Sequence[Sequence[str]] | None = None,
+    bits: int | None = None,
     method: Texts = (),
     interval: Texts = "normal",
     level: float = 0.95,
@@ -99,7 +105,8 @@ def evaluate(
     1.0
     """
     log = _Asked(log_of(data, format, experiment), since, until, strict, library_of(data), report)
-    naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
+    roles = {"action": action, "reward": reward, "propensity": propensity, "time": time, "unit": unit}
+    naming = columns_of(roles, features, reward_is, context, ignore, interactions, bits)
     wanted = _wanted(dimension, arms, segment, naming)
     known = _checked(level, model, diagnostics, reward_range, weight_limit, weight_max)
     options = {"interval": interval, "learn": learn, "law": law, "seed": integer_of(seed, "seed"), **known}
@@ -118,6 +125,10 @@ def replay(
     propensity: str | None = None,
     time: str | None = None,
     unit: str | None = None,
+    context: str = "dense",
+    ignore: str | Sequence[str] = (),
+    interactions: Sequence[Sequence[str]] | None = None,
+    bits: int | None = None,
     method: Texts = (),
     interval: Texts = "normal",
     level: float = 0.95,
@@ -155,7 +166,8 @@ def replay(
     more = [of_policy(each) for text in texts_of(sweep, "sweep") for each in swept(text, given)]
     found = added([of_policy(each) for each in given], more)
     log = _Asked(log_of(data, format, experiment), since, until, strict, library_of(data), report)
-    naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
+    roles = {"action": action, "reward": reward, "propensity": propensity, "time": time, "unit": unit}
+    naming = columns_of(roles, features, reward_is, context, ignore, interactions, bits)
     wanted = _wanted(dimension, arms, segment, naming)
     known = _checked(level, model, diagnostics, reward_range, weight_limit, weight_max)
     options = {"interval": interval, "learn": learn, "law": law, "seed": integer_of(seed, "seed"), **known}
@@ -213,9 +225,12 @@ class _Asked:
             return Estimates(data, self._library)
 
 
-def _wanted(dimension: Any, arms: Any, segment: str | None, naming: Naming) -> Wanted:
+def _wanted(dimension: Any, arms: Any, segment: Any, naming: Naming) -> Wanted:
     return Wanted(
-        dimension=whole_of(dimension, "dimension"), n_arms=whole_of(arms, "arms"), segment=segment, naming=naming
+        dimension=whole_of(dimension, "dimension"),
+        n_arms=whole_of(arms, "arms"),
+        segment=text_of(segment, "segment"),
+        naming=naming,
     )
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
-from ...engine.errors import InvalidInput, as_seen, counted
-from ...engine.storage.rows import Naming, Wanted
+from ...engine.errors import InvalidInput, counted
+from ...engine.storage.rows import Wanted
 from ...engine.vocabulary import Array, Columns
 from ..console import progress
 from ..offline.reading import Handed, Logged, check_naming, handed, place_of
 from ..table import Column, Table
-from .arguments import texts_of, whole_of
+from .arguments import columns_of, whole_of
 from .frames import frame_of, library_of
 from .page import as_html, as_text
 from .spelling import as_arguments
@@ -109,23 +110,6 @@ def log_of(data: Data, form: str | None = None, experiment: str | None = None) -
     return handed(data)
 
 
-def naming_of(
-    features: str | list[str] | tuple[str, ...],
-    action: str | None,
-    reward: str | None,
-    reward_is: str,
-    propensity: str | None,
-    time: str | None,
-    unit: str | None,
-) -> Naming:
-    """Return which columns are what; features are names, or one text with commas as on the command line."""
-    if reward_is not in ("reward", "cost"):
-        raise InvalidInput("bad_reward_is", f"reward_is is {as_seen(reward_is)}: say reward or cost")
-    names = features.split(",") if isinstance(features, str) else texts_of(features, "features")
-    wanted = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
-    return Naming(action, reward, propensity, time, unit, reward_is == "cost", wanted)
-
-
 def read_log(
     data: Data,
     *,
@@ -140,6 +124,10 @@ def read_log(
     experiment: str | None = None,
     arms: int | None = None,
     dimension: int | None = None,
+    context: str = "dense",
+    ignore: str | Sequence[str] = (),
+    interactions: Sequence[Sequence[str]] | None = None,
+    bits: int | None = None,
 ) -> DecisionLog:
     """Read a log, of any format that `onearm evaluate` reads, into memory.
 
@@ -151,13 +139,14 @@ def read_log(
     >>> len(log), log.arms, log.to_dict()["reward"]
     (2, ['a', 'b'], [1.0, 0.0])
     """
-    naming = naming_of(features, action, reward, reward_is, propensity, time, unit)
+    roles = {"action": action, "reward": reward, "propensity": propensity, "time": time, "unit": unit}
+    naming = columns_of(roles, features, reward_is, context, ignore, interactions, bits)
     asked = whole_of(dimension, "dimension")
     place = log_of(data, format, experiment)
     with ExitStack() as stack, as_arguments(read_log):
         read = place.here(stack)
         check_naming(read, naming)
-        contexts = asked is not None or not read.is_named
+        contexts = asked is not None or not (read.is_named or naming.encoder)
         wanted = Wanted(contexts=contexts, dimension=asked, n_arms=whole_of(arms, "arms"), naming=naming)
         with progress("reading", read.size, read.counted) as advance:
             rows = stack.enter_context(read.kept(stack).rows(wanted, advance))

@@ -302,8 +302,8 @@ def check_naming(place: Logged, naming: Naming) -> None:
     if naming != Naming() and not place.is_table:
         raise InvalidInput(
             "no_columns",
-            f"{place.name} is no table of decisions: --features, --action, --reward, --propensity, --time and --unit "
-            "name columns of CSV, Parquet or JSON lines",
+            f"{place.name} is no table of decisions: --features, --action, --reward, --propensity, --time, "
+            "--unit, --context, --ignore, --interactions and --bits are for CSV, Parquet or JSON lines",
         )
 
 
@@ -343,7 +343,7 @@ def _readings(
     *,
     contexts: bool,
 ) -> Readings:
-    named = place.is_named
+    named = place.is_named or wanted.naming.encoder is not None
     wanted, own, model = _with_own(place, candidates, options, replace(wanted, times=period != ALWAYS))
     wanted, law = _with_law(place, options, wanted)
     if wanted.dimension is not None and not named:

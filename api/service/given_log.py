@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from ...engine.errors import InvalidInput
+from ...engine.features import Encoder
 from ...engine.problem import check_reward
 from ...engine.storage.events import Events
 from ...engine.storage.records import Event, Experiment
 from ...engine.storage.spool import Joined
 from ...engine.storage.store import Store
 from ...engine.vocabulary import CORRECTED, EXTERNAL, LEARN, Problem
-from ..experiment.context_intake import NUMBERS_MAX
-from ..experiment.ids import is_id
+from ..experiment.context_intake import NUMBERS_MAX, ContextIntake
+from ..experiment.ids import check_id, is_id
 from ..experiment.intake import ACTIONS
 from ..experiment.spec import Spec
 from ..experiment.tenants import parts_of
@@ -34,10 +35,18 @@ TOGETHER = 2000  # events of one transaction
 PURGED = 10_000  # events that are taken away at once
 
 
-def spec_of(events: Events, name: str, policy: Any, reward_range: tuple[float, float] | None, seed: int) -> Spec:
+def spec_of(
+    events: Events,
+    name: str,
+    policy: Any,
+    reward_range: tuple[float, float] | None,
+    seed: int,
+    encoder: Encoder | None = None,
+) -> Spec:
     """Return the experiment that such a log makes; its policy is the default where None is named.
 
-    Raises `InvalidInput` where decisions are no single actions, or something is told beside their rewards.
+    Of a table whose contexts are named features, `encoder` has hashed them. Raises `InvalidInput` where decisions are
+    no single actions, or something is told beside their rewards.
     """
     problem = events.problem
     if kind_of(problem).external is None or problem.detail_length or problem.states is not None:
@@ -46,7 +55,8 @@ def spec_of(events: Events, name: str, policy: Any, reward_range: tuple[float, f
             "a warm start is of single actions and their rewards, and this log is of something else: an export is "
             "taken over whole by POST /v1/experiments:import",
         )
-    body = {"experiment_id": parts_of(name)[1], "seed": seed, "problem": _problem(problem), "arms": _arms(events)}
+    made = _problem(problem) if encoder is None else ContextIntake("features", encoder=encoder).to_json()
+    body = {"experiment_id": parts_of(name)[1], "seed": seed, "problem": made, "arms": _arms(events, encoder)}
     said = {} if policy is None else {"policy": policy}
     reward = {} if reward_range is None else {"reward": {"range": list(reward_range)}}
     return Spec.from_json({**body, **said, **reward})
@@ -66,15 +76,18 @@ def _problem(problem: Problem) -> dict[str, Any]:
     return {"context": {"kind": "dense", "length": length}} if length else {}
 
 
-def _arms(events: Events) -> list[dict[str, Any]]:
+def _arms(events: Events, encoder: Encoder | None) -> list[dict[str, Any]]:
     """Return the arms: those of an export by their ids, those of a table by its labels, and else by their numbers."""
-    if events.problem.layout != "dense":
+    if events.problem.layout != "dense" and encoder is None:
         return []
     k = events.problem.n_arms
     arms: list[dict[str, Any]] = events.spec.get("arms", [])
     labels: list[str] = events.spec.get("labels", [])
     if len(arms) == k:
         return arms
+    if encoder is not None:  # which has hashed them as the ids
+        for label in labels:
+            check_id("what was chosen", label)
     return [{"id": label} for label in (labels if len(labels) == k and all(map(is_id, labels)) else map(str, range(k)))]
 
 

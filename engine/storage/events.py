@@ -25,3 +25,4 @@ class Events:
     spec: dict[str, Any] = field(default_factory=dict)  # of the experiment; {"from": FORMAT} for one of others
     bad_lines: BadLines = field(default_factory=BadLines)  # complete when `rows` came to an end
     begins: int = 0  # the seq of the base behind which they begin, 0 without one
+    example: dict[str, Any] | None = None  # a row of a table as a client writes it, where contexts are named features

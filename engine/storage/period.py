@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import InvalidInput, counted
-from ..vocabulary import Array
+from ..vocabulary import DECIDE, EXTERNAL, Array
+from .events import Events
+from .records import Event
 from .rows import Page, Rows
 
 
@@ -53,6 +57,20 @@ def keep_period(rows: Rows, period: Period, name: str) -> None:
     rows.notes.append(f"decisions made in the period, which count: {rows.decisions:,} of {timed + untimed:,}")
     if untimed:
         rows.notes.append(f"left out: {counted(untimed, 'decision')} of which nothing says when they were made")
+
+
+def events_within(events: Events, period: Period) -> Events:
+    """Return a log without the decisions that were not made in a period, and without their rewards."""
+
+    def rows() -> Iterator[Event]:
+        left_out: set[int | None] = set()
+        for event in events.rows:
+            if event.kind in (DECIDE, EXTERNAL) and not period.has(np.array([event.time]))[0]:
+                left_out.add(event.number)
+            elif event.number not in left_out:
+                yield event
+
+    return events if period == ALWAYS else replace(events, rows=rows())
 
 
 def check_period(rows: Rows, period: Period, name: str) -> None:

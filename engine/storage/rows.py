@@ -15,6 +15,7 @@ from typing import IO, Any, NamedTuple, Protocol
 import numpy as np
 
 from ..columns import concat, empty, take
+from ..features import Encoder
 from ..vocabulary import Array, Columns, Features, Problem
 from .bad_lines import BadLines
 from .room import room
@@ -35,12 +36,19 @@ class Naming:
     unit: str | None = None  # whom a decision is for
     is_cost: bool = False  # whether the reward is minus what stands there
     features: tuple[str, ...] = ()  # of the context; () for those that are called x0, x1, ...
+    ignored: tuple[str, ...] = ()  # not of the context
+    encoder: Encoder | None = None  # of contexts of named features, which are all other columns; None: of numbers
 
     @property
     def named(self) -> list[str]:
         """Return all columns that a person named."""
         roles = (self.action, self.reward, self.propensity, self.time, self.unit)
-        return [*(name for name in roles if name is not None), *self.features]
+        return [*(name for name in roles if name is not None), *self.features, *self.ignored]
+
+    @property
+    def reads_times(self) -> bool:
+        """Whether events of a table are to say when they were: a person named the column, or all columns count."""
+        return self.time is not None or self.encoder is not None
 
 
 PLAIN = Naming()  # all by their usual names
@@ -99,6 +107,7 @@ class Told:
     beside: list[list[str]] = field(default_factory=list)  # the columns of each of `Wanted.beside`
     law: Array | None = None  # int64[k], where the probability of each arm lies in `Page.beside`
     features: list[str] = field(default_factory=list)  # of the numbers of a context, where columns were named
+    example: dict[str, Any] | None = None  # a row as a client writes it, where columns are named features
     notes: list[str] = field(default_factory=list)  # what a person must know of the log, in words
     unused: list[str] = field(default_factory=list)  # columns of a table that were not read
 

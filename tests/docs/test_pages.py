@@ -52,6 +52,7 @@ ELSEWHERE = {  # a test of its own runs the Python and the commands of these
     "queries": "docs/test_query_examples.py",
     "solver": "docs/test_solver_examples.py",
     "streams": "docs/test_stream_page.py",
+    "table-to-service": "docs/test_table_page.py",
     "vectors": "docs/test_vector_examples.py",
 }
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")

@@ -86,6 +86,17 @@ def roles_of(names: list[str], naming: Naming, path: object) -> Roles | None:
     )
 
 
+def others_of(names: list[str], roles: Roles, naming: Naming) -> list[str]:
+    """Return the columns that are nothing of the decision itself, no ids, and not ignored.
+
+    >>> names = ["user_id", "item_id", "clicked", "country", "price"]
+    >>> others_of(names, roles_of(names, Naming(), "log.csv"), Naming(ignored=("price",)))
+    ['country']
+    """
+    taken = {*roles[:2], *roles[3:8], *naming.ignored}
+    return [name for name in dict.fromkeys(names) if name and name not in taken]
+
+
 def units_in(texts: pa.Array) -> Array:
     """Return by what the units of ids are known, uint64[n]; an empty cell is nobody."""
     ids, place = coded(texts)

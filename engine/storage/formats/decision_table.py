@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -43,14 +43,17 @@ from .csv_columns import (
     Roles,
     Users,
     are_numbers,
+    others_of,
     roles_of,
     units_in,
     users_of,
 )
-from .named_features import FeatureFound, NamedFeatures, told
+from .named_features import NamedFeatures, told
+from .object_features import ObjectFeatures
 from .segments import Segments
 
 LABELS_SHOWN = 10
+TOGETHER = 4096  # rows of named features that are made at once
 UNREADABLE = "\ufffd"  # stands for bytes that are no UTF-8
 _REWARD = f"a number from {-REWARD_MAX:g} to {REWARD_MAX:g}, or true and false in the whole column"
 
@@ -89,13 +92,14 @@ def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_l
     """Read all decisions of a table that `path` names; features of users may lie beside it in a file of their own."""
     rows = Rows(bad_lines)
     roles = _roles(table, wanted, path, form)
-    users = users_of(path, roles) if wanted.contexts and not roles.features else None
-    features = _Features(roles, wanted, users)
+    plain = wanted.naming.encoder is None and not roles.features
+    users = users_of(path, roles) if wanted.contexts and plain else None
+    features = _Features(roles, wanted, users, table.names)
     segments, waiting, arms = Segments(rows.segments), 0, None
     optional = [roles.propensity, roles.unit_id, wanted.segment, roles.time if wanted.times else None]
     beside = BesideColumns(wanted.beside, table.names, roles.action, path)
     names = [roles.action, roles.reward, *(name for name in optional if name), *features.names, *beside.names]
-    texts = {*(name for name in optional[1:] if name), *beside.names, *wanted.naming.features}
+    texts = {*(name for name in optional[1:] if name), *beside.names, *features.texts}
     _check_once(names, table, path)
     numbers = {name: kind for name, kind in features.numbers(roles).items() if name not in texts}
     for cells, lines in table.blocks(names, numbers):
@@ -122,35 +126,62 @@ def read_decisions(table: Columnar, wanted: Wanted, path: Path, form: str, bad_l
             page = page._replace(columns=page.columns._replace(time=_times(kept_cells(time, kept))))
         page = beside.on(page, others[len(features.names) :], kept)
         waiting += int(np.isnan(page.columns.reward).sum()) if np.isnan(page.columns.reward.min()) else 0
-        rows.append(page)
+        for part in features.parts(page):
+            rows.append(part)
         rows.decisions += len(page.line)
     if not rows.decisions or arms is None:
         raise no_good_line(path, bad_lines) if bad_lines.count else _no_row(path)
     n_arms, rows.labels, arm = arms.finished()
-    found, d, contexts = features.finished()
-    rows.problem = Problem(n_arms, (d,))
-    rows.finish = _finisher(n_arms, arm, contexts)
+    found = features.finished([*rows.labels, *map(str, range(len(rows.labels), n_arms))], wanted.dimension)
+    rows.problem, rows.example = found.problem, found.example
+    rows.finish = _finisher(n_arms, arm, found.contexts)
     taken = {roles.action, roles.reward, roles.time, roles.decision_id, *names}
-    rows.beside, rows.features = beside.found, features.called(found)
-    rows.notes += _notes(roles, rows.labels, users, found)
+    rows.beside, rows.features = beside.found, found.called
+    rows.notes += _notes(roles, rows.labels, found)
     rows.tell_lowest(arms.smallest, wanted)
     rows.tell_unused([name for name in table.names if name and name not in taken])
     return Decisions(roles, rows, waiting)
 
 
+class _Contexts(NamedTuple):
+    """What the contexts of a table were found to be."""
+
+    problem: Problem
+    contexts: Callable[[Array], Any] | None  # makes them of what was kept, where they are not that
+    called: list[str]  # of each of their numbers, where somebody knows
+    note: str = ""
+    example: dict[str, Any] | None = None  # a row as a client writes it
+
+
 class _Features:
     """The contexts of a table: of columns that are named, of those whose names say so, or of users."""
 
-    def __init__(self, roles: Roles, wanted: Wanted, users: Users | None) -> None:
+    def __init__(self, roles: Roles, wanted: Wanted, users: Users | None, columns: list[str]) -> None:
+        naming = wanted.naming
         self._users = users
-        self._named = NamedFeatures(wanted.naming.features) if wanted.contexts and wanted.naming.features else None
+        self._named: NamedFeatures | ObjectFeatures | None = None
         self.names: list[str] = []
-        if self._named is not None:
-            self.names = list(wanted.naming.features)
+        if wanted.contexts and naming.encoder is not None:
+            self.names = [*naming.features] or others_of(columns, roles, naming)
+            self._named = ObjectFeatures(tuple(self.names), naming.encoder) if self.names else None
+        elif wanted.contexts and naming.features:
+            self.names = list(naming.features)
+            self._named = NamedFeatures(naming.features)
         elif users is not None:
             self.names = [roles.user or ""]
         elif wanted.contexts:
-            self.names = roles.features
+            self.names = [name for name in roles.features if name not in naming.ignored]
+
+    @property
+    def texts(self) -> list[str]:
+        """Return the columns whose cells are read as text."""
+        return [] if self._named is None else self.names
+
+    def parts(self, page: Page) -> Iterator[Page]:
+        """Yield the parts of a page that are kept apart: named features take room for each arm."""
+        most = TOGETHER if isinstance(self._named, ObjectFeatures) else len(page.line)
+        for first in range(0, len(page.line), most):
+            yield page if most >= len(page.line) else part_of(page, slice(first, first + most))
 
     def cells(self, columns: list[pa.Array], n: int) -> tuple[Array, Array]:
         """Return what is kept of n lines, float64[n, ...], and bool[n], which of them cannot be read."""
@@ -174,21 +205,22 @@ class _Features:
         plain = [] if self._named is not None or self._users is not None else self.names
         return dict.fromkeys((*plain, roles.reward, roles.propensity or roles.reward), pa.float64()) | whole
 
-    def called(self, found: list[FeatureFound]) -> list[str]:
-        """Return what each number of a context is called; nothing where nobody knows."""
-        if self._named is None:
-            return [] if self._users is not None else self.names
-        return [name for each in found for name in each.columns]
-
-    def finished(self) -> tuple[list[FeatureFound], int, Callable[[Array], Array] | None]:
-        """Return what named features are, the length of contexts, and what makes them of what was kept."""
+    def finished(self, arms: list[str], dimension: int | None) -> _Contexts:
+        """Return what the contexts are among these arms, when all cells have come."""
+        k = len(arms)
+        if isinstance(self._named, ObjectFeatures):
+            objects = self._named.finished(arms, dimension)
+            return _Contexts(objects.problem, objects.contexts, [], objects.told(), objects.example)
         if self._named is not None:
             found, rows = self._named.finished()
-            return found, sum(len(each.columns) for each in found), rows
+            called = [name for each in found for name in each.columns]
+            return _Contexts(Problem(k, (len(called),)), rows, called, told(found))
         if self._users is not None:
-            of_users = self._users.features
-            return [], of_users.shape[1], lambda kept: of_users[kept[:, 0].astype(np.int64)]
-        return [], len(self.names), None
+            users = self._users
+            d = users.features.shape[1]
+            note = f"contexts are the {counted(d, 'feature')} of users in {users.name}"
+            return _Contexts(Problem(k, (d,)), lambda kept: users.features[kept[:, 0].astype(np.int64)], [], note)
+        return _Contexts(Problem(k, (len(self.names),)), None, self.names)
 
 
 def _check_once(names: Sequence[str | None], table: Columnar, path: Path) -> None:
@@ -264,7 +296,7 @@ def _no_row(path: Path) -> InvalidInput:
     )
 
 
-def _finisher(n_arms: int, arm: Array | None, contexts: Callable[[Array], Array] | None) -> Callable[[Page], Page]:
+def _finisher(n_arms: int, arm: Array | None, contexts: Callable[[Array], Any] | None) -> Callable[[Page], Page]:
     """Return what makes arms of codes, and contexts of what was kept of them."""
     mask = np.ones((1, n_arms), np.bool_)
 
@@ -285,7 +317,7 @@ def _rewarded(page: Page) -> Page:
     return page if there.all() else part_of(page, there)
 
 
-def _notes(roles: Roles, labels: list[str], users: Users | None, found: list[FeatureFound]) -> list[str]:
+def _notes(roles: Roles, labels: list[str], found: _Contexts) -> list[str]:
     """Return what a person must know of how a table was read."""
     notes = []
     if labels != [str(arm) for arm in range(len(labels))]:
@@ -296,10 +328,8 @@ def _notes(roles: Roles, labels: list[str], users: Users | None, found: list[Fea
         notes.append(f"rewards are minus {roles.reward!r}")
     if roles.propensity is None:
         notes.append("the log says nothing of propensities: weighted estimates need them")
-    if users is not None:
-        notes.append(f"contexts are the {counted(users.features.shape[1], 'feature')} of users in {users.name}")
-    if found:
-        notes.append(told(found))
-    if any(UNREADABLE in text for text in (*labels, *(name for each in found for name in each.columns))):
+    if found.note:
+        notes.append(found.note)
+    if any(UNREADABLE in text for text in (*labels, *found.called)):
         notes.append(f"labels hold letters that are not in UTF-8, which stand as {UNREADABLE}: save the table in UTF-8")
     return notes

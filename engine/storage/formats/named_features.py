@@ -71,9 +71,19 @@ class NamedFeatures:
             self.reason = next((f.why(column[w.argmax()].as_py()) for f, column, w in seen if w.any()), "")
         return np.stack([values for values, _ in read], 1), np.any([wrong for _, wrong in read], axis=0)
 
+    @property
+    def found(self) -> list[FeatureFound]:
+        """What the features are, when all cells have come."""
+        return [feature.found() for feature in self._features]
+
+    @property
+    def labels(self) -> list[list[str]]:
+        """The labels of each feature, in the order of their codes; none of numbers and times."""
+        return [feature.labels() for feature in self._features]
+
     def finished(self) -> tuple[list[FeatureFound], Callable[[Array], Array]]:
         """Return what the features are, and what makes float64[n, d] of float64[n, features]."""
-        found = [feature.found() for feature in self._features]
+        found = self.found
         d = sum(len(each.columns) for each in found)
         if d > DIMENSION_MAX:
             widest = max(found, key=lambda each: len(each.columns))
@@ -141,6 +151,10 @@ class _Feature:
         names = {"number": [self.name], "time": self._names_of_time(), "label": self._names_of_labels()}[kind]
         missing = [f"{self.name} missing"] if self._missing else []
         return FeatureFound(self.name, kind, len(self._code), self._missing, [*names, *missing], self._is_not)
+
+    def labels(self) -> list[str]:
+        """Return its labels, in the order in which they came."""
+        return [label.decode("utf-8", "replace") for label in self._code]
 
     def _names_of_time(self) -> list[str]:
         return [f"{self.name} {part}" for part in ("days", "hour sine", "hour cosine", *_WEEKDAYS)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from dataclasses import replace
 
 from ..rows import Naming
 
@@ -19,17 +20,24 @@ def has_lists(names: Collection[str], naming: Naming) -> bool:
     >>> has_lists(["action", "reward", "context"], Naming()), has_lists(["action", "reward", "x0"], Naming())
     (True, False)
     """
-    return naming == Naming() and {"action", "reward", CONTEXT} <= set(names)
+    return _nobody_said(naming) and {"action", "reward", CONTEXT} <= set(names)
 
 
 def is_bare(names: Collection[str], naming: Naming) -> bool:
     """Whether a table has no contexts: nobody named its columns, and none but those of a decision would count.
 
+    Where contexts are named features all others count.
+
     >>> is_bare(["action", "reward", "country"], Naming()), is_bare(["action", "reward", "x0"], Naming())
     (True, False)
     """
     counts = UNIT in names or any(FEATURE.fullmatch(name.strip()) for name in names)
-    return naming == Naming() and {"action", "reward"} <= set(names) and not counts
+    counts |= naming.encoder is not None and not set(names) <= set(DECISION)
+    return _nobody_said(naming) and {"action", "reward"} <= set(names) and not counts
+
+
+def _nobody_said(naming: Naming) -> bool:
+    return replace(naming, encoder=None) == Naming()
 
 
 def unused_of(names: Collection[str], taken: Collection[str | None]) -> list[str]:

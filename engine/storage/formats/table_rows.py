@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from ...columns import take
-from ...contexts import pack_context
+from ...contexts import context_at, pack_context
 from ...problem import ARMS_MAX
 from ...vocabulary import EXTERNAL, LEARN, Array, Columns, Problem
 from ..bad_lines import BadLines
@@ -21,6 +21,7 @@ from ..log import good_decisions, no_good_line
 from ..records import Event
 from ..rows import Page, Rows, Wanted
 from ..source import STDIN, Source
+from .plain_columns import UNIT
 from .segments import Segments, feature_of
 
 
@@ -86,12 +87,13 @@ def events_of_table(
     read_rows: Callable[[Source], Rows],
     lines: Callable[[Source], Iterator[tuple[int, Any]]],
     blocks: Iterator[bytes] | None = None,
+    unit: str | None = None,
 ) -> Events:
     """Return the good lines of a table as events: decisions of others, each followed by its reward.
 
     The table is read twice, by `read_rows` and by `lines`, which yields each line's number and what is kept of it:
     msgspec turns it into JSON. So standard input is written to a temporary file before: its `blocks`, where some of it
-    was read already.
+    was read already. `unit` is the column of whom a decision is for.
     """
     path, spooled = source.path, None
     if path == STDIN:
@@ -110,13 +112,22 @@ def events_of_table(
                 for row, number in enumerate(page.line.tolist()):
                     line = next(line for at, line in again if at == number)
                     sent = msgspec.json.encode({"from": form, "line": line}).decode()
-                    yield from _pair(page.columns, row, count, sent, rows.problem)
+                    decision, told = _pair(page.columns, row, count, sent, rows.problem)
+                    yield decision if len(page.columns.unit) < 2 else decision._replace(unit_id=_cell(line, unit))
+                    yield told
                     count += 1
         if spooled is not None:
             spooled.close()
 
     labels = {"labels": rows.labels} if rows.labels else {}
-    return Events(rows.problem, events(), {"from": form, **labels}, rows.bad_lines)
+    return Events(rows.problem, events(), {"from": form, **labels}, rows.bad_lines, example=rows.example)
+
+
+def _cell(line: Any, column: str | None) -> str | None:
+    """Return a cell of a line, a JSON object or a dictionary, as text; None for an empty one."""
+    cells = msgspec.json.decode(line) if isinstance(line, msgspec.Raw) else line
+    cell = cells.get(column or UNIT) if isinstance(cells, dict) else None
+    return None if cell is None or cell == "" else str(cell)
 
 
 def _pair(columns: Columns, row: int, number: int, sent: str, problem: Problem) -> tuple[Event, Event]:
@@ -129,9 +140,10 @@ def _pair(columns: Columns, row: int, number: int, sent: str, problem: Problem) 
         number,
         action,
         None if math.isnan(propensity) else propensity,
-        context=None if problem.context_shape == (0,) else pack_context(columns.context[row], problem),
+        context=None if problem.context_shape == (0,) else pack_context(context_at(columns.context, row), problem),
         sent=sent,
+        time=int(columns.time[row if len(columns.time) > 1 else 0]),
     )
-    return decision, Event(
-        0, 2 * number + 2, LEARN, number, action, decision.propensity, float(columns.reward[row]), reward_id=""
-    )
+    reward = float(columns.reward[row])
+    told = Event(0, 2 * number + 2, LEARN, number, action, decision.propensity, reward, reward_id="")
+    return decision, told._replace(time=decision.time)

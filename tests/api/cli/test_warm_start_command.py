@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ def cooked(onearm: Any) -> Path:
 
 def test_the_policy_has_learned_the_log_and_the_service_goes_on(onearm: Any, cooked: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/run.db"
-    asked = ("--experiment", "meals", "--policy", "squarecb", "--reward-range", "0:1", "--database", url)
-    done = onearm("warm-start", str(cooked), *asked, "--json")
+    asked = ("--policy", "squarecb", "--reward-range", "0:1", "--database", url)
+    done = onearm("warm-start", "meals", str(cooked), *asked, "--json")
     assert done.code == 0, done.err
     found = done.json
     assert (found["experiment"], found["decisions"], found["rewards"]) == ("meals", 60, 60)
@@ -55,8 +56,8 @@ def test_the_policy_has_learned_the_log_and_the_service_goes_on(onearm: Any, coo
 
 def test_it_is_what_the_same_examples_teach(onearm: Any, cooked: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/log.db"
-    asked = ("--experiment", "meals", "--policy", "squarecb", "--database", url, "--json")
-    digest = onearm("warm-start", str(cooked), *asked).json["digest"]
+    asked = ("--policy", "squarecb", "--database", url, "--json")
+    digest = onearm("warm-start", "meals", str(cooked), *asked).json["digest"]
     lines = [json.loads(line) for line in cooked.read_text().splitlines()[:-1]]
     with Served(tmp_path) as served:
         problem = {"context": {"kind": "features"}, "actions": {"kind": "listed", "max": 2}}
@@ -84,9 +85,7 @@ def test_an_export_becomes_an_experiment_with_another_policy_and_its_corrections
         served.client.delete("/v1/experiments/e/decisions/1/reward")
         url = served.url
     assert onearm("export", "e", "e.jsonl", "--database", url).code == 0
-    done = onearm(
-        "warm-start", "e.jsonl", "--experiment", "~shop~again", "--policy", "ucb1", "--database", url, "--json"
-    )
+    done = onearm("warm-start", "~shop~again", "e.jsonl", "--policy", "ucb1", "--database", url, "--json")
     assert done.code == 0, done.err
     assert (done.json["decisions"], done.json["rewards"]) == (6, 4)
     store = Store.open(url, write=False)
@@ -100,12 +99,12 @@ def test_an_export_becomes_an_experiment_with_another_policy_and_its_corrections
 
 def test_what_cannot_be_learned_leaves_nothing_behind(onearm: Any, cooked: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/run.db"
-    asked = ("--experiment", "meals", "--policy", "squarecb", "--database", url)
-    assert "0.5" in onearm("warm-start", str(cooked), *asked, "--reward-range", "0:0.5").err
-    assert onearm("warm-start", str(cooked), *asked).code == 0
-    again = onearm("warm-start", str(cooked), *asked)
+    asked = ("--policy", "squarecb", "--database", url)
+    assert "0.5" in onearm("warm-start", "meals", str(cooked), *asked, "--reward-range", "0:0.5").err
+    assert onearm("warm-start", "meals", str(cooked), *asked).code == 0
+    again = onearm("warm-start", "meals", str(cooked), *asked)
     assert again.code == 2 and "already" in again.err
-    rows = onearm("warm-start", str(cooked), "--experiment", "rows", "--policy", "exp3_ix", "--database", url)
+    rows = onearm("warm-start", "rows", str(cooked), "--policy", "exp3_ix", "--database", url)
     assert rows.code == 2
     store = Store.open(url, write=False)
     assert [row.id for row in store.experiments()] == ["meals"]
@@ -115,7 +114,7 @@ def test_what_cannot_be_learned_leaves_nothing_behind(onearm: Any, cooked: Path,
 def test_a_log_without_propensities_is_learned_by_a_policy_that_does_not_divide(onearm: Any, tmp_path: Path) -> None:
     Path("shop.csv").write_text("action,reward\n" + "sale,1\nfree,0\n" * 10)
     url = f"sqlite:///{tmp_path}/run.db"
-    asked = ("warm-start", "shop.csv", "--experiment", "shop", "--database", url)
+    asked = ("warm-start", "shop", "shop.csv", "--database", url)
     refused = onearm(*asked, "--policy", "exp3_ix")
     assert refused.code == 2 and "divides by it: take one that does not" in refused.err
     assert not Path("run.db").exists(), "nothing is left of what could not be learned"
@@ -134,7 +133,7 @@ def test_a_log_of_points_is_refused(onearm: Any, tmp_path: Path) -> None:
         served.decide({}, "mix")
         url = served.url
     onearm("export", "mix", "mix.jsonl", "--database", url)
-    done = onearm("warm-start", "mix.jsonl", "--experiment", "m", "--database", url)
+    done = onearm("warm-start", "m", "mix.jsonl", "--database", url)
     assert done.code == 2 and "of something else" in done.err
 
 
@@ -145,7 +144,7 @@ def test_the_name_of_a_deleted_experiment_is_refused_before_anything_is_learned(
         served.create("meals")
         assert served.client.delete("/v1/experiments/meals", params={"confirm": "meals"}).status_code == 200
         url = served.url
-    done = onearm("warm-start", str(cooked), "--experiment", "meals", "--policy", "squarecb", "--database", url)
+    done = onearm("warm-start", "meals", str(cooked), "--policy", "squarecb", "--database", url)
     assert done.code == 2 and "'meals', which was deleted" in done.err
     assert "judging" not in done.err
     with pytest.raises(Conflict, match="'meals', which was deleted"):
@@ -155,7 +154,7 @@ def test_the_name_of_a_deleted_experiment_is_refused_before_anything_is_learned(
 def test_arms_have_the_labels_of_a_table(onearm: Any, tmp_path: Path) -> None:
     Path("shop.csv").write_text("action,reward,propensity\nsale,1,0.5\nfree,0,0.5\nsale,1,0.5\nfree,1,0.5\n")
     url = f"sqlite:///{tmp_path}/run.db"
-    done = onearm("warm-start", "shop.csv", "--experiment", "shop", "--policy", "ucb1", "--database", url)
+    done = onearm("warm-start", "shop", "shop.csv", "--policy", "ucb1", "--database", url)
     assert done.code == 0, done.err
     with open_engine(database=url, experiment="shop") as engine:
         assert engine.decide().action_id == "sale"
@@ -171,7 +170,7 @@ def test_columns_of_a_table_of_ones_own_are_named(onearm: Any, tmp_path: Path, f
     clicked = [float(both in bought) for both in zip(country, shown, strict=True)]
     table = polars.DataFrame({"banner": shown, "clicked": clicked, "chance": [1 / 3] * 300, "country": country})
     {"csv": table.write_csv, "parquet": table.write_parquet, "jsonl": table.write_ndjson}[form](file)
-    asked = ("warm-start", str(file), "--experiment", "shop", "--policy", "squarecb", "--database", url, "--json")
+    asked = ("warm-start", "shop", str(file), "--policy", "squarecb", "--database", url, "--json")
     unnamed = onearm(*asked)
     assert (unnamed.code, "say which columns they are: --action, --reward (of evaluate" in unnamed.err) == (2, True)
     named = ("--action", "banner", "--reward", "clicked", "--propensity", "chance", "--features", "country")
@@ -186,6 +185,125 @@ def test_columns_of_a_table_of_ones_own_are_named(onearm: Any, tmp_path: Path, f
 
 
 def test_columns_of_what_is_no_table_are_not_named(onearm: Any, cooked: Path, tmp_path: Path) -> None:
-    asked = ("--experiment", "meals", "--action", "a", "--database", f"sqlite:///{tmp_path}/run.db")
-    done = onearm("warm-start", str(cooked), *asked)
+    asked = ("--action", "a", "--database", f"sqlite:///{tmp_path}/run.db")
+    done = onearm("warm-start", "meals", str(cooked), *asked)
     assert (done.code, "is no table of decisions: --features, --action" in done.err) == (2, True)
+
+
+CLICKS = ("--action", "banner", "--reward", "clicked", "--propensity", "chance")
+
+
+@pytest.fixture
+def clicks(onearm: Any) -> Path:
+    """Return a table of 240 decisions with columns of its own; what was clicked on is known only afterwards."""
+    luck, rows = random.Random(1), ["banner,clicked,chance,country,age,user.plan,revenue,day,visitor"]
+    for n in range(240):
+        banner, country, age = luck.choice(["sale", "free"]), luck.choice(["de", "fr"]), luck.choice(["31", "40.5", ""])
+        clicked = int((banner == "sale") == (country == "de"))
+        cells = [
+            banner,
+            clicked,
+            0.5,
+            country,
+            age,
+            luck.choice(["pro", "basic"]),
+            clicked * 9,
+            f"2026-01-{n // 10 + 1:02d}",
+            n % 9,
+        ]
+        rows.append(",".join(map(str, cells)))
+    Path("clicks.csv").write_text("\n".join(rows) + "\n")
+    return Path("clicks.csv")
+
+
+def test_a_table_becomes_a_service_that_takes_its_names(onearm: Any, clicks: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/run.db"
+    asked = (
+        *CLICKS,
+        "--ignore",
+        "revenue",
+        "--ignore",
+        "visitor",
+        "--bits",
+        "12",
+        "--time",
+        "day",
+        "--policy",
+        "squarecb",
+    )
+    done = onearm("warm-start", "shop", str(clicks), *asked, "--database", url, "--port", "9000")
+    assert done.code == 0, done.err
+    serve, curl = (line.strip() for line in done.out.splitlines()[-2:])
+    assert serve == f"onearm serve --database {url} --port 9000"
+    *_, sent, address = shlex.split(curl)
+    assert address == "http://127.0.0.1:9000/v1/experiments/shop/decisions"
+    assert set(json.loads(sent)["context"]) == {"country", "age", "user"}
+    with Served(tmp_path) as served:
+        served.recover()
+        for country, expected in (("de", "sale"), ("fr", "free")):
+            body = json.loads(sent)
+            body["context"]["country"] = country
+            made = served.decide(body | {"rank": True}, "shop").json()
+            assert made["ranking"][0]["action_id"] == expected
+        assert served.record("~3", "shop").json()["time"].startswith("2026-01-01")
+
+
+def test_columns_teach_what_the_same_examples_teach(onearm: Any, clicks: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/log.db"
+    asked = (*CLICKS, "--features", "country,age,user.plan", "--interactions", "user,", "--interactions", ",")
+    done = onearm("warm-start", "shop", str(clicks), *asked, "--policy", "squarecb", "--database", url, "--json")
+    assert done.code == 0, done.err
+    with Served(tmp_path) as served:
+        problem = {"context": {"kind": "features", "interactions": [["user", ""], ["", ""]]}}
+        arms = [{"id": "free"}, {"id": "sale"}]
+        served.create("shop", arms=arms, problem=problem, policy={"name": "squarecb"}, seed=0)
+        examples = []
+        for line in clicks.read_text().splitlines()[1:]:
+            banner, clicked, chance, country, age, plan, *_ = line.split(",")
+            context = {"country": country} | ({"age": float(age)} if age else {}) | {"user": {"plan": plan}}
+            example = {"action_id": banner, "value": float(clicked), "propensity": float(chance), "context": context}
+            examples.append(example)
+        assert served.post("/v1/experiments/shop/examples:batch", {"examples": examples}).status_code == 200
+        assert served.digest("shop") == done.json["digest"]
+
+
+def test_a_period_of_a_table_is_learned_alone(onearm: Any, clicks: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/run.db"
+    asked = (*CLICKS, "--ignore", "revenue", "--time", "day", "--unit", "visitor", "--policy", "squarecb")
+    period = ("--since", "2026-01-03", "--until", "2026-01-05")
+    done = onearm("warm-start", "shop", str(clicks), *asked, *period, "--database", url, "--json")
+    assert done.code == 0, done.err
+    assert (done.json["decisions"], done.json["rewards"]) == (20, 20)
+    assert "decisions made in the period, which count: 20 of 240" in done.json["evaluation"]["notes"]
+    store = Store.open(url, write=False)
+    assert {event.unit_id for event in log_of(store, "shop")[1] if event.kind == EXTERNAL} == set("012345678")
+    store.close()
+    assert onearm("verify", "--database", url).code == 0
+
+
+def test_a_table_of_numbers_can_still_be_had(onearm: Any, clicks: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/run.db"
+    asked = (*CLICKS, "--context", "dense", "--features", "country", "--policy", "squarecb", "--database", url)
+    done = onearm("warm-start", "shop", str(clicks), *asked)
+    assert done.code == 0, done.err
+    assert """curl -d '{"context": [""" in done.out
+    for extra, said in ((("--bits", "9"), "say --context named"), (("--ignore", "nothing"), "no column 'nothing'")):
+        refused = onearm("warm-start", "again", str(clicks), *asked, *extra)
+        assert (refused.code, said in refused.err) == (2, True), refused.err
+
+
+def test_labels_that_are_no_ids_are_refused(onearm: Any, tmp_path: Path) -> None:
+    Path("shop.csv").write_text("action_id,reward,propensity,x\n~1,1,0.5,3\nfree,0,0.5,4\n")
+    done = onearm("warm-start", "shop", "shop.csv", "--database", f"sqlite:///{tmp_path}/run.db")
+    assert (done.code, "what was chosen is '~1'" in done.err) == (2, True), done.err
+
+
+def test_evaluate_and_replay_read_named_features(onearm: Any, clicks: Path) -> None:
+    asked = (*CLICKS, "--ignore", "revenue", "--ignore", "visitor", "--context", "named", "--json")
+    found = onearm("evaluate", str(clicks), "--target", "squarecb", *asked)
+    assert found.code == 0, found.err
+    assert found.json["estimates"][0]["value"] > 0.8
+    assert "contexts are named features: country (2 labels)" in " ".join(found.json["notes"])
+    replayed = onearm("replay", str(clicks), "--policy", "squarecb", "--policy", "linucb", *asked, "--bits", "10")
+    assert replayed.code == 0, replayed.err
+    assert min(each["value"] for each in replayed.json["estimates"] if each["method"] == "snips") > 0.6

@@ -101,8 +101,8 @@ def read_events(source: Source, naming: Naming = PLAIN) -> Events:
     with reading(source.path, FORM):
         header, blocks = opened(source)
         if header is None:
-            rows = partial(read_rows, wanted=Wanted(naming=naming))
-            return events_of_table("jsonl", source, rows, table_lines, blocks)
+            rows = partial(read_rows, wanted=Wanted(naming=naming, times=naming.reads_times))
+            return events_of_table("jsonl", source, rows, table_lines, blocks, naming.unit)
         problem, spec = read_header(source.path, header)
     events = _good_events(source, header, blocks, problem, bad_lines)
     return Events(problem, events, spec, bad_lines, begins_of(header))

@@ -34,7 +34,8 @@ def read_table(source: Source, blocks: Iterator[bytes], wanted: Wanted, bad_line
         values = _values_in(first, None)
     names = list(values)
     bare = is_bare(names, wanted.naming) and not isinstance(values["action"], str)
-    if names and (wanted.beside or (bare and wanted.times) or not (bare or has_lists(names, wanted.naming))):
+    times = wanted.times and not set(names) <= set(DECISION)
+    if names and (wanted.beside or (bare and times) or not (bare or has_lists(names, wanted.naming))):
         by_name = format_module("jsonl.named_table", "a table whose keys have names of its own")
         named: Rows = by_name.read_table(source, blocks, names, wanted, bad_lines)
         return named

@@ -108,7 +108,8 @@ def read_events(source: Source, naming: Naming = PLAIN) -> Events:
         header = header_in(file)
         if header is None:
             if source.path != STDIN:
-                return events_of_table("parquet", source, partial(read_rows, wanted=Wanted(naming=naming)), table_lines)
+                rows = partial(read_rows, wanted=Wanted(naming=naming, times=naming.reads_times))
+                return events_of_table("parquet", source, rows, table_lines, unit=naming.unit)
             raise InvalidInput("piped_table", "a plain table of Parquet is read twice: name its file, and not -")
         problem, spec = read_header(source.path, header)
         events = _good_events(source, file, header, problem, bad_lines, held.pop_all())
