@@ -34,8 +34,10 @@ from .options import format_option, policy_file_option, scheduler_option, seed_o
 @scheduler_option
 @seed_option
 @as_json
-def evaluate(log: str, form: str | None, targets: tuple[str, ...], as_json: bool, **asked: Any) -> None:
+def evaluate(log: str, form: str | None, targets: tuple[str, ...], as_json: bool, **asked: Any) -> int:
     """Estimate what each --target would have earned on LOG, with intervals and warnings.
+
+    The exit code is 1 where the propensities of LOG cannot be true.
 
     To find out which policy, with which params, learns best on data like these, take `onearm replay`.
 
@@ -55,5 +57,5 @@ def evaluate(log: str, form: str | None, targets: tuple[str, ...], as_json: bool
 
     if set(asked["methods"]) & set(LIST_METHODS):
         run_lists(log, form, targets, as_json=as_json, **asked)
-        return
-    run(log, form, checked([candidate(text) for text in targets]), ("snips",), as_json=as_json, **asked)
+        return 0
+    return run(log, form, checked([candidate(text) for text in targets]), ("snips",), as_json=as_json, **asked)

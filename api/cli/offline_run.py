@@ -44,8 +44,8 @@ def run(
     scheduler: str | None,
     as_json: bool,
     **asked: Any,
-) -> None:
-    """Do what `evaluate` and `replay` have in common."""
+) -> int:
+    """Do what `evaluate` and `replay` have in common; return the exit code, 1 where propensities cannot be true."""
     pen = None if report is None and plots is None else pen_for(log, report, plots, diagnostics=asked["diagnostics"])
     place = place_of(log, form, experiment)
     question = question_of(
@@ -69,6 +69,7 @@ def run(
         print_json(data | {"events_per_second": speed})
     else:
         tell(found, data, f"{log}: {title_of(data)}", speed)
+    return 0 if found.refuted is None else 1
 
 
 def refuse_bad_lines(bad_lines: BadLines) -> None:

@@ -52,7 +52,7 @@ def replay(
     seed: int,
     as_json: bool,
     **asked: Any,
-) -> None:
+) -> int:
     """Let policies decide on the rows of LOG, learning from it, and rank them by what each would have earned.
 
     To ask what one policy or rule would have earned, and whether the log can tell, take `onearm evaluate`.
@@ -82,9 +82,9 @@ def replay(
         if sweeps:
             given += [each for text in sweeps for each in swept(text, given)]
         rehearse_all(log, vectors, given, seed=seed, segments=1 if segments is None else segments, as_json=as_json)
-        return
+        return 0
     if segments is not None:
         raise InvalidInput("no_segments", f"{log} is no log of vectors: --segments is for regret against points")
     candidates = [of_policy(policy) for policy in given]
     more = [of_policy(policy) for text in sweeps for policy in swept(text, given)]
-    run(log, form, checked(added(candidates, more)), ("match", "snips"), seed=seed, as_json=as_json, **asked)
+    return run(log, form, checked(added(candidates, more)), ("match", "snips"), seed=seed, as_json=as_json, **asked)

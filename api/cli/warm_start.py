@@ -11,7 +11,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import click
+import msgspec
 
+from ...engine.changes.worlds import changes_of
 from ...engine.contexts import context_at, unpack_contexts
 from ...engine.errors import counted
 from ...engine.snapshot import digest
@@ -26,6 +28,7 @@ from ...engine.vocabulary import Policy, Problem
 from ..console import finite, print_json, progress
 from ..experiment.ids import in_url
 from ..experiment.tenants import parts_of
+from ..experiment.worlds import as_found, in_words
 from ..offline.asked import Answer, Question, answer
 from ..offline.candidate_kinds import of_policy
 from ..offline.data import as_data
@@ -136,10 +139,13 @@ def warm_start(
     commands = _commands(experiment, body, database, port)
     if as_json:
         made = {"experiment": experiment, "policy": spec.policy.spec, "decisions": found.number}
-        learned = {"rewards": found.rewards, "digest": digest(found.state), "commands": commands}
-        print_json({**made, **learned, "evaluation": data})
+        changes = msgspec.to_builtins(as_found(changes_of(spec.policy, found.state)))
+        learned = {"rewards": found.rewards, "digest": digest(found.state), "changes": changes}
+        print_json({**made, **learned, "commands": commands, "evaluation": data})
         return
     tell(evaluation, data, f"{log}: {spec.policy.name}, which learned half of it, on the other half", speed)
+    for change in changes_of(spec.policy, found.state):
+        click.echo(f"while it learned all of the log: {in_words(change)}")
     said = f"{counted(found.number, 'decision')} and {counted(found.rewards, 'reward')}"
     click.echo(f"{parts_of(experiment)[1]} has learned {said}. Serve it, and ask it:", err=True)
     for command in commands:

@@ -19,6 +19,7 @@ from .options import Options
 def as_data(found: Evaluation) -> dict[str, Any]:
     """Return everything, to be printed as JSON."""
     data: dict[str, Any] = {
+        "verdict": verdict_of(found.refuted),
         "events": found.events,
         "logged_mean": float(np.mean(found.log.reward)),
         **found.rows.bad_lines.to_dict(),
@@ -41,6 +42,17 @@ def as_data(found: Evaluation) -> dict[str, Any]:
     if by_label := looking(found):
         data["changes"] = {label: msgspec.to_builtins(as_found(changes)) for label, changes in by_label.items()}
     return data
+
+
+def verdict_of(refuted: float | None) -> str | None:
+    """Return what stands above everything where propensities cannot be true, and have this p-value.
+
+    >>> verdict_of(1.2e-15)
+    'NO: these propensities cannot be true (p = 1.2e-15): no value below is to be trusted'
+    """
+    if refuted is None:
+        return None
+    return f"NO: these propensities cannot be true (p = {refuted:.2g}): no value below is to be trusted"
 
 
 def looking(found: Evaluation) -> dict[str, list[Change]]:

@@ -130,6 +130,11 @@ class Evaluation:
         return [place - first for place in places if place >= first]
 
     @property
+    def refuted(self) -> float | None:
+        """The p-value of propensities that cannot be true: then no value is to be trusted, and none is ranked."""
+        return _refuted(self.diagnostics)
+
+    @property
     def unusable(self) -> set[tuple[str, str]]:
         """Return labels and methods whose values are not to be used."""
         return _unusable(self.estimates)
@@ -195,7 +200,8 @@ def concluded(
     useless = {each.label for each, of in zip(candidates, diagnostics, strict=True) if of and of.useless}
     estimates = [each._replace(usable=each.usable and _stands(each, useless)) for each in estimates]
     unusable = _unusable(estimates)
-    ranking = _ranking(candidates, terms, options, groups)
+    refuted = _refuted(diagnostics) is not None
+    ranking = [] if refuted else _ranking(candidates, terms, options, groups)
     told = (*_unrewarded(rows), *_counted(_clusters(facts.unit, groups)), *notes)
     rows.notes += [note for note in told if note not in rows.notes]
     return Evaluation(
@@ -208,7 +214,7 @@ def concluded(
         estimates,
         diagnostics,
         [each._replace(usable=(each.target, each.method) not in unusable) for each in ranking],
-        _differences(candidates, cases, terms, options),
+        [] if refuted else _differences(candidates, cases, terms, options),
         _segments(rows, facts, terms, options, groups),
         [each.changes for each in scored],
     )
@@ -402,6 +408,11 @@ def _tested(rows: Rows, laws: tuple[Array, Array] | None) -> list[str]:
         "decisions; weights and counts of actions by the propensities of those that were taken"
     )
     return [exact]
+
+
+def _refuted(diagnostics: Sequence[Diagnostics | None]) -> float | None:
+    found = [each.refuted for each in diagnostics if each is not None]
+    return min((p for p in found if p is not None), default=None)
 
 
 def _ranking(

@@ -20,7 +20,8 @@ def title_of(data: Mapping[str, Any]) -> str:
 
 def tables_of(data: Mapping[str, Any], title: str) -> list[Table]:
     """Return the tables of what was found, which `data` holds as JSON: estimates, and what else there is of it."""
-    found = [estimates_table(data["estimates"], data["level"], title)]
+    above = f"{verdict}\n" if (verdict := data.get("verdict")) else ""
+    found = [estimates_table(data["estimates"], data["level"], f"{above}{title}")]
     level = _percent(data["level"])
     if len(ranking := data.get("ranking", ())) > 1:
         note = (

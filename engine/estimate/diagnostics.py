@@ -27,6 +27,7 @@ from .whole_law import law_e_process
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 _HEAVY = 0.7  # a Pareto k from which on means converge too slowly to be trusted: Vehtari et al. 2024
 _OF_WEIGHTS, _OF_ARMS, _OF_LAW, _OF_COUNTS = 0.4, 0.25, 0.25, 0.1  # shares of alpha: what each test may err
+_REFUTED = 1e-6  # a p-value below which propensities cannot be true
 _SEEN = 0.99  # a share of decisions with a reward, below which the others may tell another story
 _FEW = 100.0  # an effective sample size below which normal intervals cover too little
 _LEANS = 0.1  # a share of all weight that one decision may carry; with more its reward is the value
@@ -64,6 +65,19 @@ class Diagnostics(NamedTuple):
     unreachable: float  # share of the target's actions where the log took another one for sure
     useless: str | None  # why no estimate by weights must be used, in plain words
     warnings: list[str]  # in plain words; none where all is well
+
+    @property
+    def refuted(self) -> float | None:
+        """A p-value of the logged propensities, where they cannot be true; of a million true logs at most 3 have one.
+
+        It is that of the counts of actions, or one over the largest capital of a bet on actions. The weights of a
+        target are left out: they may be wrong because it takes actions that the logger never does.
+        """
+        bets = [each for each in (self.arms, self.law) if each is not None]
+        found = [math.exp(-float(each.log_e.max(initial=0.0))) for each in bets]
+        found += [] if self.actions is None else [self.actions.p_value]
+        least = min(found, default=1.0)
+        return least if least < _REFUTED else None
 
 
 class Draws(NamedTuple):

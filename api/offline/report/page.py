@@ -9,6 +9,7 @@ from typing import NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from ..data import verdict_of
 from ..evaluation import Estimate, Evaluation
 from . import words
 from .about import About
@@ -44,6 +45,7 @@ def page(found: Evaluation, about: About, frame: Frame) -> str:
         log=Markup("/<wbr>").join(escape(part) for part in about.log.split("/")),
         found=shown,
         evaluation=found,
+        refuted=verdict_of(found.refuted),
         verdict=words.verdict(shown),
         pictures=_inlined(shown),
         estimates=[_line(each, notes) for each in found.estimates],

@@ -502,3 +502,46 @@ def test_what_is_drawn_takes_the_diagnostics_and_says_which_option_asked_for_it(
     done = onearm("evaluate", str(rewarded(tmp_path)), "--target", "uniform", "--no-diagnostics", option, str(place))
     assert (done.code, place.exists()) == (2, False)
     assert f"{option} shows how far the log can be trusted, which --no-diagnostics leaves out" in done.err
+
+
+def drawn(file: Path, said: float, seed: int) -> Path:
+    """Write a table of decisions of which 9 in 10 are for one of two arms, with a constant propensity."""
+    rng = np.random.default_rng(seed)
+    action = (rng.random(2000) < 0.1).astype(int)
+    true = np.where(action == 1, 0.1, 0.9)
+    rows = [
+        {"action": a, "reward": r, "propensity": said if said > 0.0 else p}
+        for a, p, r in zip(action.tolist(), true.tolist(), rng.integers(0, 2, 2000).tolist(), strict=True)
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def test_propensities_that_cannot_be_true_are_a_no_above_everything(onearm: Any, tmp_path: Path) -> None:
+    log = str(drawn(tmp_path / "log.jsonl", 0.5, 1))
+    asked = (log, "--target", "uniform", "--target", "action:1", "--baseline", "logged")
+    page = tmp_path / "page.html"
+    done = onearm("evaluate", *asked, "--report", str(page))
+    assert done.code == 1
+    first = done.out.splitlines()[0]
+    assert first.startswith("NO: these propensities cannot be true (p = ")
+    assert "no value below is to be trusted" in " ".join(done.out.split())
+    assert "ranking" not in done.out and "worth more than" not in done.out
+    html = page.read_text(encoding="utf-8")
+    assert html.index("these propensities cannot be true") < html.index('class="facts"')
+    assert (
+        "Who is best" not in html
+        and "would have earned" not in html[html.index('class="verdict"') : html.index('class="facts"')]
+    )
+    replayed = onearm("replay", log, "--policy", "ucb1", "--policy", "uniform", "--json")
+    assert (replayed.code, replayed.json["ranking"]) == (1, [])
+    assert replayed.json["verdict"].startswith("NO: ")
+    silent = onearm("evaluate", *asked, "--no-diagnostics", "--json")
+    assert (silent.code, silent.json["verdict"]) == (0, None)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_true_propensities_are_never_refuted(seed: int, onearm: Any, tmp_path: Path) -> None:
+    log = str(drawn(tmp_path / "log.jsonl", 0.0, seed))
+    done = onearm("evaluate", log, "--target", "uniform", "--target", "action:1", "--json")
+    assert (done.code, done.json["verdict"], len(done.json["ranking"])) == (0, None, 2)
