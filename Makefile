@@ -57,6 +57,7 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/law.py
 	@$(PY) benchmarks/defaults.py
 	@$(PY) benchmarks/changes.py
+	@$(PY) benchmarks/stationary_logs.py || echo "a change was found where there was none"
 	@$(PY) benchmarks/budgets.py
 	@$(PY) benchmarks/lives.py || echo "a guard moved too often, or shadows cost too much"
 	@$(PY) benchmarks/lists.py || echo "a list cost too much, or earned too little, or the machine was busy"

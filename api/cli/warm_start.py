@@ -24,6 +24,7 @@ from ...engine.storage.period import Period, events_within
 from ...engine.storage.records import Event
 from ...engine.storage.rows import PLAIN, Naming, Wanted
 from ...engine.storage.store import Store
+from ...engine.vectors.constants import constants_of
 from ...engine.vocabulary import Policy, Problem
 from ..console import finite, print_json, progress
 from ..experiment.ids import in_url
@@ -146,6 +147,9 @@ def warm_start(
     tell(evaluation, data, f"{log}: {spec.policy.name}, which learned half of it, on the other half", speed)
     for change in changes_of(spec.policy, found.state):
         click.echo(f"while it learned all of the log: {in_words(change)}")
+    if "fits_badly" in (constants := constants_of(spec.policy, found.state)):
+        times = counted(int(constants["fits_badly"].value), "time")
+        click.echo(f"the model fits badly here: {times} it expected more than was paid, and nothing had changed")
     said = f"{counted(found.number, 'decision')} and {counted(found.rewards, 'reward')}"
     click.echo(f"{parts_of(experiment)[1]} has learned {said}. Serve it, and ask it:", err=True)
     for command in commands:

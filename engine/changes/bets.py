@@ -69,6 +69,13 @@ def place_of(book: Bets, row: int) -> int:
 
 
 @kernel
+def tame(book: Bets, row: int, most: float) -> None:
+    """Let no bet of a row have more than so much."""
+    for i in range(book.wealth.shape[1]):
+        book.wealth[row, i] = min(book.wealth[row, i], most)
+
+
+@kernel
 def call_off(book: Bets, row: int) -> None:
     """Begin the bets of a row anew."""
     for i in range(book.wealth.shape[1]):

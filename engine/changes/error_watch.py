@@ -11,6 +11,9 @@ known that five of its standard errors are less than what the bet needs to win b
 The unit is never cut, so where rewards are rare a click outweighs the many small errors that come before it, and what
 the model learns from one click wins no bet.
 
+A bet that is won tells of a change only if less is paid than was paid before in contexts alike (`alike.py`): if not,
+the model fits badly there, and the bet is called off.
+
 An error is bet on only where the context is familiar (`familiar.py`). Where others come than did, centre and level
 forget, and are learned anew while such contexts become familiar: so contexts that shift are no change. With named
 features no prediction counts as more than the best reward so far, or as less than the lowest (`reached.py`).
@@ -39,7 +42,8 @@ from .. import protocol
 from ..kernel import kernel, routine
 from ..protocol import reset, row_of
 from ..vocabulary import Array, Decision, Instance, Problem
-from .bets import Bets, bets, call_off, call_off_all, largest, place_of, stake
+from .alike import ALIKE, CHANGED, Alike, alike, begin_anew, compare, is_suspected, judge, note_misfit, rest, suspect
+from .bets import Bets, bets, call_off, call_off_all, largest, place_of, stake, tame
 from .familiar import familiarity, is_familiar, others_come
 from .reached import AsTheyAre, counted, reach, rewards_so_far
 from .watch import NOTHING, register_watch
@@ -52,6 +56,7 @@ _FEW = 8.0  # errors of which the centre is the mean, before any is cut
 _KNOWN = 100.0  # times bet^2 and the mean square of deviations: errors before a bet begins
 _STRANGE = 32.0  # errors that the centre rests on where contexts are strange
 _WON = 1e8  # the wealth that tells of a change
+_SUSPECTED, _CLEARED = 100.0, 10.0  # the wealth from which on rewards are compared; below which they are no more
 _WON_YOUNG = 1e3  # that of the doubts of one more arm, soon after a change
 _DOUBT = 0.38  # the bet by which arms are doubted
 _CHANGED = 4.0  # its wealth for an arm that has changed with others
@@ -85,6 +90,7 @@ class ErrorWatch(NamedTuple):
     errors: Errors
     seen: Any  # what contexts were like: `familiar.py`
     reached: Any  # what predictions count as: `reached.py`
+    known: Alike  # what was paid in which contexts
     nearer: Array  # float64[models, 3] wealth of bets that a rival is nearer to what is paid than the leader
     age: Array  # float64[models] errors since the model began; the first is as old as can be
     led: Array  # float64[1] errors since the leader leads
@@ -108,6 +114,7 @@ def error_watch(n_models: int, n_numbered: int, problem: Problem, *, within_rewa
         errors=Errors(*(np.zeros((n_models, rows)) for _ in range(6))),
         seen=familiarity(problem),
         reached=rewards_so_far() if within_rewards and problem.context_kind == "named" else AsTheyAre(),
+        known=alike(rows, problem),
         nearer=np.ones((n_models, len(_RIVALS))),
         age=np.where(np.arange(n_models) == 0, _YOUNG, 0.0),
         led=np.zeros(1),
@@ -143,12 +150,15 @@ def _examine(
     if row > 0:
         watch.last[row] = instance.t
         _enter(watch, leader, row, error, familiar, others, instance.t)
-        if _is_young(watch, leader, row):
-            won = row if largest(watch.doubts, row) >= _WON_YOUNG else won
-        elif largest(watch.book, row) >= _WON:
-            won = row
     _enter(watch, leader, _ALL, error, familiar, others, instance.t)
-    if largest(watch.book, _ALL) >= _WON:
+    _suspect(watch, row)
+    watch.known.shortfall[0] = 0
+    compare(watch.known, instance.context, arm, row, reward, instance.t, _numbered(watch) > 0)
+    if row > 0 and _is_young(watch, leader, row):
+        won = row if largest(watch.doubts, row) >= _WON_YOUNG else won
+    elif row > 0 and _is_won(watch, row, instance.t):
+        won = row
+    if _is_won(watch, _ALL, instance.t):
         won = _ALL
     watch.age[leader] += 1.0
     watch.led[0] += 1.0
@@ -156,6 +166,36 @@ def _examine(
         for model in range(len(watch.tried)):
             watch.tried[model] = False
     return won
+
+
+@kernel
+def _suspect(watch: ErrorWatch, row: int) -> None:
+    """Suspect a change where a bet on all arms, or on this one, has won much; and none where no bet has anything."""
+    for each in (_ALL, row):
+        if largest(watch.book, each) >= _SUSPECTED:
+            suspect(watch.known, place_of(watch.book, each))
+    if is_suspected(watch.known):
+        most = 0.0
+        for each in range(len(watch.last)):
+            most = max(most, largest(watch.book, each))
+        if most < _CLEARED:
+            rest(watch.known)
+
+
+@kernel
+def _is_won(watch: ErrorWatch, row: int, number: int) -> bool:
+    """Tell whether the bets on a row are won, and less is paid in the same contexts; if not, they have lost."""
+    if largest(watch.book, row) < _WON:
+        return False
+    found = judge(watch.known, row)
+    if found != CHANGED:
+        watch.known.shortfall[0] = max(number - place_of(watch.book, row), 1)
+    if found == ALIKE:
+        note_misfit(watch.known, number)
+        call_off(watch.book, row)
+    elif found != CHANGED:
+        tame(watch.book, row, _WON / 10.0)
+    return bool(found == CHANGED)
 
 
 @routine
@@ -266,6 +306,16 @@ def _is_young(watch: ErrorWatch, leader: int, row: int) -> bool:
 
 
 @kernel
+def _lagged(watch: ErrorWatch) -> int:
+    return watch.known.shortfall[0]
+
+
+@kernel
+def _misfits(watch: ErrorWatch) -> int:
+    return watch.known.misfit[0]
+
+
+@kernel
 def _begin(watch: ErrorWatch, model: int, leader: int, row: int) -> int:
     fresh = _sort(watch, leader, row)
     _forget(watch, model)
@@ -341,6 +391,7 @@ def _forget(watch: ErrorWatch, model: int) -> None:
 def _follow(watch: ErrorWatch, model: int) -> None:
     call_off_all(watch.book)
     call_off_all(watch.doubts)
+    begin_anew(watch.known)
     watch.led[0] = 0.0
     for other in range(len(watch.age)):
         for i in range(len(_RIVALS)):
@@ -353,6 +404,8 @@ register_watch(
     rival=_rival,
     numbered=_numbered,
     is_young=_is_young,
+    lagged=_lagged,
+    misfits=_misfits,
     is_fresh=_is_fresh,
     begin=_begin,
     renew=_renew,

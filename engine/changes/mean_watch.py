@@ -130,6 +130,16 @@ def _is_young(watch: MeanWatch, leader: int, row: int) -> bool:
 
 
 @kernel
+def _lagged(watch: MeanWatch) -> int:
+    return 0
+
+
+@kernel
+def _misfits(watch: MeanWatch) -> int:
+    return 0
+
+
+@kernel
 def _begin(watch: MeanWatch, model: int, leader: int, row: int) -> int:
     """Say all arms, which `_follow` forgets: whether those not played have changed nobody knows; learning is quick."""
     return len(watch.rewards)
@@ -170,6 +180,8 @@ register_watch(
     rival=_rival,
     numbered=_numbered,
     is_young=_is_young,
+    lagged=_lagged,
+    misfits=_misfits,
     is_fresh=_is_fresh,
     begin=_begin,
     renew=_renew,

@@ -46,6 +46,20 @@ def is_young(watch: Any, leader: int, row: int) -> bool:
 
 
 @generic
+def lagged(watch: Any) -> int:
+    """Return for how many decisions less was paid than expected, where the last reward told that and no change; else 0.
+
+    Then the model fits badly, or a change is too slow to be told from that: it learns anew what it forgets.
+    """
+    return KERNELS[type(watch)]["lagged"](watch)
+
+
+def misfits(watch: Any) -> int:
+    """Return how often the model of a watch fitted badly, and nothing had changed; 0 where nobody looks for that."""
+    return int(KERNELS[type(watch)]["misfits"](watch))
+
+
+@generic
 def begin(watch: Any, model: int, leader: int, row: int) -> int:
     """Begin with another model, where the bets of a row are won; return how many arms are fresh: learned anew."""
     return KERNELS[type(watch)]["begin"](watch, model, leader, row)

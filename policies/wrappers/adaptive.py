@@ -53,6 +53,8 @@ from ...engine.changes.watch import (
     forget,
     is_fresh,
     is_young,
+    lagged,
+    misfits,
     numbered,
     rival,
 )
@@ -83,7 +85,7 @@ from ...engine.protocol import decay, row_of
 from ...engine.registry import earlier
 from ...engine.vocabulary import Array, Change, Constant, Decision, Feedback, Instance, Key, Policy, Problem, Turn
 
-_VERSION = 1  # of the wrapper's own bits, without `within_rewards`; the inner policy's is added
+_VERSION = 2  # of the wrapper's own bits, without `within_rewards`; the inner policy's is added
 _SLOW = 300.0  # decisions that a change took to be noticed: small, or one that goes on
 _LASTS = 16.0  # half-lives without a change, after which it doubles
 _LOOK = np.uint64(0x6C6F6F6B)  # of the run of the looks
@@ -182,17 +184,20 @@ def turn(params: AdaptiveParams, state: AdaptiveState, said: Turn) -> None:
         _lead(state, model, said.number, said.number, 0.0, ALL, SAID)
 
 
-def _constants(policy: Policy) -> Callable[[Any, Any], dict[str, Constant]] | None:
-    """Return what tells the constants of the policy inside, in the state of the model that leads; the bytes of all."""
-    if policy.constants is None:
-        return None
+def _constants(policy: Policy) -> Callable[[Any, Any], dict[str, Constant]]:
+    """Return what tells the constants of the policy inside, in the state of the model that leads; the bytes of all.
+
+    `fits_badly` is how often less was paid than expected though, in contexts alike, as much was paid as before.
+    """
     tell = policy.constants
 
     def constants(params: AdaptiveParams, state: AdaptiveState) -> dict[str, Constant]:
-        told = tell(params.inner, row_of(state.models.rows, state.leader[0]))
+        told = {} if tell is None else tell(params.inner, row_of(state.models.rows, state.leader[0]))
         if "model_bytes" in told:
             of_one = told["model_bytes"]
             told["model_bytes"] = of_one._replace(value=of_one.value * int(state.models.used[0]))
+        if times := misfits(state.watch):
+            told["fits_badly"] = Constant(float(times), "estimate")
         return told
 
     return constants
@@ -338,6 +343,9 @@ def update(
     other = rival(state.watch, leader, used, row != NOTHING, instance.t, state.worlds.total[0])
     if other != NOTHING or row != NOTHING:
         _turn(state, other, row, arm, instance.t)
+    elif lagged(state.watch) >= _SLOW:
+        _decay(state, leader, float(lagged(state.watch)))
+        state.longer[0] = instance.t + _LASTS * state.half_life[leader]
 
 
 @kernel

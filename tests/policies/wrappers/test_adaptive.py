@@ -12,6 +12,7 @@ from support import explorers as x
 
 from onearm.engine import loop, snapshot
 from onearm.engine.changes.bank import MODELS
+from onearm.engine.changes.error_watch import ErrorWatch
 from onearm.engine.changes.worlds import ALL, GONE, seen_by
 from onearm.engine.errors import InvalidInput
 from onearm.engine.growth import grown
@@ -48,6 +49,8 @@ def win(state: Any, arm: int, number: int) -> None:
     row = min(arm, len(state.watch.book.wealth) - 1)
     state.watch.book.wealth[row] = 1e9
     state.watch.book.start[row] = number
+    if isinstance(state.watch, ErrorWatch):
+        state.watch.known.filled[0] = 0  # there is nothing to compare rewards with: the bets are believed
 
 
 def turned(state: Any, worlds: int, policy: Policy, t: int) -> int:
