@@ -138,7 +138,7 @@ def _instant(text: str) -> datetime:
 
 
 async def add_arm(service: Service, call: Call) -> Answer:
-    """Let an arm join an experiment at work, or where arms come once offer it."""
+    """Let an arm join an experiment at work, or take part again; where arms come once, offer it."""
     live = service.live(call.path["experiment_id"])
     arm = read(_object, call.body, "the arm")
     turn = live.turns.alone if live.is_large or shadows_without_growth(live) else live.turns.take
@@ -152,7 +152,7 @@ async def add_arm(service: Service, call: Call) -> Answer:
 
 
 async def retire_arm(service: Service, call: Call) -> Answer:
-    """Never choose an arm again; its number stays its own."""
+    """Choose an arm no more, until it is added again; its number stays its own."""
     live = service.live(call.path["experiment_id"])
     answer, _ = await live.turns.take(lambda: live.change("retire", call.path["arm_id"], live.now()))
     return Answer(200, answer)

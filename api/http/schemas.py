@@ -245,7 +245,7 @@ class Arm(msgspec.Struct):
 
 
 class ArmStatus(msgspec.Struct):
-    """An arm of an experiment at work; a retired one is never chosen again."""
+    """An arm of an experiment at work; a retired one is not chosen, until it is added again."""
 
     arm_id: str
     retired: bool

@@ -2,6 +2,7 @@
 
     {"change": "arm_added", "arm": {"id": "d"}, "number": 120}    from decision 120 on
     {"change": "arm_retired", "arm_id": "a"}
+    {"change": "arm_restored", "arm_id": "a"}             it may be chosen again
     {"change": "archived"}                                no more decisions or rewards from here on
     {"change": "restored"}                                and here they go on
     {"change": "world_changed", "number": 300}                    as a person said before decision 300; "model": 1 leads
@@ -54,7 +55,13 @@ class ArmAdded(msgspec.Struct, frozen=True, tag_field="change", tag="arm_added")
 
 
 class ArmRetired(msgspec.Struct, frozen=True, tag_field="change", tag="arm_retired"):
-    """An arm will never be chosen again."""
+    """An arm is not chosen any more."""
+
+    arm_id: str
+
+
+class ArmRestored(msgspec.Struct, frozen=True, tag_field="change", tag="arm_restored"):
+    """An arm that was retired takes part again."""
 
     arm_id: str
 
@@ -81,7 +88,17 @@ class ChangeTakenBack(msgspec.Struct, frozen=True, tag_field="change", tag="chan
 
 
 Change = Any  # one of these, or of those that a kind knows
-CHANGES = (ArmAdded, ArmRetired, Archived, Restored, WorldChanged, ChangeTakenBack, PoliciesChanged, StateSet)
+CHANGES = (
+    ArmAdded,
+    ArmRetired,
+    ArmRestored,
+    Archived,
+    Restored,
+    WorldChanged,
+    ChangeTakenBack,
+    PoliciesChanged,
+    StateSet,
+)
 
 
 @functools.cache
@@ -150,6 +167,8 @@ class Roster:
             return Roster((*self.arms, change.arm), self.retired, (*self.joined, change.number))
         if isinstance(change, ArmRetired):
             return Roster(self.arms, self.retired | {change.arm_id}, self.joined)
+        if isinstance(change, ArmRestored):
+            return Roster(self.arms, self.retired - {change.arm_id}, self.joined)
         return self
 
     def labels_at(self, decided: Event) -> Sequence[str]:

@@ -69,7 +69,7 @@ class AsyncRemote:
         await self._connection.ask("DELETE", f"{self._of(decision)}/reward", Rewarded)
 
     async def retire_arm(self, arm_id: str) -> ArmStatus:
-        """Let an arm be chosen no more, or close a query."""
+        """Let an arm be chosen no more, until it is added again, or close a query for good."""
         return await self._connection.ask("POST", f"{self._path}/arms/{in_path('arm_id', arm_id)}:retire", ArmStatus)
 
     async def policies(self) -> Lineup:

@@ -20,7 +20,7 @@ class Choosing(Deciding):
         return self._connection.ask("POST", f"{self._of(decision)}:activate", Activated, body)
 
     def add_arm(self, arm: str | dict[str, Any]) -> ArmStatus:
-        """Let an arm join: its id, or an object with its id and more."""
+        """Let an arm join, or one that was retired take part again: its id, or an object with its id and more."""
         body = {"id": arm} if isinstance(arm, str) else arm
         return self._connection.ask("POST", f"{self._path}/arms", ArmStatus, body)
 

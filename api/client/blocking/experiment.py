@@ -69,7 +69,7 @@ class Remote:
         self._connection.ask("DELETE", f"{self._of(decision)}/reward", Rewarded)
 
     def retire_arm(self, arm_id: str) -> ArmStatus:
-        """Let an arm be chosen no more, or close a query."""
+        """Let an arm be chosen no more, until it is added again, or close a query for good."""
         return self._connection.ask("POST", f"{self._path}/arms/{in_path('arm_id', arm_id)}:retire", ArmStatus)
 
     def policies(self) -> Lineup:

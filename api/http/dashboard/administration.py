@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+import msgspec
+
 from ....engine.errors import InvalidInput, NotFound, OnearmError
 from ....engine.storage.access import BACKUP
 from ...access.keys import DAY_SECONDS, check_seconds
@@ -69,8 +71,11 @@ ACTS = {
     "retire-policy": Act(audited(lineup.retire_policy), "it plays no part any more", path=("policy",)),
     "join": Act(audited(lineup.add_policy), "the policy has joined", _joining),
     "roll-back": Act(audited(corrections.rollback), "policies know what they knew then", _rollback),
-    "retire-arm": Act(audited(experiments.retire_arm), "it is never chosen again", path=("arm_id",)),
+    "retire-arm": Act(audited(experiments.retire_arm), "it is chosen no more", path=("arm_id",)),
     "add-arm": Act(audited(experiments.add_arm), "it has joined", lambda form: {"id": form.get("arm_id", "").strip()}),
+    "restore-arm": Act(
+        audited(experiments.add_arm), "it can be chosen again", lambda form: msgspec.Raw(form.get("arm", "").encode())
+    ),
     "archive": Act(audited(experiments.archive), "it is archived"),
     "restore": Act(audited(experiments.restore), "it goes on"),
 }

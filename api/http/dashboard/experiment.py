@@ -30,7 +30,7 @@ from .. import experiments, reports
 from ..call import Call
 from ..curves import LATEST
 from ..decisions import record_of
-from ..endpoint import Answer
+from ..endpoint import Answer, encode
 from ..lineup import list_lineup
 from ..metrics import evidence_of
 from ..requests import find, settled
@@ -295,6 +295,7 @@ def _acts(service: Service, live: Live) -> dict[str, Any]:
     """Return what an admin may do here."""
     several = live.kind.corrects and live.created.problem.states is None
     others = [member for member in live.members if member.policy != live.members[0].policy]
+    retired = [(arm["id"], encode(arm).decode()) for arm in live.roster.arms if arm["id"] in live.roster.retired]
     return {
         "archived": live.archived,
         "several": several,
@@ -308,6 +309,7 @@ def _acts(service: Service, live: Live) -> dict[str, Any]:
         "arms": [label for label in live.roster.labels if label not in live.roster.retired][:ARMS_SHOWN]
         if live.kind.has_arms
         else [],
+        "retired": retired[:ARMS_SHOWN],
     }
 
 

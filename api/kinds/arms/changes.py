@@ -1,4 +1,4 @@
-"""Arms that join an experiment at work, arms that retire, and what a person says of the world."""
+"""Arms that join an experiment at work, retire and come back, and what a person says of the world."""
 
 from __future__ import annotations
 
@@ -14,24 +14,27 @@ from ....engine.vocabulary import Change, Problem, Turn
 from ...experiment.definition import check_arm
 from ...experiment.worlds import as_found
 from ...http.schemas import ArmStatus, World, WorldSaid
-from ...service.history import ArmAdded, ArmRetired, ChangeTakenBack, WorldChanged, grown_problem
+from ...service.history import ArmAdded, ArmRestored, ArmRetired, ChangeTakenBack, WorldChanged, grown_problem
 from ...service.records import Record
 from ..kind import ChangeHandler, Work
 
 
-def join(work: Work, arm: dict[str, Any], record: Record | None) -> tuple[ArmAdded | None, ArmStatus]:
-    """Let an arm join; the same arm again changes nothing."""
+def join(work: Work, arm: dict[str, Any], record: Record | None) -> tuple[ArmAdded | ArmRestored | None, ArmStatus]:
+    """Let an arm join, or one that was retired take part again; one that takes part changes nothing."""
     problem = _with_arm(work, arm)
-    status = ArmStatus(arm["id"], arm["id"] in work.roster.retired)
-    if problem is None:
+    status = ArmStatus(arm["id"], False)
+    if problem is not None:
+        work.state = grown(work.spec.policy, work.state, problem)
+        work.problem = problem
+        return ArmAdded(arm, work.number), status
+    if arm["id"] not in work.roster.retired:
         return None, status
-    work.state = grown(work.spec.policy, work.state, problem)
-    work.problem = problem
-    return ArmAdded(arm, work.number), status
+    work.check_open()
+    return ArmRestored(arm["id"]), status
 
 
 def joins(work: Work, arm: dict[str, Any]) -> bool:
-    """Tell whether an arm is a new one; raises where it cannot join."""
+    """Tell whether an arm is one that never joined; raises where it cannot join."""
     if (problem := _with_arm(work, arm)) is None:
         return False
     grown(work.spec.policy, copied(work.state), problem)  # a copy: the larger state shares arrays, and writes them
@@ -44,7 +47,9 @@ def _with_arm(work: Work, arm: dict[str, Any]) -> Problem | None:
     _check_fixed(work)
     if (there := work.roster.numbers.get(label)) is not None:
         if work.roster.arms[there] != arm:
-            raise Conflict("arm_exists", f"there is an arm {label!r} with another description: take another id")
+            raise Conflict(
+                "arm_exists", f"there is an arm {label!r} with another description: send that, or take another id"
+            )
         return None
     work.check_open()
     if work.spec.intake.encoder is not None:
@@ -58,7 +63,7 @@ def _with_arm(work: Work, arm: dict[str, Any]) -> Problem | None:
 
 
 def retire(work: Work, label: str, record: Record | None) -> tuple[ArmRetired | None, ArmStatus]:
-    """Never choose an arm again; its number stays its own. Once it is retired this changes nothing."""
+    """Choose an arm no more, until it is added again; its number stays its own. A retired one changes nothing."""
     _check_fixed(work)
     return retired(work, label, f"the arm {label!r} is the last one: add another one first, or archive")
 

@@ -51,6 +51,8 @@ def test_arms_join_and_experiments_rest_and_go(client: Client) -> None:
     assert banner.add_arm("d").arm_id == "d"
     assert banner.add_arm({"id": "f", "tags": ["new"]}).retired is False
     assert banner.retire_arm("a").retired
+    assert banner.add_arm("a").retired is False
+    assert banner.decide(eligible=["a"]).action_id == "a"
     assert banner.archive().archived
     with pytest.raises(Conflict) as resting:
         banner.decide()

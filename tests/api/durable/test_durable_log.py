@@ -569,7 +569,9 @@ def test_arms_that_joined_and_left_over_http_are_known(
         served.create(policy={"name": "ucb1"})
         early = served.decide().json()["decision_id"]
         assert served.post("/v1/experiments/e/arms", {"id": "d"}).status_code == 201
-        assert served.post("/v1/experiments/e/arms/a:retire").status_code == 200
+        for arm in "ab":
+            assert served.post(f"/v1/experiments/e/arms/{arm}:retire").status_code == 200
+        assert served.post("/v1/experiments/e/arms", {"id": "b"}).status_code == 201
     with onearm.open(**here) as engine:
         engine.learn(early, 1.0)
         seen = []

@@ -102,6 +102,64 @@ def test_arms_join_and_retire_and_the_log_says_when(
         served.start()
 
 
+@pytest.mark.parametrize(("policy", "params"), [("ucb1", {}), ("adaptive", {"policy": {"name": "ucb1"}})])
+def test_an_arm_that_retired_takes_part_again_with_what_was_learned_of_it(
+    tmp_path: Path, policy: str, params: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arm = {"id": "a", "colour": "red"}
+    with Served(tmp_path) as served:
+        served.create(policy={"name": policy, "params": params}, arms=[arm, {"id": "b"}])
+        for value in (1.0, 0.0, 1.0):
+            made = served.decide({"eligible_actions": ["a"]}).json()
+            served.reward(made["decision_id"], value)
+        retire(served, "a")
+        assert "a" not in play(served, 6)
+        before = served.digest()
+        assert_refused(add(served, {"id": "a"}), 409, "arm_exists")
+        for status in (201, 200):
+            again = add(served, arm)
+            assert (again.status_code, again.json()) == (status, {"arm_id": "a", "retired": False})
+        assert served.digest() == before
+        found = served.get("/v1/experiments/e").json()
+        assert (found["arms"], found["retired_arms"]) == ([arm, {"id": "b"}], [])
+        changes = [json.loads(event.detail or "") for event in served.events() if event.kind == CHANGE]
+        assert changes == [{"change": "arm_retired", "arm_id": "a"}, {"change": "arm_restored", "arm_id": "a"}]
+        assert "a" in play(served, 20)
+        assert served.record("~28").json()["eligible_actions"] is None
+        served.assert_consistent()
+        digest = served.digest()
+        exported = served.get("/v1/experiments/e/log").content
+        imported = served.post("/v1/experiments:import?experiment_id=copy", exported)
+        assert imported.status_code == 201, imported.text
+        assert served.digest("copy") == digest
+        assert served.decide({}, "copy").json()["action_id"] == served.decide().json()["action_id"]
+        served.restart()
+        with served.store._transaction() as connection:
+            connection.exec_driver_sql("DELETE FROM snapshot")
+        served.restart()
+        assert served.get("/v1/experiments/e").json()["retired_arms"] == []
+        digest = served.digest()
+        served.stop()
+        capsys.readouterr()
+        assert run(["verify", "--database", served.url, "--json"]) == 0
+        experiments = {one["id"]: one for one in json.loads(capsys.readouterr().out)["experiments"]}
+        for name in ("e", "copy"):
+            assert experiments[name]["first_difference"] is None
+        assert experiments["e"]["digest"] == digest
+        served.start()
+
+
+def test_shadows_that_take_no_new_arms_stay_when_one_comes_back(served: Served) -> None:
+    added = served.post("/v1/experiments/e/policies", {"policy": "exp3_ix", "role": "shadow"})
+    assert added.status_code == 201
+    retire(served, "a")
+    assert add(served, {"id": "a"}).status_code == 201
+    assert [one["role"] for one in served.get("/v1/experiments/e/policies").json()["policies"]] == ["live", "shadow"]
+    retire(served, "a")
+    served.post("/v1/experiments/e:archive")
+    assert_refused(add(served, {"id": "a"}), 409, "archived")
+
+
 def test_a_snapshot_from_before_an_arm_joined_is_grown(served: Served) -> None:
     play(served, 5)
     served.restart()  # keeps a snapshot of three arms

@@ -88,6 +88,12 @@ def test_arms_join_and_retire_and_an_experiment_is_archived_and_restored(served:
     assert do(served, "retire-arm", arm_id="a").status_code == 303
     told = served.get("/v1/experiments/e").json()
     assert ([arm["id"] for arm in told["arms"]], told["retired_arms"]) == (["a", "b", "c", "d"], ["a"])
+    offered = re.search(r'<option value="([^"]*)">a</option>', served.get("/experiments/e").text)
+    assert offered is not None
+    assert do(served, "restore-arm", arm=html.unescape(offered[1])).status_code == 303
+    assert served.get("/v1/experiments/e").json()["retired_arms"] == []
+    page = served.get("/experiments/e?done=restore-arm").text
+    assert "it can be chosen again" in page and "act/restore-arm" not in page
     assert do(served, "archive").status_code == 303
     page = served.get("/experiments/e").text
     assert ">Restore</button>" in page and "act/archive" not in page

@@ -334,6 +334,8 @@ def test_arms_join_and_retire_between_lists(served: Served) -> None:
     assert sorted(slot["action_id"] for slot in made["slots"]) == ["f", "g", "h", "new"]
     served.post("/v1/experiments/grows/arms/f:retire")
     assert_refused(served.decide(body, "grows"), 422, "too_few_actions")
+    assert served.post("/v1/experiments/grows/arms", {"id": "f"}).status_code == 201
+    assert sorted(slot["action_id"] for slot in served.decide(body, "grows").json()["slots"]) == ["f", "g", "h", "new"]
     served.reward(made["decision_id"], 1.0, "grows")
     served.assert_consistent("grows")
 
