@@ -112,6 +112,7 @@ def _number(live: Live, call: Call) -> int:
 
 def _status(service: Service, live: Live, member: Member, call: Call) -> PolicyStatus:
     watch = service.policies.watch(live)
+    earned = None if watch is None else watch.earned.get(member.policy)
     evidence = None if watch is None else _evidence(watch, member)
     share = shares_of(live.members).get(member.policy, 0.0)
     status = PolicyStatus(
@@ -123,6 +124,7 @@ def _status(service: Service, live: Live, member: Member, call: Call) -> PolicyS
         share=share,
         since=member.since,
         decisions=0,
+        units=0,
         value=Estimate(None, None, None),
         differences=[],
         guard=UNSET if member.guard is None else member.guard,
@@ -131,10 +133,11 @@ def _status(service: Service, live: Live, member: Member, call: Call) -> PolicyS
     )
     if watch is not None and member.role == "shadow" and member.policy in watch.lost:
         status.learned_since = watch.lost[member.policy]
-    if evidence is not None:
-        status.decisions, status.value = evidence.decisions, evidence.value
+    if earned is not None:
+        status.decisions, status.units, status.value = earned.decisions, earned.units, earned.value
         if member.role == "apprentice":
-            status.agreement, status.effective_decisions = evidence.agreement, evidence.effective
+            status.agreement, status.effective_decisions = earned.agreement, earned.effective
+    if evidence is not None:
         modelled = evidence.modelled
         status.doubly_robust = UNSET if modelled is None else modelled.value
         for whom in ("live", "control"):

@@ -58,7 +58,11 @@ class Displaced(msgspec.Struct):
 
 
 class PolicyStatus(msgspec.Struct):
-    """A policy of an experiment, and what is known of its worth since it got its part, or since shares changed."""
+    """A policy of an experiment, and what is known of its worth.
+
+    Its value is told by all that it has learned; `differences` and `doubly_robust` by what was decided since it got its
+    part, or since shares changed.
+    """
 
     experiment_id: str
     policy: int  # its number
@@ -67,9 +71,10 @@ class PolicyStatus(msgspec.Struct):
     role: Role
     share: float  # of the decisions
     since: int  # the seq of the event with which it got its part
-    decisions: int  # that tell of its worth
+    decisions: int  # that tell its value
     value: Estimate
     differences: list[Difference]
+    units: int = 0  # of these decisions, those for a unit: the first one of each counts
     doubly_robust: Estimate | UnsetType = UNSET  # of a shadow: its value, by a model of the rewards and what was seen
     agreement: float | UnsetType | None = UNSET  # of an apprentice: how likely it would have done what was done
     learn_from: LearnFrom | UnsetType = UNSET  # of an apprentice

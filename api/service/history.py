@@ -264,6 +264,11 @@ class History:
         )
 
     @property
+    def casts(self) -> list[tuple[int, tuple[Member, ...]]]:
+        """The policies that play a part behind each change of them, by its seq, and behind 0."""
+        return [(0, (first_member(self._spec),)), *sorted(self._casts.items())]
+
+    @property
     def named(self) -> dict[int, str]:
         """The names of all policies that ever played a part, by number."""
         later = {member.policy: str(member.spec["name"]) for cast in self._casts.values() for member in cast}

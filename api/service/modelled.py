@@ -43,7 +43,10 @@ class Modelled:
             self._differences = {whom: difference.start(bound) for whom in ("live", "control")}
 
     def add(self, reward: Array, weight: Array, predicted: Array, expected: Array, others: dict[str, Array]) -> None:
-        """Add n decisions, float64[n] each: rewards, weights, what the model expects of the action and the policy."""
+        """Add n decisions, float64[n] each: rewards, weights, what the model expects of the action and the policy.
+
+        NaN is the weight for another policy that was not there.
+        """
         if self._limits is not None:
             low, high = self._limits
             reward, predicted, expected = (
@@ -53,10 +56,12 @@ class Modelled:
         if self._own is not None:
             sequence.add(self._own, reward, weight, (predicted, expected))
         for whom, other in others.items():
-            told = expected - other * predicted + (weight - other) * (reward - predicted)
+            there = np.isfinite(other)
+            some, own, model, mean, other = (one[there] for one in (reward, weight, predicted, expected, other))
+            told = mean - other * model + (own - other) * (some - model)
             self._against[whom] += len(told), told.sum()
             if whom in self._differences:
-                difference.add(self._differences[whom], reward, weight, other, (predicted, expected))
+                difference.add(self._differences[whom], some, own, other, (model, mean))
 
     @property
     def value(self) -> Estimate:

@@ -210,7 +210,7 @@ class Policies:
             async with watch.one:  # whoever decided until now goes on from what it knows
                 for member in members:
                     if member.policy in states and member.policy not in spec.numbers and watch.seq < change_seq:
-                        watch.starts[member.policy] = Start(member, change_seq, states[member.policy])
+                        watch.starts.append(Start(member, change_seq, states[member.policy]))
 
     async def _set_to(self, live: Live, change: PoliciesChanged, following: Next) -> None:
         """Make a change, where whoever joins knows all corrections, and again where a base was made meanwhile."""

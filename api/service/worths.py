@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from .estimates import Estimate
-from .evidence import Evidence
+from .evidence import Earned
 
 KEPT = 80  # moments: 30 KB for two policies
 FIRST_STRIDE = 2.0  # seconds between two of them, at first
@@ -28,11 +28,11 @@ class Worths:
         self._stride = FIRST_STRIDE
         self._last = -math.inf
 
-    def add(self, time: float, evidence: Mapping[int, Evidence]) -> None:
+    def add(self, time: float, earned: Mapping[int, Earned]) -> None:
         """Add what is known at a moment, unless it is too close to the last one."""
         if time - self._last < self._stride:
             return
-        self._moments.append(worth(time, evidence))
+        self._moments.append(worth(time, earned))
         self._last = time
         if len(self._moments) >= KEPT:
             self._moments = self._moments[::2]
@@ -44,6 +44,6 @@ class Worths:
         return list(self._moments)
 
 
-def worth(time: float, evidence: Mapping[int, Evidence]) -> Worth:
+def worth(time: float, earned: Mapping[int, Earned]) -> Worth:
     """Return what is known at a moment."""
-    return Worth(time, {number: one.value for number, one in evidence.items()})
+    return Worth(time, {number: one.value for number, one in earned.items()})

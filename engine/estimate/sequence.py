@@ -170,6 +170,17 @@ def new_state(bets: list[tuple[Array, float]], weight_max: float) -> SequenceSta
     return SequenceState(size, shift, share, np.zeros((2, len(size))), np.zeros(4), weight_max)
 
 
+def without_bound(state: SequenceState) -> SequenceState:
+    """Return a state that goes on where weights may be larger than was known: the bets that need a bound are given up.
+
+    Their part of the capital is lost, so that what is left bounds the value as before.
+    """
+    plain, total = len(BETS), state.total.copy()
+    total[3] = total[2]  # without a model these are the weighted rewards
+    size, shift, share, growth = (part[..., :plain].copy() for part in state[:4])
+    return SequenceState(size, shift, share, growth, total, math.inf)
+
+
 def add(state: SequenceState, reward: Array, weight: Array, model: tuple[Array, Array] | None = None) -> None:
     """Add decisions: rewards in [0, 1], weights, and (predicted, expected) of a model, float64[n] each.
 

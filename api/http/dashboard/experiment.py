@@ -43,7 +43,7 @@ from .figures import mean
 from .overview import FRESH
 from .rendering import as_sent, page, redirect, rendered
 from .trying import lines_of
-from .words import gap_in_words, guard_in_words, verdict_of, what_of
+from .words import gap_in_words, guard_in_words, told_by, verdict_of, what_of
 
 ARMS_SHOWN = 50
 RECENT = 10
@@ -221,7 +221,9 @@ def _lineup(lineup: dict[str, Any], live: Live) -> dict[str, Any]:
         gaps = [
             gap | {"said": gap_in_words(gap, one["role"] == "shadow" and not floored)} for gap in one["differences"]
         ]
-        rows.append(one | said | {"whisker": whisker, "differences": gaps})
+        rows.append(
+            one | said | {"whisker": whisker, "differences": gaps, "told_by": told_by(one["decisions"], one["units"])}
+        )
     return lineup | {"policies": rows, "several": len(rows) > 1}
 
 

@@ -59,6 +59,16 @@ def _recommendation(said: dict[str, Any]) -> str:
     return f"{what} {said['arm_id']}, which earned {mean(said['mean'])} in {count(said['pulls'])} pulls."
 
 
+def told_by(decisions: int, units: int) -> str:
+    """Return what the value of a policy is told by: of units, whom decisions are for, the first one counts.
+
+    >>> told_by(10, 6), told_by(10, 10), told_by(1, 0)
+    ('6 units, 4 decisions', '10 units', '1 decision')
+    """
+    said = [counted(units, "unit")] if units else []
+    return ", ".join(said if units == decisions and units else [*said, counted(decisions - units, "decision")])
+
+
 def guard_in_words(guard: Guard) -> str:
     """Return what a guard will do.
 

@@ -237,6 +237,20 @@ def test_values_and_guards_wait_for_silence_too(served: Windowed) -> None:
     assert whole == pytest.approx(12)
     assert shadow["decisions"] > 0
     assert lineup["open"] == 0
+    decide(served, "before")
+    assert served.post(f"{E}/policies/2:promote").status_code == 200
+    status(served, "before", 1.0)
+    for n in range(60, 90):
+        decide(served, f"d{n}")
+    served.pass_time(10)
+    told = []
+    for _ in range(2):
+        look(served)
+        policies = served.get(f"{E}/policies").json()["policies"]
+        told.append([(one["decisions"], one["value"]["value"], one["value"]["low"]) for one in policies])
+        served.restart()
+    assert told[0] == [pytest.approx(one, rel=1e-9) for one in told[1]]
+    assert all(now[0] > one["decisions"] for now, one in zip(told[0], (live, canary, shadow), strict=True))
 
 
 def look(served: Windowed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from itertools import product
 from pathlib import Path
@@ -473,3 +474,85 @@ def test_a_policy_that_divides_by_propensities_joins_where_all_are_known(served:
     answer = served.post("/v1/experiments/e/policies", {"policy": TSALLIS})
     assert_refused(answer, 422, "missing_propensity")
     life.join(law("ucb1"), role="shadow")
+
+
+def values(life: Life) -> dict[int, tuple[Any, ...]]:
+    """Return what is told of the value of each policy, once all is read: decisions, units, value, low, high."""
+    found = {}
+    for one in life.read_up()["policies"]:
+        value = [one["value"][name] for name in ("value", "low", "high")]
+        found[one["policy"]] = (one["decisions"], one["units"], *(math.nan if end is None else end for end in value))
+    return found
+
+
+def assert_the_same_after_a_start(life: Life) -> dict[int, tuple[Any, ...]]:
+    """Return what is told, which the log alone tells as well."""
+    before = values(life)
+    gaps = [one["differences"] for one in life.lineup()["policies"]]
+    life.restart()
+    again = values(life)
+    assert again.keys() == before.keys()
+    for number, told in before.items():
+        assert again[number] == pytest.approx(told, rel=1e-9, nan_ok=True)  # pages are others, and so are the sums
+    for told, one in zip(gaps, life.lineup()["policies"], strict=True):
+        assert [gap["value"] for gap in one["differences"]] == pytest.approx([gap["value"] for gap in told], rel=1e-9)
+    return before
+
+
+@pytest.mark.parametrize("start", ["empty", "log"])
+def test_values_stay_through_a_promotion_and_back(served: Served, start: str) -> None:
+    life = Life(served, law("epsilon_greedy"), reward={"range": [0, 1]})
+    life.join(UNIFORM, role="shadow", start=start)
+    life.play(40)
+    first = values(life)
+    late = served.decide({}).json()
+    life.do(1, "promote")
+    for number, told in values(life).items():
+        assert told[:3] == first[number][:3], "nothing was learned since"
+        assert told[3:] == pytest.approx(first[number][3:], abs=0.01), "bets that need a bound are given up"
+    life.play(40)
+    life.reward(late)  # of the part before
+    second = assert_the_same_after_a_start(life)
+    assert second[0][0] > first[0][0] and second[1][0] >= first[1][0] + 40
+    life.do(0, "promote")
+    assert values(life)[1] == second[1]
+    life.play(30)
+    third = assert_the_same_after_a_start(life)
+    assert third[0][0] >= second[0][0] + 30
+    life.do(1, "assign", role="canary", share=0.2)
+    life.play(40)
+    life.do(1, "assign", role="canary", share=0.5)
+    life.play(20)
+    told = assert_the_same_after_a_start(life)
+    for n, units, value, low, high in told.values():
+        assert n > 40 and units == 0 and low < value < high
+    assert abs(told[1][2] - 0.5) < 0.15
+    life.assert_verifies()
+
+
+def test_a_shadow_that_reads_the_log_is_worth_something_by_what_was_decided_before(served: Served) -> None:
+    life = Life(served, UNIFORM, reward={"range": [0, 1]})
+    life.play(60)
+    life.join(law("fixed_arm", arm=2), role="shadow", start="log")
+    life.join(law("fixed_arm", arm=0), role="shadow")
+    told = assert_the_same_after_a_start(life)
+    assert told[0][0] == 60 and 10 < told[1][0] < 30 and told[2][0] == 0
+    assert abs(told[1][2] - 0.8) < 0.2 and told[1][3] < 0.8 < told[1][4]
+    assert math.isnan(told[2][2])
+    assert life.lineup()["policies"][1]["differences"] == [], "since it joined nothing was decided"
+
+
+def test_of_a_unit_the_first_decision_counts_and_units_are_told_apart(served: Served) -> None:
+    life = Life(served, UNIFORM, reward={"range": [0, 1]})
+    life.join(law("uniform"), role="shadow")
+    for n in range(30):
+        life.play(1, unit_id=f"u{n % 6}")
+    life.play(4)
+    assert {number: told[:2] for number, told in values(life).items()} == {0: (10, 6), 1: (10, 6)}
+    page = served.get("/experiments/e").text
+    assert "6 units, 4 decisions" in page
+    life.do(1, "promote")
+    for n in range(12):
+        life.play(1, unit_id=f"u{n % 8}")
+    told = assert_the_same_after_a_start(life)
+    assert told[1][:2] == (12, 8), "two units are new"

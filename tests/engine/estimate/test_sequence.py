@@ -78,6 +78,21 @@ def test_without_a_model_its_place_is_taken_by_the_mean_before() -> None:
     assert found.high == pytest.approx(same.high, rel=1e-9)
 
 
+def test_bets_that_need_a_bound_are_given_up_where_weights_get_larger() -> None:
+    rng = np.random.default_rng(4)
+    reward, weight = (rng.random(200) < 0.6).astype(float), np.ones(200)
+    bounded, plain = sequence.start(1.0), sequence.start()
+    for state in (bounded, plain):
+        sequence.add(state, reward, weight)
+    loose = sequence.without_bound(bounded)
+    assert loose.share.sum() == pytest.approx(0.5)
+    assert np.array_equal(loose.growth, plain.growth)
+    value, low, high = sequence.bounds(loose)
+    assert value == reward.mean() and low < sequence.bounds(plain)[1] and high > sequence.bounds(plain)[2]
+    sequence.add(loose, np.array([1.0]), np.array([10.0]))  # more than the bound
+    assert sequence.bounds(bounded)[0] == pytest.approx(reward.mean(), abs=0.05), "what was is left alone"
+
+
 def test_the_lower_end_after_one_reward_by_hand() -> None:
     """One reward of 1: the mean of (1 + eta) / (1 + eta m) over 29 sizes is 40 at m; without it nothing is known."""
     one = np.ones(1)
