@@ -30,7 +30,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 
 from ..errors import Conflict, Damaged
-from ..vocabulary import BESIDE, CHANGE, DECIDE, DECISIONS, EXTERNAL, LEARN, Array, Columns, Problem
+from ..vocabulary import BESIDE, CHANGE, CORRECTED, DECIDE, DECISIONS, EXTERNAL, LEARN, Array, Columns, Problem
 from . import schema
 from .buckets import Buckets
 from .erasures import IS_BLANK, IS_ERASED, Erasures
@@ -342,6 +342,17 @@ class Store(States, Erasures, Buckets, Windows, Places):
             after = rows[-1][0]
             if len(rows) < PAGE:
                 return
+
+    def course(self, experiment: int, number: int, until: int) -> list[tuple[int, int, int, int | None, float | None]]:
+        """Return seq, kind, number, action and reward of the decisions from a number on, and of what came of them.
+
+        In the order of seq, up to one; what is erased is left out, and an action may be none, as a reward may.
+        """
+        sql = (
+            "SELECT seq, kind, number, action, reward FROM event WHERE experiment = ? AND number >= ? AND seq + 0 <= ? "
+            f"AND kind IN ({DECIDE}, {EXTERNAL}, {LEARN}, {CORRECTED}){self._told}"
+        )
+        return sorted(self._read(sql, (experiment, number, until)))  # here: SQLite would walk through all events
 
     def counts(self, experiment: int, changes: int | None = None) -> Counts:
         """Return how many events, decisions and rewards there are, from the ends of two indexes.

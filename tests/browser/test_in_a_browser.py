@@ -18,7 +18,7 @@ from support.keyed import Keyed
 from support.listening import PATIENCE, Listening
 from support.nodes import Nodes
 
-from onearm.api.service.pace import EVERY
+from onearm.api.service.worths import FIRST_STRIDE
 from onearm.engine.storage.shards import SHARDS
 
 AXE = Path(__file__).resolve().parents[1] / "fixtures" / "axe"
@@ -82,19 +82,54 @@ def test_an_experiment_is_made_by_the_form_decides_and_its_curve_moves(site: Lis
     until(page, "Decisions", "0")
     learn(site, 7)
     until(page, "Decisions", "7")
-    page.locator("#rewards", has_text="Not enough yet").wait_for()
-    page.wait_for_timeout(1000 * (EVERY + 0.5))  # until the moment of these is on record
-    learn(site, 5)
     page.locator("#plot-rewards canvas").wait_for()
+    learn(site, 5)
     legend = page.locator("#plot-rewards .u-legend .u-value")
-    legend.first.filter(has_text=re.compile(r"\d\d:\d\d:\d\d")).wait_for()  # the newest, while nothing is hovered
+    legend.first.filter(has_text=re.compile(r"^12$")).wait_for()  # the newest, while nothing is hovered
     assert float(legend.nth(1).inner_text()) == 0.4167, "5 of 12 rewards are 1"
     before = page.locator("#plot-rewards").get_attribute("data-plot")
     page.evaluate("document.querySelector('#plot-rewards canvas').kept = true")
     learn(site, 20)
     until(page, "Decisions", "32")
     assert page.locator("#plot-rewards").get_attribute("data-plot") != before
+    legend.first.filter(has_text=re.compile(r"^32$")).wait_for()
     assert page.evaluate("document.querySelector('#plot-rewards canvas').kept"), "the curve was not made anew"
+
+
+INK = """id => {
+  const canvas = document.querySelector(`#${id} canvas`), probe = document.createElement("canvas").getContext("2d");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return [...Array(8).keys()].filter((i) => {
+    probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(`--s${i}`).trim();
+    probe.fillRect(0, 0, 1, 1);
+    const [r, g, b] = probe.getImageData(0, 0, 1, 1).data;
+    let n = 0;
+    const near = (at, value) => Math.abs(data[at] - value) < 8;
+    for (let at = 0; at < data.length; at += 4) n += near(at, r) && near(at + 1, g) && near(at + 2, b);
+    return n > 100;
+  });
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 900, 1400])
+@pytest.mark.slow
+def test_what_nobody_watched_is_drawn_within_a_second(
+    site: Listening, open_page: Open, tmp_path: Path, width: int, theme: str
+) -> None:
+    """Of 500 decisions with rewards: the lines of the mean and of late, and one for each action, in their colours."""
+    banner(site)
+    learn(site, 500)
+    page = open_page(width, theme)
+    page.goto(f"{site.url}/experiments/banner")
+    page.wait_for_timeout(1000)
+    page.screenshot(path=tmp_path / f"course-{width}-{theme}.png", full_page=True)
+    assert page.evaluate(INK, "plot-rewards") == page.evaluate(INK, "plot-shares") == [0, 1]
+    assert page.locator("#plot-rewards .u-legend .u-value").all_inner_texts()[:2] == ["500", "0.5"]
+    cells = page.locator("#arms tbody tr").first.locator("td.n:not(.mid)")
+    for cell in cells.all():
+        box = cell.bounding_box()
+        assert box["x"] + box["width"] <= width, "share and mean are seen without moving the table"
 
 
 @pytest.mark.slow
@@ -434,7 +469,7 @@ def test_what_each_policy_is_worth_is_drawn_and_times_stand_apart(site: Listenin
     page.goto(f"{site.url}/experiments/banner")
     for _ in range(3):
         learn(site, 10)
-        page.wait_for_timeout(1000 * (EVERY + 0.2))
+        page.wait_for_timeout(1000 * (FIRST_STRIDE + 0.2))
     page.locator("#plot-values canvas").wait_for()
     assert "exp3_ix #1" in page.locator("#plot-values .u-legend").inner_text()
     assert "live has no floor" in page.locator("#policies").inner_text()

@@ -1,6 +1,7 @@
 """The page of one experiment: what it came to, on what grounds, and what can be done about it.
 
-It shows what the service counts anyway: a page costs O(arms + buckets), and never a pass over the log.
+It shows what the service counts anyway, and the newest of the log: a page costs O(arms + buckets), and never a pass
+over all of it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ....engine.errors import Conflict, InvalidInput, Unavailable, counted
-from ....engine.storage.buckets import DAY, HOUR
 from ...access.caller import ADMIN, OPERATOR, Caller
 from ...experiment.ids import in_url
 from ...experiment.lineup import leader, policy_of
@@ -28,15 +28,16 @@ from ...service.records import Record
 from ...service.service import Service
 from .. import experiments, reports
 from ..call import Call
-from ..curves import LATEST
 from ..decisions import record_of
 from ..endpoint import Answer, encode
 from ..lineup import list_lineup
 from ..metrics import evidence_of
+from ..reports import Moment
 from ..requests import find, settled
 from ..weights import weights_of
 from . import running, sketches
 from .administration import said_of
+from .course import course_of
 from .delays import delays_of
 from .evaluation import is_judged
 from .figures import mean
@@ -47,8 +48,6 @@ from .words import gap_in_words, guard_in_words, told_by, verdict_of, what_of
 
 ARMS_SHOWN = 50
 RECENT = 10
-SPANS_MAX = 200  # hours or days of a curve
-HOURS_DRAWN = 96
 MOMENTS = 30  # of the timeline of a rollback
 SUSPECTS_FRESH = 10.0
 WEIGHTS_FRESH = 60.0  # seconds: they take more than all the rest of the page
@@ -97,7 +96,9 @@ async def find_decision(service: Service, call: Call) -> Answer:
 
 async def _made(service: Service, call: Call, live: Live) -> bytes:
     described = as_sent(experiments.describe(live, call.caller))
-    told = await _report(service, live)
+    told, now = await _report(service, live)
+    limits = live.problem.reward_range
+    whole = _sequence(told, limits)
     lineup = await _unless_refused(list_lineup(service, call))
     recommended = None if live.kind.recommend is None else await _unless_refused(experiments.recommend(service, call))
     health = as_sent((await experiments.diagnostics(service, call)).content)
@@ -111,10 +112,12 @@ async def _made(service: Service, call: Call, live: Live) -> bytes:
         "health": health,
         "rate": service.pace.of(live),
         "alarms": alarms_of(live, suspected),
-        "verdict": verdict_of(live, told, recommended, waiting),
+        "verdict": verdict_of(live, told, whole, recommended, waiting),
+        "whole": whole,
         "waiting": waiting,
         "recommended": recommended,
-        "arms": _arms(told, await _features(service, live)),
+        "arms": _arms(told, await _features(service, live), limits),
+        "contexts": live.problem.states is not None or live.problem.context_shape != (0,),
         "lineup": None if lineup is None else _lineup(lineup, live),
         "delays": delays_of(live),
         "latency": latency_of(service, call.caller),
@@ -122,7 +125,7 @@ async def _made(service: Service, call: Call, live: Live) -> bytes:
         "untrue": UNTRUE,
         "drawn": live.kind.has_curve,
         "queries": _queries(told),
-        "plots": await _plots(service, live),
+        "plots": await _plots(service, live, now),
         "recent": await _recent(live),
         "judged": is_judged(live),
         "decided": "Decisions" if live.kind.several is None else "Slots filled",
@@ -130,14 +133,14 @@ async def _made(service: Service, call: Call, live: Live) -> bytes:
     return rendered(call, "experiment_part.html", **values)
 
 
-async def _report(service: Service, live: Live) -> dict[str, Any]:
-    """Return the report that costs O(arms); nothing where a kind has none."""
+async def _report(service: Service, live: Live) -> tuple[dict[str, Any], Moment | None]:
+    """Return the report that costs O(arms), and of which moment; nothing where a kind has none."""
     try:
-        made, _ = await reports.counted(service, live)
+        made, now = await reports.counted(service, live)
     except InvalidInput:
-        return {}
+        return {}, None
     told: dict[str, Any] = as_sent(made)
-    return told
+    return told, now
 
 
 async def _unless_refused(asked: Awaitable[Answer]) -> Any:
@@ -170,28 +173,33 @@ async def _features(service: Service, live: Live) -> dict[str, list[Weight]]:
     return {action.action_id: action.features for action in found.actions}
 
 
-def _arms(told: dict[str, Any], features: dict[str, list[Weight]]) -> dict[str, Any] | None:
-    """Return the rows of the table of arms, those that were taken most first."""
+def _arms(
+    told: dict[str, Any], features: dict[str, list[Weight]], limits: tuple[float, float] | None
+) -> dict[str, Any] | None:
+    """Return the rows of the table of arms, those taken most first, with intervals that hold at every look."""
     if "arms" not in told or not told["arms"]:
         return None
     rows = sorted(told["arms"], key=lambda arm: -arm["decisions"])[:ARMS_SHOWN]
     total = sum(arm["decisions"] for arm in told["arms"])
-    wide = [_interval(arm["interval"], arm["reward_mean"]) for arm in rows]
-    best = max((arm["reward_mean"] for arm in rows if arm["interval"]), default=None)
+    sequences = [_sequence(arm, limits) for arm in rows]
+    drawn = sketches.whiskers([_interval(one, arm["reward_mean"]) for one, arm in zip(sequences, rows, strict=True)])
     return {
         "rows": [
             arm
-            | {"share": arm["decisions"] / total if total else None, "whisker": whisker, "best": _is(arm, best)}
+            | {"share": arm["decisions"] / total if total else None, "interval": one, "whisker": whisker}
             | {"features": features.get(arm["arm_id"], [])}
-            for arm, whisker in zip(rows, sketches.whiskers(wide), strict=True)
+            for arm, one, whisker in zip(rows, sequences, drawn, strict=True)
         ],
         "left": len(told["arms"]) - len(rows),
         "named": bool(features),
     }
 
 
-def _is(arm: dict[str, Any], best: float | None) -> bool:
-    return best is not None and arm["reward_mean"] == best and bool(arm["interval"])
+def _sequence(mean: dict[str, Any], limits: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Return the interval of a mean, as it is told, that holds at every look; None where nothing tells."""
+    if "reward_mean" not in mean:
+        return None
+    return running.interval(mean["reward_mean"], mean["rewards"], mean["reward_stderr"], limits)
 
 
 def _interval(interval: Any, value: float | None) -> tuple[float, float, float] | None:
@@ -250,24 +258,15 @@ def _bound(up_to: list[tuple[str, int]], wanted: float) -> str | None:
     return None if bound == "+Inf" else bound
 
 
-async def _plots(service: Service, live: Live) -> dict[str, str | None]:
-    """Return the curves that there can be, as JSON, of hours or days before the service started and moments since.
-
-    Where a curve has no two points yet it is None. Of those hours it takes what is counted: the service goes on with
-    that by itself, and no page waits for it.
-    """
-    if not live.kind.has_curve:
+async def _plots(service: Service, live: Live, now: Moment | None) -> dict[str, str | None]:
+    """Return the curves that there can be at a moment, as JSON. Where a curve has no two points yet it is None."""
+    if not live.kind.has_curve or now is None:
         return {}
-    way = service.pace.way(live)
-    key, store = live.row.key, service.store
-    age = way[0].time - live.row.created_at / 1e6
-    span = HOUR if age < HOURS_DRAWN * HOUR else DAY
-    rows = await service.pools.counts.run(store.buckets, key, span, LATEST, SPANS_MAX) if age > HOUR else []
-    points = [*running.before(rows, way[0].time), *way]
-    labels = live.roster.labels if live.tally.choices == len(live.roster.labels) else ()
-    found: dict[str, dict[str, object] | None] = {"rewards": running.of_rewards(points, live.problem.reward_range)}
+    steps = await course_of(service, live, now)
+    labels = now.labels if now.tally.choices == len(now.labels) else ()
+    found: dict[str, dict[str, object] | None] = {"rewards": running.of_rewards(steps, live.problem.reward_range)}
     if 2 <= len(labels) <= CHOICES_MAX:
-        found["shares"] = running.of_shares(points, labels)
+        found["shares"] = running.of_shares(steps, labels)
     if (watch := service.policies.watch(live)) is not None and len(live.members) > 1:
         named = {member.policy: live.named[member.policy] for member in live.members}
         found["worths"] = running.of_values(watch.way, named, live.problem.reward_range)

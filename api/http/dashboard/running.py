@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ....engine.storage.buckets import ALL
 from ....engine.storage.moments import Moments, together
@@ -20,13 +20,25 @@ from ...service.estimates import Estimate
 from ...service.pace import CHOICES_MAX, Point
 from ...service.worths import Worth
 
-Moment = TypeVar("Moment", Point, Worth)
+
+class Step(NamedTuple):
+    """How far an experiment was after so many decisions; the fields of a `Point` but its time."""
+
+    decisions: int
+    rewards: int
+    mean: float | None  # of the rewards so far
+    stderr: float | None
+    taken: tuple[int, ...]  # decisions that took each choice; empty where there are too many of them
+
+
+Moment = TypeVar("Moment", Step, Point, Worth)
 
 ALPHA = 0.05
 TIGHT_AT = 500
 RHO_2 = (-2.0 * math.log(ALPHA) + math.log(1.0 - 2.0 * math.log(ALPHA))) / TIGHT_AT
-POINTS_MAX = 240
-SHARES_MAX = 60  # intervals of time
+POINTS_MAX = 160
+LATELY = 0.1  # of the decisions that are drawn, and 20 at least
+LATELY_MIN = 20
 SECOND = 1e6  # microseconds
 UNKNOWN = Estimate(None, None, None)
 
@@ -43,9 +55,9 @@ def reach(n: int, stderr: float | None) -> float | None:
     return stderr * math.sqrt(n) * math.sqrt(t / (n * n * RHO_2) * math.log(t / (ALPHA * ALPHA)))
 
 
-def before(buckets: Iterable[Bucket], until: float) -> list[Point]:
+def before(buckets: Iterable[Bucket], until: float) -> list[Step]:
     """Return how far an experiment was at the end of each hour or day that ended before a time (seconds)."""
-    points: list[Point] = []
+    points: list[Step] = []
     sums, decisions = Moments(0, 0.0, 0.0), 0
     taken = [0] * CHOICES_MAX
     most = 0
@@ -61,7 +73,7 @@ def before(buckets: Iterable[Bucket], until: float) -> list[Point]:
         if end > until:
             break
         mean = mean_of(*sums)
-        points.append(Point(end, decisions, sums.rewards, mean.reward_mean, mean.reward_stderr, tuple(taken[:most])))
+        points.append(Step(decisions, sums.rewards, mean.reward_mean, mean.reward_stderr, tuple(taken[:most])))
     return points
 
 
@@ -72,36 +84,61 @@ def thinned(points: Sequence[Moment], most: int) -> list[Moment]:
     return [points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)]
 
 
-def of_rewards(points: Sequence[Point], limits: tuple[float, float] | None) -> dict[str, object] | None:
+def of_rewards(steps: Sequence[Step], limits: tuple[float, float] | None) -> dict[str, object] | None:
     """Return the curve of the mean reward, with its sequence and the mean of late; None where it has no two points.
 
-    Where rewards are declared to lie within limits no more is drawn.
+    Where rewards are declared to lie within limits no more is drawn. The band is wide at first: what is in view are
+    the means, and where the band ends.
     """
-    some = [point for point in thinned(points, POINTS_MAX) if point.mean is not None]
-    if not some or some[0].rewards == some[-1].rewards:
+    some = [step for step in _apart(steps) if step.mean is not None]
+    if len(some) < 2:
         return None
-    reaches = [reach(point.rewards, point.stderr) for point in some]
-    least, most = limits or (-math.inf, math.inf)
-    known = list(zip(some, reaches, strict=True))
-    low = [
-        None if wide is None else _short(max(point.mean - wide, least))
-        for point, wide in known
-        if point.mean is not None
-    ]
-    high = [
-        None if wide is None else _short(min(point.mean + wide, most))
-        for point, wide in known
-        if point.mean is not None
-    ]
+    reaches = [interval(step.mean, step.rewards, step.stderr, limits) or (None, None) for step in some]
+    low, high = ([_short(one) for one in ends] for ends in zip(*reaches, strict=True))
+    means, lately = [_short(step.mean) for step in some], _lately(some)
+    seen = [one for one in (*means, *lately, low[-1], high[-1]) if one is not None]
     return {
-        "x": [round(point.time, 1) for point in some],
+        "x": [step.decisions for step in some],
+        "counts": True,
         "series": [
-            {"label": "mean so far", "y": [_short(point.mean) for point in some], "colour": 0},
+            {"label": "mean so far", "y": means, "colour": 0},
             *_band(low, high, 0),
-            {"label": "lately", "y": _lately(some), "colour": 1, "dash": True},
+            {"label": "lately", "y": lately, "colour": 1, "dash": True},
         ],
         "within": limits,
+        "view": [min(seen), max(seen)],
     }
+
+
+def interval(
+    mean: float | None, n: int, stderr: float | None, limits: tuple[float, float] | None
+) -> tuple[float, float] | None:
+    """Return the sequence around a mean of n rewards, within their limits; None where nothing tells.
+
+    >>> interval(1.0, 500, 0.01, (0.98, 1.0)), interval(0.5, 1, None, None)
+    ((0.98, 1.0), None)
+    """
+    if mean is None or (wide := reach(n, stderr)) is None:
+        return None
+    least, most = limits or (-math.inf, math.inf)
+    return max(mean - wide, least), min(mean + wide, most)
+
+
+def _apart(steps: Sequence[Step]) -> list[Step]:
+    """Return some steps between which decisions were made, each with all rewards that came by the next."""
+    return thinned([*{step.decisions: step for step in steps}.values()], POINTS_MAX)
+
+
+def _earlier(steps: Sequence[Step]) -> list[Step | None]:
+    """Return for each step the one that "lately" counts from, which is the first for those near it; None for that."""
+    wide = max(LATELY * (steps[-1].decisions - steps[0].decisions), LATELY_MIN)
+    found: list[Step | None] = [None]
+    place = 0
+    for step in steps[1:]:
+        while step.decisions - steps[place + 1].decisions >= wide:
+            place += 1
+        found.append(steps[place])
+    return found
 
 
 def _band(low: Sequence[float | None], high: Sequence[float | None], colour: int) -> list[dict[str, object]]:
@@ -135,36 +172,33 @@ def _numbers(one: Estimate) -> tuple[float | None, float | None, float | None]:
     return one.value, one.low, one.high
 
 
-def _lately(points: Sequence[Point]) -> list[float | None]:
-    """Return the mean of the rewards that came since the sixth point before, or the first."""
+def _lately(steps: Sequence[Step]) -> list[float | None]:
+    """Return the mean of the rewards that came lately, of the first step of all so far."""
     means: list[float | None] = []
-    for i, now in enumerate(points):
-        then = points[max(i - 6, 0)]
-        n = now.rewards - then.rewards
-        if i == 0:
-            then, n = Point(0.0, 0, 0, 0.0, None, ()), now.rewards
-        sums = now.rewards * (now.mean or 0.0) - then.rewards * (then.mean or 0.0)
+    for then, now in zip(_earlier(steps), steps, strict=True):
+        n, sums = now.rewards, now.rewards * (now.mean or 0.0)
+        if then is not None:
+            n, sums = n - then.rewards, sums - then.rewards * (then.mean or 0.0)
         means.append(_short(sums / n) if n > 0 else None)
     return means
 
 
-def of_shares(points: Sequence[Point], labels: Sequence[str]) -> dict[str, object] | None:
-    """Return the curve of the share of each of 2 to 12 choices, between points; None where it has no two points."""
+def of_shares(steps: Sequence[Step], labels: Sequence[str]) -> dict[str, object] | None:
+    """Return the curve of the share that each of 2 to 12 choices has lately; None where it has no two points."""
     k = len(labels)
-    some = [point for point in thinned(points, SHARES_MAX) if point.taken]
-    nothing = Point(0.0, 0, 0, None, None, ())
-    x: list[float] = []
+    some = [step for step in _apart(steps) if step.taken]
+    x: list[int] = []
     shares: list[list[float]] = [[] for _ in range(k)]
-    for then, now in zip([nothing, *some], some, strict=False):
-        gained = [_at(now.taken, a) - _at(then.taken, a) for a in range(k)]
+    for then, now in zip(_earlier(some) if some else (), some, strict=True):
+        gained = [_at(now.taken, a) - (0 if then is None else _at(then.taken, a)) for a in range(k)]
         if (total := sum(gained)) > 0 and min(gained) >= 0:
-            x.append(round(now.time, 1))
+            x.append(now.decisions)
             for a in range(k):
                 shares[a].append(round(100.0 * gained[a] / total, 2))
     if len(x) < 2:
         return None
     series = [{"label": label[:40], "y": shares[a], "colour": a % 8} for a, label in enumerate(labels)]
-    return {"x": x, "series": series, "unit": " %", "range": [0, 100]}
+    return {"x": x, "counts": True, "series": series, "unit": " %", "range": [0, 100]}
 
 
 def _at(taken: tuple[int, ...], a: int) -> int:

@@ -13,34 +13,43 @@ from .figures import count, mean, number, share
 COORDINATES = 4  # of a point that are shown in a table
 
 
-def verdict_of(live: Live, told: dict[str, Any], recommended: dict[str, Any] | None, waiting: int) -> str:
-    """Return in one sentence what an experiment came to so far; so many rewards are `waiting` to be learned."""
+def verdict_of(
+    live: Live,
+    told: dict[str, Any],
+    whole: tuple[float, float] | None,
+    recommended: dict[str, Any] | None,
+    waiting: int,
+) -> str:
+    """Return in one sentence what an experiment came to so far.
+
+    `whole` is the interval of the mean of all rewards, and so many are `waiting` to be learned. No action is said to be
+    the best: means of actions do not tell.
+    """
     if not live.number:
         return "Nothing was decided yet."
     if recommended is not None:
         return _recommendation(recommended)
     if told.get("arms"):
-        return _of_arms(told, waiting)
+        return _of_arms(told, whole, waiting)
     if "regret" in told:
         return _of_points(told)
     return f"{counted(live.number, 'decision')}, {counted(live.rewards, 'reward')}."
 
 
-def _of_arms(told: dict[str, Any], waiting: int) -> str:
-    known = [arm for arm in told["arms"] if arm["interval"]]
-    if len(known) < 2:
+def _of_arms(told: dict[str, Any], whole: tuple[float, float] | None, waiting: int) -> str:
+    if whole is None:
         so_far = f"{counted(told['rewards'], 'reward')} for {counted(told['decisions'], 'decision')} so far"
         if waiting:
             learned = counted(told["rewards"], "reward is", "rewards are")
             so_far = f"{learned} learned, and {counted(waiting, 'came that waits', 'came that wait')} for their windows"
         return f"Too early to tell: {so_far}."
-    best, second = sorted(known, key=lambda arm: -arm["reward_mean"])[:2]
-    low, high = (mean(end, best["reward_stderr"]) for end in best["interval"])
-    ahead = "ahead of" if best["interval"][0] > second["interval"][1] else "not surely ahead of"
-    said = (
-        f"{best['arm_id']} earns {mean(best['reward_mean'], best['reward_stderr'])} a decision (95 % {low} to {high})"
+    low, high = (mean(end, told["reward_stderr"]) for end in whole)
+    most = max(told["arms"], key=lambda arm: arm["decisions"])
+    total = sum(arm["decisions"] for arm in told["arms"])
+    return (
+        f"A decision earned {mean(told['reward_mean'], told['reward_stderr'])} on average (95 % {low} to {high}). "
+        f"{most['arm_id']} was taken most, {share(most['decisions'] / total)} of the time."
     )
-    return f"{said}, {ahead} {second['arm_id']}; it got {share(best['decisions'] / told['decisions'])} of them."
 
 
 def _of_points(told: dict[str, Any]) -> str:

@@ -37,6 +37,7 @@
   const drawn = new WeakMap();
   const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const digits = (value) => value == null ? "\u2013" : Math.abs(value) >= 1000 ? value.toLocaleString("en") : String(+value.toPrecision(4));
+  const whole = (count) => count.toLocaleString("en");
   const utc = (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC");
   const when = (self, seconds) => seconds == null ? "\u2013" : new Date(seconds * 1e3).toISOString().slice(0, 19).replace("T", " ");
 
@@ -55,10 +56,10 @@
     return [Math.max(from, least), Math.min(to, most)];
   };
 
-  const optionsOf = (plot, width) => {
+  const optionsOf = (plot, width, newest) => {
     const axis = { stroke: ink("--faint"), grid: { stroke: ink("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
     const opacity = plot.series.filter((one) => one.edge).length > 4 ? "18" : "2b"; // of many bands each hides less
-    const bands = [], series = [{ label: "UTC", value: when }];
+    const bands = [], series = [plot.counts ? { label: "Decisions", value: (self, n) => n == null ? "\u2013" : whole(n) } : { label: "UTC", value: when }];
     for (const [i, one] of plot.series.entries()) {
       const colour = ink(`--s${one.colour ?? i % 8}`);
       series.push({
@@ -71,8 +72,8 @@
     return {
       width, height: 240, series, bands, tzDate: utc, legend: { live: true },
       cursor: { points: { size: 7 }, drag: { x: true, y: false } },
-      scales: { x: { time: true }, y: { range: (self, low, high) => plot.range || rangeOf(low, high, plot.within) } },
-      axes: [{ ...axis, space: 76, values: (self, splits, at, space, step) => splits.map((each) => moment(each, step)) }, { ...axis, size: 56, values: (self, values) => values.map((value) => digits(value) + (plot.unit || "")) }],
+      scales: { x: { time: !plot.counts }, y: { range: (self, low, high) => { const { range, view, within } = newest(); return range || rangeOf(...(view || [low, high]), within); } } },
+      axes: [{ ...axis, size: 32, space: 76, values: (self, splits, at, space, step) => splits.map((each) => plot.counts ? (each % 1 ? null : whole(each)) : moment(each, step)) }, { ...axis, size: 56, values: (self, values) => values.map((value) => digits(value) + (plot.unit || "")) }],
     };
   };
 
@@ -82,16 +83,18 @@
     const plot = JSON.parse(text), data = [plot.x, ...plot.series.map((one) => one.y)];
     const shape = JSON.stringify(plot.series.map((one) => one.label));
     if (known && known.shape === shape && !anew) {
+      Object.assign(known, { text, plot });
       known.chart.setData(data);
       if (!element.matches(":hover")) setTimeout(tellLast, 50, known.chart);
-      known.text = text;
       return;
     }
     if (known) known.chart.destroy();
-    const chart = new uPlot(optionsOf(plot, element.clientWidth), data, element);
+    const made = { text, shape, plot };
+    made.chart = new uPlot(optionsOf(plot, element.clientWidth, () => made.plot), data, element);
+    const { chart } = made;
     chart.over.addEventListener("mouseleave", () => setTimeout(tellLast, 0, chart));
     setTimeout(tellLast, 50, chart); // it is laid out a moment later
-    drawn.set(element, { text, shape, chart });
+    drawn.set(element, made);
     sizes.observe(element);
   };
   const sizes = new ResizeObserver((entries) => {

@@ -16,7 +16,9 @@ from support.meeting import at_once
 from support.served import Served
 
 from onearm.api.http.dashboard import overview
+from onearm.api.http.dashboard.figures import mean, share
 from onearm.api.http.dashboard.rendering import POLICY
+from onearm.api.http.dashboard.running import interval
 from onearm.api.http.routes import TABLE
 from onearm.api.service.alarms import alarms_of
 from onearm.engine.storage.tables import EVENT
@@ -234,11 +236,8 @@ def test_the_law_and_the_reasons_of_an_explained_decision_are_told(served: Serve
 
 def test_the_curve_holds_what_the_report_tells(served: Served) -> None:
     make(served, "arms", "x", n=1)
-    first = served.decide({}, "x").json()["decision_id"]
-    assert served.reward(first, {"value": 0.5}, "x").status_code in (200, 202)
     text = served.get("/experiments/x/live").text
     assert text.count("Not enough yet") == 2 and "data-plot" not in text
-    served.service.pace.follow([served.service.live("x")])
     for i in range(8):
         decision = served.decide({}, "x").json()["decision_id"]
         assert served.reward(decision, {"value": float(i % 2)}, "x").status_code in (200, 202)
@@ -251,7 +250,26 @@ def test_the_curve_holds_what_the_report_tells(served: Served) -> None:
     low, high = rewards["series"][1]["y"][-1], rewards["series"][2]["y"][-1]
     assert low < report["interval"][0] < report["interval"][1] < high, "at all moments is less sure than at one"
     assert [one["label"] for one in shares["series"]] == ["a", "b"]
-    assert [sum(moment) for moment in zip(*(one["y"] for one in shares["series"]), strict=True)] == [100.0, 100.0]
+    assert [sum(moment) for moment in zip(*(one["y"] for one in shares["series"]), strict=True)] == [100.0] * 9
+
+
+@pytest.mark.parametrize(("name", "said"), [("arms", 0), ("features", 1), ("states", 1)])
+def test_arms_have_shares_and_intervals_for_every_look_and_none_is_called_the_best(
+    served: Served, name: str, said: int
+) -> None:
+    make(served, name, "x", n=25)
+    served.service.glances.clear()
+    text = served.get("/experiments/x").text
+    assert text.count("The means do not tell which action is best for whom: each was chosen in other contexts.") == said
+    table = text.split('<section class="card" id="arms">')[1].split("</section>")[0]
+    for arm in served.get("/v1/experiments/x/report").json()["arms"]:
+        row = table.split(f'<th scope="row">{arm["arm_id"]}</th>')[1].split("</tr>")[0]
+        limits = (0.0, 1.0) if name == "arms" else None
+        low, high = interval(arm["reward_mean"], arm["rewards"], arm["reward_stderr"], limits) or (None, None)
+        told = f"<small>{mean(low, arm['reward_stderr'])} to {mean(high, arm['reward_stderr'])}</small>"
+        assert (told in row) == (low is not None) == (arm["reward_stderr"] is not None)
+        assert share(arm["decisions"] / 25) in row
+    assert not re.search("most so far|best so far|ahead of", text)
 
 
 def test_a_decision_is_found_by_its_id(served: Served) -> None:
