@@ -127,7 +127,7 @@ def _wrong_kind(scope: Scope, kind: bytes) -> Answer | None:
     return problem(
         415,
         "unsupported_media_type",
-        f"the body is sent as {_text(kind)}: bodies are JSON; send it as application/json",
+        f"the body is sent as {_text(kind)}: bodies are JSON; set the header Content-Type: application/json",
     )
 
 

@@ -6,12 +6,14 @@ import contextlib
 import io
 import json
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.every_run import every_run
 from support.listening import Listening
+from support.needs import needed
 from test_readme import CALL, ROOT, SAID, blocks, commands, wrong
 
 from onearm.api.cli.main import run
@@ -80,6 +82,28 @@ def test_the_calls_and_the_client_of_web_developers_get_what_the_page_says(tmp_p
         for block in shown:
             if block.language == "python":
                 say_and_show(block.text.replace(HOST, service.url), WEB, {})
+
+
+@pytest.mark.usefixtures("nothing_is_compiled")
+def test_fetch_of_web_developers_decides_with_a_context_and_without(tmp_path: Path) -> None:
+    node = needed("node")
+    shown = blocks(WEB.read_text())
+    created = next(block.text for block in shown if block.text.startswith("curl "))
+    code = "".join(block.text for block in shown if block.language == "javascript")
+    with Listening(tmp_path) as service:
+        assert service.client.post("/v1/experiments", content=shlex.split(created)[2]).status_code == 201
+        command = [node, "--input-type=module", "--eval", code.replace(HOST, service.url)]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert ran.returncode == 0, ran.stderr
+        assert [line in ("spring", "sale") for line in ran.stdout.splitlines()] == [True, True]
+        for experiment, decision, learned in (("home", "view-2", 0), ("front", "view-3", 1)):
+            path = f"/v1/experiments/{experiment}"
+            told = service.client.get(f"{path}/decisions/{decision}").json()
+            rewards = service.client.get(path).json()["rewards"]
+            assert (told["decision_id"], rewards) == (decision, learned), "that of home waits for its window"
+        bare = code.replace('headers: { "Content-Type": "application/json" },', "").replace(HOST, service.url)
+        refused = subprocess.run([*command[:-1], bare], capture_output=True, text=True, timeout=60)
+        assert refused.returncode == 1 and "set the header Content-Type: application/json" in refused.stderr
 
 
 def test_what_it_costs_to_try_is_what_was_measured() -> None:

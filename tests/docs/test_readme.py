@@ -22,7 +22,7 @@ FENCE = re.compile(
     r"(?:^<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 NOT_RUN = re.compile(r"not run: .{10,}")
-LANGUAGES = {"python", "bash", "console", "json", "text", "typescript", "yaml"}
+LANGUAGES = {"python", "bash", "console", "json", "text", "javascript", "typescript", "yaml"}
 TOLD = ("json", "text")  # what is said and not run: bodies, each line of which is one, and pictures
 SAID = re.compile(r"^print\(.*\)  # (.+)$", re.MULTILINE)
 CALL = re.compile(r"^curl -d '(.*)' http://127\.0\.0\.1:8080(\S+)\n# (.*)$", re.MULTILINE)

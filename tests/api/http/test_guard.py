@@ -147,7 +147,7 @@ def test_what_curl_sends_is_answered(line: Line) -> None:
 def test_bodies_of_forms_are_refused(listening: Listening, line: Line, kind: str) -> None:
     before = decisions(listening)
     line.ask("POST", DECIDE, b"{}", Content_Type=kind)
-    assert "send it as application/json" in refused(line, 415, "unsupported_media_type")
+    assert "set the header Content-Type: application/json" in refused(line, 415, "unsupported_media_type")
     line.ask("POST", DECIDE, b"{}", Content_Type=kind, Origin=SHOP)
     refused(line, 415, "unsupported_media_type")
     assert decisions(listening) == before
