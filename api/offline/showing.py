@@ -27,12 +27,14 @@ def pen_for(log: str, report: Path | None, plots: Path | None, *, diagnostics: b
             raise InvalidInput("bad_report", f"{report} does not end in .html: the report is a page")
         if report.is_dir() or (Path(log).exists() and report.exists() and report.samefile(log)):
             raise InvalidInput("bad_report", f"{report} is the log, or a folder: name another file for the report")
-    for folder in (None if report is None else report.parent, plots):
-        try:
-            if folder is not None:
-                folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InvalidInput("bad_folder", f"{folder} cannot be made ({error.strerror}): name another one") from None
+    for folder in (None if report is None else report.parent, None if plots is None else plots.parent):
+        if folder is not None and not folder.is_dir():
+            raise InvalidInput("bad_folder", f"there is no folder {folder}: make it, or name another one")
+    try:
+        if plots is not None:
+            plots.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InvalidInput("bad_folder", f"{plots} cannot be made ({error.strerror}): name another one") from None
     return drawing()
 
 

@@ -221,11 +221,13 @@ def test_mips_weighs_categories(onearm: Any, tmp_path: Path) -> None:
         (["--target", "uniform", "--segment", "nothing"], "nothing"),
         (["--target", "uniform", "--report", "table.jsonl"], "does not end in .html"),
         (["--target", "uniform", "--plots", "table.jsonl"], "cannot be made (File exists)"),
+        (["--target", "uniform", "--report", "no/where/x.html"], "there is no folder no/where: make it"),
+        (["--target", "uniform", "--plots", "no/where"], "there is no folder no: make it"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_words(onearm: Any, tmp_path: Path, more: list[str], words: str) -> None:
     done = onearm("evaluate", str(rewarded(tmp_path, 20)), *more)
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.out, (tmp_path / "no").exists()) == (2, "", False)
     assert words in done.err
 
 
@@ -305,7 +307,7 @@ def test_without_matplotlib_a_report_is_refused_in_words(
     for name in [name for name in sys.modules if name.startswith("onearm.api.offline.report")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    done = onearm("evaluate", str(rewarded(tmp_path, 20)), "--target", "uniform", "--report", "new/page.html")
+    done = onearm("evaluate", str(rewarded(tmp_path, 20)), "--target", "uniform", "--report", "page.html")
     assert (done.code, done.out, installing("report") in done.err) == (2, "", True)
 
 

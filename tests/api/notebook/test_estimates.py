@@ -231,7 +231,7 @@ def test_a_table_without_times_has_no_period() -> None:
 
 def test_a_report_is_the_page_of_the_command(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     leave_empty(monkeypatch)
-    page = tmp_path / "new" / "report.html"
+    page = tmp_path / "report.html"
     onearm.evaluate(pandas.DataFrame(shop()), ["linucb", "uniform"], features=FEATURES, report=page)
     text = page.read_text()
     assert "the table" in text and "linucb" in text and "Can the log be trusted?" in text
@@ -239,6 +239,8 @@ def test_a_report_is_the_page_of_the_command(path: Path, tmp_path: Path, monkeyp
     assert "ucb1" in (tmp_path / "replay.html").read_text()
     with pytest.raises(InvalidInput, match=r"report\.txt does not end in \.html"):
         onearm.evaluate(path, "logged", report=tmp_path / "report.txt")
+    with pytest.raises(InvalidInput, match=r"there is no folder .*new: make it, or name another one"):
+        onearm.evaluate(path, "logged", report=tmp_path / "new" / "report.html")
 
 
 def test_the_command_the_page_and_python_say_the_same(
