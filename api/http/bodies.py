@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ...engine.errors import InvalidInput
+from .enums import with_values
 from .schemas import LATER
 
 LARGE = 100_000  # bytes: 2 ms
@@ -33,7 +34,7 @@ def read(decoder: msgspec.json.Decoder[Body], raw: bytes, what: str) -> Body:
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
-        raise _refusal(raw, what, str(error)) from None
+        raise _refusal(raw, what, with_values(str(error), decoder.type)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput("malformed_json", f"{what} is not JSON: {_why(raw, error)}") from None
     except RecursionError:
