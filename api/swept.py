@@ -26,16 +26,35 @@ def swept(text: str, given: Sequence[Policy]) -> list[Policy]:
     >>> [catalog.label(each.spec) for each in swept("ucb1.alpha=0.5:2:log:3", [])]
     ['ucb1(alpha=0.5)', 'ucb1', 'ucb1(alpha=2)']
     """
-    head, equals, values = text.partition("=")
-    name, dot, param = head.partition(".")
-    if not (equals and dot and name and param and values):
-        raise InvalidInput(
-            "bad_sweep", f"{text!r} is no sweep: say POLICY.PARAM=LOW:HIGH:log, LOW:HIGH:linear, or A,B,C"
-        )
+    name, param, values = _parts(text)
     params: dict[str, Any] = next((policy.spec["params"] for policy in given if policy.name == name), {})
     found = [catalog.make(name, **params | {param: value}) for value in _values(text, values)]
     specs = [each.spec for each in found]
     return [each for i, each in enumerate(found) if each.spec not in specs[:i]]
+
+
+def label_among(spec: dict[str, Any], sweeps: Sequence[str]) -> str:
+    """Return the label of a policy among those of sweeps: what is swept is told at its default too.
+
+    >>> spec = catalog.make("ucb1").spec
+    >>> label_among(spec, ["ucb1.alpha=0.5,2"]), label_among(spec, ["linucb.alpha=0.5,2"]), label_among(spec, [])
+    ('ucb1(alpha=1)', 'ucb1', 'ucb1')
+    """
+    told = [param for name, param, _ in map(_parts, sweeps) if name == spec["name"]]
+    params = spec["params"]
+    plain = {param: _whole(params[param]) for param in told if isinstance(params.get(param), float)}
+    return catalog.label(spec | {"params": params | plain}, told)
+
+
+def _parts(text: str) -> tuple[str, str, str]:
+    """Return of which policy and param a sweep is, and its values."""
+    head, _, values = text.partition("=")
+    name, _, param = head.partition(".")
+    if not (name and param and values):
+        raise InvalidInput(
+            "bad_sweep", f"{text!r} is no sweep: say POLICY.PARAM=LOW:HIGH:log, LOW:HIGH:linear, or A,B,C"
+        )
+    return name, param, values
 
 
 def _values(text: str, values: str) -> list[float]:

@@ -16,7 +16,7 @@ import inspect
 import json
 import pkgutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
@@ -183,15 +183,20 @@ class Registry(Generic[Made]):
                 f'write a {self.word} as name or name:{{"param": value}}',
             ) from None
 
-    def label(self, spec: dict[str, Any]) -> str:
+    def label(self, spec: dict[str, Any], also: Collection[str] = ()) -> str:
         """Return a name, and in brackets what `differing` returns: "adaptive(policy=ucb1)"."""
-        params = self.differing(spec)
+        params = self.differing(spec, also)
         return f"{spec['name']}({', '.join(params)})" if params else spec["name"]
 
-    def differing(self, spec: dict[str, Any]) -> list[str]:
-        """Return "param=value" of each param that is not what it is if left out; a spec in there by its label."""
+    def differing(self, spec: dict[str, Any], also: Collection[str] = ()) -> list[str]:
+        """Return "param=value" of each param that is not what it is if left out, and of those that are named `also`.
+
+        A spec in there is told by its label.
+        """
         usual = _signature(self.factory(spec["name"])).parameters
-        params = {key: value for key, value in spec["params"].items() if value != _as_json(usual[key].default)}
+        params = {
+            key: value for key, value in spec["params"].items() if key in also or value != _as_json(usual[key].default)
+        }
         return [f"{key}={self.label(value) if _is_spec(value) else value}" for key, value in params.items()]
 
     def add_file(self, path: Path) -> str:

@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from ...engine.errors import InvalidInput
-from ..offline.candidate_kinds import of_policy
-from ..offline.candidates import added, checked, policy_named
+from ..offline.candidates import checked, policy_named, with_sweeps
 from ..offline.options import METHODS
 from ..swept import swept
 from .json_option import as_json
@@ -85,6 +84,4 @@ def replay(
         return 0
     if segments is not None:
         raise InvalidInput("no_segments", f"{log} is no log of vectors: --segments is for regret against points")
-    candidates = [of_policy(policy) for policy in given]
-    more = [of_policy(policy) for text in sweeps for policy in swept(text, given)]
-    return run(log, form, checked(added(candidates, more)), ("match", "snips"), seed=seed, as_json=as_json, **asked)
+    return run(log, form, checked(with_sweeps(given, sweeps)), ("match", "snips"), seed=seed, as_json=as_json, **asked)

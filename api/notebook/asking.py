@@ -19,13 +19,12 @@ from ..console import finite, progress, tell_what_compiles
 from ..moments import microseconds_of
 from ..offline.asked import answer, question_of
 from ..offline.candidate_kinds import Candidate, of_function, of_policy
-from ..offline.candidates import added, candidate
+from ..offline.candidates import candidate, with_sweeps
 from ..offline.data import as_data
 from ..offline.own import Function
 from ..offline.reading import Logged
 from ..offline.showing import draw, pen_for
 from ..offline.tables import bad_lines_told
-from ..swept import swept
 from .arguments import (
     baseline_of,
     columns_of,
@@ -160,11 +159,10 @@ def replay(
     >>> import onearm, pandas
     >>> log = pandas.DataFrame({"action": [0, 1, 1, 0], "reward": [0, 1, 1, 1], "propensity": [0.5] * 4})
     >>> [each["target"] for each in onearm.replay(log, "ucb1", sweep="ucb1.alpha=0.5,2").to_dict()["ranking"]]
-    ['ucb1', 'ucb1(alpha=0.5)', 'ucb1(alpha=2)']
+    ['ucb1(alpha=1)', 'ucb1(alpha=0.5)', 'ucb1(alpha=2)']
     """
     given = [policy_of(each) for each in _listed(policy)]
-    more = [of_policy(each) for text in texts_of(sweep, "sweep") for each in swept(text, given)]
-    found = added([of_policy(each) for each in given], more)
+    found = with_sweeps(given, texts_of(sweep, "sweep"))
     log = _Asked(log_of(data, format, experiment), since, until, strict, library_of(data), report)
     roles = {"action": action, "reward": reward, "propensity": propensity, "time": time, "unit": unit}
     naming = columns_of(roles, features, reward_is, context, ignore, interactions, bits)

@@ -165,7 +165,8 @@ def with_baseline(candidates: list[Candidate], baseline: str | None) -> tuple[li
     if baseline in labels:
         return candidates, baseline
     compared = candidate(baseline)
-    return [*candidates, *([] if compared.label in labels else [compared])], compared.label
+    there = next((each.label for each in candidates if each.spec == compared.spec), None)
+    return (candidates, there) if there is not None else ([*candidates, compared], compared.label)
 
 
 def allowed(facts: Facts, options: Options) -> tuple[Options, str | None]:

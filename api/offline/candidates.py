@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from ...engine.errors import InvalidInput
 from ...engine.vocabulary import Policy
 from ...policies import catalog
+from ..swept import label_among, swept
 from .candidate_kinds import (
     COLUMNS,
     LOGGED,
@@ -21,6 +22,7 @@ from .candidate_kinds import (
     Candidate,
     ColumnsCandidate,
     LoggedCandidate,
+    PolicyCandidate,
     of_function,
     of_policy,
 )
@@ -82,7 +84,11 @@ def checked(candidates: Sequence[Candidate]) -> list[Candidate]:
     return [*candidates]
 
 
-def added(candidates: Sequence[Candidate], swept: Sequence[Candidate]) -> list[Candidate]:
-    """Return the candidates, and those swept that are not among them."""
+def with_sweeps(given: Sequence[Policy], sweeps: Sequence[str]) -> list[Candidate]:
+    """Return policies as candidates, and those of sweeps that are not among them."""
+    candidates, more = (
+        [PolicyCandidate(label_among(each.spec, sweeps), each) for each in policies]
+        for policies in (given, [policy for text in sweeps for policy in swept(text, given)])
+    )
     labels = {each.label for each in candidates}
-    return [*candidates, *(each for each in swept if each.label not in labels)]
+    return [*candidates, *(each for each in more if each.label not in labels)]

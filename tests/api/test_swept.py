@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from onearm.api.swept import swept
+from onearm.api.swept import label_among, swept
 from onearm.engine.errors import InvalidInput
 from onearm.policies import catalog
 
@@ -28,6 +28,15 @@ def test_a_sweep_keeps_the_other_params_of_a_policy_that_is_given() -> None:
     found = swept("squarecb.gamma=1,2", given)
     assert [each.spec["params"]["regularisation"] for each in found] == [0.5, 0.5]
     assert swept("epsilon_greedy.epsilon=0.5", given)[0].spec == catalog.make("epsilon_greedy", epsilon=0.5).spec
+
+
+def test_every_row_of_a_sweep_tells_the_param_that_is_swept_and_no_other_row_does() -> None:
+    sweeps = ["ucb1.alpha=0.5,1,2", "epsilon_greedy.origin=1,2"]
+    found = [*(each for text in sweeps for each in swept(text, [])), catalog.make("epsilon_greedy")]
+    labels = [label_among(each.spec, sweeps) for each in found]
+    assert labels[:3] == ["ucb1(alpha=0.5)", "ucb1(alpha=1)", "ucb1(alpha=2)"]
+    assert labels[3:] == [f"epsilon_greedy(origin={value})" for value in (1, 2, None)]
+    assert [label_among(each.spec, []) for each in found] == [catalog.label(each.spec) for each in found]
 
 
 @pytest.mark.parametrize(

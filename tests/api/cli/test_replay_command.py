@@ -197,10 +197,13 @@ def test_a_sweep_adds_policies_that_are_ranked_with_the_others(onearm: Any, log:
     sweep = ("--sweep", "epsilon_greedy.epsilon=0.1,0.5")
     done = onearm("replay", str(log), "--policy", "ucb1", "--policy", "epsilon_greedy", *sweep, "--json")
     names = [each["target"] for each in done.json["estimates"] if each["method"] == "match"]
-    assert names == ["ucb1", "epsilon_greedy", "epsilon_greedy(epsilon=0.5)"]  # 0.1 is the usual value: it is there
+    assert names == ["ucb1", "epsilon_greedy(epsilon=0.1)", "epsilon_greedy(epsilon=0.5)"]
     assert {each["target"] for each in done.json["ranking"]} == set(names)
     alone = onearm("replay", str(log), "--policy", 'epsilon_greedy:{"epsilon":0.5}', "--json")
     assert alone.json["estimates"] == done.json["estimates"][4:]
+    usual = onearm("replay", str(log), "--policy", "epsilon_greedy", *sweep, "--baseline", "epsilon_greedy", "--json")
+    assert {each["baseline"] for each in usual.json["differences"]} == {"epsilon_greedy(epsilon=0.1)"}
+    assert len(usual.json["ranking"]) == 2
     shown = onearm("replay", str(log), "--policy", "ucb1", *sweep)
     assert "ranking" in shown.out and "hold for all at once" in shown.out
 
