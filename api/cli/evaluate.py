@@ -7,15 +7,12 @@ from typing import Any
 import click
 
 from ..offline.options import LIST_METHODS, METHODS
+from .headed import ASKED, READING, SHOWN, HeadedCommand, under
 from .json_option import as_json
 from .offline_options import asking_options, method_option, naming_options, reading_options, showing_options
 from .options import format_option, policy_file_option, scheduler_option, seed_option
 
-
-@click.command()
-@click.argument("log")
-@format_option
-@click.option(
+target_option = click.option(
     "--target",
     "targets",
     multiple=True,
@@ -25,7 +22,12 @@ from .options import format_option, policy_file_option, scheduler_option, seed_o
     "your own column:P_NEW (the probability of the logged action), 'columns:P_*' (of every action), table:FILE (by a "
     "key), frequency:POSITION (shares in this log), or a function of --policy-file; may be given several times.",
 )
-@policy_file_option
+
+
+@click.command(cls=HeadedCommand)
+@click.argument("log")
+@under(READING, format_option)
+@under(ASKED, target_option, policy_file_option)
 @reading_options
 @naming_options("dense")
 @method_option(*METHODS, *LIST_METHODS)
@@ -33,7 +35,7 @@ from .options import format_option, policy_file_option, scheduler_option, seed_o
 @showing_options
 @scheduler_option
 @seed_option
-@as_json
+@under(SHOWN, as_json)
 def evaluate(log: str, form: str | None, targets: tuple[str, ...], as_json: bool, **asked: Any) -> int:
     """Estimate what each --target would have earned on LOG, with intervals and warnings.
 

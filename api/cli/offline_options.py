@@ -12,6 +12,7 @@ import click
 
 from ...engine.storage.numerals import number_in
 from ..offline.options import INTERVALS, LEVELS, MODELS, OWN
+from .headed import ASKED, COLUMNS, READING, SHOWN, under
 from .moment import MOMENT
 from .options import Finite, Whole
 
@@ -216,15 +217,6 @@ _SHOWING = (
 )
 
 
-def _all(options: tuple[Callable[[Command], Command], ...]) -> Callable[[Command], Command]:
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
 def naming_options(usual: str) -> Callable[[Command], Command]:
     """Return what takes what the columns of a table are called, as `naming`; contexts are dense or named as `usual`."""
     context = click.option(
@@ -237,7 +229,7 @@ def naming_options(usual: str) -> Callable[[Command], Command]:
     )
 
     def decorate(command: Command) -> Command:
-        return _all((*_DECISION, *_WHOSE, context, *_CONTEXT))(_named(command))
+        return under(COLUMNS, *_DECISION, *_WHOSE, context, *_CONTEXT)(_named(command))
 
     return decorate
 
@@ -286,16 +278,17 @@ def _named(command: Command) -> Command:
 
 def method_option(*names: str) -> Callable[[Any], Any]:
     """Return the option that chooses among methods."""
-    return click.option(
+    method = click.option(
         "--method",
         "methods",
         multiple=True,
         type=click.Choice(names),
         help="How values are estimated; may be given several times. With a model: dm, dr, sndr, switch-dr, dros, mrdr.",
     )
+    return under(ASKED, method)
 
 
-reading_options: Callable[[Any], Any] = _all(_READING)
-period_options: Callable[[Any], Any] = _all(_PERIOD)
-asking_options: Callable[[Any], Any] = _all(_ASKING)
-showing_options: Callable[[Any], Any] = _all(_SHOWING)
+reading_options: Callable[[Any], Any] = under(READING, *_READING)
+period_options: Callable[[Any], Any] = under(READING, *_PERIOD)
+asking_options: Callable[[Any], Any] = under(ASKED, *_ASKING)
+showing_options: Callable[[Any], Any] = under(SHOWN, *_SHOWING)

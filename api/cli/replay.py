@@ -10,6 +10,7 @@ from ...engine.errors import InvalidInput
 from ..offline.candidates import checked, policy_named, with_sweeps
 from ..offline.options import METHODS
 from ..swept import swept
+from .headed import ASKED, READING, SHOWN, HeadedCommand, under
 from .json_option import as_json
 from .offline_options import asking_options, method_option, naming_options, reading_options, showing_options
 from .offline_run import run
@@ -24,16 +25,15 @@ from .options import (
 )
 from .rehearsing import rehearse_all, vectors_of
 
-
-@click.command()
-@click.argument("log")
-@format_option
-@policy_option
-@policy_file_option
-@sweep_option
-@click.option(
+segments_option = click.option(
     "--segments", type=Whole(), help="Vectors: also show the regret against the best point of each of so many parts."
 )
+
+
+@click.command(cls=HeadedCommand)
+@click.argument("log")
+@under(READING, format_option)
+@under(ASKED, policy_option, policy_file_option, sweep_option, segments_option)
 @reading_options
 @naming_options("dense")
 @method_option(*METHODS)
@@ -41,7 +41,7 @@ from .rehearsing import rehearse_all, vectors_of
 @showing_options
 @scheduler_option
 @seed_option
-@as_json
+@under(SHOWN, as_json)
 def replay(
     log: str,
     form: str | None,

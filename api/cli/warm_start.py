@@ -38,6 +38,7 @@ from ..offline.reading import check_naming, place_of
 from ..service.given_log import given, put, spec_of
 from ..service.written import check_free
 from .any_log import events_of
+from .headed import ASKED, READING, SHOWN, HeadedCommand, under
 from .json_option import as_json
 from .offline_options import RangeType, naming_options, period_options
 from .options import (
@@ -69,21 +70,32 @@ class Taken(NamedTuple):
         return events_within(events_of(self.name, self.form, None, stack, doing, self.naming)[0], self.period)
 
 
-@click.command(cls=DatabaseCommand)
+OPTIONS = (
+    click.option(
+        "--policy", metavar="NAME[:JSON]", help="The policy that learns; default: the usual one for such a problem."
+    ),
+    policy_file_option,
+    click.option(
+        "--reward-range", type=RangeType(), metavar="LOW:HIGH", help="The least and the greatest reward allowed."
+    ),
+    database_option,
+    click.option("--port", type=Whole(1, 65535), default=PORT, help="The port of the commands that are printed."),
+)
+
+
+class WarmStart(HeadedCommand, DatabaseCommand):
+    """A command with both of what these two have."""
+
+
+@click.command(cls=WarmStart)
 @click.argument("experiment", metavar="NAME")
 @click.argument("log")
-@click.option(
-    "--policy", metavar="NAME[:JSON]", help="The policy that learns; default: the usual one for such a problem."
-)
-@policy_file_option
-@format_option
+@under(READING, format_option)
 @naming_options("named")
 @period_options
-@click.option("--reward-range", type=RangeType(), metavar="LOW:HIGH", help="The least and the greatest reward allowed.")
-@database_option
-@click.option("--port", type=Whole(1, 65535), default=PORT, help="The port of the commands that are printed.")
+@under(ASKED, *OPTIONS)
 @seed_option
-@as_json
+@under(SHOWN, as_json)
 def warm_start(
     experiment: str,
     log: str,
