@@ -42,6 +42,8 @@ CAMPAIGN = {b"timestamp", b"item_id", b"click", b"propensity_score"}  # columns 
 
 def form_of(path: Path, form: str | None, option: str = "--format") -> str:
     """Return the format that a person named, or else that of the file's ending."""
+    if form is not None and form not in READERS:
+        raise InvalidInput("unknown_format", f"there is no format {form!r}: there are {', '.join(READERS)}")
     form = form or _by_ending(path, READERS, option)
     return "obd" if form == "csv" and _is_campaign(path) else form
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from ..engine.errors import InvalidInput
+from ..engine.errors import InvalidInput, as_seen
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -18,5 +18,7 @@ def microseconds_of(moment: str | date) -> int:
     try:
         found = moment if isinstance(moment, datetime) else datetime.fromisoformat(str(moment))
     except (ValueError, TypeError):
-        raise InvalidInput("bad_time", f"{moment!r} is no time: write 2026-01-31 or 2026-01-31T12:00:00Z") from None
+        raise InvalidInput(
+            "bad_time", f"{as_seen(moment)} is no time: write 2026-01-31 or 2026-01-31T12:00:00Z"
+        ) from None
     return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - EPOCH) // timedelta(microseconds=1)

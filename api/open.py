@@ -235,7 +235,7 @@ def _check_in_memory(body: dict[str, Any], policies: Any) -> None:
 
 def _named_with(database: Any, experiment: Any, commit: Any) -> str:
     """Return the name of the experiment; where all is in memory nobody sees it."""
-    if database is None and commit != EACH:
+    if database is None and not (isinstance(commit, str) and commit == EACH):
         raise InvalidInput(
             "bad_commit", f"commit is {as_seen(commit)}, but there is no database to commit to: name one"
         )

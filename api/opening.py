@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, TypeGuard
 
 from ..engine.errors import InvalidInput, as_seen
@@ -39,6 +39,8 @@ def creation_body(
 
     Raises `InvalidInput` where arguments contradict one another, or are nothing that JSON could say.
     """
+    if feedback is not None and not isinstance(feedback, str):
+        raise InvalidInput("bad_feedback", f"problem.feedback is {as_seen(feedback)}: it must be a text")
     problem = _shown(context, actions, states)
     if horizon is not None:
         problem["horizon"] = horizon
@@ -47,11 +49,23 @@ def creation_body(
     body |= {"reward": about_reward} if about_reward else {}
     body |= {} if constraints is None else {"constraints": constraints}
     if task is not None:
-        given = {"arms": arms, "context": context or None, "actions": actions, "domain": domain, "feedback": feedback}
+        given = {
+            "arms": arms,
+            "context": None if _is_none(context) else context,
+            "actions": actions,
+            "domain": domain,
+            "feedback": feedback,
+        }
         _check_alone("task", "queries are asked", **given, states=states, slots=slots, stream=stream)
         problem |= {"kind": "queries", **(task if isinstance(task, dict) else task.fields())}
     elif stream is not None:
-        given = {"arms": arms, "context": context or None, "actions": actions, "domain": domain, "feedback": feedback}
+        given = {
+            "arms": arms,
+            "context": None if _is_none(context) else context,
+            "actions": actions,
+            "domain": domain,
+            "feedback": feedback,
+        }
         _check_alone("stream", "arms come once", **given, states=states, slots=slots)
         problem |= {"kind": "arm_stream", **(stream if isinstance(stream, dict) else {"arms": stream})}
         if reward is None:  # else the experiment says that a stream has none
@@ -105,10 +119,15 @@ def _check_no_arms(**others: Any) -> None:
             )
 
 
+def _is_none(context: Any) -> bool:
+    """Whether decisions have no context: no number."""
+    return isinstance(context, Real) and context == 0
+
+
 def _shown(context: Any, actions: Any, states: Any) -> dict[str, Any]:
     """Return what each decision shows, as a problem of a creation body says it."""
     shown: dict[str, Any] = {}
-    if context != 0:
+    if not _is_none(context):
         shown["context"] = context if isinstance(context, dict) else {"kind": "dense", "length": context}
     if actions is not None:
         shown["actions"] = {"kind": "listed"} | (actions if isinstance(actions, dict) else {"length": actions})

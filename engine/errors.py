@@ -21,6 +21,8 @@ SPENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
 def as_seen(given: Any, most: int = 80) -> str:
     """Return what was given as a message names it, in so many characters at most; large whole numbers by their digits.
 
+    What takes several lines, as a table does, is told by its type.
+
     >>> as_seen("a\\nb"), as_seen([1, 2, 3], most=4), as_seen(10**5000), as_seen([10**5000])
     ("'a\\\\nb'", '[1, ', 'a number of some 5000 digits', 'a list with a number of thousands of digits')
     """
@@ -28,7 +30,8 @@ def as_seen(given: Any, most: int = 80) -> str:
         number = int(given)
         return str(number) if abs(number) < 10**60 else f"a number of some {math.log10(abs(number)):.0f} digits"
     try:
-        return repr(given)[:most]
+        said = repr(given)
+        return f"of the type {type(given).__name__}" if "\n" in said else said[:most]
     except ValueError:  # Python writes no number of more than 4300 digits
         return f"a {type(given).__name__} with a number of thousands of digits"
 

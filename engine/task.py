@@ -58,11 +58,15 @@ class Task:
 
     def __post_init__(self) -> None:
         if not _is_whole(self.n_queries) or not 1 <= self.n_queries <= QUERIES_MAX:
-            raise InvalidInput("bad_task", f"there are {self.n_queries!r} queries: a task has 1 to {QUERIES_MAX}")
+            raise InvalidInput(
+                "bad_task", f"there are {as_seen(self.n_queries)} queries: a task has 1 to {QUERIES_MAX}"
+            )
         if not isinstance(self.answers, str) or self.answers not in _RULES:
-            raise InvalidInput("bad_task", f"answers is {self.answers!r}: it must be one of {', '.join(_RULES)}")
-        if self.loss not in get_args(LossKind):
-            raise InvalidInput("bad_task", f"loss is {self.loss!r}: it must be one of {', '.join(get_args(LossKind))}")
+            raise InvalidInput("bad_task", f"answers is {as_seen(self.answers)}: it must be one of {', '.join(_RULES)}")
+        if not isinstance(self.loss, str) or self.loss not in get_args(LossKind):
+            raise InvalidInput(
+                "bad_task", f"loss is {as_seen(self.loss)}: it must be one of {', '.join(get_args(LossKind))}"
+            )
         if self.n_hypotheses < 2 and self.kind != "arms":
             raise InvalidInput(
                 "bad_task", "there is one hypothesis: at least two are needed, or nothing is to be found"

@@ -26,7 +26,7 @@ class Commits(NamedTuple):
 
 def commits_of(commit: Any) -> Commits:
     """Return what `commit=` says; raises `InvalidInput` ("bad_commit")."""
-    if commit == EACH:
+    if isinstance(commit, str) and commit == EACH:
         return Commits(1, None)
     if type(commit) is int and 1 <= commit <= EVENTS_MAX:
         return Commits(commit, None)

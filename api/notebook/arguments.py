@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...engine.errors import InvalidInput, as_seen
+from ...engine.replay.matching import LEARNING, Learning
+from ...engine.storage.numerals import number_in
 from ...engine.storage.rows import Naming
 from ...engine.vocabulary import Policy
 from ..offline.candidate_kinds import LOGGED
@@ -27,12 +31,9 @@ def texts_of(given: Any, what: str) -> list[str]:
 
 
 def text_of(given: Any, what: str) -> str | None:
-    """Return one text, or None where there is none; what holds several, as a column of a table, is refused."""
+    """Return one text, a name, or None where there is none; a column of a table is refused."""
     if given is not None and not isinstance(given, str):
-        raise InvalidInput(
-            f"bad_{what}",
-            f"{what} is of the type {type(given).__name__}: it must be a text, the name of a column of the log",
-        )
+        raise InvalidInput(f"bad_{what}", f"{what} is {as_seen(given)}: it must be a text, a name")
     return given
 
 
@@ -157,6 +158,23 @@ def policy_of(given: Any) -> Policy:
         f"a policy is {as_seen(given)}: name one of onearm.policies, or hand one over; functions of a batch are for "
         "onearm.evaluate",
     )
+
+
+def learning_of(given: Any) -> Learning:
+    """Return what candidates learn: a word, or a share of the rows, which may stand in a text; the engine checks it."""
+    if not isinstance(given, str) and not _is_number(given):
+        raise InvalidInput(
+            "bad_learning", f"learn is {as_seen(given)}: it must be {', '.join(LEARNING)}, or a share as 0.5"
+        )
+    share = number_in(given) if isinstance(given, str) else float(given)
+    return given if math.isnan(share) else share
+
+
+def path_of(given: Any, what: str) -> Path | None:
+    """Return the path of a file, or None where there is none."""
+    if given is not None and not isinstance(given, str | os.PathLike):
+        raise InvalidInput(f"bad_{what}", f"{what} is {as_seen(given)}: it must be the path of a file")
+    return None if given is None else Path(given)
 
 
 def _is_number(given: Any) -> bool:

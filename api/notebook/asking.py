@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from ...engine.errors import Damaged, InvalidInput
@@ -30,9 +29,11 @@ from .arguments import (
     columns_of,
     integer_of,
     label_of,
+    learning_of,
     level_of,
     model_of,
     number_of,
+    path_of,
     policy_of,
     range_of,
     text_of,
@@ -108,7 +109,13 @@ def evaluate(
     naming = columns_of(roles, features, reward_is, context, ignore, interactions, bits)
     wanted = _wanted(dimension, arms, segment, naming)
     known = _checked(level, model, diagnostics, reward_range, weight_limit, weight_max)
-    options = {"interval": interval, "learn": learn, "law": law, "seed": integer_of(seed, "seed"), **known}
+    options = {
+        "interval": interval,
+        "learn": learning_of(learn),
+        "law": text_of(law, "law"),
+        "seed": integer_of(seed, "seed"),
+        **known,
+    }
     return log.answered(_several(target), method, ("snips",), wanted, embedding, baseline, options)
 
 
@@ -168,7 +175,13 @@ def replay(
     naming = columns_of(roles, features, reward_is, context, ignore, interactions, bits)
     wanted = _wanted(dimension, arms, segment, naming)
     known = _checked(level, model, diagnostics, reward_range, weight_limit, weight_max)
-    options = {"interval": interval, "learn": learn, "law": law, "seed": integer_of(seed, "seed"), **known}
+    options = {
+        "interval": interval,
+        "learn": learning_of(learn),
+        "law": text_of(law, "law"),
+        "seed": integer_of(seed, "seed"),
+        **known,
+    }
     return log.answered(found, method, ("match", "snips"), wanted, embedding, baseline, options)
 
 
@@ -185,7 +198,7 @@ class _Asked:
         report: str | os.PathLike[str] | None,
     ) -> None:
         self._log, self._strict, self._library = log, truth_of(strict, "strict"), library
-        self._report = None if report is None else Path(report)
+        self._report = path_of(report, "report")
         self._period = Period(*(None if each is None else microseconds_of(each) for each in (since, until)))
 
     def answered(

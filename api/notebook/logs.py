@@ -16,7 +16,7 @@ from ...engine.vocabulary import Array, Columns
 from ..console import progress
 from ..offline.reading import Handed, Logged, check_naming, handed, place_of
 from ..table import Column, Table
-from .arguments import columns_of, whole_of
+from .arguments import columns_of, text_of, whole_of
 from .frames import frame_of, library_of
 from .page import as_html, as_text
 from .spelling import as_arguments
@@ -96,6 +96,7 @@ class DecisionLog:
 
 def log_of(data: Data, form: str | None = None, experiment: str | None = None) -> Logged:
     """Return a log that was handed over. Raises `InvalidInput` ("bad_data") for what is none."""
+    form, experiment = text_of(form, "format"), text_of(experiment, "experiment")
     if isinstance(data, str | os.PathLike):
         with as_arguments(read_log):
             return place_of(os.fspath(data), form, experiment)

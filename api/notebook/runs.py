@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...engine.errors import InvalidInput, RewardWarning
+from ...engine.errors import InvalidInput, RewardWarning, as_seen
 from ...engine.rewards import said_of
 from ...engine.simulation import Curves, check_replications
 from ...engine.simulation import simulate as run_experiment
@@ -18,7 +18,7 @@ from ...policies import catalog
 from ..console import finite, progress, tell_what_compiles
 from ..simulated import contender, horizon_of, title_of, told
 from ..table import Column, Table
-from .arguments import integer_of
+from .arguments import integer_of, policy_of, truth_of
 from .frames import columns_of, frame_of
 from .page import as_html, as_text
 from .pictures import pictures
@@ -109,12 +109,15 @@ def simulate(
     True
     """
     world = envs.parse(env) if isinstance(env, str) else env
-    asked = [policy] if isinstance(policy, str | Policy) else list(policy)
+    if not isinstance(world, Environment):
+        raise InvalidInput("bad_env", f"env is {as_seen(env)}: name one of onearm.envs, or hand one over")
+    asked: list[Any] = [*policy] if isinstance(policy, Sequence) and not isinstance(policy, str) else [policy]
+    propensities = truth_of(propensities, "propensities")
     if not asked:
         raise InvalidInput("bad_simulation", "no policy is named: name at least one policy")
     replications, seed = integer_of(replications, "replications"), integer_of(seed, "seed")
     check_replications(replications)
-    names = [catalog.label((catalog.parse(each) if isinstance(each, str) else each).spec) for each in asked]
+    names = [catalog.label(policy_of(each).spec) for each in asked]
     contenders = [contender(each, propensities) if isinstance(each, str) else each for each in asked]
     length, times = (
         None if given is None else integer_of(given, what) for given, what in ((horizon, "horizon"), (passes, "passes"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,59 @@ def test_replay_takes_policies_alone(policy: Any, said: str) -> None:
 def test_a_sweep_is_a_text() -> None:
     with pytest.raises(InvalidInput, match="sweep is 3: it must be a text"):
         onearm.replay(LOG, "ucb1", sweep=3)  # type: ignore[arg-type]
+
+
+WORLD = 'bernoulli:{"mean":[0.1,0.9]}'
+IN_LOGS = {"action", "reward", "reward_is", "propensity", "time", "unit", "segment"}  # names of columns of a log
+ARRAYS = {"embedding", "arms of open", "states of open", "engine"}  # that may be one, or are never a name
+CALLS: list[tuple[Callable[..., Any], dict[str, Any]]] = [
+    (onearm.evaluate, {"data": "log.csv", "target": "uniform"}),
+    (onearm.replay, {"data": "log.csv", "policy": "ucb1"}),
+    (onearm.read_log, {"data": "log.csv"}),
+    (onearm.simulate, {"env": WORLD, "policy": "ucb1", "horizon": 5}),
+    (onearm.open, {}),
+    (onearm.best_arm, {"arms": 3}),
+    (onearm.thresholds, {"points": 3}),
+    (onearm.hypotheses, {"table": [[1, 0], [0, 1]]}),
+    (onearm.weights, {}),
+]
+GIVEN = [
+    (function, usual, name)
+    for function, usual in CALLS
+    for name in inspect.signature(function).parameters
+    if name not in IN_LOGS - ({"reward"} if function is onearm.open else set())
+    and not {name, f"{name} of {function.__name__}"} & ARRAYS
+]
+
+
+@pytest.mark.parametrize(("function", "usual", "name"), GIVEN, ids=[f"{of.__name__} {name}" for of, _, name in GIVEN])
+def test_a_column_in_place_of_a_name_is_refused_in_our_words(
+    function: Callable[..., Any], usual: dict[str, Any], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    LOG.write_csv("log.csv")
+    if function is onearm.weights:
+        usual = {"engine": onearm.open("squarecb", context={"kind": "features"})}
+    for given in (LOG.to_pandas()["action"], LOG["action"], LOG["action"].to_numpy()):
+        with pytest.raises(InvalidInput) as refused:
+            function(**usual | {name: given})
+        assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("form", [5, "excel", ""])
+def test_a_format_that_is_none_is_refused_with_those_that_there_are(form: Any, tmp_path: Path) -> None:
+    LOG.write_csv(tmp_path / "log.csv")
+    with pytest.raises(InvalidInput, match=r"format is 5: it must be a text|no format '.*': there are jsonl, parquet"):
+        onearm.read_log(tmp_path / "log.csv", format=form)
+
+
+def test_a_share_to_learn_may_be_a_text_as_on_the_command_line() -> None:
+    asked: dict[str, Any] = {"policy": "ucb1", "method": "snips"}
+    found = [onearm.replay(LOG, learn=learn, **asked).to_dict()["estimates"] for learn in ("0.5", 0.5)]
+    assert found[0] == found[1]
+    for learn in ("half", "nan", "1.5", True, None, ["matched"]):
+        with pytest.raises(InvalidInput):
+            onearm.evaluate(LOG, "ucb1", learn=learn)
 
 
 def test_the_log_itself_may_be_labelled_so_and_ranges_may_be_arrays() -> None:
