@@ -39,8 +39,6 @@ def creation_body(
 
     Raises `InvalidInput` where arguments contradict one another, or are nothing that JSON could say.
     """
-    if feedback is not None and not isinstance(feedback, str):
-        raise InvalidInput("bad_feedback", f"problem.feedback is {as_seen(feedback)}: it must be a text")
     problem = _shown(context, actions, states)
     if horizon is not None:
         problem["horizon"] = horizon

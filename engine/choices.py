@@ -26,7 +26,7 @@ from .task import Task
 
 ActionKind = Literal["arm", "move", "vector", "query"]
 FeedbackKind = Literal["reward", "gradient", "losses", "two_rewards", "example", "answer", "cost", "transition"]
-VECTOR_FEEDBACKS = get_args(FeedbackKind)[:-3]  # of decisions that are vectors
+VECTOR_FEEDBACKS: tuple[FeedbackKind, ...] = get_args(FeedbackKind)[:-3]  # of decisions that are vectors
 ARM_FEEDBACKS: tuple[FeedbackKind, ...] = ("reward", "cost")  # where no state moves
 Array = np.ndarray[Any, Any]
 _INT, _FLOAT = np.dtype(np.int64), np.dtype(np.float64)

@@ -67,20 +67,21 @@ def problem_json(spec: Definition) -> dict[str, Any]:
 def _feedback(body: dict[str, Any], problem: Problem) -> FeedbackKind:
     """Return what is told of a decision."""
     feedback: Any = body["feedback"]
-    if problem.states is not None and feedback != "transition":
+    known = ARM_FEEDBACKS if problem.states is None else ("transition",)
+    if isinstance(feedback, str) and feedback in known:
+        told: FeedbackKind = feedback
+        return told
+    if problem.states is not None:
         raise InvalidInput(
             "bad_feedback",
             f"problem.feedback is {as_seen(feedback)}, and there are states: each reward tells the next one "
             '("transition"); leave the feedback out',
         )
-    if problem.states is None and feedback not in ARM_FEEDBACKS:
-        raise InvalidInput(
-            "bad_feedback",
-            f"problem.feedback is {as_seen(feedback)}: of arms, with no domain, it must be one of "
-            f"{', '.join(ARM_FEEDBACKS)}",
-        )
-    told: FeedbackKind = feedback
-    return told
+    raise InvalidInput(
+        "bad_feedback",
+        f"problem.feedback is {as_seen(feedback)}: of arms, with no domain, it must be one of "
+        f"{', '.join(ARM_FEEDBACKS)}",
+    )
 
 
 def default_policy(problem: Problem) -> dict[str, Any]:

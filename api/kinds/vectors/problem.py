@@ -31,7 +31,8 @@ def read_problem(body: dict[str, Any], arms: Arms, policy: Any) -> Declared:
             "bad_domain", 'the problem has no domain: say where vectors lie, like {"kind": "ball", "dimension": 3}'
         )
     domain = Domain.from_json(body["domain"])
-    if (feedback := body.get("feedback", "gradient")) not in VECTOR_FEEDBACKS:
+    feedback = body.get("feedback", "gradient")
+    if not isinstance(feedback, str) or feedback not in VECTOR_FEEDBACKS:
         raise InvalidInput(
             "bad_feedback",
             f"problem.feedback is {as_seen(feedback)}: it must be one of {', '.join(VECTOR_FEEDBACKS)}",
