@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from ...engine.changes.worlds import changes_of
 from ...engine.contexts import context_at, unpack_contexts
@@ -34,7 +35,8 @@ from ..offline.asked import Answer, Question, answer
 from ..offline.candidate_kinds import of_policy
 from ..offline.data import as_data
 from ..offline.options import Options
-from ..offline.reading import check_naming, place_of
+from ..offline.reading import Place, check_naming, place_of
+from ..service.folded import Recovered
 from ..service.given_log import given, put, spec_of
 from ..service.written import check_free
 from .any_log import events_of
@@ -122,15 +124,10 @@ def warm_start(
       onearm warm-start shop clicks.csv --action banner --reward clicked --propensity chance --ignore revenue
       onearm warm-start news cooked.dsjson --policy squarecb
     """
-    place = place_of(log, form, None)
-    asked = click.get_current_context().get_parameter_source("context") is not click.core.ParameterSource.DEFAULT
-    if not place.is_table and not asked and replace(naming, encoder=None) == PLAIN:
-        naming = PLAIN  # such a log has its own contexts
-    check_naming(place, naming)
-    taken = Taken(log, form, naming, Period(since, until))
+    taken = Taken(log, form, _naming(place_of(log, form, None), naming), Period(since, until))
     with ExitStack() as stack:
         events = taken.events(stack, "reading")
-        encoder = naming.encoder if events.problem.layout == "named" else None
+        encoder = taken.naming.encoder if events.problem.layout == "named" else None
         spec = spec_of(events, experiment, policy, reward_range, seed, encoder)
         body = _body(events)
     store = Store.open(database) if is_there(database) else None
@@ -157,15 +154,29 @@ def warm_start(
         print_json({**made, **learned, "commands": commands, "evaluation": data})
         return
     tell(evaluation, data, f"{log}: {spec.policy.name}, which learned half of it, on the other half", speed)
-    for change in changes_of(spec.policy, found.state):
+    _tell_learned(parts_of(experiment)[1], spec.policy, found)
+    for command in commands:
+        click.echo(f"  {command}")
+
+
+def _naming(place: Place, naming: Naming) -> Naming:
+    """Return which columns are what; a log that is no table has contexts of its own, where nobody asks for others."""
+    asked = click.get_current_context().get_parameter_source("context") is not ParameterSource.DEFAULT
+    if not place.is_table and not asked and replace(naming, encoder=None) == PLAIN:
+        return PLAIN
+    check_naming(place, naming)
+    return naming
+
+
+def _tell_learned(name: str, policy: Policy, found: Recovered) -> None:
+    """Say what a policy has learned, and what it found out about the world."""
+    for change in changes_of(policy, found.state):
         click.echo(f"while it learned all of the log: {in_words(change)}")
-    if "fits_badly" in (constants := constants_of(spec.policy, found.state)):
+    if "fits_badly" in (constants := constants_of(policy, found.state)):
         times = counted(int(constants["fits_badly"].value), "time")
         click.echo(f"the model fits badly here: {times} it expected more than was paid, and nothing had changed")
     said = f"{counted(found.number, 'decision')} and {counted(found.rewards, 'reward')}"
-    click.echo(f"{parts_of(experiment)[1]} has learned {said}. Serve it, and ask it:", err=True)
-    for command in commands:
-        click.echo(f"  {command}")
+    click.echo(f"{name} has learned {said}. Serve it, and ask it:", err=True)
 
 
 def _judged(taken: Taken, policy: Policy, reward_range: tuple[float, float] | None, seed: int) -> Answer:

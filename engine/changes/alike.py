@@ -60,21 +60,21 @@ class Alike(NamedTuple):
     scratch_place: Array  # float64[m]
 
 
-class Numbers(NamedTuple):
+class PlainPlace(NamedTuple):
     """Contexts that are float64[d]."""
 
 
-class Rows(NamedTuple):
+class ActionPlace(NamedTuple):
     """Contexts that are float64[k, p]: those of the action count."""
 
 
-class Named(NamedTuple):
+class NamedPlace(NamedTuple):
     """Contexts that are `Features`: the shared ones and those of the action count."""
 
 
 def alike(rows: int, problem: Problem) -> Alike:
     """Return what is known of the rewards of a problem before any; bets are on so many rows."""
-    kind: Any = {"dense": Numbers, "actions": Rows, "named": Named}[problem.layout]()
+    kind: Any = {"dense": PlainPlace, "actions": ActionPlace, "named": NamedPlace}[problem.layout]()
     m = _WIDTH if problem.layout == "named" else min(_WIDTH, problem.context_shape[-1])
     return Alike(
         kind=kind,
@@ -111,19 +111,19 @@ def _put(place: Array, j: int, value: float) -> None:
 
 
 @kernel
-def _write_numbers(kind: Numbers, context: Array, arm: int, place: Array) -> None:
+def _write_numbers(kind: PlainPlace, context: Array, arm: int, place: Array) -> None:
     for j in range(len(context)):
         _put(place, j, context[j])
 
 
 @kernel
-def _write_row(kind: Rows, context: Array, arm: int, place: Array) -> None:
+def _write_row(kind: ActionPlace, context: Array, arm: int, place: Array) -> None:
     for j in range(context.shape[1]):
         _put(place, j, context[arm, j])
 
 
 @kernel
-def _write_named(kind: Named, context: Features, arm: int, place: Array) -> None:
+def _write_named(kind: NamedPlace, context: Features, arm: int, place: Array) -> None:
     for i in range(context.start[0], context.start[1]):
         _put(place, int(context.index[i]), context.value[i])
     for i in range(context.start[arm + 1], context.start[arm + 2]):
@@ -275,6 +275,6 @@ def begin_anew(known: Alike) -> None:
     known.before[0] = _NOBODY
 
 
-register(Numbers, write_place=_write_numbers)
-register(Rows, write_place=_write_row)
-register(Named, write_place=_write_named)
+register(PlainPlace, write_place=_write_numbers)
+register(ActionPlace, write_place=_write_row)
+register(NamedPlace, write_place=_write_named)

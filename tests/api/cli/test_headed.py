@@ -16,7 +16,7 @@ from onearm.api.cli.warm_start import warm_start
 FIRST = {
     "evaluate": ["--format", "--features", "--target", "--report", "--scheduler"],
     "replay": ["--format", "--features", "--policy", "--report", "--scheduler"],
-    "warm-start": ["--format", "--features", "--experiment", "--json", "--seed"],
+    "warm-start": ["--format", "--features", "--policy", "--json", "--seed"],
 }
 
 
@@ -35,5 +35,5 @@ def test_every_option_stands_under_one_heading(onearm: Any, command: click.Comma
 
 
 def test_what_is_asked_of_a_database_is_refused_as_before(onearm: Any) -> None:
-    done = onearm("warm-start", "log.csv", "--experiment", "x", "sqlite:///x.db")
+    done = onearm("warm-start", "x", "log.csv", "sqlite:///x.db")
     assert (done.code, "say --database sqlite:///x.db" in done.err) == (2, True)
