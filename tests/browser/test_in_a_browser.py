@@ -434,7 +434,7 @@ def test_a_log_is_evaluated_from_the_page_and_the_report_opens_in_place(site: Li
     assert page.evaluate("getComputedStyle(document.querySelector('.verdict')).borderLeftStyle") == "solid"
     assert page.locator("#segments tbody td.name").all_inner_texts() == ["phone", "desk"]
     values = page.locator("#estimates tbody tr td:nth-child(4)")
-    page.get_by_role("button", name="estimate", exact=True).click()
+    page.locator("#estimates").get_by_role("button", name="value", exact=True).click()
     shown = [float(text) for text in values.all_inner_texts()]
     assert shown == sorted(shown, reverse=True), "its script sorts"
     drawn = page.locator("figure .wide svg path").first.evaluate("e => getComputedStyle(e).fill")
