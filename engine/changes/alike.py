@@ -30,7 +30,8 @@ _ANY = -1  # in place of an arm, where arms have no lasting numbers
 _NOBODY = -1  # in place of the number of a decision
 _NEAR = 2.0  # times the usual square of the distance to the nearest: farther ones are not compared
 _NEWEST = 1000.0  # contexts that tell by how much their numbers usually differ
-_USUAL = 256.0  # distances that tell how near the nearest is
+_SELDOM = 7  # how near the nearest is is looked at where the number of those kept has none of these bits: each 8th
+_USUAL = 64.0  # distances that tell how near the nearest is
 _SHORT = 50  # rewards kept: with fewer nothing can be compared
 _FEW = 4.0  # pairs from which on they tell something
 _SURE, _NONE = 3.0, 1.0  # standard errors of the mean difference: a change; none
@@ -130,21 +131,26 @@ def _write_named(kind: NamedPlace, context: Features, arm: int, place: Array) ->
         _put(place, int(context.index[i]), context.value[i])
 
 
+@kernel
+def is_due(known: Alike) -> bool:
+    """Tell whether the next reward is to be compared, or kept in mind: all are, or one in so many."""
+    known.offered[0] += 1
+    return bool(known.before[0] != _NOBODY or known.offered[0] & (known.stride[0] - 1) == 0)
+
+
 @routine
 def compare(known: Alike, context: Any, arm: int, row: int, reward: float, number: int, numbered: bool) -> None:
-    """Compare a reward with what was paid before, where a change is suspected; keep it in mind where none is."""
+    """Compare a reward that is due with what was paid before, where a change is suspected; else keep it in mind."""
     suspected = known.before[0] != _NOBODY
-    known.offered[0] += 1
-    if not suspected and known.offered[0] % known.stride[0] != 0:
-        return
     for j in range(len(known.scratch_place)):
         known.scratch_place[j] = 0.0
     write_place(known.kind, context, arm, known.scratch_place)
     of = arm if numbered else _ANY
-    nearest, distance = _nearest(known, of, known.before[0] if suspected else number)
     if not suspected:
-        _keep(known, of, reward, number, nearest, distance)
-    elif nearest >= 0 and distance <= _NEAR * known.near[0]:
+        _keep(known, of, reward, number)
+        return
+    nearest, distance = _nearest(known, of, known.before[0])
+    if nearest >= 0 and distance <= _NEAR * known.near[0]:
         difference = reward - known.reward[nearest]
         used = known.used[nearest]
         known.used[nearest] = used + 1.0
@@ -183,11 +189,13 @@ def _nearest(known: Alike, arm: int, before: int) -> tuple[int, float]:
 
 
 @kernel
-def _keep(known: Alike, arm: int, reward: float, number: int, nearest: int, distance: float) -> None:
-    """Keep a reward in mind, and how near the nearest is; where there is no room every other one goes."""
-    if nearest >= 0:
-        known.near[1] += 1.0
-        known.near[0] += (distance - known.near[0]) / min(known.near[1], _USUAL)
+def _keep(known: Alike, arm: int, reward: float, number: int) -> None:
+    """Keep a reward in mind, and of some how near the nearest is; where there is no room every other one goes."""
+    if known.filled[0] & _SELDOM == 0:
+        nearest, distance = _nearest(known, arm, number)
+        if nearest >= 0:
+            known.near[1] += 1.0
+            known.near[0] += (distance - known.near[0]) / min(known.near[1], _USUAL)
     if known.filled[0] == _KEPT:
         for i in range(1, _KEPT, 2):
             to = i // 2
@@ -198,7 +206,7 @@ def _keep(known: Alike, arm: int, reward: float, number: int, nearest: int, dist
                 known.place[to, j] = known.place[i, j]
         known.filled[0] = _KEPT // 2
         known.stride[0] *= 2
-        if known.offered[0] % known.stride[0] != 0:
+        if known.offered[0] & (known.stride[0] - 1) != 0:
             return
     i = known.filled[0]
     known.filled[0] = i + 1

@@ -42,7 +42,20 @@ from .. import protocol
 from ..kernel import kernel, routine
 from ..protocol import reset, row_of
 from ..vocabulary import Array, Decision, Instance, Problem
-from .alike import ALIKE, CHANGED, Alike, alike, begin_anew, compare, is_suspected, judge, note_misfit, rest, suspect
+from .alike import (
+    ALIKE,
+    CHANGED,
+    Alike,
+    alike,
+    begin_anew,
+    compare,
+    is_due,
+    is_suspected,
+    judge,
+    note_misfit,
+    rest,
+    suspect,
+)
 from .bets import Bets, bets, call_off, call_off_all, largest, place_of, stake, tame
 from .familiar import familiarity, is_familiar, others_come
 from .reached import AsTheyAre, counted, reach, rewards_so_far
@@ -151,14 +164,17 @@ def _examine(
         watch.last[row] = instance.t
         _enter(watch, leader, row, error, familiar, others, instance.t)
     _enter(watch, leader, _ALL, error, familiar, others, instance.t)
-    _suspect(watch, row)
+    most = max(largest(watch.book, _ALL), largest(watch.book, row))
     watch.known.shortfall[0] = 0
-    compare(watch.known, instance.context, arm, row, reward, instance.t, _numbered(watch) > 0)
+    if most >= _SUSPECTED or is_suspected(watch.known):
+        _suspect(watch, row)
+    if is_due(watch.known):
+        compare(watch.known, instance.context, arm, row, reward, instance.t, _numbered(watch) > 0)
     if row > 0 and _is_young(watch, leader, row):
         won = row if largest(watch.doubts, row) >= _WON_YOUNG else won
-    elif row > 0 and _is_won(watch, row, instance.t):
+    elif most >= _WON and row > 0 and _is_won(watch, row, instance.t):
         won = row
-    if _is_won(watch, _ALL, instance.t):
+    if most >= _WON and _is_won(watch, _ALL, instance.t):
         won = _ALL
     watch.age[leader] += 1.0
     watch.led[0] += 1.0

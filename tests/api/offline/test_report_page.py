@@ -258,12 +258,14 @@ def test_without_segments_five_parts_of_the_log_are_told_and_false_propensities_
     rows = dom.tables["segments"][1:]
     starts = range(0, N, N // 5)
     assert [row[0][0] for row in rows] == [f"decisions {first + 1} to {first + N // 5}" for first in starts]
-    best = found.ranking[0]
-    parts = [of_rows(found.terms[best.target, best.method], slice(first, first + N // 5)) for first in starts]
+    shows = find(found)
+    best = next(row.label for row in shows.rows if not row.is_log)
+    parts = [of_rows(found.terms[best, shows.method], slice(first, first + N // 5)) for first in starts]
     assert [float(row[3][1] or "") for row in rows] == [part.value for part in parts]
-    assert "Do not rely on it yet." in dom.text
+    assert "NO: these propensities cannot be true" in dom.text
     assert re.search(r"alarm\s*: the log\s+arms are not taken as often as their propensities promise", dom.text)
-    assert "Do not rely on it yet." not in shown.dom.text
+    assert found.ranking == [] and "Who is best" not in dom.text
+    assert "cannot be true" not in shown.dom.text and "Do not rely on it yet." not in shown.dom.text
 
 
 def test_without_propensities_there_is_a_page_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from onearm.engine.changes.alike import (
     alike,
     begin_anew,
     compare,
+    is_due,
     is_suspected,
     judge,
     rest,
@@ -30,10 +31,16 @@ ALL = 0
 DENSE = Problem(1, (2,))
 
 
+def heard(known: Alike, context: Array, arm: int, row: int, reward: float, number: int) -> None:
+    """Let one reward come."""
+    if is_due(known):
+        compare(known, context, arm, row, reward, number, True)
+
+
 def paid(known: Alike, contexts: Array, rewards: Array, first: int = 0, arm: int = 0) -> None:
     """Let rewards come, each in its context."""
     for number, (context, reward) in enumerate(zip(contexts, rewards, strict=True), first):
-        compare(known, context, arm, ALL, float(reward), number, True)
+        heard(known, context, arm, ALL, float(reward), number)
 
 
 def bent(contexts: Array) -> Array:
@@ -77,9 +84,9 @@ def test_arms_are_compared_with_themselves_and_decisions_since_the_change_with_n
     paid(known, np.zeros((60, 2)), np.zeros(60))
     paid(known, np.zeros((60, 2)), np.full(60, 5.0), first=60, arm=1)
     suspect(known, 30)
-    compare(known, np.zeros(2), 1, 2, 5.0, 120, True)
+    heard(known, np.zeros(2), 1, 2, 5.0, 120)
     assert known.pairs[ALL, 0] == 0.0, "all of the second arm came later"
-    compare(known, np.zeros(2), 0, 1, 2.0, 121, True)
+    heard(known, np.zeros(2), 0, 1, 2.0, 121)
     assert known.pairs[:, :2].tolist() == [[1.0, 2.0], [1.0, 2.0], [0.0, 0.0]]
     rest(known)
     assert not is_suspected(known)

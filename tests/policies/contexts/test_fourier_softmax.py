@@ -170,7 +170,8 @@ def test_a_wrapper_tells_them_too(name: str, more: dict[str, Any]) -> None:
         found.append(constants_of(settled, settled.init(settled.params, Problem(200, (4,)))))
     assert found[0]["coordinates"].value == 192.0
     assert found[1] == found[0]
-    assert catalog.make(name, policy="ucb1", **more).constants is None
+    plain = fitted(catalog.make(name, policy="ucb1", **more), Problem(200))
+    assert constants_of(plain, plain.init(plain.params, Problem(200))) == {}
 
 
 @pytest.mark.usefixtures("few_cosines")
