@@ -368,7 +368,7 @@ def _diagnostics(rows: Rows, logged: Facts, cases: Sequence[Case]) -> tuple[list
     if rows.ratios_only or any_nan(facts.propensity):
         return [None] * len(cases), []
     k = rows.problem.n_arms
-    numbered = rows.problem.layout == "dense" and bool(
+    numbered = (rows.problem.layout == "dense" or rows.example is not None) and bool(
         facts.choices.min(initial=k) == k == facts.choices.max(initial=k)
     )
     action, n_arms = (facts.action, k) if numbered else (None, None)

@@ -59,8 +59,8 @@ class NamedFeatures:
     is missing.
     """
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self._features = [_Feature(name) for name in names]
+    def __init__(self, names: tuple[str, ...], feature: type[Feature] | None = None) -> None:
+        self._features = [(feature or Feature)(name) for name in names]
         self.reason = ""  # why the first row that cannot be read is none
 
     def cells(self, columns: list[pa.Array]) -> tuple[Array, Array]:
@@ -75,6 +75,11 @@ class NamedFeatures:
     def found(self) -> list[FeatureFound]:
         """What the features are, when all cells have come."""
         return [feature.found() for feature in self._features]
+
+    @property
+    def kinds(self) -> list[Kind | None]:
+        """What the features are so far; None where no cell has told it yet."""
+        return [feature.kind for feature in self._features]
 
     @property
     def labels(self) -> list[list[str]]:
@@ -103,12 +108,12 @@ class NamedFeatures:
         return found, rows
 
 
-class _Feature:
+class Feature:
     """One feature, as its cells come."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._kind: Kind | None = None
+        self.kind: Kind | None = None
         self._missing, self._is_not = 0, ""
         self._code: dict[bytes, int] = {}
         self._first = math.inf  # microseconds of the earliest time
@@ -117,15 +122,17 @@ class _Feature:
         """Return the values of the cells, float64[n], NaN for missing ones, and bool[n], which cannot be read."""
         labels, place = coded(texts)
         empty = np.array([label.strip().lower() in UNKNOWN for label in labels], np.bool_)
+        if self.kind is None and not empty[place].all():
+            there = [label for label, none in zip(labels, empty, strict=True) if not none]
+            self.kind = self.kind_of(there)
+            self._is_not = _not_said_by(there) if self.kind == "label" else ""
+        if self.kind == "label":
+            empty = np.array([self.is_no_label(label) for label in labels], np.bool_)
         missing = empty[place]
         self._missing += int(missing.sum())
-        if self._kind is None:
-            if missing.all():
-                return np.full(len(missing), np.nan), np.zeros(len(missing), np.bool_)
-            there = [label for label, none in zip(labels, empty, strict=True) if not none]
-            self._kind = _kind_of(there)
-            self._is_not = _not_said_by(there) if self._kind == "label" else ""
-        if self._kind == "label":
+        if self.kind is None:
+            return np.full(len(missing), np.nan), np.zeros(len(missing), np.bool_)
+        if self.kind == "label":
             codes = [
                 -1 if none else self._code.setdefault(label.strip(), len(self._code))
                 for label, none in zip(labels, empty, strict=True)
@@ -133,7 +140,7 @@ class _Feature:
             values = np.array(codes, np.float64)[place]
             values[missing] = np.nan
             return values, np.zeros(len(missing), np.bool_)
-        if self._kind == "number":
+        if self.kind == "number":
             values = np.where(missing, np.nan, floats(texts))
             return values, ~missing & ~np.isfinite(values)
         whole = moments(texts)
@@ -141,13 +148,21 @@ class _Feature:
         self._first = min(self._first, float(np.nanmin(values, initial=math.inf)))
         return values, ~missing & np.isnan(values)
 
+    def kind_of(self, labels: list[bytes]) -> Kind:
+        """Return what most of the different cells, of which none is missing, can be read as."""
+        return _kind_of(labels)
+
+    def is_no_label(self, cell: bytes) -> bool:
+        """Tell whether a cell of a column of labels is empty."""
+        return cell.strip().lower() in UNKNOWN
+
     def why(self, cell: object) -> str:
         """Say why a cell cannot be read."""
-        return f"the feature {self.name!r} is {as_seen(cell)} in a line, and a {self._kind} in most: mend or empty it"
+        return f"the feature {self.name!r} is {as_seen(cell)} in a line, and a {self.kind} in most: mend or empty it"
 
     def found(self) -> FeatureFound:
         """Return what it is, when all cells have come."""
-        kind = self._kind or "label"
+        kind = self.kind or "label"
         names = {"number": [self.name], "time": self._names_of_time(), "label": self._names_of_labels()}[kind]
         missing = [f"{self.name} missing"] if self._missing else []
         return FeatureFound(self.name, kind, len(self._code), self._missing, [*names, *missing], self._is_not)
@@ -170,15 +185,15 @@ class _Feature:
         if self._missing:
             made[:, -1] = ~there
         rows, known = np.flatnonzero(there), values[there]
-        if self._kind == "number":
+        if self.kind == "number":
             made[rows, 0] = known
-        elif self._kind == "time":
+        elif self.kind == "time":
             days = known / _DAY
             made[rows, 0] = days - math.floor(self._first / _DAY)
             angle = 2.0 * np.pi * (days - np.floor(days))
             made[rows, 1], made[rows, 2] = np.sin(angle), np.cos(angle)
             made[rows, 3 + (np.floor(days).astype(np.int64) + _THURSDAY) % len(_WEEKDAYS)] = 1.0
-        elif self._kind == "label":
+        elif self.kind == "label":
             made[rows, self._columns_of_labels()[known.astype(np.int64)]] = 1.0
 
     def _columns_of_labels(self) -> Array:

@@ -10,6 +10,8 @@ are left out too, for no two moments are the same feature; `told` says so. The a
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -20,10 +22,12 @@ import pyarrow as pa
 from ...errors import InvalidInput, counted
 from ...features import Encoder
 from ...featuriser.desk import desk
+from ...featuriser.fixed import VALUE_MAX
 from ...vocabulary import Array, Features, Problem
-from .named_features import FeatureFound, NamedFeatures
+from .named_features import Feature, FeatureFound, Kind, NamedFeatures
 
 WAITS = 1000  # contexts, for which the compiled encoder is worth waiting for
+_LEADING_ZERO = re.compile(rb"\s*0\d")
 _TRUTHS = {"true": True, "false": False}
 
 
@@ -31,18 +35,28 @@ class ObjectFeatures:
     """Takes the cells of columns page by page, as `NamedFeatures` does, and makes objects and contexts of them."""
 
     def __init__(self, names: tuple[str, ...], encoder: Encoder) -> None:
-        self._cells = NamedFeatures(names)
-        self._encoder = encoder
+        _check_spaces(names, encoder)
+        self._cells = NamedFeatures(names, SentFeature)
+        self._names, self._encoder = names, encoder
+        self._too_large = ""  # what is said of the first number that no feature can have
         self._fullest: Array | None = None  # float64[features], of the first rows the one with the fewest empty cells
 
     @property
     def reason(self) -> str:
         """Why the first row that cannot be read is none."""
-        return self._cells.reason
+        return self._cells.reason or self._too_large
 
     def cells(self, columns: list[pa.Array]) -> tuple[Array, Array]:
         """Return what is kept of the cells, float64[n, features], and bool[n], whether one of the row is unreadable."""
         kept, wrong = self._cells.cells(columns)
+        large = (np.abs(kept) > VALUE_MAX) & (np.array(self._cells.kinds) == "number")
+        if large.any():
+            row, j = np.argwhere(large)[0].tolist()
+            self._too_large = self._too_large or (
+                f"the feature {self._names[j]!r} is {kept[row, j]:g} in a line: a number is from {-VALUE_MAX:g} to "
+                f"{VALUE_MAX:g}; leave the column out by --ignore where it holds ids"
+            )
+            wrong = wrong | large.any(axis=1)
         if self._fullest is None and not wrong.all():
             self._fullest = kept[np.argmin(np.isnan(kept).sum(axis=1) + kept.shape[1] * wrong)]
         return kept, wrong
@@ -76,7 +90,7 @@ class Objects(NamedTuple):
         k, encoder = len(self.arms), self.encoder
         if encoder.dimension is not None:
             return Problem(k, (k, encoder.dimension))
-        every = [1.0 if values is None else 0.0 for values in self.values]
+        every = [1.0 if values is None else 0.0 if values else math.nan for values in self.values]
         largest = encoder.cells(*encoder.entries(self.object_of(every), self.arms))
         return Problem(k, (k, 1 << encoder.bits), nonzeros=len(largest.value))
 
@@ -122,6 +136,18 @@ class Objects(NamedTuple):
         return f"contexts are named features: {', '.join(shown) or 'none'}{left}"
 
 
+class SentFeature(Feature):
+    """A column as clients send it: a text is a label whatever it says, and so is a number that begins with a 0."""
+
+    def kind_of(self, labels: list[bytes]) -> Kind:
+        """Return what most of the different cells can be read as."""
+        return "label" if any(map(_LEADING_ZERO.match, labels)) else super().kind_of(labels)
+
+    def is_no_label(self, cell: bytes) -> bool:
+        """Tell whether a cell of a column of labels is empty."""
+        return not cell.strip()
+
+
 def _values(feature: FeatureFound, labels: list[str]) -> list[Any] | None:
     """Return what the codes of a column's cells stand for; None where cells are numbers."""
     if feature.kind != "label":
@@ -131,6 +157,8 @@ def _values(feature: FeatureFound, labels: list[str]) -> list[Any] | None:
 
 
 def _shown(feature: FeatureFound, values: list[Any] | None) -> str:
+    if values == []:
+        return f"{feature.name} (empty)"
     what = feature.kind if values is None else counted(len(values), "label")
     if values and isinstance(values[0], bool):
         what = "true or false"
@@ -145,6 +173,20 @@ def _together(rows: list[Features]) -> Features:
         np.concatenate([row.index for row in rows]),
         np.concatenate([row.value for row in rows]),
     )
+
+
+def _check_spaces(names: tuple[str, ...], encoder: Encoder) -> None:
+    """Refuse interactions of namespaces that no column is of."""
+    known = {""}
+    for parts in (name.split(".") for name in names):
+        known |= {".".join(parts[:n]) for n in range(1, len(parts))}
+    asked = [space for spaces in encoder.interactions or () for space in spaces]
+    if missing := [space for space in asked if space not in known]:
+        raise InvalidInput(
+            "bad_interactions",
+            f"there is no namespace {missing[0]!r}: there are {', '.join(map(repr, sorted(known)))}; a column "
+            "user.age is of the namespace user, and one without a point of that without a name",
+        )
 
 
 def _both(space: str) -> InvalidInput:

@@ -512,7 +512,7 @@ def drawn(file: Path, said: float, seed: int) -> Path:
     action = (rng.random(2000) < 0.1).astype(int)
     true = np.where(action == 1, 0.1, 0.9)
     rows = [
-        {"action": a, "reward": r, "propensity": said if said > 0.0 else p}
+        {"action": a, "reward": r, "propensity": said if said > 0.0 else p, "age": 7 * r + a}
         for a, p, r in zip(action.tolist(), true.tolist(), rng.integers(0, 2, 2000).tolist(), strict=True)
     ]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -538,6 +538,8 @@ def test_propensities_that_cannot_be_true_are_a_no_above_everything(onearm: Any,
     replayed = onearm("replay", log, "--policy", "ucb1", "--policy", "uniform", "--json")
     assert (replayed.code, replayed.json["ranking"]) == (1, [])
     assert replayed.json["verdict"].startswith("NO: ")
+    named = onearm("evaluate", log, "--target", "squarecb", "--context", "named", "--json")
+    assert (named.code, named.json["verdict"][:3]) == (1, "NO:")
     silent = onearm("evaluate", *asked, "--no-diagnostics", "--json")
     assert (silent.code, silent.json["verdict"]) == (0, None)
 

@@ -114,3 +114,27 @@ def test_long_tables_are_kept_in_parts(tmp_path: Path, monkeypatch: pytest.Monke
         float(np.sum(context_at(columns.context, n).value[row_slice(context_at(columns.context, n), 0)]))
         for n in (0, 9)
     ] == [0.0, 9.0]
+
+
+def test_texts_are_what_they_say_and_an_empty_column_is_nothing(tmp_path: Path) -> None:
+    cells = [("NA", "01234", "", "none"), ("de", "99999", "", "pro"), ("", "01234", "", "pro")]
+    rows = [{"action": 0, "reward": 1} | dict(zip(("country", "zip", "y", "plan"), row, strict=True)) for row in cells]
+    with read("csv", tmp_path, rows, Naming(encoder=ENCODER)) as found:
+        assert found.example == {"country": "NA", "zip": "01234", "plan": "none"}
+        (note,) = [note for note in found.notes if "named features" in note]
+        assert "country (2 labels, 1 empty), zip (2 labels), y (empty), plan (2 labels)" in note
+        same(context_at(found.columns().context, 2), ENCODER.encode({"zip": "01234", "plan": "pro"}, [{"id": "0"}]))
+
+
+def test_a_number_that_is_too_large_is_a_bad_line(tmp_path: Path) -> None:
+    rows = [{"action": 0, "reward": 1, "x": x} for x in (1.0, 1e20, 3.0)]
+    with read("csv", tmp_path, rows, Naming(encoder=ENCODER)) as found:
+        assert found.columns().reward.tolist() == [1.0, 1.0]
+        assert found.bad_lines.lines["bad_context"] == [3]
+        assert "'x' is 1e+20 in a line" in found.bad_lines.reasons["bad_context"]
+
+
+def test_namespaces_that_a_table_lacks_are_refused(tmp_path: Path) -> None:
+    rows = [{"action": 0, "reward": 1, "user.age": 3}]
+    with pytest.raises(InvalidInput, match="there is no namespace 'usr': there are '', 'user'"):
+        read("csv", tmp_path, rows, Naming(encoder=Encoder(10, (("usr", ""),))))
