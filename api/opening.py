@@ -46,24 +46,17 @@ def creation_body(
     about_reward = _about_reward(reward_range, reward)
     body |= {"reward": about_reward} if about_reward else {}
     body |= {} if constraints is None else {"constraints": constraints}
+    given = {
+        "arms": arms,
+        "context": None if _is_none(context) else context,
+        "actions": actions,
+        "domain": domain,
+        "feedback": feedback,
+    }
     if task is not None:
-        given = {
-            "arms": arms,
-            "context": None if _is_none(context) else context,
-            "actions": actions,
-            "domain": domain,
-            "feedback": feedback,
-        }
         _check_alone("task", "queries are asked", **given, states=states, slots=slots, stream=stream)
         problem |= {"kind": "queries", **(task if isinstance(task, dict) else task.fields())}
     elif stream is not None:
-        given = {
-            "arms": arms,
-            "context": None if _is_none(context) else context,
-            "actions": actions,
-            "domain": domain,
-            "feedback": feedback,
-        }
         _check_alone("stream", "arms come once", **given, states=states, slots=slots)
         problem |= {"kind": "arm_stream", **(stream if isinstance(stream, dict) else {"arms": stream})}
         if reward is None:  # else the experiment says that a stream has none

@@ -270,9 +270,7 @@ class Watch:
             weight_max = None if is_shadow else bound
             if (earned := self.earned.get(number)) is None:
                 self.earned[number] = self._earned_from(member.begun, member, weight_max)
-            elif (member.role == "apprentice") != (
-                number in taught
-            ):  # what it says of others' decisions is another thing
+            elif (member.role == "apprentice") != (number in taught):  # of others' decisions it says another thing
                 self.earned[number] = self._earned_from(seq, member, weight_max)
             else:
                 earned.allow(weight_max)
@@ -376,7 +374,8 @@ def starts_of(store: Store, key: int, created: Spec, kind: Kind, members: Sequen
     slim = max((base.seq for base in bases if not base.whole), default=0)
     found: list[Start] = []
     for member in members:
-        for at in _began_to_watch(history, member):
+        began = _began_to_watch(history, member)
+        for at in began:
             start = Start(member, member.begun)
             if member.origin is not None:
                 start = start._replace(state=_new(created, member, history, member.begun).state)
@@ -387,7 +386,7 @@ def starts_of(store: Store, key: int, created: Spec, kind: Kind, members: Sequen
                     break
             if start.seq >= slim:
                 found.append(start)
-            elif member.role in WATCHING and at == _began_to_watch(history, member)[-1]:
+            elif member.role in WATCHING and at == began[-1]:
                 found.append(Start(member, slim, is_late=True))
     return found, slim
 

@@ -133,7 +133,7 @@ def _write_named(kind: NamedPlace, context: Features, arm: int, place: Array) ->
 
 @kernel
 def is_due(known: Alike) -> bool:
-    """Tell whether the next reward is to be compared, or kept in mind: all are, or one in so many."""
+    """Tell whether the reward that comes is to be compared, or kept in mind (all are, or one in so many); count it."""
     known.offered[0] += 1
     return bool(known.before[0] != _NOBODY or known.offered[0] & (known.stride[0] - 1) == 0)
 
